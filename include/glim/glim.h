@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glim.h: everything public. docs/TOUR.md says where to begin. */
+#ifndef GLIM_H
+#define GLIM_H
+
+#include <glim/base.h>
+#include <glim/document.h>
+#include <glim/explain.h>
+#include <glim/model.h>
+#include <glim/param.h>
+#include <glim/text.h>
+#include <glim/view.h>
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * context.h: what is inside a context, for the floors above base.
+ *
+ * Memory. All memory of the library comes from glim__alloc and friends, so
+ * that the budget sees it and a test can fail the n-th allocation. Blocks are
+ * aligned to 64 bytes. A mapped model file is counted with glim__reserve.
+ *
+ * Threads. glim__parallel cuts work into `items` numbered pieces; which worker
+ * takes which piece is not fixed, so a piece must write only its own part of
+ * the result and never read another's.
+ */
+#ifndef GLIM_BASE_CONTEXT_H
+#define GLIM_BASE_CONTEXT_H
+
+#include <glim/base.h>
+
+struct glim_kernels; /* tensor/kernels.h */
+
+/* Returns NULL when the system or the budget refuses. n == 0 gives a valid,
+   unique pointer. Every free accepts NULL. */
+void *glim__alloc(glim_context *ctx, size_t n);
+void *glim__calloc(glim_context *ctx, size_t count, size_t size); /* overflow-checked */
+void *glim__realloc(glim_context *ctx, void *p, size_t n);        /* keeps p on failure */
+void glim__free(glim_context *ctx, void *p);
+char *glim__strdup(glim_context *ctx, const char *s);
+char *glim__strndup(glim_context *ctx, const char *s, size_t n);
+/* The status and message that fit the last refusal: EBUDGET with the numbers
+   and the advice to raise --memory, or ENOMEM. `what` names the subject. */
+glim_status glim__oom(glim_context *ctx, glim_error *err, const char *what, uint64_t bytes);
+/* Counts (or gives back) memory that did not come from glim__alloc. */
+bool glim__reserve(glim_context *ctx, uint64_t bytes);
+void glim__unreserve(glim_context *ctx, uint64_t bytes);
+/* Bytes that the budget still allows; UINT64_MAX without a budget. */
+uint64_t glim__budget_left(const glim_context *ctx);
+/* For tests: the n-th allocation from now (1 = the next) and all later ones
+   fail; 0 switches it off. Returns how many allocations were made since. */
+uint64_t glim__fail_allocation(glim_context *ctx, uint64_t nth);
+
+/* Runs fn(data, item, worker) for item = 0 .. items-1, worker < threads.
+   Returns when all are done; pieces may not nest. */
+typedef void glim_work_fn(void *data, size_t item, int worker);
+void glim__parallel(glim_context *ctx, size_t items, glim_work_fn *fn, void *data);
+
+/* Scratch of one worker, at least n bytes, 64-byte aligned, kept until the
+   context goes; NULL when refused. Call it before glim__parallel for all
+   workers through glim__scratch_reserve, then inside it never fails. */
+glim_status glim__scratch_reserve(glim_context *ctx, size_t n, glim_error *err);
+void *glim__scratch(glim_context *ctx, int worker);
+
+const struct glim_kernels *glim__kernels(const glim_context *ctx);
+
+/* Progress of one stage; begin and end nest, only the outermost reports. */
+void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total);
+void glim__progress_add(glim_context *ctx, uint64_t done);
+void glim__progress_end(glim_context *ctx);
+/* GLIM_ECANCELLED once the flag is up, else GLIM_OK. */
+glim_status glim__check_cancel(const glim_context *ctx, glim_error *err);
+
+/* Seconds on a clock that never goes back. */
+double glim__seconds(void);
+
+#endif

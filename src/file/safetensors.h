@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * safetensors.h: recordings and captures. Reading maps the file and checks the
+ * header strictly (holes, overlaps, sizes, duplicate keys); writing streams
+ * tensors whose shapes were declared before, so nothing is held in memory.
+ */
+#ifndef GLIM_FILE_SAFETENSORS_H
+#define GLIM_FILE_SAFETENSORS_H
+
+#include "base/json.h"
+
+typedef struct glim_safetensors glim_safetensors;
+
+typedef struct glim_st_tensor {
+    const char *name;
+    const char *dtype; /* "F32", "I64", ... */
+    int n_dims;
+    uint64_t dims[8];  /* row-major, slowest first */
+    const void *data;  /* maybe unaligned */
+    uint64_t bytes;
+} glim_st_tensor;
+
+/* Errors: EIO, EFORMAT, ELIMIT, ENOMEM. */
+glim_status glim__safetensors_open(glim_safetensors **out, glim_context *ctx, const char *path,
+                                   glim_error *err);
+void glim__safetensors_close(glim_safetensors *st);
+size_t glim__safetensors_count(const glim_safetensors *st);
+const glim_st_tensor *glim__safetensors_at(const glim_safetensors *st, size_t i);
+const glim_st_tensor *glim__safetensors_find(const glim_safetensors *st, const char *name);
+/* A string of __metadata__, or NULL. */
+const char *glim__safetensors_metadata(const glim_safetensors *st, const char *key);
+
+/* Writer: declare every tensor (F32 or I64), then begin, then write the data
+   of each in any order with `put` (offset in elements), then end, which
+   renames the temporary file. abort removes it. */
+typedef struct glim_st_writer glim_st_writer;
+glim_status glim__st_writer_new(glim_st_writer **out, glim_context *ctx, const char *path,
+                                glim_error *err);
+glim_status glim__st_writer_declare(glim_st_writer *w, const char *name, const char *dtype,
+                                    int n_dims, const uint64_t *dims, glim_error *err);
+glim_status glim__st_writer_metadata(glim_st_writer *w, const char *key, const char *value,
+                                     glim_error *err);
+glim_status glim__st_writer_begin(glim_st_writer *w, glim_error *err);
+glim_status glim__st_writer_put(glim_st_writer *w, const char *name, uint64_t offset,
+                                const void *data, uint64_t count, glim_error *err);
+glim_status glim__st_writer_end(glim_st_writer *w, glim_error *err);
+void glim__st_writer_free(glim_st_writer *w); /* aborts if not ended; NULL is fine */
+
+/* A float32 C-order array as NumPy .npy, version 1.0, written whole. */
+glim_status glim__npy_write(glim_context *ctx, const char *path, const float *data, int n_dims,
+                            const uint64_t *dims, glim_error *err);
+
+#endif

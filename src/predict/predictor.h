@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * predictor.h: what a method may ask of a predictor. The struct is a table of
+ * functions plus the facts that do not change while it lives.
+ */
+#ifndef GLIM_PREDICT_PREDICTOR_H
+#define GLIM_PREDICT_PREDICTOR_H
+
+#include <glim/explain.h>
+
+/* What an absent unit is replaced by. */
+typedef enum glim_absent {
+    GLIM_ABSENT_DELETE,   /* its tokens are dropped; later positions move up */
+    GLIM_ABSENT_MASK,     /* each token becomes the neutral token */
+    GLIM_ABSENT_MEAN,     /* each embedding row becomes the vocabulary's mean */
+    GLIM_ABSENT_ATTENTION /* nobody attends to it; positions stay */
+} glim_absent;
+
+/* Baselines in embedding space, for path methods. */
+typedef enum glim_baseline { GLIM_BASELINE_ZERO, GLIM_BASELINE_MEAN, GLIM_BASELINE_TOKEN,
+                             GLIM_BASELINE_BOS } glim_baseline;
+
+/* Called with the gradient (T, C) of target row `row` for input `sample`. */
+typedef glim_status glim_gradient_sink(void *data, size_t sample, size_t row, const float *gradient,
+                                       glim_error *err);
+
+struct glim_predictor {
+    glim_context *ctx;
+    const char *name;       /* "language model" */
+    unsigned can;
+    const glim_units *units;
+    size_t n_rows;          /* target rows, >= 1 */
+    size_t T, C;            /* rows and width of the embeddings; 0 without GRADIENT */
+    const size_t *row_end;  /* [n_rows] first unit that row r cannot see: units >= it are absent
+                               from its explanation (NaN) */
+    const double *value;    /* [n_rows] the target on the input */
+    const glim_model *model; /* NULL for a black box */
+
+    /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]
+       is 0 (fixed units are always kept). Rows that cannot see any removed unit
+       keep their value. Work is batched to the memory budget, common prefixes
+       are computed once; results do not depend on either. */
+    glim_status (*values)(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                          double *out, glim_error *err);
+    /* x (T, C): the embeddings of the input as they enter block 0. */
+    glim_status (*embed)(glim_predictor *p, float *x, glim_error *err);
+    /* A baseline (T, C): fixed tokens keep their rows, others are replaced. */
+    glim_status (*baseline)(glim_predictor *p, glim_baseline kind, float *x, glim_error *err);
+    /* Evaluates the targets at n inputs xs (n, T, C): values (n, n_rows) always;
+       gradients through the sink unless it is NULL. `row` picks one target row,
+       or -1 all. */
+    glim_status (*gradient)(glim_predictor *p, const float *xs, size_t n, long row, double *values,
+                            glim_gradient_sink *sink, void *data, glim_error *err);
+    /* Cost of `values` for these masks, and of n gradients: for plans. */
+    void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                        glim_plan *out);
+    void (*plan_gradient)(const glim_predictor *p, size_t n, glim_plan *out);
+    /* Fills model, input, target and rows of a document. */
+    glim_status (*describe)(const glim_predictor *p, glim_document *doc, glim_error *err);
+    /* Rows forward and backward so far. */
+    void (*cost)(const glim_predictor *p, uint64_t *forward, uint64_t *backward);
+    void (*free)(glim_predictor *p);
+};
+
+#endif

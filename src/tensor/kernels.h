@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernels.h: the table of inner loops, one instance per instruction set. `ref`
+ * is the specification in plain loops; avx2 and avx512 fill the same table and
+ * are picked once, when a context is made. Dequantisation gives the same bits
+ * in every set. The others may differ between sets within a few ulp, but
+ * inside one set a result never depends on how work was tiled: every element
+ * of `tile` is one chain of fused multiply-adds in ascending k, and the row
+ * kernels treat tail elements with the arithmetic of full vectors.
+ */
+#ifndef GLIM_TENSOR_KERNELS_H
+#define GLIM_TENSOR_KERNELS_H
+
+#include "tensor/types.h"
+
+enum {
+    GLIM_TILE_M = 12, /* rows of a tile, at most */
+    GLIM_TILE_N = 32  /* columns of a tile, at most */
+};
+
+typedef enum glim_act { GLIM_ACT_SILU, GLIM_ACT_GELU_TANH, GLIM_ACT_GELU_ERF, GLIM_ACT_RELU } glim_act;
+
+typedef struct glim_kernels {
+    const char *name;
+    bool blas; /* products go through OpenBLAS instead of `tile` */
+
+    /* n elements (a multiple of the block length) from packed blocks. */
+    void (*dequantise[GLIM_TYPE_COUNT])(const void *blocks, float *out, size_t n);
+    /* <row, x> over n elements, for `count` vectors x (count <= 4) at
+       x + i*ldx: the block is unpacked once. One result does not depend on
+       count. */
+    void (*dot[GLIM_TYPE_COUNT])(const void *row, const float *x, size_t ldx, int count, size_t n,
+                                 float *out);
+
+    /* C (m, n) = [C +] sum over k of A(i, k) * B(k, j), with A(i, k) at
+       a[i*a_row + k*a_col], B(k, j) at b[k*b_row + j], C(i, j) at
+       c[i*c_row + j]; m <= GLIM_TILE_M, n <= GLIM_TILE_N. b may be read up to
+       the next multiple of 16 columns beyond n (avx2, avx512 load whole
+       vectors): buffers are padded. C is written only inside (m, n). */
+    void (*tile)(int m, int n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                 const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, bool add);
+
+    /* Row kernels over n contiguous floats. */
+    double (*sum_squares)(const float *x, size_t n);               /* fixed lane layout */
+    float (*dot_f32)(const float *x, const float *y, size_t n);    /* fixed lane layout */
+    void (*axpy)(float *y, float a, const float *x, size_t n);     /* y += a x */
+    void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b; may alias */
+    void (*scale_mul)(float *y, float a, const float *x, const float *w, size_t n); /* y = a x w */
+    float (*max)(const float *x, size_t n);
+    /* y = exp(x - shift) for x = -inf exactly 0; returns the sum (fixed lane
+       layout: trailing exact zeros do not change its bits). In place allowed. */
+    float (*exp_sum)(float *y, const float *x, float shift, size_t n);
+    /* y = act(gate) * up, and its backward: d_up += dy act(gate),
+       d_gate += dy up act'(gate). */
+    void (*gate)(float *y, const float *gate, const float *up, size_t n, glim_act act);
+    void (*gate_backward)(float *d_gate, float *d_up, const float *dy, const float *gate,
+                          const float *up, size_t n, glim_act act);
+    /* y = c tanh(x / c). In place allowed. */
+    void (*soft_cap)(float *y, const float *x, float c, size_t n);
+} glim_kernels;
+
+extern const glim_kernels glim__kernels_ref;
+
+/* The set with this name, or with NULL the best one that this processor can
+   run. NULL when the name is unknown or the processor lacks it. */
+const glim_kernels *glim__kernels_find(const char *name);
+/* All sets this build has and this processor can run, best first. */
+const glim_kernels *const *glim__kernels_available(size_t *count);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tokenizer.h: text to ids and back, for the tokenizers that GGUF files carry.
+ * Each algorithm is a descriptor (`glim_tokenizer_kind`) in a file of its own:
+ * byte-level BPE (bpe.c, model `gpt2`) and SentencePiece BPE (spm.c, `llama`).
+ */
+#ifndef GLIM_TEXT_TOKENIZER_H
+#define GLIM_TEXT_TOKENIZER_H
+
+#include "base/arena.h"
+#include "file/gguf.h"
+
+#include <glim/text.h>
+
+typedef struct glim_tokenizer glim_tokenizer;
+
+typedef struct glim_tokenizer_info {
+    const char *model; /* "gpt2", "llama" */
+    const char *pre;   /* "smollm", ...; "" when it has none */
+    int32_t vocab;
+    int32_t bos, eos, unk, pad; /* -1 = none */
+    bool add_bos, add_eos;
+    const char *chat_template; /* its source, or NULL */
+    size_t chat_template_len;
+    const char *warning; /* one line worth telling, or NULL */
+} glim_tokenizer_info;
+
+/* Reads tokenizer.* of the file. `arch` matters for a few rules (NFC).
+   Errors: EFORMAT, EUNSUPPORTED (naming model or pre), ENOMEM. */
+glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
+                                 const char *arch, glim_error *err);
+void glim__tokenizer_close(glim_tokenizer *t);
+const glim_tokenizer_info *glim__tokenizer_info(const glim_tokenizer *t);
+
+/* A growing list of tokens. */
+typedef struct glim_token_list {
+    glim_context *ctx;
+    glim_token *at;
+    size_t count, cap;
+} glim_token_list;
+void glim__token_list_release(glim_token_list *list);
+
+/* Appends the tokens of text[0..n). `base` is added to byte offsets. `first`
+   is true at the start of a sequence (space prefix rules). Control tokens in
+   the text are recognised only with parse_special. No BOS or EOS is added.
+   Errors: EFORMAT (invalid UTF-8, with the byte position), ELIMIT, ENOMEM. */
+glim_status glim__tokenize(const glim_tokenizer *t, glim_token_list *out, const char *text,
+                           size_t n, size_t base, bool first, bool parse_special, glim_error *err);
+
+/* The bytes of one token as it appears in text (a leading space included;
+   byte tokens give one byte); control tokens give their name. Borrowed. */
+glim_gguf_string glim__token_bytes(const glim_tokenizer *t, int32_t id);
+bool glim__token_is_control(const glim_tokenizer *t, int32_t id);
+/* True for any id that ends generation (eos, eot, <|im_end|>, ...). */
+bool glim__token_ends(const glim_tokenizer *t, int32_t id);
+/* The id of a token by its exact bytes (" Paris"), or -1. */
+int32_t glim__token_by_bytes(const glim_tokenizer *t, const char *bytes, size_t n);
+/* The id of a control token by its name ("<|im_start|>"), or -1. */
+int32_t glim__token_by_name(const glim_tokenizer *t, const char *name);
+
+/* Chat messages as read from a file. */
+typedef struct glim_message {
+    const char *role;
+    const char *content;
+    size_t content_len;
+} glim_message;
+
+/* A chat template family: recognised from the model's own template, or named
+   by the user. NULL `name` = recognise. The names: chatml, llama2, mistral,
+   phi3, glm4, chatglm3, zephyr, gemma, llama3. */
+typedef struct glim_chat_template glim_chat_template;
+/* Errors: EUNSUPPORTED (no match; names --template and the known ones). */
+glim_status glim__chat_template_find(const glim_chat_template **out, const char *name,
+                                     const glim_tokenizer_info *info, glim_error *err);
+const char *glim__chat_template_name(const glim_chat_template *t);
+/* All names, NULL-terminated. */
+const char *const *glim__chat_template_names(void);
+
+/* Text of a prompt -> tokens: BOS by the tokenizer's rule, then the text, then
+   EOS if the tokenizer adds it. */
+glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
+                                   size_t n, glim_error *err);
+/* A chat -> tokens with the generation prompt at the end. Errors: EUSAGE (no
+   message, an unknown role, a role order that the template refuses). */
+glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
+                                   const glim_chat_template *tmpl, const glim_message *messages,
+                                   size_t n, glim_error *err);
+/* Appends generated tokens: their text is appended to the source and they get
+   kind GENERATED and turn `turn`. */
+glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,
+                                size_t n, int turn, glim_error *err);
+
+/* Parses a chat file: a JSON list of {"role", "content"}. Messages live in the
+   arena. Errors: EFORMAT with the index of the wrong message. */
+glim_status glim__chat_parse(glim_message **out, size_t *n, glim_arena *arena, const char *json,
+                             size_t len, const char *name, glim_error *err);
+
+#endif
