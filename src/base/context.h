@@ -17,6 +17,13 @@
 
 struct glim_kernels; /* tensor/kernels.h */
 
+/* Makes a context without kernels. glim_context_new and glim_context_kernels
+   live on the tensor floor, which knows the kernel sets: it calls this, then
+   glim__context_set_kernels. Errors: EUSAGE (threads out of range), ENOMEM. */
+glim_status glim__context_new(glim_context **out, const glim_context_options *options,
+                              glim_error *err);
+void glim__context_set_kernels(glim_context *ctx, const struct glim_kernels *kernels);
+
 /* Returns NULL when the system or the budget refuses. n == 0 gives a valid,
    unique pointer. Every free accepts NULL. */
 void *glim__alloc(glim_context *ctx, size_t n);
@@ -37,20 +44,23 @@ uint64_t glim__budget_left(const glim_context *ctx);
    fail; 0 switches it off. Returns how many allocations were made since. */
 uint64_t glim__fail_allocation(glim_context *ctx, uint64_t nth);
 
-/* Runs fn(data, item, worker) for item = 0 .. items-1, worker < threads.
-   Returns when all are done; pieces may not nest. */
+/* Runs fn(data, item, worker) for item = 0 .. items-1, worker < threads. The
+   caller is worker 0. Returns when all are done; pieces may not nest. Callers
+   that share a context take turns. */
 typedef void glim_work_fn(void *data, size_t item, int worker);
 void glim__parallel(glim_context *ctx, size_t items, glim_work_fn *fn, void *data);
 
-/* Scratch of one worker, at least n bytes, 64-byte aligned, kept until the
-   context goes; NULL when refused. Call it before glim__parallel for all
-   workers through glim__scratch_reserve, then inside it never fails. */
+/* Scratch of one worker, 64-byte aligned, kept until the context goes. First
+   reserve n bytes for every worker, outside of glim__parallel; then, inside of
+   it, glim__scratch gives at least that many. Errors: ENOMEM, EBUDGET. */
 glim_status glim__scratch_reserve(glim_context *ctx, size_t n, glim_error *err);
 void *glim__scratch(glim_context *ctx, int worker);
 
 const struct glim_kernels *glim__kernels(const glim_context *ctx);
 
-/* Progress of one stage; begin and end nest, only the outermost reports. */
+/* Progress of one stage; begin and end nest, only the outermost reports, and
+   what is added inside a nested stage counts towards the outermost one. For
+   the thread that began the outermost stage; calls of others do nothing. */
 void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total);
 void glim__progress_add(glim_context *ctx, uint64_t done);
 void glim__progress_end(glim_context *ctx);
@@ -59,5 +69,7 @@ glim_status glim__check_cancel(const glim_context *ctx, glim_error *err);
 
 /* Seconds on a clock that never goes back. */
 double glim__seconds(void);
+/* A size for people: "17 bytes", "1.5 MiB". Returns out. */
+const char *glim__size_text(uint64_t bytes, char out[24]);
 
 #endif

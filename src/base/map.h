@@ -21,7 +21,7 @@ void glim__map_init(glim_map *map, glim_context *ctx);
 void glim__map_release(glim_map *map);
 /* Makes room for n keys in all; false when memory is refused. */
 bool glim__map_reserve(glim_map *map, size_t n);
-/* Sets key -> value; *old (may be NULL) gets the former value or -1. The key's
+/* Sets key -> value (never -1); *old (may be NULL) gets the former value or -1. The key's
    bytes must outlive the map. False when memory is refused. */
 bool glim__map_set(glim_map *map, const void *key, size_t len, int32_t value, int32_t *old);
 /* The value, or -1. */
