@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attention.h: what the forward and the backward half of attention share. */
+#ifndef GLIM_GRAPH_ATTENTION_H
+#define GLIM_GRAPH_ATTENTION_H
+
+#include "graph/ops.h"
+
+enum {
+    GLIM_QUERY_BLOCK = 48, /* rows of a block: four tiles */
+    GLIM_KEY_CHUNK = 256   /* keys of one product over keys, at absolute multiples */
+};
+
+typedef struct glim_attention_run {
+    glim_tape *tape;
+    glim_tape_node *node;
+    const glim_kernels *kernels;
+    bool backward;
+    int D, Dp;          /* head width, and padded to whole vectors */
+    int64_t longest, ld; /* source positions at most; row stride of scratch */
+    float *packed;
+    size_t *part_at;    /* [n_parts] offsets into packed */
+    size_t *pattern_at; /* [n_parts] offsets into whole patterns */
+    size_t *block_at;   /* [n_parts + 1] query blocks before each part */
+    size_t pattern_floats;
+    float *d_pattern; /* whole, when a hook asks for its gradient */
+    bool frozen;      /* backward: P is constant */
+} glim_attention_run;
+
+/* Keys and values of one sequence and head: k, v (S, Dp), kt, vt (D, Sp). */
+typedef struct glim_attention_pack {
+    float *k, *kt, *v, *vt;
+    int64_t S, Sp;
+} glim_attention_pack;
+
+typedef struct glim_attention_block {
+    size_t part;
+    int head, group;
+    int64_t q0;       /* first query row within the sequence */
+    int m;            /* rows */
+    int64_t row;      /* q0 as a row of the batch */
+    int64_t from, to; /* keys that any of its rows may see */
+} glim_attention_block;
+
+static inline float *glim__attention_aux(const glim_attention_run *run, int head, int64_t row) {
+    return run->node->aux + 2 * ((int64_t)head * run->tape->rows->T + row);
+}
+
+/* Rounded up to whole vectors of 16 floats. */
+static inline int64_t glim__attention_pad(int64_t n) {
+    return (n + 15) / 16 * 16;
+}
+
+const float *glim__attention_key(const glim_attention_run *run, size_t part, int g, int64_t j,
+                                 bool value);
+glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t part, int g);
+glim_status glim__attention_begin(glim_attention_run *run, glim_tape *t, glim_tape_node *n,
+                                  bool backward, glim_error *err);
+void glim__attention_end(glim_attention_run *run);
+glim_attention_block glim__attention_block(const glim_attention_run *run, size_t item);
+void glim__attention_scores(const glim_attention_run *run, const glim_attention_block *b, float *s,
+                            int64_t ld);
+float *glim__attention_whole(const glim_attention_run *run, const glim_attention_block *b,
+                             float *base, int64_t *ld);
+glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site_kind kind,
+                                 unsigned actions, glim_error *err);
+glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err);
+glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
+
+#endif

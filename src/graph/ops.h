@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops.h: the op descriptors, for the list, rule sets and tests. */
+#ifndef GLIM_GRAPH_OPS_H
+#define GLIM_GRAPH_OPS_H
+
+#include "graph/tape.h"
+
+extern const glim_op glim__op_input_op, glim__op_linear_op, glim__op_add_op, glim__op_scale_op,
+    glim__op_rms_norm_op, glim__op_rope_op, glim__op_attention_op, glim__op_gate_op,
+    glim__op_soft_cap_op;
+
+/* Rule sets: the norm's divisor held constant, and no flow through the
+   attention pattern (queries and keys get none). NULL when unknown. */
+const glim_rules *glim__rules_find(const char *name);
+extern const glim_rules glim__rules_frozen_norm, glim__rules_frozen_pattern;
+
+/* Tables for `positions` positions. `factors` (R/2) divide the frequencies, or
+   NULL; `linear` divides all of them. Errors: ENOMEM, EBUDGET. */
+glim_status glim__rope_init(glim_rope *rope, glim_context *ctx, int width, bool interleaved,
+                            double base, double linear, const float *factors, int positions,
+                            glim_error *err);
+void glim__rope_release(glim_rope *rope, glim_context *ctx);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Backward of attention (formulas in ops_attention.c), in two passes that
+ * write to different places and so need no locks and no fixed order between
+ * workers: blocks of queries give dq, blocks of keys give dk and dv. The second
+ * pass recomputes the scores of its columns; that costs two products more and
+ * buys even work for any number of threads. Sums run over query blocks and the
+ * heads of a group in ascending order.
+ */
+#include "graph/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Turns scores s into P (unless a whole pattern is kept), and dp into dS, for
+   row i of a block over n keys. cap holds the capped scores. */
+static void row_gradient(const glim_attention_run *run, const glim_attention_block *b, int i,
+                         const float *p, const float *cap, float *dp, int64_t n) {
+    const glim_attention *how = &run->node->as.attention;
+    int64_t HD = (int64_t)how->heads * run->D, at = (b->row + i) * HD + b->head * run->D;
+    float delta = run->kernels->dot_f32(run->node->grad + at, run->node->data + at,
+                                        (size_t)run->D);
+    for (int64_t j = 0; j < n; j++) {
+        float ds = p[j] * (dp[j] - delta) * how->scale;
+        if (how->soft_cap > 0 && p[j] > 0) {
+            float u = cap[j] / how->soft_cap;
+            ds *= 1 - u * u;
+        }
+        dp[j] = p[j] > 0 ? ds : 0;
+    }
+}
+
+/* P (m, ld) and dP of a block restricted to keys from .. to. */
+static void block_gradient(const glim_attention_run *run, const glim_attention_block *b, float *p,
+                           float *cap, float *dp, int64_t ld) {
+    const glim_attention *how = &run->node->as.attention;
+    glim_attention_pack pack = glim__attention_pack(run, b->part, b->group);
+    int64_t HD = (int64_t)how->heads * run->D, n = b->to - b->from;
+    const float *dz = run->node->grad + b->row * HD + b->head * run->D;
+    glim__attention_scores(run, b, p, ld);
+    if (how->soft_cap > 0)
+        memcpy(cap, p, (size_t)(b->m * ld) * sizeof *p);
+    for (int i = 0; i < b->m; i++) {
+        const float *aux = glim__attention_aux(run, b->head, b->row + i);
+        float *row = p + i * ld;
+        if (run->node->pattern) {
+            int64_t whole_ld;
+            const float *kept = glim__attention_whole(run, b, run->node->pattern, &whole_ld);
+            memcpy(row, kept + i * whole_ld + b->from, (size_t)n * sizeof *row);
+            continue;
+        }
+        run->kernels->exp_sum(row, row, aux[0], (size_t)n);
+        for (int64_t j = 0; j < n; j++)
+            row[j] *= aux[1];
+    }
+    glim__product(run->kernels, b->m, (int)n, (size_t)run->D, dz, HD, 1, pack.vt + b->from,
+                  pack.Sp, dp, ld, false);
+}
+
+static void query_item(void *data, size_t item, int worker) {
+    glim_attention_run *run = data;
+    const glim_attention *how = &run->node->as.attention;
+    glim_attention_block b = glim__attention_block(run, item);
+    glim_attention_pack pack = glim__attention_pack(run, b.part, b.group);
+    int64_t ld = run->ld, HD = (int64_t)how->heads * run->D;
+    float *p = glim__scratch(run->tape->ctx, worker), *dp = p + GLIM_QUERY_BLOCK * ld;
+    float *cap = dp + GLIM_QUERY_BLOCK * ld;
+    block_gradient(run, &b, p, cap, dp, ld);
+    if (run->d_pattern) {
+        int64_t whole_ld;
+        float *whole = glim__attention_whole(run, &b, run->d_pattern, &whole_ld);
+        for (int i = 0; i < b.m; i++)
+            memcpy(whole + i * whole_ld + b.from, dp + i * ld,
+                   (size_t)(b.to - b.from) * sizeof *dp);
+    }
+    if (run->frozen)
+        return;
+    for (int i = 0; i < b.m; i++)
+        row_gradient(run, &b, i, p + i * ld, cap + i * ld, dp + i * ld, b.to - b.from);
+    float *dq = run->tape->nodes[run->node->inputs[0]].grad + b.row * HD + b.head * run->D;
+    for (int64_t k = b.from; k < b.to; k += GLIM_KEY_CHUNK) {
+        int64_t n = b.to - k < GLIM_KEY_CHUNK ? b.to - k : GLIM_KEY_CHUNK;
+        glim__product(run->kernels, b.m, run->D, (size_t)n, dp + (k - b.from), ld, 1,
+                      pack.k + k * run->Dp, run->Dp, dq, HD, true);
+    }
+}
+
+/* One block of own keys k0 .. k0+n (within the sequence's new rows) of key head
+   g: all heads of the group, all query blocks that see it. */
+static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, int64_t n,
+                      float *scratch) {
+    const glim_attention *how = &run->node->as.attention;
+    const glim_rows_part *rows = &run->tape->rows->parts[part];
+    glim_tape_node *nodes = run->tape->nodes;
+    int64_t D = run->D, HD = how->heads * D, GD = how->kv_heads * D, ld = glim__attention_pad(n);
+    int per = how->heads / how->kv_heads;
+    float *dk = nodes[run->node->inputs[1]].grad + (rows->first + k0) * GD + g * D;
+    float *dv = nodes[run->node->inputs[2]].grad + (rows->first + k0) * GD + g * D;
+    float *p = scratch, *dp = p + GLIM_QUERY_BLOCK * ld, *cap = dp + GLIM_QUERY_BLOCK * ld;
+    for (int h = g * per; h < (g + 1) * per; h++)
+        for (int64_t q0 = k0 / GLIM_QUERY_BLOCK * GLIM_QUERY_BLOCK; q0 < rows->count;
+             q0 += GLIM_QUERY_BLOCK) {
+            if (how->window && q0 >= k0 + n - 1 + how->window)
+                break;
+            int64_t m = rows->count - q0 < GLIM_QUERY_BLOCK ? rows->count - q0 : GLIM_QUERY_BLOCK;
+            glim_attention_block b = {.part = part, .head = h, .group = g, .q0 = q0, .m = (int)m,
+                                      .row = rows->first + q0, .from = rows->prefix + k0,
+                                      .to = rows->prefix + k0 + n};
+            block_gradient(run, &b, p, cap, dp, ld);
+            int64_t at = b.row * HD + h * D;
+            glim__product(run->kernels, (int)n, (int)D, (size_t)m, p, 1, ld,
+                          run->node->grad + at, HD, dv, GD, true);
+            if (run->frozen)
+                continue;
+            for (int i = 0; i < m; i++)
+                row_gradient(run, &b, i, p + i * ld, cap + i * ld, dp + i * ld, n);
+            glim__product(run->kernels, (int)n, (int)D, (size_t)m, dp, 1, ld,
+                          nodes[run->node->inputs[0]].data + at, HD, dk, GD, true);
+        }
+}
+
+static void key_item(void *data, size_t item, int worker) {
+    glim_attention_run *run = data;
+    size_t G = (size_t)run->node->as.attention.kv_heads, b = item / G, p = 0;
+    while (b >= run->block_at[p + 1])
+        p++;
+    int64_t count = run->tape->rows->parts[p].count;
+    int64_t k0 = (int64_t)(b - run->block_at[p]) * GLIM_QUERY_BLOCK;
+    int64_t n = count - k0 < GLIM_QUERY_BLOCK ? count - k0 : GLIM_QUERY_BLOCK;
+    key_block(run, p, (int)(item % G), k0, n, glim__scratch(run->tape->ctx, worker));
+}
+
+static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error *err) {
+    glim_attention_run run;
+    for (int i = 0; i < 3; i++)
+        if (!glim__tape_grad(t, n, i))
+            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+    glim_status status = glim__attention_begin(&run, t, n, true, err);
+    bool asked = n->pattern && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD);
+    run.frozen = frozen;
+    if (!status && asked) {
+        run.d_pattern = glim__workspace_take(t->space, run.pattern_floats);
+        if (run.d_pattern)
+            memset(run.d_pattern, 0, run.pattern_floats * sizeof(float));
+        else
+            status = glim__oom(t->ctx, err, "pattern gradients", (uint64_t)run.pattern_floats * 4);
+    }
+    if (!status) {
+        size_t blocks = run.block_at[t->rows->n_parts];
+        glim__parallel(t->ctx, blocks * (size_t)n->as.attention.heads, query_item, &run);
+        glim__parallel(t->ctx, blocks * (size_t)n->as.attention.kv_heads, key_item, &run);
+    }
+    if (!status && asked)
+        status = glim__attention_show(&run, run.d_pattern, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD, err);
+    glim__workspace_give(t->space, run.d_pattern);
+    glim__attention_end(&run);
+    return status;
+}
+
+glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, false, err);
+}
+
+/* The rule "frozen pattern": only values carry gradient. */
+glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, true, err);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ops that move values without bending them: the tape's input, products with
+ * packed weights, sums and scalings.
+ *
+ *   linear  Y = X W^T + b      dX += dY W        (weights have no gradient)
+ *   add     y = a + b          da += dy, db += dy
+ *   scale   y = s x            dx += s dy
+ */
+#include "graph/ops.h"
+
+#include <string.h>
+
+const glim_op glim__op_input_op = {.name = "input"};
+
+glim_node glim__op_input(glim_tape *t, float *data, int64_t cols) {
+    glim_tape_node *n = glim__tape_append(t, &glim__op_input_op, 0, 0, 0, cols);
+    if (n) {
+        n->data = data;
+        n->borrowed = true;
+    }
+    return glim__tape_index(t, n);
+}
+
+/* ---- linear ---- */
+
+static glim_status linear_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    const glim_tape_node *x = &t->nodes[n->inputs[0]];
+    glim_status (*product)(glim_context *, float *, size_t, const float *, size_t, int64_t,
+                           const glim_matrix *, const float *, glim_error *) =
+        t->decode ? glim__linear_decode : glim__linear;
+    return product(t->ctx, n->data, (size_t)n->cols, x->data, (size_t)x->cols, t->rows->T,
+                   n->as.linear.w, n->as.linear.bias, err);
+}
+
+static glim_status linear_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    float *dx = glim__tape_grad(t, n, 0);
+    int64_t cols = n->as.linear.w->cols;
+    if (!dx)
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * cols) * 4);
+    return glim__linear_backward(t->ctx, dx, (size_t)cols, n->grad, (size_t)n->cols, t->rows->T,
+                                 n->as.linear.w, err);
+}
+
+const glim_op glim__op_linear_op = {
+    .name = "linear",
+    .forward = linear_forward,
+    .backward = linear_backward,
+};
+
+glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias) {
+    if (!x || t->nodes[x].cols != w->cols)
+        t->status = t->status ? t->status : GLIM_EINTERNAL;
+    glim_tape_node *n = glim__tape_append(t, &glim__op_linear_op, x, 0, 0, w->rows);
+    if (n) {
+        n->as.linear.w = w;
+        n->as.linear.bias = bias;
+    }
+    return glim__tape_index(t, n);
+}
+
+/* ---- add ---- */
+
+struct sum {
+    const glim_kernels *kernels;
+    float *out;
+    const float *a, *b;
+    float factor;
+    int64_t cols;
+};
+
+static void sum_rows(void *data, int64_t first, int64_t count) {
+    struct sum *s = data;
+    size_t at = (size_t)(first * s->cols), n = (size_t)(count * s->cols);
+    s->kernels->add(s->out + at, s->a + at, s->b + at, n);
+}
+
+static glim_status add_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    struct sum s = {glim__kernels(t->ctx), n->data, t->nodes[n->inputs[0]].data,
+                    t->nodes[n->inputs[1]].data, 1, n->cols};
+    glim__tape_rows(t, n->cols, sum_rows, &s);
+    return GLIM_OK;
+}
+
+/* The last input without a gradient yet takes over this node's buffer. */
+static glim_status add_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    for (int i = 0; i < 2; i++) {
+        glim_tape_node *in = &t->nodes[n->inputs[i]];
+        if (i == 1 && !in->grad && !n->lent_grad) {
+            in->grad = n->grad;
+            n->grad = NULL;
+            break;
+        }
+        float *d = glim__tape_grad(t, n, i);
+        if (!d)
+            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+        struct sum s = {glim__kernels(t->ctx), d, d, n->grad, 1, n->cols};
+        glim__tape_rows(t, n->cols, sum_rows, &s);
+    }
+    return GLIM_OK;
+}
+
+const glim_op glim__op_add_op = {.name = "add", .forward = add_forward, .backward = add_backward};
+
+glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b) {
+    if (!a || !b || t->nodes[a].cols != t->nodes[b].cols)
+        t->status = t->status ? t->status : GLIM_EINTERNAL;
+    return glim__tape_index(t, glim__tape_append(t, &glim__op_add_op, a, b, 0,
+                                                 t->status ? 0 : t->nodes[a].cols));
+}
+
+/* ---- scale ---- */
+
+static void scale_rows(void *data, int64_t first, int64_t count) {
+    struct sum *s = data;
+    size_t at = (size_t)(first * s->cols), n = (size_t)(count * s->cols);
+    memset(s->out + at, 0, n * sizeof *s->out);
+    s->kernels->axpy(s->out + at, s->factor, s->a + at, n);
+}
+
+static void scale_add_rows(void *data, int64_t first, int64_t count) {
+    struct sum *s = data;
+    size_t at = (size_t)(first * s->cols), n = (size_t)(count * s->cols);
+    s->kernels->axpy(s->out + at, s->factor, s->a + at, n);
+}
+
+static glim_status scale_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    struct sum s = {.kernels = glim__kernels(t->ctx), .out = n->data,
+                    .a = t->nodes[n->inputs[0]].data, .factor = n->as.number, .cols = n->cols};
+    glim__tape_rows(t, n->cols, scale_rows, &s);
+    return GLIM_OK;
+}
+
+static glim_status scale_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    float *d = glim__tape_grad(t, n, 0);
+    if (!d)
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+    struct sum s = {.kernels = glim__kernels(t->ctx), .out = d, .a = n->grad,
+                    .factor = n->as.number, .cols = n->cols};
+    glim__tape_rows(t, n->cols, scale_add_rows, &s);
+    return GLIM_OK;
+}
+
+const glim_op glim__op_scale_op = {
+    .name = "scale", .forward = scale_forward, .backward = scale_backward};
+
+glim_node glim__op_scale(glim_tape *t, glim_node x, float factor) {
+    glim_tape_node *n =
+        glim__tape_append(t, &glim__op_scale_op, x, 0, 0, x ? t->nodes[x].cols : 0);
+    if (n)
+        n->as.number = factor;
+    return glim__tape_index(t, n);
+}

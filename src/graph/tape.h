@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tape.h: a short run of coarse ops (one block of a model) that can be run
+ * forward, kept or thrown away, and walked backwards.
+ *
+ * A builder appends nodes; nothing is computed until glim__tape_forward. The
+ * status is sticky: a failed append returns node 0, later appends pass it on,
+ * and one check stands before the run. Every value has the batch's T rows.
+ *
+ * Memory: each op says which of its inputs (and whether its output) its
+ * backward reads. With `keep`, those values stay; all others go back to the
+ * workspace after their last reader, so a forward without keep needs a few rows'
+ * worth of values only.
+ */
+#ifndef GLIM_GRAPH_TAPE_H
+#define GLIM_GRAPH_TAPE_H
+
+#include "graph/workspace.h"
+#include "tensor/linear.h"
+
+#include <glim/model.h>
+
+typedef int glim_node; /* index into the tape; 0 = failed */
+
+/* One sequence of the batch as ops see it. */
+typedef struct glim_rows_part {
+    int64_t first, count;  /* rows */
+    int64_t prefix;        /* cached positions before them */
+    const uint8_t *hidden; /* (prefix + count) or NULL */
+} glim_rows_part;
+
+typedef struct glim_rows {
+    int64_t T;
+    const int32_t *position; /* (T) */
+    const glim_rows_part *parts;
+    size_t n_parts;
+} glim_rows;
+
+/* cos and sin of every position, for one kind of layer (rope.c). */
+typedef struct glim_rope {
+    int width;        /* rotated dimensions R of each head, even */
+    bool interleaved; /* pairs (2i, 2i+1) instead of (i, i + R/2) */
+    int positions;
+    float *cos, *sin; /* (positions, R/2), magnitude included */
+} glim_rope;
+
+typedef struct glim_attention {
+    int heads, kv_heads, head_width; /* H, G, D */
+    float scale;
+    int window;     /* keys t - window < j <= t; 0 = all */
+    float soft_cap; /* 0 = none */
+    const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
+} glim_attention;
+
+enum { GLIM_NODE_INPUTS = 3, GLIM_NODE_SITES = 3, GLIM_TAPE_NODES = 40 };
+
+/* Which value of a node a site shows. */
+typedef enum glim_site_kind {
+    GLIM_SITE_VALUE,      /* the output (T, cols) */
+    GLIM_SITE_HEADS,      /* the output as (T, heads, cols/heads) */
+    GLIM_SITE_SCALE,      /* norm: the divisor (T, 1) */
+    GLIM_SITE_NORMALIZED, /* norm: before the weight (T, cols) */
+    GLIM_SITE_SCORES,     /* attention: (H, T, S), masked = -inf */
+    GLIM_SITE_PATTERN,    /* attention: (H, T, S) */
+    GLIM_SITE_RESULT      /* output projection: per head (T, H, C) */
+} glim_site_kind;
+
+typedef struct glim_tape glim_tape;
+typedef struct glim_tape_node glim_tape_node;
+
+/* An op: forward and backward side by side in one file a family. Backward adds
+   into the gradients of inputs whose `grad` is there. */
+typedef struct glim_op {
+    const char *name;
+    unsigned saves; /* bit i: backward reads input i; GLIM_SAVES_OUTPUT: its output */
+    glim_status (*forward)(glim_tape *t, glim_tape_node *n, glim_error *err);
+    glim_status (*backward)(glim_tape *t, glim_tape_node *n, glim_error *err);
+    /* Floats of `aux` that forward fills and backward reads; NULL = none. */
+    size_t (*aux)(const glim_tape *t, const glim_tape_node *n);
+} glim_op;
+
+enum { GLIM_SAVES_OUTPUT = 1u << 7 };
+
+struct glim_tape_node {
+    const glim_op *op;
+    glim_node inputs[GLIM_NODE_INPUTS];
+    int64_t cols;
+    float *data, *grad, *aux;
+    float *pattern;   /* attention, when a hook asks: (sum over parts of H count S) */
+    bool keep;        /* backward of some node reads the value */
+    bool borrowed;    /* data belongs to somebody else */
+    bool lent_grad;   /* so does grad */
+    bool hold;        /* keep the value until the tape is released */
+    glim_node last;   /* last node that reads it */
+    struct {
+        glim_site_kind kind;
+        const char *name; /* within the block: "attn.hook_q" */
+        int heads;
+    } sites[GLIM_NODE_SITES];
+    int n_sites;
+    union {
+        struct {
+            const glim_matrix *w;
+            const float *bias; /* (rows) or NULL */
+            int heads;         /* of the input, for GLIM_SITE_RESULT */
+        } linear;
+        struct {
+            const float *weight; /* (cols / heads) */
+            float eps;
+            int heads; /* 1 = over the whole row */
+        } norm;
+        struct {
+            const glim_rope *rope;
+            int heads;
+        } rope;
+        glim_attention attention;
+        glim_act act;
+        float number; /* scale, soft cap */
+    } as;
+};
+
+/* Backward of chosen ops replaced during a walk; the empty set is the plain
+   gradient. */
+typedef struct glim_rule {
+    const glim_op *op;
+    glim_status (*backward)(glim_tape *t, glim_tape_node *n, glim_error *err);
+} glim_rule;
+
+typedef struct glim_rules {
+    const char *name;
+    const glim_rule *rules;
+    size_t n;
+} glim_rules;
+
+struct glim_tape {
+    glim_context *ctx;
+    glim_workspace *space;
+    const glim_rows *rows;
+    const glim_hook *hooks; /* of this run */
+    size_t n_hooks;
+    const char *prefix;     /* of site names: "blocks.3." */
+    int layer;
+    bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
+    const glim_rules *rules;
+    glim_status status;     /* sticky, of building */
+    int count;              /* nodes, node 0 unused */
+    glim_tape_node nodes[GLIM_TAPE_NODES + 1];
+};
+
+/* Starts an empty tape; releases what an earlier run kept. */
+void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space, const glim_rows *rows);
+/* Gives back everything the tape holds. */
+void glim__tape_release(glim_tape *t);
+
+/* ---- ops (each appends one node) ---- */
+glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed value */
+glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);
+glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads);
+glim_node glim__op_rope(glim_tape *t, glim_node x, const glim_rope *rope, int heads);
+glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
+                             const glim_attention *how);
+glim_node glim__op_gate(glim_tape *t, glim_node gate, glim_node up, glim_act act);
+glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b);
+glim_node glim__op_scale(glim_tape *t, glim_node x, float factor);
+glim_node glim__op_soft_cap(glim_tape *t, glim_node x, float cap);
+/* Names a site on a node; returns the node. */
+glim_node glim__op_site(glim_tape *t, glim_node n, glim_site_kind kind, const char *name,
+                        int heads);
+
+/* The table of all ops, NULL-terminated (tests scan it). */
+const glim_op *const *glim__ops(void);
+
+/* ---- running ---- */
+glim_status glim__tape_forward(glim_tape *t, glim_error *err);
+/* Adds the gradient `d_out` (T, cols) of node `out` to that of the tape's
+   input node `in`: d_in (T, cols of in). Needs a forward with keep. */
+glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out, glim_node in,
+                                float *d_in, const glim_rules *rules, glim_error *err);
+/* Bytes that forward keeps, and the most that forward (and backward) have in
+   use besides, from the nodes alone. */
+void glim__tape_plan(const glim_tape *t, bool keep, uint64_t *kept, uint64_t *working);
+
+/* ---- for ops ---- */
+/* Appends a node; params are set by the caller on the returned node (NULL when
+   the tape has failed). */
+glim_tape_node *glim__tape_append(glim_tape *t, const glim_op *op, glim_node a, glim_node b,
+                                  glim_node c, int64_t cols);
+static inline glim_node glim__tape_index(const glim_tape *t, const glim_tape_node *n) {
+    return n ? (glim_node)(n - t->nodes) : 0;
+}
+/* The gradient of input i of n, zeroed at first use; NULL when refused. */
+float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i);
+/* True when a hook asks for this site of the node with one of the actions. */
+bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
+                      unsigned actions);
+/* Shows a site of one sequence to the hooks that ask for one of `actions`. */
+glim_status glim__tape_show(glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
+                            unsigned actions, const glim_site *site, glim_error *err);
+/* fn(data, first row, rows) over fixed row blocks, in parallel when worth it. */
+typedef void glim_rows_fn(void *data, int64_t first, int64_t count);
+void glim__tape_rows(glim_tape *t, int64_t cols, glim_rows_fn *fn, void *data);
+/* True when `name` fits `pattern`, `*` standing for any run of characters. */
+bool glim__site_match(const char *pattern, const char *name);
+
+#endif
