@@ -20,9 +20,15 @@ typedef struct glim_st_tensor {
     uint64_t bytes;
 } glim_st_tensor;
 
-/* Errors: EIO, EFORMAT, ELIMIT, ENOMEM. */
+/* The mapped bytes count against the budget. A dtype that is not known is no
+   error; whoever uses the tensor refuses it.
+   Errors: EIO, EFORMAT, ELIMIT, ENOMEM, EBUDGET. */
 glim_status glim__safetensors_open(glim_safetensors **out, glim_context *ctx, const char *path,
                                    glim_error *err);
+/* The same over bytes in memory (tests, fuzzing); `bytes` is borrowed. */
+glim_status glim__safetensors_open_memory(glim_safetensors **out, glim_context *ctx,
+                                          const void *bytes, size_t n, const char *name,
+                                          glim_error *err);
 void glim__safetensors_close(glim_safetensors *st);
 size_t glim__safetensors_count(const glim_safetensors *st);
 const glim_st_tensor *glim__safetensors_at(const glim_safetensors *st, size_t i);
@@ -31,8 +37,10 @@ const glim_st_tensor *glim__safetensors_find(const glim_safetensors *st, const c
 const char *glim__safetensors_metadata(const glim_safetensors *st, const char *key);
 
 /* Writer: declare every tensor (F32 or I64), then begin, then write the data
-   of each in any order with `put` (offset in elements), then end, which
-   renames the temporary file. abort removes it. */
+   of each in any order with `put` (offset in elements, every element once),
+   then end, which renames the temporary file; free without end removes it.
+   Errors: EIO (the disk is full, ...), ENOMEM, EBUDGET; EINTERNAL when the
+   caller breaks this order, or leaves elements unwritten. */
 typedef struct glim_st_writer glim_st_writer;
 glim_status glim__st_writer_new(glim_st_writer **out, glim_context *ctx, const char *path,
                                 glim_error *err);
@@ -46,7 +54,8 @@ glim_status glim__st_writer_put(glim_st_writer *w, const char *name, uint64_t of
 glim_status glim__st_writer_end(glim_st_writer *w, glim_error *err);
 void glim__st_writer_free(glim_st_writer *w); /* aborts if not ended; NULL is fine */
 
-/* A float32 C-order array as NumPy .npy, version 1.0, written whole. */
+/* A float32 C-order array as NumPy .npy, version 1.0, written whole or not at
+   all; "-" is standard output. Errors: EIO, ELIMIT (above 32 dimensions). */
 glim_status glim__npy_write(glim_context *ctx, const char *path, const float *data, int n_dims,
                             const uint64_t *dims, glim_error *err);
 
