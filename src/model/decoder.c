@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block that llama, qwen2 and gemma3 share (pre-norm, grouped queries,
+ * gated feed-forward), from what the layer has:
+ *
+ *   a = norm(x);  q, k, v = a W^T + b;  [q, k = norm per head]  rotate
+ *   x = x + [norm] (attention(q, k, v) Wo^T)
+ *   m = norm(x);  x = x + [norm] ((act(m Wg^T) * (m Wu^T)) Wd^T)
+ *
+ * Sites carry TransformerLens' names. glim__model_head is the end of the model.
+ */
+#include "model/model.h"
+
+static glim_node norm_with_sites(glim_tape *t, const glim_model *m, glim_node x, const float *w,
+                                 const char *scale, const char *normalized) {
+    glim_node n = glim__op_rms_norm(t, x, w, m->hyper.eps, 1);
+    glim__op_site(t, n, GLIM_SITE_SCALE, scale, 0);
+    return glim__op_site(t, n, GLIM_SITE_NORMALIZED, normalized, 0);
+}
+
+struct head_sites {
+    const char *plain, *normed, *rotated;
+};
+
+/* q or k: projection, optional norm over each head, rotation. */
+static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
+                         bool query) {
+    static const struct head_sites q_sites = {"attn.hook_q", "attn.hook_q_normed",
+                                              "attn.hook_rot_q"};
+    static const struct head_sites k_sites = {"attn.hook_k", "attn.hook_k_normed",
+                                              "attn.hook_rot_k"};
+    const struct head_sites *names = query ? &q_sites : &k_sites;
+    int heads = query ? m->hyper.H : m->hyper.G;
+    const float *norm = query ? w->q_norm : w->k_norm;
+    glim_node x = glim__op_linear(t, a, query ? &w->q : &w->k, query ? w->q_bias : w->k_bias);
+    glim__op_site(t, x, GLIM_SITE_HEADS, names->plain, heads);
+    if (norm) {
+        x = glim__op_rms_norm(t, x, norm, m->hyper.eps, heads);
+        glim__op_site(t, x, GLIM_SITE_HEADS, names->normed, heads);
+    }
+    x = glim__op_rope(t, x, &t->ropes[w->rope], heads);
+    return glim__op_site(t, x, GLIM_SITE_HEADS, names->rotated, heads);
+}
+
+static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
+                        glim_node *k, glim_node *v) {
+    const glim_hyper *h = &m->hyper;
+    glim_node a = norm_with_sites(t, m, x, w->attn_norm, "ln1.hook_scale", "ln1.hook_normalized");
+    glim_node q = project(t, m, w, a, true);
+    *k = project(t, m, w, a, false);
+    *v = glim__op_linear(t, a, &w->v, w->v_bias);
+    glim__op_site(t, *v, GLIM_SITE_HEADS, "attn.hook_v", h->G);
+    glim_attention how = {.heads = h->H, .kv_heads = h->G, .head_width = h->D,
+                          .scale = h->score_scale, .window = w->window, .soft_cap = h->score_cap,
+                          .cached_k = t->cached_k, .cached_v = t->cached_v};
+    glim_node z = glim__op_attention(t, q, *k, *v, &how);
+    glim__op_site(t, z, GLIM_SITE_SCORES, "attn.hook_attn_scores", h->H);
+    glim__op_site(t, z, GLIM_SITE_PATTERN, "attn.hook_pattern", h->H);
+    glim__op_site(t, z, GLIM_SITE_HEADS, "attn.hook_z", h->H);
+    glim_node o = glim__op_linear(t, z, &w->o, w->o_bias);
+    if (o)
+        t->nodes[o].as.linear.heads = h->H;
+    glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
+    if (w->attn_post_norm)
+        o = norm_with_sites(t, m, o, w->attn_post_norm, "ln1_post.hook_scale",
+                            "ln1_post.hook_normalized");
+    return glim__op_site(t, o, GLIM_SITE_VALUE, "hook_attn_out", 0);
+}
+
+static glim_node feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w,
+                              glim_node x) {
+    glim_node a = norm_with_sites(t, m, x, w->ffn_norm, "ln2.hook_scale", "ln2.hook_normalized");
+    glim_node gate = glim__op_linear(t, a, &w->gate, NULL);
+    glim__op_site(t, gate, GLIM_SITE_VALUE, "mlp.hook_pre", 0);
+    glim_node up = glim__op_linear(t, a, &w->up, NULL);
+    glim__op_site(t, up, GLIM_SITE_VALUE, "mlp.hook_pre_linear", 0);
+    glim_node post = glim__op_gate(t, gate, up, m->hyper.act);
+    glim__op_site(t, post, GLIM_SITE_VALUE, "mlp.hook_post", 0);
+    glim_node out = glim__op_linear(t, post, &w->down, NULL);
+    if (w->ffn_post_norm)
+        out = norm_with_sites(t, m, out, w->ffn_post_norm, "ln2_post.hook_scale",
+                              "ln2_post.hook_normalized");
+    return glim__op_site(t, out, GLIM_SITE_VALUE, "hook_mlp_out", 0);
+}
+
+glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
+                              glim_node *k, glim_node *v) {
+    const glim_layer *w = &m->layers[layer];
+    glim__op_site(t, x, GLIM_SITE_VALUE, "hook_resid_pre", 0);
+    glim_node mid = glim__op_add(t, x, attend(t, m, w, x, k, v));
+    glim__op_site(t, mid, GLIM_SITE_VALUE, "hook_resid_mid", 0);
+    glim_node post = glim__op_add(t, mid, feed_forward(t, m, w, mid));
+    return glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
+}
+
+glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed) {
+    *normed = norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale",
+                              "ln_final.hook_normalized");
+    glim_node logits = glim__op_linear(t, *normed, &m->head, NULL);
+    if (m->hyper.logit_cap > 0)
+        logits = glim__op_soft_cap(t, logits, m->hyper.logit_cap);
+    return glim__op_site(t, logits, GLIM_SITE_VALUE, "hook_logits", 0);
+}

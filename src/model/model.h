@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model.h: what is inside a model, for architectures and sessions.
+ *
+ * An architecture is data first: a descriptor with the keys and tensors that
+ * it reads, in one file. The block itself is built by glim__decoder_block from
+ * what the layer has: a bias, a q/k norm or a post-norm that is absent is not
+ * in the graph. An architecture whose block differs brings its own builder.
+ */
+#ifndef GLIM_MODEL_MODEL_H
+#define GLIM_MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "file/gguf.h"
+#include "graph/ops.h"
+#include "text/tokenizer.h"
+
+#include <glim/model.h>
+
+enum { GLIM_MAX_LAYERS = 4096, GLIM_MAX_ROPES = 2 };
+
+typedef struct glim_hyper {
+    int L, C, H, G, D, F, V;
+    int context, window; /* window 0 = none */
+    float eps;
+    float score_scale;   /* of q k^T */
+    float embed_scale;   /* 1 = none */
+    float score_cap, logit_cap; /* 0 = none */
+    glim_act act;
+    int rope_width;
+    bool rope_interleaved;
+} glim_hyper;
+
+typedef struct glim_layer {
+    glim_matrix q, k, v, o, gate, up, down;
+    const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL = absent, likewise below */
+    const float *attn_norm, *q_norm, *k_norm, *attn_post_norm;
+    const float *ffn_norm, *ffn_post_norm;
+    int window; /* 0 = sees all */
+    int rope;   /* index into the model's and the session's ropes */
+} glim_layer;
+
+struct glim_loader;
+
+/* One variant; see arch_llama.c. */
+typedef struct glim_architecture {
+    const char *name;
+    /* Reads hyper-parameters and layers through the loader. */
+    glim_status (*load)(struct glim_loader *l, glim_error *err);
+    /* Appends block `layer` to the tape; x is (T, C). *k, *v: the nodes whose
+       values the cache keeps. */
+    glim_node (*block)(glim_tape *t, const glim_model *m, int layer, glim_node x, glim_node *k,
+                       glim_node *v);
+} glim_architecture;
+
+struct glim_model {
+    glim_context *ctx;
+    glim_arena arena;
+    glim_gguf *file;
+    glim_tokenizer *tokenizer;
+    const glim_chat_template *chat; /* NULL = none recognised */
+    const glim_architecture *arch;
+    glim_hyper hyper;
+    glim_matrix embedding, head;
+    const float *final_norm;
+    glim_layer *layers;
+    glim_rope_recipe ropes[GLIM_MAX_ROPES]; /* sessions make the tables */
+    int n_ropes;
+    const char **block_prefixes; /* "blocks.3." */
+    const char **sites;
+    size_t n_sites;
+    glim_model_info info;
+};
+
+/* ---- loader: typed reads with names and shapes checked (loader.c) ---- */
+typedef struct glim_loader {
+    glim_model *m;
+    const glim_gguf *g;
+    const char *arch;
+    uint8_t *used; /* per tensor */
+} glim_loader;
+
+/* Key "ARCH.suffix". An absent key leaves *out; need = an error then. */
+glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max, bool need,
+                           int *out, glim_error *err);
+glim_status glim__load_real(glim_loader *l, const char *suffix, bool need, double *out,
+                            glim_error *err);
+/* A vector of n floats, copied from F32, F16 or BF16 and checked finite; *out =
+   NULL when absent and not needed. layer < 0: the name has no "%d". */
+glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
+                              const float **out, glim_error *err);
+glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
+                              int64_t cols, bool need, glim_matrix *out, glim_error *err);
+/* Common keys (sizes, eps, rope) and the common tensors of a decoder. */
+glim_status glim__load_decoder(glim_loader *l, glim_error *err);
+
+glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
+                              glim_node *k, glim_node *v);
+
+/* All architectures, NULL-terminated. */
+const glim_architecture *const *glim__architectures(void);
+
+/* The final norm and head over wanted rows: h (R, C) -> logits. *normed gets
+   the node before the head. */
+glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a forward or a gradient will need, from the nodes alone: the same tape
+ * that runs is built and asked. Attention's packed copies, products' scratch
+ * and the logits are added by formula.
+ */
+#include "model/session.h"
+
+#include <string.h>
+
+/* Values kept without being asked to stay below a budget: past this many bytes
+   computing a block again costs less than fresh pages do. */
+static const uint64_t KEEP_WITHOUT_BUDGET = (uint64_t)192 << 20;
+
+static uint64_t attention_bytes(const glim_model *m, size_t sequences, size_t source, bool keep) {
+    const glim_hyper *h = &m->hyper;
+    uint64_t D = (uint64_t)h->D, Dp = (D + 15) / 16 * 16, Sp = (source + 15) / 16 * 16 + 16;
+    uint64_t one = keep ? 2 * D * Sp + source * Dp : D * Sp + source * Dp;
+    uint64_t scratch = (uint64_t)(keep ? 3 : 1) * 48 * Sp * (uint64_t)glim_context_threads(m->ctx);
+    return 4 * (sequences * (uint64_t)h->G * one + scratch);
+}
+
+static uint64_t product_bytes(const glim_model *m, size_t rows, size_t wanted) {
+    const glim_layer *w = &m->layers[0];
+    const glim_matrix *all[] = {&w->q, &w->o, &w->gate, &w->down};
+    uint64_t most = glim__linear_scratch(m->ctx, &m->head, (int64_t)wanted);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uint64_t n = glim__linear_scratch(m->ctx, all[i], (int64_t)rows);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, size_t source,
+                           size_t wanted, bool keep, uint64_t *per_kept_layer) {
+    const glim_hyper *h = &m->hyper;
+    uint64_t kept = 0, working = 0, C = (uint64_t)h->C, V = (uint64_t)h->V;
+    glim_rows shape = {.T = (int64_t)rows};
+    glim_rope ropes[GLIM_MAX_ROPES] = {{0}};
+    glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
+    if (per_kept_layer)
+        *per_kept_layer = 0;
+    if (!t)
+        return UINT64_MAX;
+    for (int i = 0; i < m->n_ropes; i++)
+        ropes[i].width = m->ropes[i].width;
+    glim__tape_begin(t, m->ctx, NULL, &shape);
+    t->ropes = ropes;
+    glim_node k, v;
+    m->arch->block(t, m, 0, glim__op_input(t, NULL, h->C), &k, &v);
+    glim__tape_plan(t, keep, &kept, &working);
+    t->count = 0;
+    glim__free(m->ctx, t);
+    if (per_kept_layer)
+        *per_kept_layer = kept;
+    uint64_t stream = rows * C * 4;
+    uint64_t base = keep ? ((uint64_t)h->L + 1) * stream + 3 * stream : 2 * stream;
+    uint64_t logits = wanted * (V + 3 * C) * 4 * (keep ? 2 : 1);
+    uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;
+    /* A block that is computed again needs its kept values for a while, and the
+       workspace holds sizes that do not fit each other. */
+    return base + (keep ? kept : 0) + working + working / 4 +
+           attention_bytes(m, sequences, source, keep) + product_bytes(m, rows, wanted) + logits +
+           tables;
+}
+
+int glim__session_fits(const glim_session *s, size_t wanted) {
+    int L = s->m->hyper.L;
+    if (s->keep_layers >= 0)
+        return s->keep_layers < L ? s->keep_layers : L;
+    int64_t longest = 0;
+    for (size_t i = 0; i < s->rows.n_parts; i++) {
+        int64_t n = s->rows.parts[i].prefix + s->rows.parts[i].count;
+        longest = n > longest ? n : longest;
+    }
+    uint64_t each = 0, idle = 0;
+    uint64_t least = glim_session_plan(s->m, (size_t)s->rows.T, s->rows.n_parts, (size_t)longest,
+                                       wanted, true, &each);
+    for (size_t i = 0; i < s->space.count; i++) /* the workspace can be used again */
+        idle += s->space.buffers[i].used ? 0 : s->space.buffers[i].size * sizeof(float);
+    uint64_t left = glim__budget_left(s->ctx);
+    left = left > UINT64_MAX - idle ? UINT64_MAX : left + idle;
+    uint64_t room = left > least ? left - least : 0;
+    if (!glim_context_budget(s->ctx) && room > KEEP_WITHOUT_BUDGET)
+        room = KEEP_WITHOUT_BUDGET;
+    uint64_t n = each ? room / each : (uint64_t)L;
+    return n < (uint64_t)L ? (int)n : L;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.h: what forward, backward and generation share. */
+#ifndef GLIM_MODEL_SESSION_H
+#define GLIM_MODEL_SESSION_H
+
+#include "model/model.h"
+
+struct glim_session {
+    const glim_model *m;
+    glim_context *ctx;
+    glim_workspace space;
+    int keep_layers; /* as asked: -1 = as many as fit */
+    glim_rope ropes[GLIM_MAX_ROPES];
+    /* cache: keys and values (L, positions, G*D) */
+    size_t positions, length;
+    float *cache_k, *cache_v;
+    /* the last forward */
+    glim_rows rows, head_rows;
+    int32_t *position, *head_position;
+    glim_rows_part *parts, *head_parts;
+    int64_t *wanted_row; /* (R) batch row of each wanted logit row */
+    size_t *wanted_at;   /* (sequences + 1) first wanted row of each sequence */
+    const glim_hook *hooks;
+    size_t n_hooks;
+    float **x;      /* (L + 1) inputs of the blocks; all of them with keep */
+    glim_tape *tapes; /* (L) */
+    glim_node *out;   /* (L) last node of each block's tape */
+    glim_tape head;
+    glim_node head_normed, head_logits;
+    float *wanted_x; /* (R, C) */
+    bool kept;       /* backward is possible */
+    int first_kept;  /* blocks from here on keep their values */
+    uint64_t forward_rows, backward_rows; /* times layers */
+};
+
+/* Gives back all values of the last forward. */
+void glim__session_clear(glim_session *s);
+/* Builds and runs block i on s->x[i]. */
+glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, bool replay,
+                                glim_node *k, glim_node *v, glim_error *err);
+/* Blocks whose values fit beside the rest. */
+int glim__session_fits(const glim_session *s, size_t wanted);
+
+#endif
