@@ -92,8 +92,9 @@ static glim_status set_real(const glim_param *p, double *out, const char *value,
 
 static glim_status set_choice(const glim_param *p, const char **out, const char *value,
                               glim_error *err) {
-    size_t n = strlen(value);
-    for (const char *c = p->choices; n && c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
+    size_t n = strcspn(value, "|");
+    bool plain = n > 0 && value[n] == '\0';
+    for (const char *c = p->choices; plain && c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
         if (strncmp(c, value, n) == 0 && (c[n] == '\0' || c[n] == '|')) {
             *out = value;
             return GLIM_OK;

@@ -244,7 +244,7 @@ static glim_status skip_strings(cursor *c, uint64_t n) {
             continue;
         }
         glim_gguf_string unused;
-        char what[48];
+        char what[64];
         snprintf(what, sizeof what, "string %" PRIu64 " of %" PRIu64, i + 1, n);
         return read_string(c, &unused, what);
     }

@@ -122,7 +122,7 @@ static glim_status check_bytes(const glim_safetensors *st, const glim_st_tensor 
 static glim_status read_tensor(glim_safetensors *st, glim_st_tensor *t, const char *name,
                                const json_t *entry, glim_error *err) {
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
-    uint64_t elements;
+    uint64_t elements = 0;
     t->name = glim__arena_strdup(&st->arena, name);
     t->dtype = glim__arena_strdup(&st->arena, dtype ? dtype : "");
     if (!t->name || !t->dtype)
