@@ -290,7 +290,9 @@ static glim_status read_value(cursor *c, glim_gguf_value *v) {
     v->element = v->type;
     v->count = 1;
     v->data = c->data + c->at;
-    return read_elements(c, v->type, 1, "its value");
+    glim_gguf_string unused;
+    return v->type == GLIM_GGUF_STRING ? read_string(c, &unused, "its string")
+                                       : read_elements(c, v->type, 1, "its value");
 }
 
 static glim_status read_values(cursor *c, glim_gguf_part *part, glim_arena *arena) {

@@ -36,7 +36,7 @@ static void growth_keeps_everything(void **state) {
     assert_false(b.failed);
     assert_int_equal(b.len, 100000);
     for (int i = 0; i < 20000; i++) {
-        char expected[6];
+        char expected[12];
         snprintf(expected, sizeof expected, "%05d", i);
         assert_memory_equal(b.data + 5 * i, expected, 5);
     }
