@@ -32,12 +32,22 @@ typedef struct glim_progress_state {
     bool shown;             /* this stage has reported */
 } glim_progress_state;
 
+enum { GLIM_SPARES = 4 };
+
+typedef struct glim_spare {
+    void *data;
+    size_t size;
+    bool used;
+} glim_spare;
+
 struct glim_context {
     glim_memory memory;
     atomic_bool cancelled;
     glim_pool *pool;
     void **scratch; /* one per worker */
     size_t scratch_size;
+    pthread_mutex_t spares_lock;
+    glim_spare spares[GLIM_SPARES];
     const struct glim_kernels *kernels;
     glim_progress_state progress;
 };

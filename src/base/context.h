@@ -56,6 +56,13 @@ void glim__parallel(glim_context *ctx, size_t items, glim_work_fn *fn, void *dat
 glim_status glim__scratch_reserve(glim_context *ctx, size_t n, glim_error *err);
 void *glim__scratch(glim_context *ctx, int worker);
 
+/* A buffer of at least n bytes, 64-byte aligned, content undefined; given back it
+   stays with the context for the next taker. NULL when refused. */
+void *glim__spare_take(glim_context *ctx, size_t n);
+void glim__spare_give(glim_context *ctx, void *p); /* NULL is fine */
+/* Frees the buffers that nobody uses. */
+void glim__spare_trim(glim_context *ctx);
+
 const struct glim_kernels *glim__kernels(const glim_context *ctx);
 
 /* Progress of one stage; begin and end nest, only the outermost reports, and

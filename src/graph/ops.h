@@ -9,16 +9,24 @@ extern const glim_op glim__op_input_op, glim__op_linear_op, glim__op_add_op, gli
     glim__op_rms_norm_op, glim__op_rope_op, glim__op_attention_op, glim__op_gate_op,
     glim__op_soft_cap_op;
 
+/* How the tables of one kind of layer are made. */
+typedef struct glim_rope_recipe {
+    int width;
+    bool interleaved;
+    double base, magnitude;
+    const float *factors; /* (R/2) or NULL */
+} glim_rope_recipe;
+
 /* Rule sets: the norm's divisor held constant, and no flow through the
    attention pattern (queries and keys get none). NULL when unknown. */
 const glim_rules *glim__rules_find(const char *name);
 extern const glim_rules glim__rules_frozen_norm, glim__rules_frozen_pattern;
 
 /* Tables for `positions` positions. `factors` (R/2) divide the frequencies, or
-   NULL; `linear` divides all of them. Errors: ENOMEM, EBUDGET. */
-glim_status glim__rope_init(glim_rope *rope, glim_context *ctx, int width, bool interleaved,
-                            double base, double linear, const float *factors, int positions,
-                            glim_error *err);
+   NULL; `magnitude` multiplies the rotated values (1 but for yarn). Errors:
+   ENOMEM, EBUDGET. */
+glim_status glim__rope_init(glim_rope *rope, glim_context *ctx, const glim_rope_recipe *recipe,
+                            int positions, glim_error *err);
 void glim__rope_release(glim_rope *rope, glim_context *ctx);
 
 #endif

@@ -14,26 +14,26 @@
 
 #include <math.h>
 
-glim_status glim__rope_init(glim_rope *rope, glim_context *ctx, int width, bool interleaved,
-                            double base, double linear, const float *factors, int positions,
-                            glim_error *err) {
-    size_t half = (size_t)width / 2, n = half * (size_t)positions;
-    *rope = (glim_rope){.width = width, .interleaved = interleaved, .positions = positions};
+glim_status glim__rope_init(glim_rope *rope, glim_context *ctx, const glim_rope_recipe *recipe,
+                            int positions, glim_error *err) {
+    size_t half = (size_t)recipe->width / 2, n = half * (size_t)positions;
+    *rope = (glim_rope){
+        .width = recipe->width, .interleaved = recipe->interleaved, .positions = positions};
     rope->cos = glim__calloc(ctx, n, sizeof(float));
     rope->sin = glim__calloc(ctx, n, sizeof(float));
     if (!rope->cos || !rope->sin) {
         glim__rope_release(rope, ctx);
         return glim__oom(ctx, err, "position tables", 8 * (uint64_t)n);
     }
+    float magnitude = (float)recipe->magnitude;
     for (size_t i = 0; i < half; i++) {
-        float theta = 1.0f / powf((float)base, (float)(2 * i) / (float)width);
-        theta /= (float)linear;
-        if (factors)
-            theta /= factors[i];
+        float theta = 1.0f / powf((float)recipe->base, (float)(2 * i) / (float)recipe->width);
+        if (recipe->factors)
+            theta /= recipe->factors[i];
         for (int p = 0; p < positions; p++) {
             float angle = (float)p * theta;
-            rope->cos[(size_t)p * half + i] = cosf(angle);
-            rope->sin[(size_t)p * half + i] = sinf(angle);
+            rope->cos[(size_t)p * half + i] = magnitude * cosf(angle);
+            rope->sin[(size_t)p * half + i] = magnitude * sinf(angle);
         }
     }
     return GLIM_OK;

@@ -142,6 +142,8 @@ struct glim_tape {
     int layer;
     bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
     const glim_rules *rules;
+    const glim_rope *ropes;                 /* of the session, for the builder */
+    const float *cached_k, *cached_v;       /* of this layer: (positions, G, D) */
     glim_status status;     /* sticky, of building */
     int count;              /* nodes, node 0 unused */
     glim_tape_node nodes[GLIM_TAPE_NODES + 1];

@@ -25,7 +25,7 @@ typedef struct glim_kernels {
     bool blas; /* products go through OpenBLAS instead of `tile` */
 
     /* n elements (a multiple of the block length) from packed blocks. */
-    void (*dequantise[GLIM_TYPE_COUNT])(const void *blocks, float *out, size_t n);
+    void (*const *dequantise)(const void *blocks, float *out, size_t n); /* [GLIM_TYPE_COUNT] */
     /* <row, x> over n elements, for `count` vectors x (count <= 4) at
        x + i*ldx: the block is unpacked once. One result does not depend on
        count. */
@@ -34,8 +34,9 @@ typedef struct glim_kernels {
 
     /* C (m, n) = [C +] sum over k of A(i, k) * B(k, j), with A(i, k) at
        a[i*a_row + k*a_col], B(k, j) at b[k*b_row + j], C(i, j) at
-       c[i*c_row + j]; m <= GLIM_TILE_M, n <= GLIM_TILE_N. b may be read up to
-       the next multiple of 16 columns beyond n (avx2, avx512 load whole
+       c[i*c_row + j]; any m and n, fastest at multiples of GLIM_TILE_M and
+       GLIM_TILE_N. The sum starts at 0 and is added at the end. b may be read
+       up to the next multiple of 16 columns beyond n (avx2, avx512 load whole
        vectors): buffers are padded. C is written only inside (m, n). */
     void (*tile)(int m, int n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
                  const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, bool add);
@@ -64,7 +65,7 @@ extern const glim_kernels glim__kernels_ref;
 /* The set with this name, or with NULL the best one that this processor can
    run. NULL when the name is unknown or the processor lacks it. */
 const glim_kernels *glim__kernels_find(const char *name);
-/* All sets this build has and this processor can run, best first. */
-const glim_kernels *const *glim__kernels_available(size_t *count);
+/* The i-th best set that this build has and this processor can run, or NULL. */
+const glim_kernels *glim__kernels_at(size_t i);
 
 #endif

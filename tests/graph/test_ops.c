@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every op of the table against central differences of its own forward, for
+ * every input, over odd sizes. An op without a case here fails the test.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "graph/ops.h"
+
+enum { MOST = 4096 };
+
+static glim_context *ctx;
+static float weights[MOST], bias[64], norm[64];
+static glim_rope rope_tables[3];
+
+/* One op on small inputs: cols of up to three inputs, and how to build it. */
+struct op_case {
+    const char *op, *what;
+    int64_t T, cols[3];
+    int64_t prefix;
+    const uint8_t *hidden;
+    float spread;
+    glim_node (*build)(glim_tape *t, const glim_node *in);
+};
+
+static glim_matrix matrix = {.data = weights, .type = GLIM_TYPE_F32, .rows = 5, .cols = 7,
+                             .row_bytes = 28};
+static float cached[2][64 * 12];
+
+static glim_node build_input(glim_tape *t, const glim_node *in) {
+    return glim__op_scale(t, in[0], 1);
+}
+static glim_node build_linear(glim_tape *t, const glim_node *in) {
+    return glim__op_linear(t, in[0], &matrix, bias);
+}
+static glim_node build_add(glim_tape *t, const glim_node *in) {
+    return glim__op_add(t, in[0], in[1]);
+}
+static glim_node build_add_self(glim_tape *t, const glim_node *in) {
+    return glim__op_add(t, in[0], in[0]);
+}
+static glim_node build_scale(glim_tape *t, const glim_node *in) {
+    return glim__op_scale(t, in[0], -1.7f);
+}
+static glim_node build_norm(glim_tape *t, const glim_node *in) {
+    return glim__op_rms_norm(t, in[0], norm, 1e-5f, 1);
+}
+static glim_node build_head_norm(glim_tape *t, const glim_node *in) {
+    return glim__op_rms_norm(t, in[0], norm, 1e-5f, 3);
+}
+static glim_node build_rope(glim_tape *t, const glim_node *in) {
+    return glim__op_rope(t, in[0], &rope_tables[0], 2);
+}
+static glim_node build_rope_interleaved(glim_tape *t, const glim_node *in) {
+    return glim__op_rope(t, in[0], &rope_tables[1], 2);
+}
+static glim_node build_rope_partial(glim_tape *t, const glim_node *in) {
+    return glim__op_rope(t, in[0], &rope_tables[2], 2);
+}
+static glim_node attention_with(glim_tape *t, const glim_node *in, int window, float cap) {
+    glim_attention how = {.heads = 4, .kv_heads = 2, .head_width = 6, .scale = 0.4f,
+                          .window = window, .soft_cap = cap, .cached_k = cached[0],
+                          .cached_v = cached[1]};
+    return glim__op_attention(t, in[0], in[1], in[2], &how);
+}
+static glim_node build_attention(glim_tape *t, const glim_node *in) {
+    return attention_with(t, in, 0, 0);
+}
+static glim_node build_attention_window(glim_tape *t, const glim_node *in) {
+    return attention_with(t, in, 3, 0);
+}
+static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
+    return attention_with(t, in, 0, 2.0f);
+}
+static glim_node build_silu(glim_tape *t, const glim_node *in) {
+    return glim__op_gate(t, in[0], in[1], GLIM_ACT_SILU);
+}
+static glim_node build_gelu_tanh(glim_tape *t, const glim_node *in) {
+    return glim__op_gate(t, in[0], in[1], GLIM_ACT_GELU_TANH);
+}
+static glim_node build_gelu_erf(glim_tape *t, const glim_node *in) {
+    return glim__op_gate(t, in[0], in[1], GLIM_ACT_GELU_ERF);
+}
+static glim_node build_soft_cap(glim_tape *t, const glim_node *in) {
+    return glim__op_soft_cap(t, in[0], 1.5f);
+}
+
+static const uint8_t hidden[16] = {0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0};
+
+static const struct op_case cases[] = {
+    {"input", "through", 3, {5}, 0, NULL, 1, build_input},
+    {"linear", "with bias", 5, {7}, 0, NULL, 1, build_linear},
+    {"add", "two", 5, {7, 7}, 0, NULL, 1, build_add},
+    {"add", "itself", 5, {7}, 0, NULL, 1, build_add_self},
+    {"scale", "negative", 5, {7}, 0, NULL, 1, build_scale},
+    {"rms-norm", "row", 5, {7}, 0, NULL, 1, build_norm},
+    {"rms-norm", "large", 5, {7}, 0, NULL, 30, build_norm},
+    {"rms-norm", "heads", 5, {9}, 0, NULL, 1, build_head_norm},
+    {"rope", "halves", 5, {12}, 0, NULL, 1, build_rope},
+    {"rope", "interleaved", 5, {12}, 3, NULL, 1, build_rope_interleaved},
+    {"rope", "partial", 5, {12}, 0, NULL, 1, build_rope_partial},
+    {"attention", "causal", 7, {24, 12, 12}, 0, NULL, 1, build_attention},
+    {"attention", "one row", 1, {24, 12, 12}, 0, NULL, 1, build_attention},
+    {"attention", "prefix", 5, {24, 12, 12}, 4, NULL, 1, build_attention},
+    {"attention", "hidden", 7, {24, 12, 12}, 4, hidden, 1, build_attention},
+    {"attention", "window", 9, {24, 12, 12}, 2, NULL, 1, build_attention_window},
+    {"attention", "cap", 7, {24, 12, 12}, 0, NULL, 1, build_attention_cap},
+    {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
+    {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
+    {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
+    {"gate", "gelu erf", 5, {7, 7}, 0, NULL, 1, build_gelu_erf},
+    {"soft-cap", "", 5, {7}, 0, NULL, 1, build_soft_cap},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+struct run {
+    glim_workspace space;
+    glim_tape tape;
+    glim_rows rows;
+    glim_rows_part part;
+    int32_t position[64];
+    glim_node in[3], out;
+    float *x[3];
+};
+
+static void fill(float *x, size_t n, uint64_t stream, float spread) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = spread * (float)glim__rng_normal(7, stream, i);
+}
+
+static void open_run(struct run *r, const struct op_case *c) {
+    memset(r, 0, sizeof *r);
+    glim__workspace_init(&r->space, ctx);
+    r->part = (glim_rows_part){0, c->T, c->prefix, c->hidden};
+    for (int i = 0; i < c->T; i++)
+        r->position[i] = (int32_t)(c->prefix + i);
+    r->rows = (glim_rows){c->T, r->position, &r->part, 1};
+    for (int i = 0; i < 3 && c->cols[i]; i++) {
+        r->x[i] = calloc((size_t)(c->T * c->cols[i]) + 16, sizeof(float));
+        fill(r->x[i], (size_t)(c->T * c->cols[i]), (uint64_t)i + 10, c->spread);
+    }
+}
+
+static void forward(struct run *r, const struct op_case *c) {
+    glim_error err = {0};
+    glim__tape_begin(&r->tape, ctx, &r->space, &r->rows);
+    r->tape.keep = true;
+    for (int i = 0; i < 3 && c->cols[i]; i++)
+        r->in[i] = glim__op_input(&r->tape, r->x[i], c->cols[i]);
+    r->out = c->build(&r->tape, r->in);
+    if (glim__tape_forward(&r->tape, &err))
+        fail_msg("%s: %s", c->op, err.message);
+}
+
+static double weighted(struct run *r, const float *c) {
+    const glim_tape_node *n = &r->tape.nodes[r->out];
+    double sum = 0;
+    for (int64_t i = 0; i < r->rows.T * n->cols; i++)
+        sum += (double)c[i] * n->data[i];
+    return sum;
+}
+
+static void close_run(struct run *r) {
+    glim__tape_release(&r->tape);
+    glim__workspace_release(&r->space);
+    for (int i = 0; i < 3; i++)
+        free(r->x[i]);
+}
+
+static void check_input(const struct op_case *c, int input) {
+    struct run r;
+    glim_error err = {0};
+    open_run(&r, c);
+    forward(&r, c);
+    size_t n = (size_t)(c->T * c->cols[input]);
+    size_t outs = (size_t)(c->T * r.tape.nodes[r.out].cols);
+    float *seed = calloc(outs + 16, sizeof *seed), *d = calloc(n + 16, sizeof *d);
+    for (size_t i = 0; i < outs; i++)
+        seed[i] = (float)(2 * glim__rng_uniform(9, 1, i) - 1);
+    assert_int_equal(
+        glim__tape_backward(&r.tape, r.out, seed, r.in[input], d, NULL, &err), GLIM_OK);
+    for (size_t i = 0; i < n; i += n > 200 ? 7 : 1) {
+        float was = r.x[input][i], h = 2e-3f * fmaxf(1, fabsf(was));
+        r.x[input][i] = was + h;
+        forward(&r, c);
+        double up = weighted(&r, seed);
+        r.x[input][i] = was - h;
+        forward(&r, c);
+        double down = weighted(&r, seed);
+        r.x[input][i] = was;
+        double numeric = (up - down) / (2.0 * h);
+        if (fabs(numeric - d[i]) > 1e-2 * fabs(numeric) + 2e-3)
+            fail_msg("%s (%s), input %d, element %zu: %g by differences, %g by backward", c->op,
+                     c->what, input, i, numeric, d[i]);
+    }
+    free(seed);
+    free(d);
+    close_run(&r);
+}
+
+static void every_op_agrees_with_differences(void **state) {
+    for (int i = 0; i < CASES; i++)
+        for (int input = 0; input < 3 && cases[i].cols[input]; input++)
+            check_input(&cases[i], input);
+}
+
+static void every_op_of_the_table_has_a_case(void **state) {
+    for (const glim_op *const *op = glim__ops(); *op; op++) {
+        bool found = false;
+        for (int i = 0; i < CASES; i++)
+            found = found || !strcmp(cases[i].op, (*op)->name);
+        if (!found)
+            fail_msg("op '%s' has no case", (*op)->name);
+    }
+}
+
+/* <R x, y> = <x, R^T y> for the rotation, to rounding. */
+static void rope_backward_is_the_transpose(void **state) {
+    struct run r;
+    const struct op_case *c = NULL;
+    for (int i = 0; i < CASES; i++)
+        if (cases[i].build == build_rope)
+            c = &cases[i];
+    open_run(&r, c);
+    forward(&r, c);
+    float y[64], d[64] = {0};
+    fill(y, 60, 3, 1);
+    glim_error err;
+    assert_int_equal(glim__tape_backward(&r.tape, r.out, y, r.in[0], d, NULL, &err), GLIM_OK);
+    double left = weighted(&r, y), right = 0;
+    for (int i = 0; i < 60; i++)
+        right += (double)r.x[0][i] * d[i];
+    assert_true(fabs(left - right) < 1e-5 * fabs(left) + 1e-6);
+    close_run(&r);
+}
+
+static void a_failed_node_makes_the_run_fail(void **state) {
+    struct run r;
+    glim_error err = {0};
+    open_run(&r, &cases[1]);
+    glim__tape_begin(&r.tape, ctx, &r.space, &r.rows);
+    glim_node x = glim__op_input(&r.tape, r.x[0], 3); /* W has 7 columns */
+    glim_node y = glim__op_add(&r.tape, x, glim__op_linear(&r.tape, x, &matrix, NULL));
+    assert_int_equal(y, 0);
+    assert_int_equal(glim__tape_forward(&r.tape, &err), GLIM_EINTERNAL);
+    close_run(&r);
+}
+
+static void patterns_match_names(void **state) {
+    assert_true(glim__site_match("blocks.*.hook_resid_post", "blocks.12.hook_resid_post"));
+    assert_true(glim__site_match("*", "hook_embed"));
+    assert_true(glim__site_match("*hook_z", "blocks.0.attn.hook_z"));
+    assert_false(glim__site_match("blocks.*.hook_resid_pos", "blocks.1.hook_resid_post"));
+    assert_false(glim__site_match("blocks.1.*", "blocks.11.hook_resid_post"));
+    assert_true(glim__site_match("a*b*c", "aXbYbZc"));
+}
+
+static void frozen_norm_keeps_the_divisor(void **state) {
+    struct run r;
+    const struct op_case *c = &cases[5];
+    glim_error err;
+    open_run(&r, c);
+    forward(&r, c);
+    float seed[35], d[35] = {0};
+    fill(seed, 35, 4, 1);
+    assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[0], d,
+                                         glim__rules_find("frozen-norm"), &err),
+                     GLIM_OK);
+    for (int i = 0; i < 35; i++) {
+        float *x = r.x[0] + i / 7 * 7;
+        double sum = 0;
+        for (int k = 0; k < 7; k++)
+            sum += (double)x[k] * x[k];
+        double want = seed[i] * norm[i % 7] / sqrt(sum / 7 + 1e-5);
+        assert_true(fabs(want - d[i]) < 1e-5 * fabs(want) + 1e-6);
+    }
+    close_run(&r);
+}
+
+static void frozen_pattern_gives_queries_no_gradient(void **state) {
+    struct run r;
+    const struct op_case *c = NULL;
+    for (int i = 0; i < CASES; i++)
+        if (cases[i].build == build_attention && !c)
+            c = &cases[i];
+    glim_error err;
+    open_run(&r, c);
+    forward(&r, c);
+    float *seed = calloc(7 * 24 + 16, sizeof *seed), *d = calloc(7 * 24 + 16, sizeof *d);
+    fill(seed, 7 * 24, 4, 1);
+    assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[0], d,
+                                         glim__rules_find("frozen-pattern"), &err),
+                     GLIM_OK);
+    for (int i = 0; i < 7 * 24; i++)
+        assert_true(d[i] == 0);
+    free(seed);
+    free(d);
+    close_run(&r);
+}
+
+static int set_up(void **state) {
+    glim_error err;
+    glim_context_options options = {.threads = 2};
+    if (glim_context_new(&ctx, &options, &err))
+        return 1;
+    fill(weights, MOST, 1, 0.5f);
+    fill(bias, 64, 2, 1);
+    fill(norm, 64, 3, 1);
+    fill(cached[0], 64 * 12, 5, 1);
+    fill(cached[1], 64 * 12, 6, 1);
+    glim_rope_recipe whole = {.width = 6, .base = 100, .magnitude = 1};
+    glim_rope_recipe pairs = {.width = 6, .interleaved = true, .base = 100, .magnitude = 1.3};
+    glim_rope_recipe part = {.width = 4, .base = 100, .magnitude = 1};
+    return glim__rope_init(&rope_tables[0], ctx, &whole, 16, &err) ||
+           glim__rope_init(&rope_tables[1], ctx, &pairs, 16, &err) ||
+           glim__rope_init(&rope_tables[2], ctx, &part, 16, &err);
+}
+
+static int tear_down(void **state) {
+    for (int i = 0; i < 3; i++)
+        glim__rope_release(&rope_tables[i], ctx);
+    glim_context_free(ctx);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_op_of_the_table_has_a_case),
+        cmocka_unit_test(every_op_agrees_with_differences),
+        cmocka_unit_test(rope_backward_is_the_transpose),
+        cmocka_unit_test(a_failed_node_makes_the_run_fail),
+        cmocka_unit_test(patterns_match_names),
+        cmocka_unit_test(frozen_norm_keeps_the_divisor),
+        cmocka_unit_test(frozen_pattern_gives_queries_no_gradient),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
