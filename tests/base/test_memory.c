@@ -12,7 +12,7 @@ static bool aligned(const void *p) {
 
 static void allocations_are_aligned_and_unique(void **state) {
     glim_context *ctx = make_context(1, 0);
-    static const size_t sizes[] = {0, 1, 63, 64, 65, 4095, 1 << 20};
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 4095, 5 << 20};
     void *p[7];
     for (size_t i = 0; i < 7; i++) {
         p[i] = glim__alloc(ctx, sizes[i]);
