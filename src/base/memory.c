@@ -71,10 +71,10 @@ static size_t round_up(size_t n) {
 /* Large blocks ask for huge pages: touching fresh memory by 4 KiB faults costs
    as much as a matrix product over it. A refusal of the advice is no harm. */
 static char *system_alloc(size_t size) {
-    if (size < HUGE_FROM)
-        return aligned_alloc(ALIGNMENT, size);
-    char *block = aligned_alloc(HUGE_PAGE, size);
-    if (block)
+    void *block;
+    if (posix_memalign(&block, size < HUGE_FROM ? ALIGNMENT : HUGE_PAGE, size) != 0)
+        return NULL;
+    if (size >= HUGE_FROM)
         (void)madvise(block, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     return block;
 }

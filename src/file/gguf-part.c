@@ -81,6 +81,7 @@ static uint64_t load_u64(const void *p) {
 }
 
 static glim_status read_u32(cursor *c, uint32_t *out, const char *what) {
+    *out = 0;
     if (c->size - c->at < 4)
         return cut_off(c, 4, what);
     *out = load_u32(c->data + c->at);
@@ -89,6 +90,7 @@ static glim_status read_u32(cursor *c, uint32_t *out, const char *what) {
 }
 
 static glim_status read_u64(cursor *c, uint64_t *out, const char *what) {
+    *out = 0;
     if (c->size - c->at < 8)
         return cut_off(c, 8, what);
     *out = load_u64(c->data + c->at);
