@@ -37,8 +37,7 @@ static void raise_peak(glim_memory *m, uint64_t bytes) {
     }
 }
 
-bool glim__reserve(glim_context *ctx, uint64_t bytes) {
-    glim_memory *m = &ctx->memory;
+static bool try_reserve(glim_memory *m, uint64_t bytes) {
     uint64_t now = atomic_load(&m->bytes), next;
     do {
         uint64_t limit = m->budget ? m->budget : UINT64_MAX;
@@ -48,6 +47,14 @@ bool glim__reserve(glim_context *ctx, uint64_t bytes) {
     } while (!atomic_compare_exchange_weak(&m->bytes, &now, next));
     raise_peak(m, next);
     return true;
+}
+
+/* Idle spare buffers are given up before anything is refused. */
+bool glim__reserve(glim_context *ctx, uint64_t bytes) {
+    if (try_reserve(&ctx->memory, bytes))
+        return true;
+    glim__spare_trim(ctx);
+    return try_reserve(&ctx->memory, bytes);
 }
 
 void glim__unreserve(glim_context *ctx, uint64_t bytes) {

@@ -22,10 +22,6 @@ void *glim__spare_take(glim_context *ctx, size_t n) {
     if (best)
         return best->data;
     void *fresh = glim__alloc(ctx, n);
-    if (!fresh) {
-        glim__spare_trim(ctx);
-        fresh = glim__alloc(ctx, n);
-    }
     if (!fresh)
         return NULL;
     pthread_mutex_lock(&ctx->spares_lock);

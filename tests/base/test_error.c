@@ -29,7 +29,8 @@ static void fail_escapes_broken_utf8(void **state) {
 static void fail_escapes_marks_that_reorder_text(void **state) {
     assert_string_equal(message_of("a\u202Eb\u2066c\u200Fd\u061C"),
                         "tensor 'a\\u202Eb\\u2066c\\u200Fd\\u061C' is odd");
-    assert_string_equal(message_of("\xC2\x85\u2028\uFEFF"), "tensor '\\u0085\\u2028\\uFEFF' is odd");
+    assert_string_equal(message_of("\xC2\x85\u2028\uFEFF"),
+                        "tensor '\\u0085\\u2028\\uFEFF' is odd");
 }
 
 static void fail_keeps_other_scripts(void **state) {

@@ -224,6 +224,45 @@ static void scratch_grows_for_every_worker_and_survives_refusal(void **state) {
     glim_context_free(ctx);
 }
 
+static void spare_buffers_are_used_again_and_never_shared(void **state) {
+    glim_context *ctx = make_context(1, 0);
+    void *a = glim__spare_take(ctx, 1000), *b = glim__spare_take(ctx, 1000);
+    assert_true(aligned(a) && aligned(b) && a != b);
+    glim__spare_give(ctx, a);
+    glim__spare_give(ctx, NULL);
+    assert_ptr_equal(glim__spare_take(ctx, 900), a);
+    void *more[6];
+    for (int i = 0; i < 6; i++) {
+        more[i] = glim__spare_take(ctx, 900);
+        assert_true(more[i] != a && more[i] != b);
+        memset(more[i], i, 900);
+    }
+    for (int i = 0; i < 6; i++)
+        glim__spare_give(ctx, more[i]);
+    void *larger = glim__spare_take(ctx, 5000);
+    for (int i = 0; i < 6; i++)
+        assert_ptr_not_equal(larger, more[i]);
+    memset(larger, 1, 5000);
+    glim__spare_give(ctx, larger);
+    glim__spare_give(ctx, a);
+    glim__spare_give(ctx, b);
+    assert_true(glim_context_bytes(ctx) > 0);
+    glim__spare_trim(ctx);
+    end_context(ctx);
+}
+
+static void idle_spare_buffers_give_way_before_a_refusal(void **state) {
+    glim_context *ctx = make_context(1, 1 << 20);
+    void *spare = glim__spare_take(ctx, 600 << 10);
+    assert_null(glim__alloc(ctx, 600 << 10));
+    glim__spare_give(ctx, spare);
+    void *p = glim__alloc(ctx, 600 << 10);
+    assert_non_null(p);
+    assert_null(glim__spare_take(ctx, 600 << 10));
+    glim__free(ctx, p);
+    end_context(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_aligned_and_unique),
@@ -239,6 +278,8 @@ int main(void) {
         cmocka_unit_test(arena_hands_out_aligned_room_and_packs_strings),
         cmocka_unit_test(a_large_request_does_not_waste_the_current_block),
         cmocka_unit_test(arena_reset_keeps_the_largest_block_alone),
+        cmocka_unit_test(spare_buffers_are_used_again_and_never_shared),
+        cmocka_unit_test(idle_spare_buffers_give_way_before_a_refusal),
         cmocka_unit_test(scratch_grows_for_every_worker_and_survives_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,10 @@ static void another_thread_does_not_disturb_the_stage(void **state) {
     assert_string_equal(l.last.stage, "mine");
     assert_int_equal(l.last.done, 1);
     glim__progress_end(ctx);
+    usleep(60000);
+    glim__progress_begin(ctx, "next", 3);
+    assert_string_equal(l.last.stage, "next");
+    glim__progress_end(ctx);
     end_context(ctx);
 }
 

@@ -3,9 +3,11 @@
 #include "../base/base-testing.h"
 #include "gguf-builder.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -319,10 +321,22 @@ static void a_changed_file_is_noticed(void **state) {
     save(&b, in_folder("m.gguf"));
     assert_int_equal(glim__gguf_open(&g, ctx, path, &err), GLIM_OK);
     assert_int_equal(glim__gguf_unchanged(g, &err), GLIM_OK);
+    struct stat st;
+    struct timespec later[2];
+    assert_int_equal(stat(path, &st), 0);
     put_data(&b, 1);
     save(&b, path);
+    later[0] = later[1] = st.st_mtim;
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0); /* the size alone differs */
     assert_int_equal(glim__gguf_unchanged(g, &err), GLIM_EIO);
     assert_contains(err.message, "has changed");
+    b.n--;
+    save(&b, path);
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+    assert_int_equal(glim__gguf_unchanged(g, &err), GLIM_OK);
+    later[1].tv_nsec ^= 1;
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+    assert_int_equal(glim__gguf_unchanged(g, &err), GLIM_EIO);
     unlink(path);
     assert_int_equal(glim__gguf_unchanged(g, &err), GLIM_EIO);
     assert_contains(err.message, "is gone");

@@ -239,6 +239,30 @@ static void a_file_cut_at_any_byte_is_refused(void **state) {
     end_context(ctx);
 }
 
+/* Each kind of value as the last thing in the file. */
+static void values_cut_at_any_byte_are_refused(void **state) {
+    glim_context *ctx = make_context(1, 0);
+    glim_error err;
+    builder b;
+    for (int kind = 0; kind < 4; kind++) {
+        put_header(&b, 3, 0, 1);
+        if (kind == 0)
+            put_key_string(&b, "k", "text");
+        else if (kind == 1)
+            put_key_u32(&b, "k", 7);
+        else
+            put_array(&b, "k", kind == 2 ? GLIM_GGUF_STRING : GLIM_GGUF_U64, 2);
+        if (kind == 2)
+            put_string(&b, "one"), put_string(&b, "and the other");
+        else if (kind == 3)
+            put_u64(&b, 1), put_u64(&b, 2);
+        assert_int_equal(try_open(ctx, b.at, b.n, &err), GLIM_OK);
+        for (size_t n = 24; n < b.n; n++)
+            assert_int_equal(try_open(ctx, b.at, n, &err), GLIM_EFORMAT);
+    }
+    end_context(ctx);
+}
+
 /* No change of a byte may crash, leak or report nothing. */
 static void a_change_of_any_byte_is_survived(void **state) {
     static const unsigned char flips[] = {0x01, 0x02, 0x10, 0x80, 0xFF};
@@ -325,6 +349,7 @@ int main(void) {
         cmocka_unit_test(the_good_file_opens),
         cmocka_unit_test(every_damage_gets_its_status_and_words),
         cmocka_unit_test(a_file_cut_at_any_byte_is_refused),
+        cmocka_unit_test(values_cut_at_any_byte_are_refused),
         cmocka_unit_test(a_change_of_any_byte_is_survived),
         cmocka_unit_test(too_many_entries_pass_a_stated_limit),
         cmocka_unit_test(a_key_of_65536_bytes_is_refused),
