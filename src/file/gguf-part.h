@@ -41,6 +41,10 @@ struct glim_gguf {
 /* Parses part->map. What was made before an error stays in the part, for its
    owner to release. */
 glim_status glim__gguf_part_parse(glim_gguf_part *part, glim_arena *arena, glim_error *err);
+/* The second half of it: the table from c on. */
+struct glim_gguf_cursor;
+glim_status glim__gguf_read_tensors(struct glim_gguf_cursor *c, glim_gguf_part *part,
+                                    glim_arena *arena);
 const glim_gguf_value *glim__gguf_part_find(const glim_gguf_part *part, const char *key);
 /* glim__gguf_int for one part. */
 glim_status glim__gguf_part_int(const glim_gguf_part *part, const char *key, int64_t min,

@@ -321,6 +321,22 @@ static void a_key_of_65536_bytes_is_refused(void **state) {
     end_context(ctx);
 }
 
+static void of_a_long_path_the_end_is_shown(void **state) {
+    glim_context *ctx = make_context(1, 0);
+    glim_error err;
+    glim_gguf *g;
+    char name[3000];
+    memset(name, 'd', sizeof name);
+    strcpy(name + sizeof name - 14, "/model-Q4.gguf" + 1);
+    make_good();
+    good.at[mark[BOOL]] = 9;
+    assert_int_equal(glim__gguf_open_memory(&g, ctx, good.at, good.n, name, &err), GLIM_EFORMAT);
+    assert_contains(err.message, "'...dddd");
+    assert_contains(err.message, "dmodel-Q4.gguf': byte ");
+    assert_contains(err.message, "key 't.bool': a bool is 0 or 1, not 9");
+    end_context(ctx);
+}
+
 static void tensors_may_lie_in_any_order_with_gaps(void **state) {
     glim_context *ctx = make_context(1, 0);
     glim_error err;
@@ -353,6 +369,7 @@ int main(void) {
         cmocka_unit_test(a_change_of_any_byte_is_survived),
         cmocka_unit_test(too_many_entries_pass_a_stated_limit),
         cmocka_unit_test(a_key_of_65536_bytes_is_refused),
+        cmocka_unit_test(of_a_long_path_the_end_is_shown),
         cmocka_unit_test(tensors_may_lie_in_any_order_with_gaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
