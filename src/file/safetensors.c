@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEADER = 100000000, MAX_DIMS = 8 };
+enum { MAX_HEADER = 100000000, MAX_DIMS = 8, JSON_GROWTH = 32 };
 
 struct glim_safetensors {
     glim_context *ctx;
@@ -232,17 +232,23 @@ static glim_status check_start(const glim_safetensors *st, glim_error *err) {
     return GLIM_OK;
 }
 
+/* Jansson's values are some 25 times as large as their text and escape the
+   budget, so they are counted by an estimate while they live. */
 static glim_status parse(glim_safetensors *st, glim_error *err) {
     json_t *header;
     glim_status status = check_start(st, err);
     if (status != GLIM_OK)
         return status;
-    status = glim__json_parse(&header, (const char *)st->map.data + 8, (size_t)header_bytes(st),
-                              st->map.path, err);
-    if (status != GLIM_OK)
-        return status;
-    status = read_entries(st, header, err);
-    json_decref(header);
+    uint64_t n = header_bytes(st);
+    if (!glim__reserve(st->ctx, JSON_GROWTH * n))
+        return glim__oom(st->ctx, err, st->map.path, JSON_GROWTH * n);
+    status =
+        glim__json_parse(&header, (const char *)st->map.data + 8, (size_t)n, st->map.path, err);
+    if (status == GLIM_OK) {
+        status = read_entries(st, header, err);
+        json_decref(header);
+    }
+    glim__unreserve(st->ctx, JSON_GROWTH * n);
     return status;
 }
 

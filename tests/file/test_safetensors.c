@@ -253,6 +253,26 @@ static void every_refused_allocation_is_survived(void **state) {
     end_context(ctx);
 }
 
+static void the_map_and_the_header_count_against_the_budget(void **state) {
+    glim_context *ctx = make_context(1, 0);
+    glim_error err;
+    glim_safetensors *st;
+    assert_int_equal(write_two(ctx, &err), GLIM_OK);
+    glim_context_reset_peak(ctx);
+    assert_int_equal(glim__safetensors_open(&st, ctx, path, &err), GLIM_OK);
+    uint64_t peak = glim_context_peak(ctx);
+    assert_true(peak > 32 * 150);
+    glim__safetensors_close(st);
+    end_context(ctx);
+    ctx = make_context(1, peak - 1);
+    assert_int_equal(glim__safetensors_open(&st, ctx, path, &err), GLIM_EBUDGET);
+    end_context(ctx);
+    ctx = make_context(1, peak);
+    assert_int_equal(glim__safetensors_open(&st, ctx, path, &err), GLIM_OK);
+    glim__safetensors_close(st);
+    end_context(ctx);
+}
+
 static void an_unfinished_file_leaves_nothing_behind(void **state) {
     glim_context *ctx = make_context(1, 0);
     glim_error err;
@@ -366,6 +386,7 @@ int main(void) {
         IN_FOLDER(what_is_written_is_read_back),
         IN_FOLDER(a_written_file_cut_at_any_byte_is_refused),
         IN_FOLDER(every_refused_allocation_is_survived),
+        IN_FOLDER(the_map_and_the_header_count_against_the_budget),
         IN_FOLDER(an_unfinished_file_leaves_nothing_behind),
         IN_FOLDER(misuse_of_the_writer_is_told),
         IN_FOLDER(a_disk_that_fills_up_leaves_nothing_behind),
