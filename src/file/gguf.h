@@ -12,9 +12,19 @@
 typedef struct glim_gguf glim_gguf;
 
 typedef enum glim_gguf_type {
-    GLIM_GGUF_U8, GLIM_GGUF_I8, GLIM_GGUF_U16, GLIM_GGUF_I16, GLIM_GGUF_U32, GLIM_GGUF_I32,
-    GLIM_GGUF_F32, GLIM_GGUF_BOOL, GLIM_GGUF_STRING, GLIM_GGUF_ARRAY, GLIM_GGUF_U64,
-    GLIM_GGUF_I64, GLIM_GGUF_F64
+    GLIM_GGUF_U8,
+    GLIM_GGUF_I8,
+    GLIM_GGUF_U16,
+    GLIM_GGUF_I16,
+    GLIM_GGUF_U32,
+    GLIM_GGUF_I32,
+    GLIM_GGUF_F32,
+    GLIM_GGUF_BOOL,
+    GLIM_GGUF_STRING,
+    GLIM_GGUF_ARRAY,
+    GLIM_GGUF_U64,
+    GLIM_GGUF_I64,
+    GLIM_GGUF_F64
 } glim_gguf_type;
 
 typedef struct glim_gguf_string {
@@ -41,8 +51,8 @@ void glim__gguf_close(glim_gguf *g);
 
 const char *glim__gguf_path(const glim_gguf *g);
 uint32_t glim__gguf_version(const glim_gguf *g);
-int glim__gguf_parts(const glim_gguf *g);        /* files */
-uint64_t glim__gguf_bytes(const glim_gguf *g);   /* of all files */
+int glim__gguf_parts(const glim_gguf *g);      /* files */
+uint64_t glim__gguf_bytes(const glim_gguf *g); /* of all files */
 /* SHA-256 over header, metadata and tensor table of every part, as 64 hex
    digits: cheap, and changes with anything but the weights' own bytes. */
 const char *glim__gguf_digest(const glim_gguf *g);

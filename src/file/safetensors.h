@@ -15,8 +15,8 @@ typedef struct glim_st_tensor {
     const char *name;
     const char *dtype; /* "F32", "I64", ... */
     int n_dims;
-    uint64_t dims[8];  /* row-major, slowest first */
-    const void *data;  /* maybe unaligned */
+    uint64_t dims[8]; /* row-major, slowest first */
+    const void *data; /* maybe unaligned */
     uint64_t bytes;
 } glim_st_tensor;
 

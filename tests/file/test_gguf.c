@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -271,6 +272,27 @@ static void digest_covers_the_tables_and_not_the_weights(void **state) {
     end_context(ctx);
 }
 
+static void *ask_digest(void *g) {
+    return (void *)glim__gguf_digest(g);
+}
+
+static void threads_may_ask_for_the_digest_at_once(void **state) {
+    glim_context *ctx = make_context(1, 0);
+    builder b;
+    pthread_t threads[4];
+    put_all_types(&b);
+    glim_gguf *g = open_bytes(ctx, &b);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_digest, g), 0);
+    for (int i = 0; i < 4; i++) {
+        void *digest;
+        pthread_join(threads[i], &digest);
+        assert_int_equal(strlen(digest), 64);
+    }
+    glim__gguf_close(g);
+    end_context(ctx);
+}
+
 static void mapped_bytes_count_against_the_budget(void **state) {
     glim_error err;
     glim_gguf *g;
@@ -494,6 +516,7 @@ int main(void) {
         cmocka_unit_test(a_type_that_glim_cannot_compute_with_is_still_listed),
         cmocka_unit_test(an_empty_model_opens),
         cmocka_unit_test(digest_covers_the_tables_and_not_the_weights),
+        cmocka_unit_test(threads_may_ask_for_the_digest_at_once),
         IN_FOLDER(mapped_bytes_count_against_the_budget),
         IN_FOLDER(what_is_no_file_is_told),
         IN_FOLDER(a_changed_file_is_noticed),
