@@ -97,6 +97,9 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err);
 glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
                               glim_node *k, glim_node *v);
 
+/* Fills m->info from the loaded model. */
+glim_status glim__model_facts(glim_model *m, glim_error *err);
+
 /* All architectures, NULL-terminated. */
 const glim_architecture *const *glim__architectures(void);
 

@@ -138,7 +138,7 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     return GLIM_OK;
 }
 
-glim_status glim__model_facts(glim_model *m, glim_error *err);
+
 
 glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *path,
                             glim_error *err) {

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inputs as tokens: a plain text, a chat, and what a model adds. A chat's source
+ * text is its messages' contents joined by newlines; tokens of the template have
+ * no bytes of it. The whole rendered chat is tokenised as one text, because that
+ * is what the model was trained on: a token may hold bytes of the template and
+ * of a message; it belongs to the message.
+ */
+#include "text/chat.h"
+#include "text/vocabulary.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/json.h"
+
+void glim_tokens_free(glim_tokens *tokens) {
+    if (!tokens)
+        return;
+    for (size_t i = 0; i < tokens->n_turns; i++)
+        glim__free(tokens->ctx, (char *)tokens->turns[i].role);
+    glim__free(tokens->ctx, tokens->turns);
+    glim__free(tokens->ctx, tokens->at);
+    glim__free(tokens->ctx, tokens->text);
+    glim__free(tokens->ctx, tokens);
+}
+
+static glim_tokens *new_tokens(glim_context *ctx, size_t text_len) {
+    glim_tokens *tokens = glim__calloc(ctx, 1, sizeof *tokens);
+    if (!tokens)
+        return NULL;
+    tokens->ctx = ctx;
+    tokens->text = glim__calloc(ctx, 1, text_len + 1);
+    tokens->text_len = text_len;
+    if (!tokens->text) {
+        glim_tokens_free(tokens);
+        return NULL;
+    }
+    return tokens;
+}
+
+glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
+                                   size_t n, glim_error *err) {
+    *out = NULL;
+    glim_token_list list = {.ctx = t->ctx};
+    glim_tokens *tokens = new_tokens(t->ctx, n);
+    glim_status status = tokens ? GLIM_OK : glim__oom(t->ctx, err, "the text", n);
+    if (!status && t->info.add_bos &&
+        !glim__token_push(&list, t->info.bos, GLIM_TOKEN_SPECIAL, 0, 0, -1))
+        status = glim__oom(t->ctx, err, "the tokens", 0);
+    if (!status)
+        status = glim__tokenize(t, &list, text, n, 0, true, false, err);
+    if (!status && t->info.add_eos &&
+        !glim__token_push(&list, t->info.eos, GLIM_TOKEN_SPECIAL, n, n, -1))
+        status = glim__oom(t->ctx, err, "the tokens", 0);
+    if (status) {
+        glim__token_list_release(&list);
+        glim_tokens_free(tokens);
+        return status;
+    }
+    memcpy(tokens->text, text, n);
+    tokens->at = list.at;
+    tokens->count = list.count;
+    *out = tokens;
+    return GLIM_OK;
+}
+
+/* ---- chat ---- */
+
+static glim_tokens *chat_source(glim_context *ctx, const glim_message *messages, size_t n) {
+    size_t len = n ? n - 1 : 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        len += messages[i].content_len;
+    glim_tokens *tokens = new_tokens(ctx, len);
+    if (!tokens)
+        return NULL;
+    tokens->turns = glim__calloc(ctx, n, sizeof *tokens->turns);
+    for (size_t i = 0; i < n && tokens->turns; i++) {
+        glim_turn *turn = &tokens->turns[tokens->n_turns];
+        turn->role = glim__strdup(ctx, messages[i].role);
+        if (!turn->role)
+            break;
+        turn->start = at;
+        memcpy(tokens->text + at, messages[i].content, messages[i].content_len);
+        at += messages[i].content_len;
+        turn->end = at;
+        if (i + 1 < n)
+            tokens->text[at++] = '\n';
+        tokens->n_turns++;
+    }
+    if (tokens->n_turns == n)
+        return tokens;
+    glim_tokens_free(tokens);
+    return NULL;
+}
+
+/* Gives a token of the rendered text its kind, turn and bytes of the source. */
+static void place(glim_token *token, const glim_chat_text *chat, const size_t *source_at) {
+    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
+    size_t start = token->start, end = token->end;
+    token->kind = GLIM_TOKEN_TEMPLATE;
+    token->turn = -1;
+    token->start = token->end = 0;
+    for (size_t i = start; i < end; i++) {
+        if (turn_of[i] < 0 || (token->turn >= 0 && turn_of[i] != token->turn))
+            continue;
+        if (token->turn < 0)
+            token->start = source_at[i];
+        token->kind = GLIM_TOKEN_TEXT;
+        token->turn = turn_of[i];
+        token->end = source_at[i] + 1;
+    }
+}
+
+/* Tokenises the rendered text: special tokens of the template are parsed, those
+   that a message spells are not. */
+static glim_status tokenize_chat(const glim_tokenizer *t, glim_token_list *list,
+                                 const glim_chat_text *chat, glim_error *err) {
+    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
+    const char *text = chat->text.data;
+    size_t n = chat->text.len, run = 0;
+    bool first = true;
+    for (size_t i = 0; i < n;) {
+        size_t most = 0, len = 0;
+        int32_t id = -1;
+        while (i + most < n && turn_of[i + most] < 0 && most < 64)
+            most++;
+        for (len = most; len > 1; len--) {
+            id = glim__map_get(&t->specials, text + i, len);
+            if (id >= 0)
+                break;
+        }
+        if (id < 0) {
+            i++;
+            continue;
+        }
+        glim_status status = glim__tokenize(t, list, text + run, i - run, run, first, false, err);
+        if (!status && !glim__token_push(list, id, GLIM_TOKEN_TEMPLATE, i, i + len, -1))
+            status = glim__oom(t->ctx, err, "the tokens", 0);
+        if (status)
+            return status;
+        i = run = i + len;
+        first = true;
+    }
+    return glim__tokenize(t, list, text + run, n - run, run, first, false, err);
+}
+
+/* Where each byte of the rendered text lies in the source. */
+static void map_source(const glim_chat_text *chat, const glim_tokens *tokens, size_t *source_at) {
+    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
+    size_t done = 0;
+    int32_t current = -1;
+    for (size_t i = 0; i < chat->text.len; i++) {
+        if (turn_of[i] < 0)
+            continue;
+        if (turn_of[i] != current) {
+            current = turn_of[i];
+            done = tokens->turns[current].start + chat->skipped[current];
+        }
+        source_at[i] = done++;
+    }
+}
+
+static glim_status render(glim_token_list *list, const glim_tokenizer *t,
+                          const glim_chat_template *tmpl, const glim_chat_input *in,
+                          const glim_tokens *tokens, glim_error *err) {
+    glim_chat_text chat = {0};
+    size_t *source_at = NULL;
+    glim__buffer_init(&chat.text, t->ctx);
+    glim__buffer_init(&chat.turn_of, t->ctx);
+    chat.skipped = glim__calloc(t->ctx, in->n + 1, sizeof *chat.skipped);
+    glim_status status = chat.skipped ? glim__chat_write(&chat, tmpl, in, err)
+                                      : glim__oom(t->ctx, err, "the chat", 0);
+    if (!status && !(source_at = glim__calloc(t->ctx, chat.text.len + 1, sizeof *source_at)))
+        status = glim__oom(t->ctx, err, "the chat", chat.text.len * sizeof *source_at);
+    glim_gguf_string bos = glim__token_bytes(t, t->info.bos);
+    bool has_bos = bos.len && chat.text.len >= bos.len && !status &&
+                   !memcmp(chat.text.data, bos.data, bos.len);
+    if (!status && t->info.add_bos && !has_bos &&
+        !glim__token_push(list, t->info.bos, GLIM_TOKEN_SPECIAL, 0, 0, -1))
+        status = glim__oom(t->ctx, err, "the tokens", 0);
+    size_t skip = list->count;
+    if (!status)
+        status = tokenize_chat(t, list, &chat, err);
+    if (!status) {
+        map_source(&chat, tokens, source_at);
+        for (size_t i = skip; i < list->count; i++)
+            place(&list->at[i], &chat, source_at);
+    }
+    glim__buffer_release(&chat.text);
+    glim__buffer_release(&chat.turn_of);
+    glim__free(t->ctx, chat.skipped);
+    glim__free(t->ctx, source_at);
+    return status;
+}
+
+glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
+                                   const glim_chat_template *tmpl, const glim_message *messages,
+                                   size_t n, glim_error *err) {
+    *out = NULL;
+    glim_token_list list = {.ctx = t->ctx};
+    glim_chat_input in = {messages, n, &t->info};
+    glim_tokens *tokens = chat_source(t->ctx, messages, n);
+    glim_status status = tokens ? render(&list, t, tmpl, &in, tokens, err)
+                                : glim__oom(t->ctx, err, "the chat", 0);
+    if (status) {
+        glim__token_list_release(&list);
+        glim_tokens_free(tokens);
+        return status;
+    }
+    tokens->at = list.at;
+    tokens->count = list.count;
+    *out = tokens;
+    return GLIM_OK;
+}
+
+glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,
+                                size_t n, int turn, glim_error *err) {
+    size_t extra = 0;
+    for (size_t i = 0; i < n; i++)
+        extra += glim__token_bytes(t, ids[i]).len;
+    glim_token *at = glim__realloc(tokens->ctx, tokens->at, (tokens->count + n) * sizeof *at);
+    if (!at)
+        return glim__oom(tokens->ctx, err, "the tokens", n * sizeof *at);
+    tokens->at = at;
+    char *text = glim__realloc(tokens->ctx, tokens->text, tokens->text_len + extra + 1);
+    if (!text)
+        return glim__oom(tokens->ctx, err, "the text", extra);
+    tokens->text = text;
+    for (size_t i = 0; i < n; i++) {
+        glim_gguf_string s = glim__token_bytes(t, ids[i]);
+        memcpy(text + tokens->text_len, s.data, s.len);
+        at[tokens->count++] = (glim_token){ids[i], GLIM_TOKEN_GENERATED, tokens->text_len,
+                                           tokens->text_len + s.len, turn};
+        tokens->text_len += s.len;
+    }
+    text[tokens->text_len] = 0;
+    return GLIM_OK;
+}
+
+/* ---- chat files ---- */
+
+glim_status glim__chat_parse(glim_message **out, size_t *n, glim_arena *arena, const char *json,
+                             size_t len, const char *name, glim_error *err) {
+    json_t *list = NULL;
+    glim_status status = glim__json_parse(&list, json, len, name, err);
+    *out = NULL;
+    *n = 0;
+    if (!status && (!json_is_array(list) || !json_array_size(list)))
+        status = glim_fail(err, GLIM_EFORMAT, "'%s' is not a list of messages like "
+                                              "[{\"role\": \"user\", \"content\": \"...\"}]", name);
+    size_t count = status ? 0 : json_array_size(list);
+    glim_message *messages = status ? NULL : glim__arena_calloc(arena, count, sizeof *messages);
+    if (!status && !messages)
+        status = glim__oom(arena->ctx, err, "the chat", count * sizeof *messages);
+    for (size_t i = 0; i < count && !status; i++) {
+        const json_t *m = json_array_get(list, i);
+        const json_t *role = json_object_get(m, "role"), *text = json_object_get(m, "content");
+        if (!json_is_string(role) || !json_is_string(text)) {
+            status = glim_fail(err, GLIM_EFORMAT, "message %zu of '%s' lacks a \"role\" or a "
+                                                  "\"content\" that is a string", i, name);
+            break;
+        }
+        messages[i].content_len = json_string_length(text);
+        messages[i].role = glim__arena_strdup(arena, json_string_value(role));
+        messages[i].content =
+            glim__arena_strndup(arena, json_string_value(text), messages[i].content_len);
+        if (!messages[i].role || !messages[i].content)
+            status = glim__oom(arena->ctx, err, "the chat", messages[i].content_len);
+    }
+    json_decref(list);
+    if (!status) {
+        *out = messages;
+        *n = count;
+    }
+    return status;
+}
