@@ -6,6 +6,8 @@
 #ifndef GLIM_PREDICT_PREDICTOR_H
 #define GLIM_PREDICT_PREDICTOR_H
 
+#include "base/context.h"
+
 #include <glim/explain.h>
 
 /* What an absent unit is replaced by. */

@@ -36,7 +36,7 @@ enum { MOST_EXPRESSIONS = 4, MOST_NAMES = 12 };
 
 struct row {
     const char *names[MOST_NAMES];
-    const char *expressions[MOST_EXPRESSIONS + 1];
+    const char *expressions[MOST_EXPRESSIONS];
     bool ignore_merges, add_bos;
 };
 
@@ -113,7 +113,7 @@ glim_status glim__pretokenizer_open(glim_pretokenizer **out, glim_context *ctx, 
     p->memory = pcre2_general_context_create(take, give, ctx);
     pcre2_compile_context *how = p->memory ? pcre2_compile_context_create(p->memory) : NULL;
     glim_status status = how ? GLIM_OK : glim__oom(ctx, err, "the tokenizer", 0);
-    while (!status && row->expressions[p->count]) {
+    while (!status && p->count < MOST_EXPRESSIONS && row->expressions[p->count]) {
         int number;
         PCRE2_SIZE at;
         pcre2_code *code = pcre2_compile((PCRE2_SPTR)row->expressions[p->count],

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* methods.h: what methods share: sums over units, and checks. */
+#ifndef GLIM_EXPLAIN_METHODS_H
+#define GLIM_EXPLAIN_METHODS_H
+
+#include "predict/predictor.h"
+
+extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
+    glim_method_integrated_gradients, glim_method_smoothgrad, glim_method_occlusion;
+
+/* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
+   see become NaN; fixed units keep their sum in *fixed (may be NULL). */
+void glim__units_sum(const glim_predictor *p, size_t row, const double *tokens, double *scores,
+                     double *fixed);
+/* Sum over all tokens that units and fixed units hold. */
+double glim__tokens_total(const glim_predictor *p, const double *tokens);
+
+/* Room for scores (and errors) filled with NaN. Errors: ENOMEM, EBUDGET. */
+glim_status glim__scores_new(const glim_predictor *p, glim_document *doc, bool error,
+                             glim_error *err);
+/* Compares slopes along one random direction, by differences and by gradient
+   (T, C) of row 0, and adds the check "gradient_check" (relative difference). */
+glim_status glim__gradient_check(glim_predictor *p, const float *x, const float *gradient,
+                                 uint64_t seed, glim_document *doc, glim_error *err);
+/* x (T, C) of the input, from the context's memory; free with glim__free. */
+glim_status glim__embedded(glim_predictor *p, float **out, size_t copies, glim_error *err);
+
+/* Gauss-Legendre nodes and weights on [0, 1]. */
+void glim__gauss_legendre(int n, double *nodes, double *weights);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a document says of the model, the input and the target. */
+#include "predict/lm.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *copy(glim_document *doc, const char *s) {
+    return s ? glim_document_text(doc, s, strlen(s)) : NULL;
+}
+
+static const char *unit_name(glim_unit_kind kind) {
+    static const char *const names[] = {"token", "word", "sentence", "turn"};
+    return names[kind];
+}
+
+static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
+    const char *bytes = glim_model_token_bytes(lm->model, id, len);
+    return glim_document_text(doc, bytes, *len);
+}
+
+/* A unit's text: its bytes of the source, or the name of a fixed token. */
+static bool describe_unit(const glim_lm *lm, glim_document *doc, const glim_unit *u,
+                          glim_document_unit *out) {
+    const glim_token *first = &lm->tokens->at[u->first];
+    *out = (glim_document_unit){.start = u->start, .end = u->end, .first = u->first,
+                                .count = u->count, .fixed = u->fixed, .turn = u->turn,
+                                .generated = first->kind == GLIM_TOKEN_GENERATED};
+    if (u->end > u->start) {
+        out->text_len = u->end - u->start;
+        out->text = doc->input.text + u->start;
+        return true;
+    }
+    out->text = token_text(lm, doc, first->id, &out->text_len);
+    return out->text != NULL;
+}
+
+static bool describe_input(const glim_lm *lm, glim_document *doc) {
+    const glim_tokens *t = lm->tokens;
+    doc->input.text = glim_document_text(doc, t->text, t->text_len);
+    doc->input.text_len = t->text_len;
+    doc->input.unit = unit_name(lm->units.kind);
+    doc->input.units = glim_document_alloc(doc, lm->units.count * sizeof *doc->input.units);
+    doc->input.turns = glim_document_alloc(doc, (t->n_turns + 1) * sizeof *doc->input.turns);
+    if (!doc->input.text || !doc->input.units || !doc->input.turns)
+        return false;
+    for (size_t u = 0; u < lm->units.count; u++)
+        if (!describe_unit(lm, doc, &lm->units.at[u], &doc->input.units[u]))
+            return false;
+    for (size_t i = 0; i < t->n_turns; i++)
+        doc->input.turns[i] = (glim_document_turn){copy(doc, t->turns[i].role), t->turns[i].start,
+                                                   t->turns[i].end};
+    doc->input.n_units = lm->units.count;
+    doc->input.n_turns = t->n_turns;
+    return true;
+}
+
+static bool describe_rows(const glim_lm *lm, glim_document *doc) {
+    size_t n = lm->base.n_rows;
+    doc->n_rows = n;
+    if (lm->rows[0].token == SIZE_MAX)
+        return true;
+    doc->rows = glim_document_alloc(doc, n * sizeof *doc->rows);
+    if (!doc->rows)
+        return false;
+    for (size_t r = 0; r < n; r++) {
+        const glim_token *t = &lm->tokens->at[lm->rows[r].token];
+        glim_document_row *row = &doc->rows[r];
+        *row = (glim_document_row){.id = t->id, .start = t->start, .end = t->end,
+                                   .value = lm->value[r], .baseline_value = NAN,
+                                   .prob = lm->prob[r], .residual = NAN};
+        row->text = token_text(lm, doc, t->id, &row->text_len);
+        if (!row->text)
+            return false;
+    }
+    return true;
+}
+
+static bool describe_target(const glim_lm *lm, glim_document *doc) {
+    static const char *const outputs[] = {"logit", "logprob", "prob"};
+    const glim_lm_row *row = &lm->rows[0];
+    double sum = 0;
+    doc->target.kind = lm->kind;
+    doc->target.output = outputs[lm->output];
+    doc->target.against_id = row->against;
+    doc->target.baseline_value = NAN;
+    if (row->token == SIZE_MAX) {
+        doc->target.id = row->id;
+        doc->target.text = token_text(lm, doc, row->id, &doc->target.text_len);
+        doc->target.value = lm->value[0];
+        doc->target.prob = lm->prob[0];
+        if (row->against >= 0)
+            doc->target.against = token_text(lm, doc, row->against, &doc->target.against_len);
+        return doc->target.text && (row->against < 0 || doc->target.against);
+    }
+    size_t start = lm->tokens->at[row->token].start;
+    for (size_t r = 0; r < lm->base.n_rows; r++)
+        sum += lm->value[r];
+    doc->target.id = -1;
+    doc->target.text = doc->input.text + start;
+    doc->target.text_len = doc->input.text_len - start;
+    doc->target.value = sum;
+    doc->target.prob = NAN;
+    return true;
+}
+
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
+    const glim_lm *lm = (const glim_lm *)p;
+    const glim_model_info *info = glim_model_facts(lm->model);
+    doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
+    doc->model.file = copy(doc, file_name(info->path));
+    doc->model.name = copy(doc, info->name);
+    doc->model.architecture = copy(doc, info->architecture);
+    doc->model.quantisation = copy(doc, info->quantisation);
+    doc->model.digest = copy(doc, info->digest);
+    if (!describe_input(lm, doc) || !describe_rows(lm, doc) || !describe_target(lm, doc))
+        return glim__oom(p->ctx, err, "the document", 0);
+    return GLIM_OK;
+}

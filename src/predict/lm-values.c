@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The target with units absent. The input itself lies in the session's cache;
+ * every masked input shares with it the positions before its first absent token
+ * and only runs the rest. Masked inputs go through in ragged batches of some
+ * hundred rows. Results depend neither on the batch nor on the shared prefix:
+ * the session promises the same bits.
+ */
+#include "predict/lm.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BATCH_ROWS = 512 };
+
+/* One masked input on its way through. */
+struct sample {
+    size_t index;      /* of the mask */
+    size_t prefix, count;
+    size_t first, rows_at; /* into the batch's ids and wanted rows */
+};
+
+struct batch {
+    glim_lm *lm;
+    glim_absent absent;
+    const uint8_t *keep;
+    double *out;
+    struct sample *samples;
+    glim_sequence *sequences;
+    int32_t *ids;
+    float *embeddings;   /* MEAN only */
+    uint8_t *hidden;     /* ATTENTION only: (samples, T) */
+    uint32_t *wanted;    /* (samples, n_rows): index of each row, in order */
+    size_t n, rows, most; /* samples, rows so far, rows at most */
+};
+
+static bool removed(const glim_lm *lm, const uint8_t *keep, size_t token) {
+    for (size_t u = 0; u < lm->units.count; u++) {
+        const glim_unit *unit = &lm->units.at[u];
+        if (token >= unit->first && token < unit->first + unit->count)
+            return !unit->fixed && !keep[u];
+    }
+    return false;
+}
+
+/* First token that the mask removes and some row sees, or T. */
+static size_t first_removed(const glim_lm *lm, const uint8_t *keep) {
+    for (size_t u = 0; u < lm->units.count; u++)
+        if (!lm->units.at[u].fixed && !keep[u])
+            return lm->units.at[u].first < lm->base.T ? lm->units.at[u].first : lm->base.T;
+    return lm->base.T;
+}
+
+/* Deleting: the rows read the last token left before them. The prefix gives up
+   a token when a row would lie inside it. Returns the rows of the suffix. */
+static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent absent,
+                          size_t *prefix) {
+    size_t c = first_removed(lm, keep), T = lm->base.T, count = 0;
+    *prefix = c;
+    if (c == T)
+        return 0;
+    if (absent != GLIM_ABSENT_DELETE)
+        return T - c;
+    bool needs_before = false;
+    for (size_t r = 0; r < lm->base.n_rows; r++) {
+        size_t at = lm->rows[r].at;
+        if (at < c)
+            continue;
+        while (at >= c && at > 0 && removed(lm, keep, at))
+            at--;
+        needs_before = needs_before || at < c || (at == 0 && removed(lm, keep, 0));
+    }
+    if (needs_before && c)
+        *prefix = c - 1;
+    for (size_t t = *prefix; t < T; t++)
+        count += !removed(lm, keep, t);
+    return count ? count : 1; /* everything gone: the neutral token stands in */
+}
+
+static void add_sample(struct batch *b, size_t index, size_t prefix, size_t count) {
+    glim_lm *lm = b->lm;
+    const uint8_t *keep = b->keep + index * lm->units.count;
+    struct sample *s = &b->samples[b->n];
+    size_t T = lm->base.T, n = 0, R = lm->base.n_rows, row = 0;
+    uint32_t *wanted = b->wanted + b->n * R;
+    int32_t *ids = b->ids + b->rows;
+    uint8_t *hidden = b->hidden ? b->hidden + b->n * T : NULL;
+    *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
+    if (hidden)
+        memset(hidden, 0, T);
+    for (size_t t = prefix; t < T; t++) {
+        bool gone = removed(lm, keep, t);
+        if (hidden)
+            hidden[t] = gone;
+        if (!gone || b->absent != GLIM_ABSENT_DELETE)
+            ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
+        for (; row < R && lm->rows[row].at == t; row++)
+            wanted[row] = n ? (uint32_t)n - 1 : 0;
+        while (row < R && lm->rows[row].at < t)
+            wanted[row++] = 0; /* before the prefix: not read */
+    }
+    if (!n)
+        ids[n++] = lm->neutral;
+    size_t skip = 0;
+    while (skip < R && lm->rows[skip].at < first_removed(lm, keep))
+        skip++;
+    s->rows_at = skip;
+    b->sequences[b->n] = (glim_sequence){.ids = ids, .count = n, .prefix = prefix,
+                                         .hidden = hidden, .wanted = wanted + skip,
+                                         .n_wanted = R - skip};
+    s->count = n;
+    b->rows += n;
+    b->n++;
+}
+
+/* Embedding rows of a batch in which absent tokens take the vocabulary's mean. */
+static glim_status fill_mean(struct batch *b, const float *mean, glim_error *err) {
+    glim_lm *lm = b->lm;
+    size_t C = lm->base.C;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < b->n && !status; i++) {
+        const uint8_t *keep = b->keep + b->samples[i].index * lm->units.count;
+        float *x = b->embeddings + b->samples[i].first * C;
+        b->sequences[i].embeddings = x;
+        for (size_t k = 0; k < b->samples[i].count && !status; k++) {
+            size_t t = b->samples[i].prefix + k;
+            if (removed(lm, keep, t))
+                memcpy(x + k * C, mean, C * sizeof *x);
+            else
+                status = glim_model_embedding(lm->model, lm->ids[t], x + k * C, err);
+        }
+    }
+    return status;
+}
+
+static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
+    glim_lm *lm = b->lm;
+    size_t R = lm->base.n_rows;
+    if (!b->n)
+        return GLIM_OK;
+    glim_status status = mean ? fill_mean(b, mean, err) : GLIM_OK;
+    glim_batch run = {.sequences = b->sequences, .count = b->n};
+    if (!status)
+        status = glim_session_forward(lm->cache, &run, err);
+    for (size_t i = 0; i < b->n && !status; i++) {
+        const struct sample *s = &b->samples[i];
+        for (size_t r = s->rows_at; r < R; r++)
+            b->out[s->index * R + r] = glim__lm_target(
+                lm, &lm->rows[r], glim_session_logits(lm->cache, i, r - s->rows_at), NULL);
+    }
+    lm->forward += b->rows;
+    b->n = b->rows = 0;
+    return status;
+}
+
+/* Rows of a batch that the budget allows; at least one sample's. */
+static size_t batch_rows(const glim_lm *lm) {
+    size_t T = lm->base.T, rows = BATCH_ROWS > T ? BATCH_ROWS : T;
+    uint64_t left = glim__budget_left(lm->base.ctx);
+    while (rows > T) {
+        size_t samples = rows / T + 1;
+        if (glim_session_plan(lm->model, rows, samples, T, samples * lm->base.n_rows, false,
+                              NULL) < left / 2)
+            break;
+        rows = rows / 2 > T ? rows / 2 : T;
+    }
+    return rows;
+}
+
+static glim_status make_batch(struct batch *b, glim_error *err) {
+    glim_lm *lm = b->lm;
+    glim_context *ctx = lm->base.ctx;
+    size_t T = lm->base.T, n = b->most;
+    b->samples = glim__calloc(ctx, n, sizeof *b->samples);
+    b->sequences = glim__calloc(ctx, n, sizeof *b->sequences);
+    b->ids = glim__calloc(ctx, n + T, sizeof *b->ids);
+    b->wanted = glim__calloc(ctx, n * lm->base.n_rows + 1, sizeof *b->wanted);
+    bool ok = b->samples && b->sequences && b->ids && b->wanted;
+    if (b->absent == GLIM_ABSENT_MEAN)
+        ok = ok && (b->embeddings = glim__calloc(ctx, (n + T) * lm->base.C, sizeof(float)));
+    if (b->absent == GLIM_ABSENT_ATTENTION)
+        ok = ok && (b->hidden = glim__calloc(ctx, n, T));
+    return ok ? GLIM_OK : glim__oom(ctx, err, "masked inputs", n * T);
+}
+
+static void free_batch(struct batch *b) {
+    glim_context *ctx = b->lm->base.ctx;
+    glim__free(ctx, b->samples);
+    glim__free(ctx, b->sequences);
+    glim__free(ctx, b->ids);
+    glim__free(ctx, b->wanted);
+    glim__free(ctx, b->embeddings);
+    glim__free(ctx, b->hidden);
+}
+
+glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                            double *out, glim_error *err) {
+    glim_lm *lm = (glim_lm *)p;
+    struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out,
+                      .most = batch_rows(lm)};
+    float *mean = NULL;
+    glim_status status = make_batch(&b, err);
+    if (!status && absent == GLIM_ABSENT_MEAN) {
+        mean = glim__calloc(p->ctx, p->C, sizeof *mean);
+        status = mean ? glim_model_embedding(lm->model, -1, mean, err)
+                      : glim__oom(p->ctx, err, "the mean embedding", p->C * sizeof *mean);
+    }
+    for (size_t i = 0; i < n && !status; i++) {
+        size_t prefix, count = plan_sample(lm, keep + i * lm->units.count, absent, &prefix);
+        memcpy(out + i * p->n_rows, lm->value, p->n_rows * sizeof *out);
+        if (!count)
+            continue;
+        if (b.rows && b.rows + count > b.most)
+            status = flush(&b, mean, err);
+        if (!status)
+            add_sample(&b, i, prefix, count);
+    }
+    if (!status)
+        status = flush(&b, mean, err);
+    glim__free(p->ctx, mean);
+    free_batch(&b);
+    return status;
+}
+
+void glim__lm_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                          glim_absent absent, glim_plan *out) {
+    const glim_lm *lm = (const glim_lm *)p;
+    size_t rows = batch_rows(lm);
+    for (size_t i = 0; i < n; i++) {
+        size_t prefix;
+        out->forward_tokens += plan_sample(lm, keep + i * lm->units.count, absent, &prefix);
+    }
+    uint64_t bytes = glim_session_plan(lm->model, p->T, 1, p->T, p->n_rows, false, NULL);
+    uint64_t most = glim_session_plan(lm->model, rows, rows / p->T + 1, p->T,
+                                      (rows / p->T + 1) * p->n_rows, false, NULL);
+    out->bytes = bytes > out->bytes ? bytes : out->bytes;
+    out->bytes_wanted = most > out->bytes_wanted ? most : out->bytes_wanted;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lm.h: the language model as a predictor, shared by its files. */
+#ifndef GLIM_PREDICT_LM_H
+#define GLIM_PREDICT_LM_H
+
+#include "predict/predictor.h"
+
+typedef enum glim_output { GLIM_OUTPUT_LOGIT, GLIM_OUTPUT_LOGPROB, GLIM_OUTPUT_PROB } glim_output;
+
+/* One target row: the token `id` (minus `against`) after token `at`. */
+typedef struct glim_lm_row {
+    size_t at;
+    int32_t id, against; /* against -1 = none */
+    size_t token;        /* index of the token itself, or SIZE_MAX */
+} glim_lm_row;
+
+typedef struct glim_lm {
+    glim_predictor base;
+    const glim_model *model;
+    glim_tokens *tokens;
+    glim_units units;
+    glim_output output;
+    const char *kind; /* "next-token", "contrast", "continuation", "generated" */
+    glim_lm_row *rows;
+    size_t *row_end;
+    double *value, *prob; /* [n_rows] */
+    int32_t *ids;         /* [T] */
+    int32_t neutral;      /* what a masked token becomes */
+    glim_session *cache;  /* holds the input's keys and values once asked for */
+    glim_session *work;   /* gradients */
+    uint64_t forward, backward;
+} glim_lm;
+
+/* The target of a row from its logits. */
+double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *logits,
+                       double *prob);
+/* d(target)/d(logits) as a seed; dense (V) is filled when the target needs it.
+   ids and weights: two each. */
+void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,
+                   int32_t *ids, float *weights, glim_seed *seed);
+bool glim__lm_dense(const glim_lm *lm);
+
+glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                            double *out, glim_error *err);
+void glim__lm_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                          glim_absent absent, glim_plan *out);
+glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long row,
+                              double *values, glim_gradient_sink *sink, void *data,
+                              glim_error *err);
+void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
+glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err);
+
+#endif
