@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--real", action="store_true", help="record the real files instead")
     given = parser.parse_args()
     torch.manual_seed(0)
-    torch.set_num_threads(1)
+    torch.set_num_threads(2 if given.real else 1)
     torch.use_deterministic_algorithms(True)
     OUT.mkdir(parents=True, exist_ok=True)
     if given.real:
