@@ -9,8 +9,10 @@ glim_status glim_context_new(glim_context **out, const glim_context_options *opt
     const glim_kernels *kernels = glim__kernels_find(name);
     *out = NULL;
     if (!kernels)
-        return glim_fail(err, GLIM_EUSAGE, "kernels '%s' are unknown or not for this processor "
-                                           "(known: avx512, avx2, blas, ref)", name);
+        return glim_fail(err, GLIM_EUSAGE,
+                         "kernels '%s' are unknown or not for this processor "
+                         "(known: avx512, avx2, blas, ref)",
+                         name);
     glim_status status = glim__context_new(out, options, err);
     if (!status)
         glim__context_set_kernels(*out, kernels);

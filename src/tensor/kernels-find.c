@@ -20,7 +20,8 @@ static bool can_run(const char *name) {
 
 static const glim_kernels *const all[] = {
 #if defined(__x86_64__)
-    &glim__kernels_avx512, &glim__kernels_avx2,
+    &glim__kernels_avx512,
+    &glim__kernels_avx2,
 #endif
 #ifdef GLIM_WITH_OPENBLAS
     &glim__kernels_blas,

@@ -39,10 +39,10 @@ static void dot_any(glim_type type, const void *row, const float *x, size_t ldx,
         out[v] = (float)sum[v];
 }
 
-#define DOT(name, type)                                                                      \
-    static void dot_##name(const void *row, const float *x, size_t ldx, int count, size_t n, \
-                           float *out) {                                                     \
-        dot_any(type, row, x, ldx, count, n, out);                                           \
+#define DOT(name, type)                                                                            \
+    static void dot_##name(const void *row, const float *x, size_t ldx, int count, size_t n,       \
+                           float *out) {                                                           \
+        dot_any(type, row, x, ldx, count, n, out);                                                 \
     }
 
 DOT(f32, GLIM_TYPE_F32)
@@ -152,19 +152,19 @@ static void soft_cap(float *y, const float *x, float c, size_t n) {
         y[i] = c * tanhf(x[i] / c);
 }
 
-#define REF_KERNELS                                                                     \
-    .dequantise = glim__dequantise_ref,                                                 \
-    .dot = {[GLIM_TYPE_F32] = dot_f32,       [GLIM_TYPE_F16] = dot_f16,                 \
-            [GLIM_TYPE_BF16] = dot_bf16,     [GLIM_TYPE_Q4_0] = dot_q4_0,               \
-            [GLIM_TYPE_Q4_1] = dot_q4_1,     [GLIM_TYPE_Q5_0] = dot_q5_0,               \
-            [GLIM_TYPE_Q5_1] = dot_q5_1,     [GLIM_TYPE_Q8_0] = dot_q8_0,               \
-            [GLIM_TYPE_Q2_K] = dot_q2_k,     [GLIM_TYPE_Q3_K] = dot_q3_k,               \
-            [GLIM_TYPE_Q4_K] = dot_q4_k,     [GLIM_TYPE_Q5_K] = dot_q5_k,               \
-            [GLIM_TYPE_Q6_K] = dot_q6_k,     [GLIM_TYPE_IQ4_NL] = dot_iq4_nl,           \
-            [GLIM_TYPE_IQ4_XS] = dot_iq4_xs},                                           \
-    .tile = tile, .sum_squares = sum_squares, .dot_f32 = dot_row, .axpy = axpy,         \
-    .add = add, .scale_mul = scale_mul, .max = max_row, .exp_sum = exp_sum,             \
-    .gate = gate, .gate_backward = gate_backward, .soft_cap = soft_cap
+#define REF_KERNELS                                                                                \
+    .dequantise = glim__dequantise_ref,                                                            \
+    .dot = {[GLIM_TYPE_F32] = dot_f32,      [GLIM_TYPE_F16] = dot_f16,                             \
+            [GLIM_TYPE_BF16] = dot_bf16,    [GLIM_TYPE_Q4_0] = dot_q4_0,                           \
+            [GLIM_TYPE_Q4_1] = dot_q4_1,    [GLIM_TYPE_Q5_0] = dot_q5_0,                           \
+            [GLIM_TYPE_Q5_1] = dot_q5_1,    [GLIM_TYPE_Q8_0] = dot_q8_0,                           \
+            [GLIM_TYPE_Q2_K] = dot_q2_k,    [GLIM_TYPE_Q3_K] = dot_q3_k,                           \
+            [GLIM_TYPE_Q4_K] = dot_q4_k,    [GLIM_TYPE_Q5_K] = dot_q5_k,                           \
+            [GLIM_TYPE_Q6_K] = dot_q6_k,    [GLIM_TYPE_IQ4_NL] = dot_iq4_nl,                       \
+            [GLIM_TYPE_IQ4_XS] = dot_iq4_xs},                                                      \
+    .tile = tile, .sum_squares = sum_squares, .dot_f32 = dot_row, .axpy = axpy, .add = add,        \
+    .scale_mul = scale_mul, .max = max_row, .exp_sum = exp_sum, .gate = gate,                      \
+    .gate_backward = gate_backward, .soft_cap = soft_cap
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};
 #ifdef GLIM_WITH_OPENBLAS

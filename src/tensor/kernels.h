@@ -18,7 +18,12 @@ enum {
     GLIM_TILE_N = 32  /* columns of a tile, at most */
 };
 
-typedef enum glim_act { GLIM_ACT_SILU, GLIM_ACT_GELU_TANH, GLIM_ACT_GELU_ERF, GLIM_ACT_RELU } glim_act;
+typedef enum glim_act {
+    GLIM_ACT_SILU,
+    GLIM_ACT_GELU_TANH,
+    GLIM_ACT_GELU_ERF,
+    GLIM_ACT_RELU
+} glim_act;
 
 typedef struct glim_kernels {
     const char *name;
@@ -42,9 +47,9 @@ typedef struct glim_kernels {
                  const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, bool add);
 
     /* Row kernels over n contiguous floats. */
-    double (*sum_squares)(const float *x, size_t n);               /* fixed lane layout */
-    float (*dot_f32)(const float *x, const float *y, size_t n);    /* fixed lane layout */
-    void (*axpy)(float *y, float a, const float *x, size_t n);     /* y += a x */
+    double (*sum_squares)(const float *x, size_t n);                 /* fixed lane layout */
+    float (*dot_f32)(const float *x, const float *y, size_t n);      /* fixed lane layout */
+    void (*axpy)(float *y, float a, const float *x, size_t n);       /* y += a x */
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b; may alias */
     void (*scale_mul)(float *y, float a, const float *x, const float *w, size_t n); /* y = a x w */
     float (*max)(const float *x, size_t n);

@@ -46,8 +46,8 @@ static void forward_item(void *data, size_t item, int worker) {
     for (int64_t t = 0; t < s->T; t += ROWS) {
         const float *x = padded(s, t, K, rest);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ROWS, (int)n, (int)K, 1,
-                    x ? x : s->in + (size_t)t * s->ld_in, x ? (int)K : (int)s->ld_in, panel,
-                    (int)K, 0, tile, PANEL);
+                    x ? x : s->in + (size_t)t * s->ld_in, x ? (int)K : (int)s->ld_in, panel, (int)K,
+                    0, tile, PANEL);
         int64_t rows = s->T - t < ROWS ? s->T - t : ROWS;
         for (int64_t i = 0; i < rows; i++)
             for (int64_t r = 0; r < n; r++)
@@ -84,11 +84,23 @@ static void backward_item(void *data, size_t item, int worker) {
     }
 }
 
+static size_t forward_floats(const glim_matrix *w) {
+    return (PANEL + ROWS) * (size_t)w->cols + ROWS * PANEL;
+}
+
+static size_t backward_floats(const glim_matrix *w) {
+    return (PANEL + ROWS) * STRIP + ROWS * (size_t)w->rows;
+}
+
+uint64_t glim__linear_blas_scratch(const glim_context *ctx, const glim_matrix *w) {
+    size_t f = forward_floats(w), b = backward_floats(w);
+    return (uint64_t)glim_context_threads(ctx) * sizeof(float) * (f > b ? f : b);
+}
+
 glim_status glim__linear_blas(glim_context *ctx, float *y, size_t ldy, const float *x, size_t ldx,
                               int64_t T, const glim_matrix *w, const float *bias, glim_error *err) {
     struct product s = {ctx, glim__kernels(ctx), w, x, bias, y, ldx, ldy, T};
-    size_t floats = (PANEL + ROWS) * (size_t)w->cols + ROWS * PANEL;
-    glim_status status = glim__scratch_reserve(ctx, floats * sizeof(float), err);
+    glim_status status = glim__scratch_reserve(ctx, forward_floats(w) * sizeof(float), err);
     openblas_set_num_threads(1);
     if (!status && T > 0)
         glim__parallel(ctx, (size_t)((w->rows + PANEL - 1) / PANEL), forward_item, &s);
@@ -99,8 +111,7 @@ glim_status glim__linear_backward_blas(glim_context *ctx, float *dx, size_t lddx
                                        size_t lddy, int64_t T, const glim_matrix *w,
                                        glim_error *err) {
     struct product s = {ctx, glim__kernels(ctx), w, dy, NULL, dx, lddy, lddx, T};
-    size_t floats = (PANEL + ROWS) * STRIP + ROWS * (size_t)w->rows;
-    glim_status status = glim__scratch_reserve(ctx, floats * sizeof(float), err);
+    glim_status status = glim__scratch_reserve(ctx, backward_floats(w) * sizeof(float), err);
     openblas_set_num_threads(1);
     if (!status && T > 0)
         glim__parallel(ctx, (size_t)((w->cols + STRIP - 1) / STRIP), backward_item, &s);
@@ -118,6 +129,10 @@ glim_status glim__linear_backward_blas(glim_context *ctx, float *dx, size_t lddx
                                        size_t lddy, int64_t T, const glim_matrix *w,
                                        glim_error *err) {
     return glim_fail(err, GLIM_EINTERNAL, "this build has no OpenBLAS");
+}
+
+uint64_t glim__linear_blas_scratch(const glim_context *ctx, const glim_matrix *w) {
+    return 0;
 }
 
 #endif

@@ -11,5 +11,7 @@ glim_status glim__linear_blas(glim_context *ctx, float *y, size_t ldy, const flo
 glim_status glim__linear_backward_blas(glim_context *ctx, float *dx, size_t lddx, const float *dy,
                                        size_t lddy, int64_t T, const glim_matrix *w,
                                        glim_error *err);
+/* glim__linear_scratch for these products. */
+uint64_t glim__linear_blas_scratch(const glim_context *ctx, const glim_matrix *w);
 
 #endif

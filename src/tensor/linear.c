@@ -118,8 +118,16 @@ glim_status glim__linear(glim_context *ctx, float *y, size_t ldy, const float *x
     if (glim__kernels(ctx)->blas)
         return glim__linear_blas(ctx, y, ldy, x, ldx, T, w, bias, err);
     size_t K = (size_t)w->cols, blocks = ((size_t)T + N - 1) / N;
-    struct forward s = {.ctx = ctx, .kernels = glim__kernels(ctx), .w = w, .x = x, .bias = bias,
-                        .y = y, .ldx = ldx, .ldy = ldy, .K = K, .T = T};
+    struct forward s = {.ctx = ctx,
+                        .kernels = glim__kernels(ctx),
+                        .w = w,
+                        .x = x,
+                        .bias = bias,
+                        .y = y,
+                        .ldx = ldx,
+                        .ldy = ldy,
+                        .K = K,
+                        .T = T};
     glim_status status =
         glim__scratch_reserve(ctx, M * (round_up(K, 16) + 16) * sizeof(float), err);
     if (status || T <= 0)
@@ -168,16 +176,17 @@ static void backward_item(void *data, size_t item, int worker) {
     for (int64_t r0 = 0; r0 < s->w->rows; r0 += BACK_ROWS) {
         int64_t n = s->w->rows - r0 < BACK_ROWS ? s->w->rows - r0 : BACK_ROWS;
         for (int64_t r = 0; r < n; r++)
-            s->kernels->dequantise[s->w->type](
-                (const char *)glim__matrix_row_data(s->w, r0 + r) + at, strip + (size_t)r * ld,
-                cols);
+            s->kernels->dequantise[s->w->type]((const char *)glim__matrix_row_data(s->w, r0 + r) +
+                                                   at,
+                                               strip + (size_t)r * ld, cols);
         for (size_t c = 0; c < cols; c += N)
             for (int64_t t = 0; t < s->T; t += M) {
                 int m = (int)(s->T - t < M ? s->T - t : M);
-                const float *a = s->packed + ((size_t)(t / M) * (size_t)s->w->rows + (size_t)r0) * M;
+                const float *a =
+                    s->packed + ((size_t)(t / M) * (size_t)s->w->rows + (size_t)r0) * M;
                 s->kernels->tile(m, (int)(cols - c < N ? cols - c : N), (size_t)n, a, 1, M,
-                                 strip + c, (ptrdiff_t)ld,
-                                 s->dx + (size_t)t * s->lddx + c0 + c, (ptrdiff_t)s->lddx, true);
+                                 strip + c, (ptrdiff_t)ld, s->dx + (size_t)t * s->lddx + c0 + c,
+                                 (ptrdiff_t)s->lddx, true);
             }
     }
 }
@@ -204,8 +213,15 @@ glim_status glim__linear_backward(glim_context *ctx, float *dx, size_t lddx, con
     if (glim__kernels(ctx)->blas)
         return glim__linear_backward_blas(ctx, dx, lddx, dy, lddy, T, w, err);
     size_t groups = ((size_t)T + M - 1) / M, floats = groups * (size_t)w->rows * M;
-    struct backward s = {.ctx = ctx, .kernels = glim__kernels(ctx), .w = w, .dx = dx, .dy = dy,
-                         .lddx = lddx, .lddy = lddy, .strip = strip_width(ctx, w), .T = T};
+    struct backward s = {.ctx = ctx,
+                         .kernels = glim__kernels(ctx),
+                         .w = w,
+                         .dx = dx,
+                         .dy = dy,
+                         .lddx = lddx,
+                         .lddy = lddy,
+                         .strip = strip_width(ctx, w),
+                         .T = T};
     glim_status status =
         glim__scratch_reserve(ctx, (BACK_ROWS * round_up(s.strip, 16) + 32) * sizeof(float), err);
     if (status || T <= 0)
@@ -248,13 +264,21 @@ static void decode_item(void *data, size_t item, int worker) {
 glim_status glim__linear_decode(glim_context *ctx, float *y, size_t ldy, const float *x, size_t ldx,
                                 int64_t T, const glim_matrix *w, const float *bias,
                                 glim_error *err) {
-    struct decode s = {.kernels = glim__kernels(ctx), .w = w, .x = x, .bias = bias, .y = y,
-                       .ldx = ldx, .ldy = ldy, .T = T};
+    struct decode s = {.kernels = glim__kernels(ctx),
+                       .w = w,
+                       .x = x,
+                       .bias = bias,
+                       .y = y,
+                       .ldx = ldx,
+                       .ldy = ldy,
+                       .T = T};
     glim__parallel(ctx, (size_t)((w->rows + DECODE_ITEM - 1) / DECODE_ITEM), decode_item, &s);
     return GLIM_OK;
 }
 
 uint64_t glim__linear_scratch(const glim_context *ctx, const glim_matrix *w, int64_t T) {
+    if (glim__kernels(ctx)->blas)
+        return glim__linear_blas_scratch(ctx, w);
     uint64_t K = (uint64_t)w->cols, R = (uint64_t)w->rows;
     uint64_t threads = (uint64_t)glim_context_threads(ctx);
     uint64_t panel = M * (round_up(K, 16) + 16), strip = BACK_ROWS * STRIP_MOST + 32;
