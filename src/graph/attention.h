@@ -50,6 +50,15 @@ static inline int64_t glim__attention_pad(int64_t n) {
     return (n + 15) / 16 * 16;
 }
 
+/* True when row i of the block sees key j: causal, window, hidden keys. */
+static inline bool glim__attention_sees(const glim_attention_run *run,
+                                        const glim_attention_block *b, int i, int64_t j) {
+    const glim_rows_part *part = &run->tape->rows->parts[b->part];
+    int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
+    return j <= pos && (!window || j > pos - window) &&
+           (!part->hidden || !part->hidden[j] || j == pos);
+}
+
 const float *glim__attention_key(const glim_attention_run *run, size_t part, int g, int64_t j,
                                  bool value);
 glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t part, int g);

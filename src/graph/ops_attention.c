@@ -138,7 +138,6 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
 void glim__attention_scores(const glim_attention_run *run, const glim_attention_block *b, float *s,
                             int64_t ld) {
     const glim_attention *how = &run->node->as.attention;
-    const glim_rows_part *part = &run->tape->rows->parts[b->part];
     glim_attention_pack pack = glim__attention_pack(run, b->part, b->group);
     int64_t HD = (int64_t)how->heads * run->D;
     const float *q = run->tape->nodes[run->node->inputs[0]].data + b->row * HD + b->head * run->D;
@@ -147,14 +146,12 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
                   ld, false);
     for (int i = 0; i < b->m; i++) {
         float *row = s + i * ld;
-        int64_t pos = part->prefix + b->q0 + i;
         for (int j = 0; j < n; j++)
             row[j] *= how->scale;
         if (how->soft_cap > 0)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
         for (int64_t j = b->from; j < b->to; j++)
-            if (j > pos || (how->window && j <= pos - how->window) ||
-                (part->hidden && part->hidden[j] && j != pos))
+            if (!glim__attention_sees(run, b, i, j))
                 row[j - b->from] = -INFINITY;
     }
 }

@@ -66,12 +66,13 @@ static void query_item(void *data, size_t item, int worker) {
     float *p = glim__scratch(run->tape->ctx, worker), *dp = p + GLIM_QUERY_BLOCK * ld;
     float *cap = dp + GLIM_QUERY_BLOCK * ld;
     block_gradient(run, &b, p, cap, dp, ld);
-    if (run->d_pattern) { /* all keys: a masked weight has a slope too */
+    if (run->d_pattern) {
         int64_t whole_ld;
         float *whole = glim__attention_whole(run, &b, run->d_pattern, &whole_ld);
-        const float *dz = run->node->grad + b.row * HD + b.head * run->D;
-        glim__product(run->kernels, b.m, (int)pack.S, (size_t)run->D, dz, HD, 1, pack.vt, pack.Sp,
-                      whole, whole_ld, false);
+        for (int i = 0; i < b.m; i++)
+            for (int64_t j = b.from; j < b.to; j++)
+                if (glim__attention_sees(run, &b, i, j))
+                    whole[i * whole_ld + j] = dp[i * ld + j - b.from];
     }
     if (run->frozen)
         return;
