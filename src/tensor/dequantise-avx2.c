@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dequantisation compiled for the set avx2. */
+/* Unpacking with AVX2; compiled without contraction. */
 #define SET(name) name##_avx2
-#include "tensor/dequantise.inc"
+#define VL        8
+#include "tensor/dequantise-vector.inc"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dequantisation compiled for the set avx512. */
+/* Unpacking with AVX-512; compiled without contraction. */
 #define SET(name) name##_avx512
-#include "tensor/dequantise.inc"
+#define VL        16
+#include "tensor/dequantise-vector.inc"

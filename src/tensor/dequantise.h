@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dequantise.h: the tables of dequantise.inc, one an instruction set. */
+/* dequantise.h: the tables of unpacking functions, one an instruction set. */
 #ifndef GLIM_TENSOR_DEQUANTISE_H
 #define GLIM_TENSOR_DEQUANTISE_H
 
