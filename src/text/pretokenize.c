@@ -125,10 +125,10 @@ glim_status glim__pretokenizer_open(glim_pretokenizer **out, glim_context *ctx, 
                          ? glim__oom(ctx, err, "the tokenizer", 0)
                          : glim_fail(err, GLIM_EINTERNAL, "expression %d of '%s' has error %d at "
                                                           "%zu", p->count, pre, number, at);
-        else
+        if (code) {
             p->code[p->count++] = code;
-        if (code)
             pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, it only runs slower */
+        }
     }
     pcre2_compile_context_free(how);
     if (status) {
@@ -142,7 +142,7 @@ glim_status glim__pretokenizer_open(glim_pretokenizer **out, glim_context *ctx, 
 void glim__pretokenizer_close(glim_pretokenizer *p) {
     if (!p)
         return;
-    for (int i = 0; i < p->count; i++)
+    for (int i = 0; i < MOST_EXPRESSIONS; i++)
         pcre2_code_free(p->code[i]);
     pcre2_general_context_free(p->memory);
     glim__free(p->ctx, p);

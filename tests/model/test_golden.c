@@ -12,7 +12,7 @@ struct check {
     const char *prefix; /* "" or "grad." or "grad.logprob." */
     int compared;
     double worst;
-    char worst_name[128];
+    char worst_name[160];
 };
 
 static double scale_of(const float *x, size_t n) {
@@ -113,7 +113,7 @@ static void check_recording(const char *file) {
     if (glim__safetensors_open(&st, ctx, path, &err))
         fail_msg("%s", err.message);
     const char *named = glim__safetensors_metadata(st, "model");
-    size_t T;
+    size_t T = 0;
     int32_t *ids = read_ids(st, "ids", &T);
     if (!named || !ids)
         fail_msg("%s lacks its ids or the name of its model", file);

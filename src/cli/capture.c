@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * glim capture: inner values into a safetensors file. The shape of every site is
+ * known once a pass over one token has shown its rank, so the file is laid out
+ * first and each value is written the moment it exists: nothing is held.
+ */
+#include "cli/commands.h"
+#include "file/safetensors.h"
+#include "graph/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const glim_param own_flags[] = {
+    {.name = "site", .type = GLIM_STRING, .offset = offsetof(cli_options, site),
+     .def.s = "blocks.*.hook_resid_post", .value_name = "PATTERN",
+     .help = "site names, * for any run, several by commas", .group = "Capture"},
+    {.name = "out", .letter = 'o', .type = GLIM_STRING, .offset = offsetof(cli_options, out),
+     .value_name = "FILE", .help = "the safetensors file to write"},
+    {.name = "grad", .type = GLIM_BOOL, .offset = offsetof(cli_options, grad),
+     .help = "also the gradient of the top token's logit, as grad.SITE"},
+    {0},
+};
+
+struct capture {
+    cli_run *run;
+    glim_st_writer *writer;
+    glim_hook hooks[CLI_SITES];
+    size_t n_hooks;
+    char patterns[4096];
+    size_t T, V;
+    bool declaring;
+    size_t seen;
+};
+
+static glim_status visit(void *data, const glim_site *site, glim_error *err) {
+    struct capture *c = data;
+    char name[160];
+    uint64_t dims[3], n = 1;
+    snprintf(name, sizeof name, "%s%s", site->gradient ? "grad." : "", site->name);
+    for (int i = 0; i < site->n_dims; i++) {
+        /* the declaring pass has one token: (1, ...) is T rows; (H, 1, 1) is (H, T, T) */
+        bool rows = site->n_dims == 3 && strstr(site->name, "attn.hook_") &&
+                            (strstr(site->name, "scores") || strstr(site->name, "pattern"))
+                        ? i > 0
+                        : i == 0;
+        dims[i] = c->declaring && rows ? c->T : site->dims[i];
+        n *= dims[i];
+    }
+    c->seen++;
+    if (c->declaring)
+        return glim__st_writer_declare(c->writer, name, "F32", site->n_dims, dims, err);
+    return glim__st_writer_put(c->writer, name, 0, site->data, n, err);
+}
+
+static glim_status read_patterns(struct capture *c) {
+    size_t n_sites;
+    const char *const *sites = glim_model_sites(c->run->model, &n_sites);
+    unsigned actions = GLIM_HOOK_READ | (c->run->o.grad ? GLIM_HOOK_GRAD : 0);
+    if (strlen(c->run->o.site) >= sizeof c->patterns)
+        return glim_fail(&c->run->err, GLIM_EUSAGE, "--site is too long");
+    strcpy(c->patterns, c->run->o.site);
+    for (char *save, *p = strtok_r(c->patterns, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+        bool found = false;
+        for (size_t i = 0; i < n_sites && !found; i++)
+            found = glim__site_match(p, sites[i]);
+        if (!found)
+            return glim_fail(&c->run->err, GLIM_EUSAGE, "no site of this model fits '%.80s' "
+                                                        "(glim info --sites lists them)", p);
+        if (c->n_hooks == CLI_SITES)
+            return glim_fail(&c->run->err, GLIM_EUSAGE, "at most %d patterns", CLI_SITES);
+        c->hooks[c->n_hooks++] = (glim_hook){p, actions, visit, c};
+    }
+    return c->n_hooks ? GLIM_OK : glim_fail(&c->run->err, GLIM_EUSAGE, "--site names nothing");
+}
+
+/* One pass over `count` tokens; every row's logits are wanted, so that the final
+   sites have all rows. */
+static glim_status pass(struct capture *c, glim_session *s, size_t count) {
+    glim_error *err = &c->run->err;
+    int32_t *ids = glim__calloc(c->run->ctx, count, sizeof *ids);
+    uint32_t *rows = glim__calloc(c->run->ctx, count, sizeof *rows);
+    float *d = c->run->o.grad
+                   ? glim__calloc(c->run->ctx, count * (size_t)glim_model_facts(c->run->model)->width,
+                                  sizeof *d)
+                   : NULL;
+    glim_status status = ids && rows && (d || !c->run->o.grad)
+                             ? GLIM_OK
+                             : glim__oom(c->run->ctx, err, "the tokens", count * sizeof *ids);
+    bool ends = false;
+    for (size_t h = 0; h < c->n_hooks; h++)
+        ends = ends || glim__site_match(c->hooks[h].pattern, "hook_logits") ||
+               glim__site_match(c->hooks[h].pattern, "ln_final.hook_scale") ||
+               glim__site_match(c->hooks[h].pattern, "ln_final.hook_normalized");
+    for (size_t i = 0; i < count && !status; i++) {
+        ids[i] = c->run->tokens->at[i].id;
+        rows[i] = (uint32_t)(ends ? i : count - 1);
+    }
+    size_t wanted = ends ? count : 1;
+    glim_sequence q = {.ids = ids, .count = count, .wanted = rows, .n_wanted = wanted};
+    glim_batch b = {.sequences = &q, .count = 1, .hooks = c->hooks, .n_hooks = c->n_hooks,
+                    .keep = c->run->o.grad};
+    if (!status)
+        status = glim_session_forward(s, &b, err);
+    if (!status && c->run->o.grad) {
+        const float *logits = glim_session_logits(s, 0, wanted - 1);
+        int32_t id = glim_sample(logits, (int)c->V, NULL, 0);
+        float one = 1;
+        glim_seed seed = {.wanted = wanted - 1, .ids = &id, .weights = &one, .n = 1};
+        status = glim_session_backward(s, &seed, 1, d, err);
+    }
+    glim__free(c->run->ctx, ids);
+    glim__free(c->run->ctx, rows);
+    glim__free(c->run->ctx, d);
+    return status;
+}
+
+static glim_status write_ids(struct capture *c, int64_t *ids) {
+    for (size_t i = 0; i < c->T; i++)
+        ids[i] = c->run->tokens->at[i].id;
+    return glim__st_writer_put(c->writer, "ids", 0, ids, c->T, &c->run->err);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static glim_status run_all(struct capture *c, glim_session *s, int64_t *ids) {
+    glim_error *err = &c->run->err;
+    glim_status status = glim__st_writer_new(&c->writer, c->run->ctx, c->run->o.out, err);
+    uint64_t T = c->T;
+    if (!status)
+        status = glim__st_writer_metadata(c->writer, "model", base_name(c->run->o.model), err);
+    if (!status)
+        status = glim__st_writer_metadata(c->writer, "text", c->run->tokens->text, err);
+    if (!status)
+        status = glim__st_writer_declare(c->writer, "ids", "I64", 1, &T, err);
+    c->declaring = true;
+    if (!status)
+        status = pass(c, s, 1);
+    c->declaring = false;
+    if (!status)
+        status = glim__st_writer_begin(c->writer, err);
+    if (!status)
+        status = write_ids(c, ids);
+    if (!status)
+        status = pass(c, s, c->T);
+    if (!status)
+        status = glim__st_writer_end(c->writer, err);
+    glim__st_writer_free(c->writer);
+    if (!status && !c->run->o.quiet)
+        fprintf(stderr, "glim: wrote %s: %zu tensors over %zu tokens\n", c->run->o.out,
+                c->seen / 2, c->T);
+    return status;
+}
+
+static glim_status run_capture(cli_run *run) {
+    struct capture *c = calloc(1, sizeof *c);
+    glim_session *s = NULL;
+    int64_t *ids = NULL;
+    if (!c)
+        return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
+    c->run = run;
+    glim_status status = run->o.out ? cli_open(run)
+                                    : glim_fail(&run->err, GLIM_EUSAGE,
+                                                "capture needs a file to write (-o FILE)");
+    if (!status)
+        status = cli_input(run);
+    if (!status)
+        status = read_patterns(c);
+    if (!status)
+        status = glim_session_new(&s, run->model, 0, &run->err);
+    if (!status) {
+        c->T = run->tokens->count;
+        c->V = (size_t)glim_model_facts(run->model)->vocabulary;
+        ids = glim__calloc(run->ctx, c->T, sizeof *ids);
+        status = ids ? run_all(c, s, ids)
+                     : glim__oom(run->ctx, &run->err, "the tokens", c->T * sizeof *ids);
+    }
+    glim__free(run->ctx, ids);
+    glim_session_free(s);
+    free(c);
+    return status;
+}
+
+static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
+                                           cli_flags_resources, cli_flags_talk, NULL};
+static const char *const examples[] = {
+    "glim capture -m model.gguf --site 'blocks.*.hook_resid_post' -o acts.safetensors \"text\"",
+    NULL};
+
+const cli_command cli_capture = {
+    .name = "capture",
+    .summary = "inner values under TransformerLens names, into a file",
+    .synopsis = "-m MODEL --site PATTERN -o FILE TEXT",
+    .examples = examples,
+    .groups = groups,
+    .run = run_capture,
+};

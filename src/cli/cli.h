@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h: what the commands share. One options struct holds every flag of the
+ * contract; a command names the groups of flags that it takes, so a flag means
+ * the same everywhere. A command is a constant descriptor in a file of its own.
+ */
+#ifndef GLIM_CLI_CLI_H
+#define GLIM_CLI_CLI_H
+
+#include "base/buffer.h"
+#include "base/json.h"
+
+#include <glim/glim.h>
+
+enum { CLI_SITES = 64 };
+
+typedef struct cli_options {
+    /* model */
+    const char *model;
+    /* input */
+    const char *text, *file, *chat, *tmpl;
+    bool no_template;
+    /* target and units */
+    const char *target, *against, *continuation, *output, *units;
+    int64_t generate;
+    /* method */
+    const char *method;
+    bool list;
+    /* output */
+    const char *json, *csv, *html, *raw, *out;
+    /* resources */
+    int64_t threads, seed;
+    uint64_t memory;
+    bool dry_run;
+    const char *kernels;
+    /* talk */
+    bool quiet, verbose, ascii, numbers, help;
+    const char *color;
+    int64_t width;
+    /* single commands */
+    bool tensors, sites, grad;
+    int64_t top, tokens, top_k;
+    double temperature, top_p, tolerance;
+    const char *site, *recording;
+} cli_options;
+
+typedef struct cli_command cli_command;
+
+/* A command's run: the parsed options and what was made of them. */
+typedef struct cli_run {
+    const cli_command *command;
+    cli_options o;
+    void *method_opts; /* of the chosen method */
+    const glim_method *method;
+    glim_context *ctx;
+    glim_model *model;
+    glim_tokens *tokens;
+    glim_error err;
+} cli_run;
+
+struct cli_command {
+    const char *name, *summary, *synopsis;
+    const char *const *examples;       /* NULL-terminated */
+    const glim_param *const *groups;   /* NULL-terminated */
+    bool takes_method;                 /* the method's own parameters are flags too */
+    glim_status (*run)(cli_run *run);
+};
+
+/* Groups of flags (flags.c). */
+extern const glim_param cli_flags_model[], cli_flags_input[], cli_flags_target[],
+    cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
+    cli_flags_resources[], cli_flags_talk[];
+
+/* All commands, NULL-terminated. */
+extern const cli_command *const cli_commands[];
+const cli_command *cli_find(const char *name);
+
+/* Parses argv[2..) into run->o. EUSAGE names the flag and the nearest one. */
+glim_status cli_parse(cli_run *run, int argc, char **argv);
+void cli_help(const cli_run *run, FILE *out);
+void cli_overview(FILE *out);
+int cli_dump_commands(FILE *out);
+
+/* Makes the context; opens the model; reads the input into run->tokens. */
+glim_status cli_context(cli_run *run);
+glim_status cli_open(cli_run *run);
+glim_status cli_input(cli_run *run);
+
+/* Removes the progress line before an answer is printed. */
+void cli_erase_progress(void);
+
+/* Where the answer goes. `to_stdout` is true when nothing was sent to a file and
+   so the terminal form is wanted. */
+bool cli_wants_terminal(const cli_run *run);
+glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
+glim_color cli_color(const cli_run *run);
+int cli_width(const cli_run *run);
+bool cli_ascii(const cli_run *run);
+
+/* Appends token text for people: spaces as a middle dot, control characters and
+   broken UTF-8 escaped. */
+void cli_visible(glim_buffer *out, const char *s, size_t n, bool ascii);
+/* Pads the last `from`.. of the buffer to a number of terminal columns. */
+void cli_pad(glim_buffer *out, size_t from, int columns);
+/* A size like "94 MiB". */
+const char *cli_size(char out[32], uint64_t bytes);
+/* {"id", "text", "start", "end", "kind"} of one token. */
+json_t *cli_token_json(const cli_run *run, const glim_token *t);
+const char *cli_token_text(const cli_run *run, const glim_token *t, size_t *len);
+
+/* Logits of rows [first, first + n) of the tokens, in pieces: each row is handed
+   to fn. Only the last row when last_only. */
+glim_status cli_logits(cli_run *run, bool last_only,
+                       glim_status (*fn)(void *data, size_t row, const float *logits,
+                                         glim_error *err),
+                       void *data);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one list of commands. */
+#include "cli/commands.h"
+
+#include <string.h>
+
+const cli_command *const cli_commands[] = {
+    &cli_explain, &cli_predict,  &cli_generate, &cli_capture, &cli_info,
+    &cli_tokenize, &cli_verify, &cli_view,     NULL,
+};
+
+const cli_command *cli_find(const char *name) {
+    for (size_t i = 0; cli_commands[i]; i++)
+        if (!strcmp(cli_commands[i]->name, name))
+            return cli_commands[i];
+    return NULL;
+}

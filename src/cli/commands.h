@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GLIM_CLI_COMMANDS_H
+#define GLIM_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const cli_command cli_explain, cli_predict, cli_generate, cli_capture, cli_info,
+    cli_tokenize, cli_verify, cli_view;
+
+#endif

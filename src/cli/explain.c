@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glim explain: which parts of the input made the model say this. */
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "file/safetensors.h"
+#include "predict/predictor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static glim_status list_methods(cli_run *run) {
+    glim_buffer out;
+    glim__buffer_init(&out, run->ctx);
+    for (size_t i = 0; glim_methods()[i]; i++)
+        glim__buffer_printf(&out, "  %-22s %s\n", glim_methods()[i]->name,
+                            glim_methods()[i]->summary);
+    glim__buffer_puts(&out, "\nParameters: glim explain --method NAME --help\n");
+    glim_status status = cli_put(run, out.data, out.len);
+    glim__buffer_release(&out);
+    return status;
+}
+
+static glim_status make_predictor(cli_run *run, glim_predictor **out) {
+    static const char *const names[] = {"token", "word", "sentence", "turn"};
+    const cli_options *o = &run->o;
+    glim_target_options t = {.target = o->target, .against = o->against,
+                             .continuation = o->continuation, .generate = (size_t)o->generate,
+                             .output = o->output, .auto_units = !strcmp(o->units, "auto")};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(o->units, names[i]))
+            t.units = (glim_unit_kind)i;
+    return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
+}
+
+/* ---- plan ---- */
+
+static glim_status show_plan(cli_run *run, const glim_predictor *p) {
+    glim_plan plan;
+    char least[32], wanted[32];
+    glim_status status = glim_explain_plan(&plan, p, run->method, run->method_opts, &run->err);
+    if (status)
+        return status;
+    if (run->o.json) {
+        json_t *o = json_object();
+        json_object_set_new(o, "schema", json_string("glim.plan/1"));
+        json_object_set_new(o, "method", json_string(run->method->name));
+        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan.forward_tokens));
+        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan.backward_tokens));
+        json_object_set_new(o, "bytes", json_integer((json_int_t)plan.bytes));
+        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan.bytes_wanted));
+        json_object_set_new(o, "bounded", json_boolean(plan.bounded));
+        return cli_put_json(run, run->o.json, o, false);
+    }
+    printf("method           %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
+           "memory           %s at least, %s for full speed\n",
+           run->method->name, plan.bounded ? "" : "at most ",
+           (unsigned long long)plan.forward_tokens, plan.bounded ? "" : "at most ",
+           (unsigned long long)plan.backward_tokens, cli_size(least, plan.bytes),
+           cli_size(wanted, plan.bytes_wanted));
+    return GLIM_OK;
+}
+
+/* ---- the array behind the scores ---- */
+
+static glim_status keep_gradient(void *data, size_t sample, size_t row, const float *g,
+                                 glim_error *err) {
+    const glim_predictor *p = ((void **)data)[0];
+    memcpy(((void **)data)[1], g, p->T * p->C * sizeof *g);
+    return GLIM_OK;
+}
+
+/* (T, C) gradient of the first target row for methods that use gradients, else
+   the scores (rows, units). */
+static glim_status write_raw(cli_run *run, glim_predictor *p, const glim_document *doc) {
+    bool gradient = run->method->needs & GLIM_CAN_GRADIENT;
+    size_t n = gradient ? p->T * p->C : doc->n_rows * doc->input.n_units;
+    uint64_t dims[2] = {gradient ? p->T : doc->n_rows, gradient ? p->C : doc->input.n_units};
+    float *all = glim__calloc(run->ctx, n + 1, sizeof *all);
+    float *x = gradient ? glim__calloc(run->ctx, n, sizeof *x) : NULL;
+    double *values = glim__calloc(run->ctx, p->n_rows, sizeof *values);
+    void *data[2] = {p, all};
+    glim_status status = all && values && (x || !gradient)
+                             ? GLIM_OK
+                             : glim__oom(run->ctx, &run->err, "the array", n * sizeof *all);
+    if (!status && gradient)
+        status = p->embed(p, x, &run->err);
+    if (!status && gradient)
+        status = p->gradient(p, x, 1, 0, values, keep_gradient, data, &run->err);
+    for (size_t i = 0; i < n && !gradient && !status; i++)
+        all[i] = (float)doc->scores[i];
+    if (!status)
+        status = glim__npy_write(run->ctx, run->o.raw, all, 2, dims, &run->err);
+    glim__free(run->ctx, all);
+    glim__free(run->ctx, x);
+    glim__free(run->ctx, values);
+    return status;
+}
+
+static glim_status explain(cli_run *run, glim_predictor *p) {
+    const char *why = NULL;
+    glim_document *doc = NULL;
+    if (!run->method) {
+        run->method = glim_method_default(p, &why);
+        if (run->o.verbose)
+            fprintf(stderr, "glim: method %s: %s\n", run->method->name, why);
+    }
+    if (run->o.dry_run)
+        return show_plan(run, p);
+    glim_status status = glim_explain(&doc, p, run->method, run->method_opts,
+                                      (uint64_t)run->o.seed, &run->err);
+    if (doc) { /* a partial one, too */
+        glim_error kept = run->err;
+        glim_context_reset(run->ctx);
+        glim_status shown = cli_show(run, doc);
+        if (!shown && run->o.raw && !status)
+            shown = write_raw(run, p, doc);
+        if (status)
+            run->err = kept;
+        else
+            status = shown;
+    }
+    glim_document_free(doc);
+    return status;
+}
+
+static glim_status run_explain(cli_run *run) {
+    if (run->o.list)
+        return list_methods(run);
+    glim_predictor *p = NULL;
+    glim_status status = cli_open(run);
+    if (!status)
+        status = cli_input(run);
+    if (!status)
+        status = make_predictor(run, &p);
+    if (!status)
+        status = explain(run, p);
+    glim_predictor_free(p);
+    return status;
+}
+
+static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, cli_flags_target,
+                                           cli_flags_method, cli_flags_output, cli_flags_raw,
+                                           cli_flags_resources, cli_flags_talk, NULL};
+static const char *const examples[] = {
+    "glim explain -m model.gguf \"The capital of France is\"",
+    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html", NULL};
+
+const cli_command cli_explain = {
+    .name = "explain",
+    .summary = "which parts of the input made the model say this",
+    .synopsis = "-m MODEL TEXT",
+    .examples = examples,
+    .groups = groups,
+    .takes_method = true,
+    .run = run_explain,
+};

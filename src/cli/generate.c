@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glim generate: continues a text or a chat, printing whole characters as they
+   come. */
+#include "base/utf8.h"
+#include "cli/commands.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const glim_param own_flags[] = {
+    {.name = "tokens", .type = GLIM_INT, .offset = offsetof(cli_options, tokens), .def.i = 64,
+     .min = 1, .max = 1000000, .help = "how many at most", .group = "Generation"},
+    {.name = "temperature", .type = GLIM_REAL, .offset = offsetof(cli_options, temperature),
+     .min = 0, .max = 100, .help = "0 is greedy"},
+    {.name = "top-k", .type = GLIM_INT, .offset = offsetof(cli_options, top_k), .min = 0,
+     .max = 1000000, .help = "draw from the k most likely (0: all)"},
+    {.name = "top-p", .type = GLIM_REAL, .offset = offsetof(cli_options, top_p), .def.r = 1,
+     .min = 0, .max = 1, .help = "draw from the most likely that hold this share"},
+    {0},
+};
+
+struct stream {
+    cli_run *run;
+    char pending[64];
+    size_t n;
+    double *probs;
+    size_t count;
+};
+
+/* Bytes of pending that form whole characters (a broken byte counts). */
+static size_t whole(const char *s, size_t n) {
+    size_t at = 0;
+    while (at < n) {
+        uint32_t cp;
+        int len = glim__utf8_decode(s + at, n - at, &cp);
+        unsigned char c = (unsigned char)s[at];
+        size_t wants = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+        if (!len && n - at < wants)
+            break;
+        at += len ? (size_t)len : 1;
+    }
+    return at;
+}
+
+static bool show(void *data, int32_t id, double probability) {
+    struct stream *s = data;
+    size_t len;
+    const char *bytes = glim_model_token_bytes(s->run->model, id, &len);
+    s->probs[s->count++] = probability;
+    if (s->run->o.json)
+        return !glim_context_cancelled(s->run->ctx);
+    while (len) {
+        size_t part = sizeof s->pending - s->n < len ? sizeof s->pending - s->n : len;
+        memcpy(s->pending + s->n, bytes, part);
+        s->n += part;
+        bytes += part;
+        len -= part;
+        size_t ready = whole(s->pending, s->n);
+        if (cli_put(s->run, s->pending, ready))
+            return false;
+        memmove(s->pending, s->pending + ready, s->n - ready);
+        s->n -= ready;
+    }
+    return !glim_context_cancelled(s->run->ctx);
+}
+
+static glim_status as_json(cli_run *run, size_t start, const double *probs) {
+    json_t *all = json_object(), *list = json_array();
+    size_t from = start < run->tokens->count ? run->tokens->at[start].start : run->tokens->text_len;
+    for (size_t i = start; i < run->tokens->count; i++) {
+        json_t *o = cli_token_json(run, &run->tokens->at[i]);
+        json_object_set_new(o, "prob", glim__json_number(probs[i - start]));
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(all, "schema", json_string("glim.generation/1"));
+    json_object_set_new(all, "text", glim__json_text(run->tokens->text + from,
+                                                     run->tokens->text_len - from));
+    json_object_set_new(all, "tokens", list);
+    return cli_put_json(run, run->o.json, all, false);
+}
+
+static glim_status run_generate(cli_run *run) {
+    glim_status status = cli_open(run);
+    if (!status)
+        status = cli_input(run);
+    if (status)
+        return status;
+    glim_sampling how = {run->o.temperature, run->o.top_k, run->o.top_p, (uint64_t)run->o.seed};
+    struct stream s = {.run = run};
+    size_t start = run->tokens->count;
+    s.probs = glim__calloc(run->ctx, (size_t)run->o.tokens, sizeof *s.probs);
+    if (!s.probs)
+        return glim__oom(run->ctx, &run->err, "probabilities", 0);
+    status = glim_generate(run->model, run->tokens, (size_t)run->o.tokens, &how, show, &s,
+                           &run->err);
+    if (!status && glim_context_cancelled(run->ctx))
+        status = glim_fail(&run->err, GLIM_ECANCELLED, "interrupted");
+    if (run->o.json && (!status || status == GLIM_ECANCELLED)) {
+        glim_status written = as_json(run, start, s.probs);
+        status = status ? status : written;
+    } else if (!run->o.json) {
+        for (size_t i = 0; i < s.n; i++)
+            printf("<%02X>", (unsigned char)s.pending[i]);
+        putchar('\n');
+    }
+    glim__free(run->ctx, s.probs);
+    return status;
+}
+
+static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
+                                           cli_flags_json, cli_flags_resources, cli_flags_talk,
+                                           NULL};
+static const char *const examples[] = {
+    "glim generate -m model.gguf --chat talk.json --tokens 40", NULL};
+
+const cli_command cli_generate = {
+    .name = "generate",
+    .summary = "continue a text or a chat",
+    .synopsis = "-m MODEL TEXT",
+    .examples = examples,
+    .groups = groups,
+    .run = run_generate,
+};

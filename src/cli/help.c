@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help pages and the machine-readable list of commands, from the tables. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+static void value_name(const glim_param *p, char *out, size_t size) {
+    const char *by_type = p->type == GLIM_INT ? "N" : p->type == GLIM_REAL ? "X"
+                          : p->type == GLIM_SIZE ? "SIZE" : "VALUE";
+    const char *name = p->value_name ? p->value_name
+                       : p->type == GLIM_CHOICE ? p->choices : by_type;
+    if (p->type == GLIM_BOOL)
+        out[0] = 0;
+    else
+        snprintf(out, size, p->optional_value ? " [%s]" : " %s", name);
+}
+
+static void default_text(const glim_param *p, char *out, size_t size) {
+    out[0] = 0;
+    if (p->type == GLIM_INT && p->def.i)
+        snprintf(out, size, " [%lld]", (long long)p->def.i);
+    else if (p->type == GLIM_REAL && p->def.r != 0)
+        snprintf(out, size, " [%g]", p->def.r);
+    else if ((p->type == GLIM_CHOICE || p->type == GLIM_STRING) && p->def.s)
+        snprintf(out, size, " [%s]", p->def.s);
+}
+
+static void print_table(const glim_param *p, FILE *out) {
+    for (; p->type != GLIM_PARAM_END; p++) {
+        char value[96], def[64], flag[160];
+        value_name(p, value, sizeof value);
+        default_text(p, def, sizeof def);
+        if (p->letter)
+            snprintf(flag, sizeof flag, "-%c, --%s%s", p->letter, p->name, value);
+        else
+            snprintf(flag, sizeof flag, "    --%s%s", p->name, value);
+        if (strlen(flag) > 28)
+            fprintf(out, "  %s\n  %28s %s%s\n", flag, "", p->help, def);
+        else
+            fprintf(out, "  %-28s %s%s\n", flag, p->help, def);
+    }
+}
+
+/* With a method chosen, its parameters are the page. */
+static void method_help(const cli_run *run, FILE *out) {
+    const glim_method *m = run->method;
+    fprintf(out, "glim explain --method %s: %s\n%s\n\n", m->name, m->summary, m->cite);
+    if (m->params)
+        print_table(m->params, out);
+    else
+        fprintf(out, "  no parameters\n");
+    fprintf(out, "\n%s\nOther flags: glim explain --help\n", m->caption);
+}
+
+void cli_help(const cli_run *run, FILE *out) {
+    const cli_command *c = run->command;
+    if (run->method) {
+        method_help(run, out);
+        return;
+    }
+    fprintf(out, "glim %s: %s\n\n  glim %s %s\n", c->name, c->summary, c->name, c->synopsis);
+    for (size_t g = 0; c->groups[g]; g++) {
+        if (c->groups[g][0].group)
+            fprintf(out, "%s\n", c->groups[g][0].group);
+        print_table(c->groups[g], out);
+    }
+    for (size_t i = 0; c->examples && c->examples[i]; i++)
+        fprintf(out, "%s  %s\n", i ? "" : "Examples\n", c->examples[i]);
+}
+
+void cli_overview(FILE *out) {
+    fprintf(out, "glim %s: why did the language model say that?\n\n", glim_version());
+    for (size_t i = 0; cli_commands[i]; i++)
+        fprintf(out, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    fprintf(out, "\nBegin with   glim explain -m MODEL.gguf \"The capital of France is\"\n"
+                 "Help         glim COMMAND --help\n");
+}
+
+/* ---- for man pages, completions and docs ---- */
+
+static json_t *table_json(const glim_param *p) {
+    static const char *const types[] = {"", "bool", "int", "real", "string", "choice", "size"};
+    json_t *list = json_array();
+    for (; p && p->type != GLIM_PARAM_END; p++) {
+        char value[96], def[64];
+        value_name(p, value, sizeof value);
+        default_text(p, def, sizeof def);
+        json_t *row = json_object();
+        json_object_set_new(row, "name", json_string(p->name));
+        json_object_set_new(row, "type", json_string(types[p->type]));
+        json_object_set_new(row, "value", json_string(*value ? value + 1 : ""));
+        json_object_set_new(row, "help", json_string(p->help));
+        if (p->letter)
+            json_object_set_new(row, "letter", json_stringn(&p->letter, 1));
+        if (p->choices)
+            json_object_set_new(row, "choices", json_string(p->choices));
+        if (*def)
+            json_object_set_new(row, "default", json_stringn(def + 2, strlen(def) - 3));
+        if (p->group)
+            json_object_set_new(row, "group", json_string(p->group));
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+static json_t *command_json(const cli_command *c) {
+    json_t *object = json_object(), *flags = json_array(), *examples = json_array();
+    for (size_t g = 0; c->groups[g]; g++) {
+        json_t *table = table_json(c->groups[g]);
+        json_array_extend(flags, table);
+        json_decref(table);
+    }
+    for (size_t i = 0; c->examples && c->examples[i]; i++)
+        json_array_append_new(examples, json_string(c->examples[i]));
+    json_object_set_new(object, "name", json_string(c->name));
+    json_object_set_new(object, "summary", json_string(c->summary));
+    json_object_set_new(object, "synopsis", json_string(c->synopsis));
+    json_object_set_new(object, "flags", flags);
+    json_object_set_new(object, "examples", examples);
+    return object;
+}
+
+static json_t *method_json(const glim_method *m) {
+    json_t *object = json_object();
+    json_object_set_new(object, "name", json_string(m->name));
+    json_object_set_new(object, "summary", json_string(m->summary));
+    json_object_set_new(object, "cite", json_string(m->cite));
+    json_object_set_new(object, "caption", json_string(m->caption));
+    json_object_set_new(object, "family", json_string(m->family));
+    json_object_set_new(object, "params", table_json(m->params));
+    return object;
+}
+
+int cli_dump_commands(FILE *out) {
+    json_t *all = json_object(), *commands = json_array(), *methods = json_array();
+    for (size_t i = 0; cli_commands[i]; i++)
+        json_array_append_new(commands, command_json(cli_commands[i]));
+    for (size_t i = 0; glim_methods()[i]; i++)
+        json_array_append_new(methods, method_json(glim_methods()[i]));
+    json_object_set_new(all, "version", json_string(glim_version()));
+    json_object_set_new(all, "commands", commands);
+    json_object_set_new(all, "methods", methods);
+    json_dumpf(all, out, JSON_INDENT(1));
+    fputc('\n', out);
+    json_decref(all);
+    return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glim info: what is in a file, also in one that glim cannot run. */
+#include "cli/commands.h"
+#include "file/gguf.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+static const glim_param own_flags[] = {
+    {.name = "tensors", .type = GLIM_BOOL, .offset = offsetof(cli_options, tensors),
+     .help = "list the tensors", .group = "Info"},
+    {.name = "sites", .type = GLIM_BOOL, .offset = offsetof(cli_options, sites),
+     .help = "list the sites that capture can read"},
+    {0},
+};
+
+/* Memory of one pass over T tokens, mapped file included. */
+static uint64_t memory_for(const cli_run *run, size_t T, bool keep) {
+    return glim_session_plan(run->model, T, 1, T, 1, keep, NULL) + glim_context_bytes(run->ctx);
+}
+
+static void row(glim_buffer *out, const char *name, const char *format, ...)
+    GLIM_PRINTF(3, 4);
+static void row(glim_buffer *out, const char *name, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    glim__buffer_printf(out, "%-15s ", name);
+    for (const char *s = text; *s; s++) /* names in a file may hold anything */
+        glim__buffer_putc(out, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    glim__buffer_putc(out, '\n');
+}
+
+static void describe(cli_run *run, glim_buffer *out) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    char a[32], b[32];
+    row(out, "file", "%s, %s, %s", i->path, i->format, cli_size(a, i->file_bytes));
+    if (i->name)
+        row(out, "name", "%s", i->name);
+    row(out, "architecture", "%s: %d layers, width %d, %d heads of %d over %d key heads, "
+                             "feed-forward %d", i->architecture, i->layers, i->width, i->heads,
+        i->head_width, i->kv_heads, i->feed_forward);
+    row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6,
+        i->quantisation);
+    for (size_t k = 0; k < i->n_types; k++)
+        row(out, k ? "" : "types", "%-6s %4" PRIu64 " tensors, %s", i->types[k].type,
+            i->types[k].tensors, cli_size(a, i->types[k].bytes));
+    row(out, "vocabulary", "%d tokens, %s%s%s%s", i->vocabulary, i->tokenizer,
+        *i->pre ? " / " : "", i->pre, i->adds_bos ? ", a first token is added" : "");
+    row(out, "chat template", "%s", i->chat_template ? i->chat_template : "none recognised");
+    row(out, "context", "%d tokens", i->context_length);
+    if (i->sliding_window)
+        row(out, "window", "%d tokens in sliding layers", i->sliding_window);
+    row(out, "rope base", "%g", i->rope_base);
+    row(out, "licence", "%s", i->license ? i->license : "not said in the file");
+    for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4)
+        row(out, T == 128 ? "memory" : "", "%zu tokens: %s forward, %s with gradients", T,
+            cli_size(a, memory_for(run, T, false)), cli_size(b, memory_for(run, T, true)));
+    row(out, "digest", "%s", i->digest);
+    if (i->warning)
+        row(out, "note", "%s", i->warning);
+}
+
+/* A file that cannot be run is still listed, with the reason. */
+static void describe_file(const glim_gguf *g, const char *why, glim_buffer *out) {
+    char a[32];
+    glim_gguf_string arch = {"?", 1}, name = {0};
+    glim__gguf_text(g, "general.architecture", &arch, NULL, NULL);
+    glim__gguf_text(g, "general.name", &name, NULL, NULL);
+    row(out, "file", "%s, GGUF %u, %s", glim__gguf_path(g), glim__gguf_version(g),
+        cli_size(a, glim__gguf_bytes(g)));
+    if (name.len)
+        row(out, "name", "%.*s", (int)(name.len < 200 ? name.len : 200), name.data);
+    row(out, "architecture", "%.*s", (int)(arch.len < 60 ? arch.len : 60), arch.data);
+    row(out, "holds", "%zu keys, %zu tensors", glim__gguf_value_count(g),
+        glim__gguf_tensor_count(g));
+    row(out, "cannot run", "%s", why);
+}
+
+static void list_tensors(const glim_gguf *g, glim_buffer *out) {
+    for (size_t i = 0; i < glim__gguf_tensor_count(g); i++) {
+        const glim_tensor *t = glim__gguf_tensor_at(g, i);
+        const glim_type_info *type = glim__type_info(t->type);
+        char shape[96];
+        int at = snprintf(shape, sizeof shape, "(");
+        for (int d = t->n_dims - 1; d >= 0; d--)
+            at += snprintf(shape + at, sizeof shape - (size_t)at, "%" PRIu64 "%s", t->dims[d],
+                           d ? ", " : ")");
+        glim__buffer_printf(out, "%-40s %-8s %s\n", t->name, type ? type->name : "unknown",
+                            t->n_dims ? shape : "()");
+    }
+}
+
+static json_t *text_or_null(const char *s) {
+    return s ? glim__json_text(s, strlen(s)) : json_null();
+}
+
+static json_t *facts_json(cli_run *run) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    json_t *o = json_object(), *types = json_array(), *memory = json_array();
+    const struct {
+        const char *name;
+        const char *text;
+    } texts[] = {{"path", i->path}, {"format", i->format}, {"architecture", i->architecture},
+                 {"name", i->name}, {"license", i->license}, {"digest", i->digest},
+                 {"quantisation", i->quantisation}, {"tokenizer", i->tokenizer}, {"pre", i->pre},
+                 {"chat_template", i->chat_template}, {"warning", i->warning}};
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {{"file_bytes", (int64_t)i->file_bytes}, {"parameters", (int64_t)i->parameters},
+                   {"layers", i->layers}, {"width", i->width}, {"heads", i->heads},
+                   {"kv_heads", i->kv_heads}, {"head_width", i->head_width},
+                   {"feed_forward", i->feed_forward}, {"vocabulary", i->vocabulary},
+                   {"context_length", i->context_length}, {"sliding_window", i->sliding_window},
+                   {"bos", i->bos}, {"eos", i->eos}};
+    json_object_set_new(o, "schema", json_string("glim.info/1"));
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        json_object_set_new(o, texts[k].name, text_or_null(texts[k].text));
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+        json_object_set_new(o, numbers[k].name, json_integer(numbers[k].value));
+    json_object_set_new(o, "rope_base", json_real(i->rope_base));
+    for (size_t k = 0; k < i->n_types; k++) {
+        json_t *t = json_object();
+        json_object_set_new(t, "type", json_string(i->types[k].type));
+        json_object_set_new(t, "tensors", json_integer((json_int_t)i->types[k].tensors));
+        json_object_set_new(t, "bytes", json_integer((json_int_t)i->types[k].bytes));
+        json_array_append_new(types, t);
+    }
+    for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4) {
+        json_t *t = json_object();
+        json_object_set_new(t, "tokens", json_integer((json_int_t)T));
+        json_object_set_new(t, "forward", json_integer((json_int_t)memory_for(run, T, false)));
+        json_object_set_new(t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
+        json_array_append_new(memory, t);
+    }
+    json_object_set_new(o, "types", types);
+    json_object_set_new(o, "memory", memory);
+    return o;
+}
+
+static void list_sites(cli_run *run, glim_buffer *out) {
+    size_t n;
+    const char *const *sites = glim_model_sites(run->model, &n);
+    for (size_t i = 0; i < n; i++)
+        glim__buffer_printf(out, "%s\n", sites[i]);
+}
+
+static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
+    glim_buffer out;
+    glim__buffer_init(&out, run->ctx);
+    if (run->o.tensors)
+        list_tensors(g, &out);
+    else if (run->o.sites && !opened)
+        list_sites(run, &out);
+    else if (opened)
+        describe_file(g, run->err.message, &out);
+    else
+        describe(run, &out);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data ? out.data : "", out.len);
+    glim__buffer_release(&out);
+    return status ? status : run->o.sites ? opened : GLIM_OK;
+}
+
+static glim_status run_info(cli_run *run) {
+    glim_gguf *g = NULL;
+    if (run->o.text && !run->o.model) /* `glim info model.gguf` is clear enough */
+        run->o.model = run->o.text;
+    glim_status opened = cli_open(run);
+    if (!run->o.model || (opened && opened != GLIM_EUNSUPPORTED && opened != GLIM_EFORMAT))
+        return opened;
+    if (opened || run->o.tensors) {
+        glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+        if (status)
+            return status;
+    }
+    glim_status status = run->o.json && !opened ? cli_put_json(run, run->o.json, facts_json(run), false)
+                                                : show(run, g, opened);
+    glim__gguf_close(g);
+    return run->o.json && opened ? opened : status;
+}
+
+static const glim_param *const groups[] = {cli_flags_model, own_flags, cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk, NULL};
+static const char *const examples[] = {"glim info -m model.gguf", NULL};
+
+const cli_command cli_info = {
+    .name = "info",
+    .summary = "what is in a model file, and what it will need",
+    .synopsis = "-m MODEL",
+    .examples = examples,
+    .groups = groups,
+    .run = run_info,
+};

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flags from the tables. getopt_long is not used: it abbreviates, it cannot take
+ * `--json` and `--json FILE.json` alike, and its messages name no neighbour. One
+ * grammar: --name VALUE, --name=VALUE, -m VALUE, -- ends the flags, anything else
+ * is the text.
+ */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- finding ---- */
+
+struct found {
+    const glim_param *param;
+    void *options;
+};
+
+static struct found find_in(cli_run *run, const char *name, size_t len, char letter) {
+    for (size_t g = 0; run->command->groups[g]; g++)
+        for (const glim_param *p = run->command->groups[g]; p->type != GLIM_PARAM_END; p++)
+            if (letter ? p->letter == letter : strlen(p->name) == len && !memcmp(p->name, name, len))
+                return (struct found){p, &run->o};
+    const glim_param *own = run->method ? run->method->params : NULL;
+    for (; own && own->type != GLIM_PARAM_END && !letter; own++)
+        if (strlen(own->name) == len && !memcmp(own->name, name, len))
+            return (struct found){own, run->method_opts};
+    return (struct found){0};
+}
+
+/* Edit distance, for "did you mean". */
+static int distance(const char *a, size_t n, const char *b) {
+    enum { MOST = 40 };
+    size_t m = strlen(b);
+    int row[MOST + 1];
+    if (n > MOST || m > MOST)
+        return MOST;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int corner = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int change = corner + (a[i - 1] != b[j - 1]);
+            corner = row[j];
+            int other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = change < other ? change : other;
+        }
+    }
+    return row[m];
+}
+
+static void consider(const glim_param *table, const char *name, size_t n, int *best,
+                     const char **out) {
+    for (; table && table->type != GLIM_PARAM_END; table++) {
+        int d = distance(name, n, table->name);
+        if (d < *best) {
+            *best = d;
+            *out = table->name;
+        }
+    }
+}
+
+static glim_status unknown(cli_run *run, const char *arg, size_t n) {
+    const char *near = NULL;
+    int best = 4;
+    for (size_t g = 0; run->command->groups[g]; g++)
+        consider(run->command->groups[g], arg + 2, n - 2, &best, &near);
+    consider(run->method ? run->method->params : NULL, arg + 2, n - 2, &best, &near);
+    if (near)
+        return glim_fail(&run->err, GLIM_EUSAGE, "%s has no flag '%.*s' (did you mean --%s?)",
+                         run->command->name, (int)n, arg, near);
+    return glim_fail(&run->err, GLIM_EUSAGE, "%s has no flag '%.*s' (see glim %s --help)",
+                     run->command->name, (int)n, arg, run->command->name);
+}
+
+/* ---- values ---- */
+
+/* A flag with an optional value takes the next word only when it looks like a
+   file of its kind, so that `--json TEXT` leaves the text alone. */
+static bool looks_like_file(const char *flag, const char *word) {
+    char end[16];
+    snprintf(end, sizeof end, ".%.12s", flag);
+    size_t n = strlen(word), m = strlen(end);
+    return n > m && !strcmp(word + n - m, end);
+}
+
+static glim_status set_flag(cli_run *run, struct found f, const char *inline_value, int argc,
+                            char **argv, int *i) {
+    const glim_param *p = f.param;
+    if (p->type == GLIM_BOOL) {
+        if (inline_value)
+            return glim_fail(&run->err, GLIM_EUSAGE, "--%s takes no value", p->name);
+        *(bool *)(void *)((char *)f.options + p->offset) = true;
+        return GLIM_OK;
+    }
+    const char *value = inline_value;
+    bool next = *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1] ||
+                                  p->type == GLIM_INT || p->type == GLIM_REAL ||
+                                  (p->type == GLIM_STRING && !p->optional_value));
+    if (!value && p->optional_value)
+        value = next && looks_like_file(p->name, argv[*i + 1]) ? argv[++*i] : "-";
+    else if (!value && next)
+        value = argv[++*i];
+    if (!value)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s wants a value", p->name);
+    return glim_param_set(p, f.options, value, &run->err);
+}
+
+static glim_status parse_word(cli_run *run, int argc, char **argv, int *i) {
+    char *arg = argv[*i];
+    if (arg[0] != '-' || !arg[1]) {
+        if (run->o.text)
+            return glim_fail(&run->err, GLIM_EUSAGE, "there are two texts, '%.40s' and '%.40s' "
+                                                     "(put a text of several words in quotes)",
+                             run->o.text, arg);
+        run->o.text = arg;
+        return GLIM_OK;
+    }
+    if (arg[1] != '-') {
+        struct found f = find_in(run, NULL, 0, arg[1]);
+        if (!f.param)
+            return glim_fail(&run->err, GLIM_EUSAGE, "%s has no flag '-%c' (see glim %s --help)",
+                             run->command->name, arg[1], run->command->name);
+        return set_flag(run, f, arg[2] ? arg + 2 : NULL, argc, argv, i);
+    }
+    char *equals = strchr(arg, '=');
+    size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
+    struct found f = find_in(run, arg + 2, n - 2, 0);
+    if (!f.param)
+        return unknown(run, arg, n);
+    return set_flag(run, f, equals ? equals + 1 : NULL, argc, argv, i);
+}
+
+/* The method is looked up first, because its parameters are flags. */
+static glim_status find_method(cli_run *run, int argc, char **argv) {
+    const char *name = NULL;
+    for (int i = 2; i < argc && strcmp(argv[i], "--"); i++) {
+        if (!strcmp(argv[i], "--method") && i + 1 < argc)
+            name = argv[++i];
+        else if (!strncmp(argv[i], "--method=", 9))
+            name = argv[i] + 9;
+    }
+    if (!name)
+        return GLIM_OK;
+    run->method = glim_method_find(name);
+    if (!run->method)
+        return glim_fail(&run->err, GLIM_EUSAGE, "there is no method '%.60s' (glim explain --list "
+                                                 "names them)", name);
+    run->method_opts = calloc(1, run->method->opts_size + 1);
+    if (!run->method_opts)
+        return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
+    if (run->method->params)
+        glim_param_defaults(run->method->params, run->method_opts);
+    return GLIM_OK;
+}
+
+glim_status cli_parse(cli_run *run, int argc, char **argv) {
+    for (size_t g = 0; run->command->groups[g]; g++)
+        glim_param_defaults(run->command->groups[g], &run->o);
+    glim_status status = run->command->takes_method ? find_method(run, argc, argv) : GLIM_OK;
+    bool flags = true;
+    for (int i = 2; i < argc && !status; i++) {
+        if (flags && !strcmp(argv[i], "--")) {
+            flags = false;
+        } else if (flags) {
+            status = parse_word(run, argc, argv, &i);
+        } else if (run->o.text) {
+            status = glim_fail(&run->err, GLIM_EUSAGE, "there are two texts");
+        } else {
+            run->o.text = argv[i];
+        }
+    }
+    return status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A document to the views that were asked for. */
+#include "cli/show.h"
+
+#include <string.h>
+
+static glim_status render(cli_run *run, const glim_document *doc, const char *name,
+                          const char *path) {
+    glim_view_options options = {.width = cli_width(run), .ascii = cli_ascii(run),
+                                 .numbers = run->o.numbers};
+    char *text = NULL;
+    size_t n = 0;
+    options.color = !strcmp(name, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
+    glim_status status =
+        glim_view_render(glim_view_find(name), doc, &options, &text, &n, &run->err);
+    if (!status)
+        status = strcmp(path, "-") ? glim__file_write(path, text, n, &run->err)
+                                   : cli_put(run, text, n);
+    glim_view_free(doc->ctx, text);
+    return status;
+}
+
+glim_status cli_show(cli_run *run, const glim_document *doc) {
+    const cli_options *o = &run->o;
+    glim_status status = GLIM_OK;
+    if (o->csv)
+        status = render(run, doc, "csv", o->csv);
+    if (!status && o->html)
+        status = render(run, doc, "html", o->html);
+    if (!status && o->json)
+        status = render(run, doc, "json", o->json);
+    bool to_stdout = (o->json && !strcmp(o->json, "-")) || (o->csv && !strcmp(o->csv, "-")) ||
+                     (o->html && !strcmp(o->html, "-"));
+    if (!status && !to_stdout)
+        status = render(run, doc, "terminal", "-");
+    if (!status && !o->quiet) {
+        const char *files[] = {o->csv, o->html, o->json, o->raw};
+        for (int i = 0; i < 4; i++)
+            if (files[i] && strcmp(files[i], "-"))
+                fprintf(stderr, "glim: wrote %s\n", files[i]);
+    }
+    return status;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * glim verify: a model against a recording, site by site in walk order, so that
+ * the first one that differs names the place; and a model alone, all its weights
+ * scanned for values that are not finite.
+ */
+#include "cli/commands.h"
+#include "file/gguf.h"
+#include "file/safetensors.h"
+#include "tensor/kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const glim_param own_flags[] = {
+    {.name = "against", .type = GLIM_STRING, .offset = offsetof(cli_options, recording),
+     .value_name = "FILE", .help = "a recording (safetensors with ids and sites)",
+     .group = "Verify"},
+    {.name = "tolerance", .type = GLIM_REAL, .offset = offsetof(cli_options, tolerance),
+     .def.r = 1e-3, .min = 0, .max = 1,
+     .help = "largest difference, as a share of the largest recorded value"},
+    {0},
+};
+
+struct check {
+    cli_run *run;
+    const glim_safetensors *st;
+    json_t *rows;
+    glim_buffer text;
+    int compared, failed;
+    char first[160];
+    double first_off;
+    bool gradient;
+};
+
+static double difference(const float *a, const float *b, size_t n) {
+    double scale = 1e-6, most = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(b[i]) && fabs(b[i]) > scale)
+            scale = fabs(b[i]);
+    for (size_t i = 0; i < n; i++) {
+        double d = a[i] == b[i] ? 0 : fabs((double)a[i] - b[i]) / scale;
+        if (!(d <= most))
+            most = isnan(d) ? INFINITY : d;
+    }
+    return most;
+}
+
+static void note(struct check *c, const char *name, double off, const char *problem) {
+    bool ok = !problem && off <= c->run->o.tolerance;
+    json_t *o = json_object();
+    json_object_set_new(o, "site", json_string(name));
+    json_object_set_new(o, "difference", glim__json_number(off));
+    json_object_set_new(o, "ok", json_boolean(ok));
+    json_array_append_new(c->rows, o);
+    if (problem)
+        glim__buffer_printf(&c->text, "%-44s %s\n", name, problem);
+    else
+        glim__buffer_printf(&c->text, "%-44s %8.1e  %s\n", name, off, ok ? "ok" : "DIFFERS");
+    c->compared++;
+    if (ok)
+        return;
+    if (!c->failed++) {
+        snprintf(c->first, sizeof c->first, "%s", name);
+        c->first_off = off;
+    }
+}
+
+static glim_status visit(void *data, const glim_site *site, glim_error *err) {
+    struct check *c = data;
+    char name[160];
+    if (site->gradient != c->gradient)
+        return GLIM_OK;
+    snprintf(name, sizeof name, "%s%s", site->gradient ? "grad." : "", site->name);
+    const glim_st_tensor *t = glim__safetensors_find(c->st, name);
+    if (!t || strcmp(t->dtype, "F32"))
+        return GLIM_OK;
+    size_t n = 1, have = 1;
+    for (int i = 0; i < t->n_dims; i++)
+        n *= t->dims[i];
+    for (int i = 0; i < site->n_dims; i++)
+        have *= site->dims[i];
+    if (n != have) {
+        note(c, name, NAN, "has another shape in the recording");
+        return GLIM_OK;
+    }
+    float *want = glim__alloc(c->run->ctx, n * sizeof *want);
+    if (!want)
+        return glim__oom(c->run->ctx, err, name, n * sizeof *want);
+    memcpy(want, t->data, n * sizeof *want);
+    note(c, name, difference(site->data, want, n), NULL);
+    glim__free(c->run->ctx, want);
+    return GLIM_OK;
+}
+
+static int32_t *read_ids(struct check *c, const char *name, size_t *n) {
+    const glim_st_tensor *t = glim__safetensors_find(c->st, name);
+    *n = 0;
+    if (!t || strcmp(t->dtype, "I64") || t->n_dims != 1 || !t->dims[0] || t->dims[0] > 1 << 24)
+        return NULL;
+    int32_t *ids = glim__calloc(c->run->ctx, (size_t)t->dims[0], sizeof *ids);
+    for (size_t i = 0; ids && i < t->dims[0]; i++) {
+        int64_t id;
+        memcpy(&id, (const char *)t->data + 8 * i, 8);
+        ids[i] = id >= 0 && id < INT32_MAX ? (int32_t)id : -1;
+    }
+    *n = ids ? (size_t)t->dims[0] : 0;
+    return ids;
+}
+
+static glim_status backward(struct check *c, glim_session *s, size_t T) {
+    size_t n;
+    int32_t *target = read_ids(c, "target", &n);
+    if (!target)
+        return GLIM_OK;
+    float one = 1;
+    float *d = glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width,
+                            sizeof *d);
+    glim_seed seed = {.wanted = T - 1, .ids = target, .weights = &one, .n = 1};
+    glim_status status = d ? GLIM_OK : glim__oom(c->run->ctx, &c->run->err, "a gradient", T * 4);
+    c->gradient = true;
+    if (!status)
+        status = glim_session_backward(s, &seed, 1, d, &c->run->err);
+    glim__free(c->run->ctx, d);
+    glim__free(c->run->ctx, target);
+    return status;
+}
+
+static glim_status run_recording(struct check *c) {
+    size_t T;
+    glim_session *s = NULL;
+    glim_error *err = &c->run->err;
+    int32_t *ids = read_ids(c, "ids", &T);
+    if (!ids)
+        return glim_fail(err, GLIM_EFORMAT, "'%s' has no tensor 'ids' (I64, one dimension)",
+                         c->run->o.recording);
+    uint32_t *rows = glim__calloc(c->run->ctx, T, sizeof *rows);
+    glim_status status = rows ? glim_session_new(&s, c->run->model, 0, err)
+                              : glim__oom(c->run->ctx, err, "the tokens", T * sizeof *rows);
+    for (size_t i = 0; i < T && !status; i++)
+        rows[i] = (uint32_t)i;
+    glim_hook hook = {"*", GLIM_HOOK_READ | GLIM_HOOK_GRAD, visit, c};
+    glim_sequence q = {.ids = ids, .count = T, .wanted = rows, .n_wanted = T};
+    glim_batch b = {.sequences = &q, .count = 1, .hooks = &hook, .n_hooks = 1, .keep = true};
+    if (!status)
+        status = glim_session_forward(s, &b, err);
+    if (!status)
+        status = backward(c, s, T);
+    glim_session_free(s);
+    glim__free(c->run->ctx, rows);
+    glim__free(c->run->ctx, ids);
+    return status;
+}
+
+static glim_status report(struct check *c) {
+    cli_run *run = c->run;
+    if (!c->compared)
+        return glim_fail(&run->err, GLIM_EFORMAT, "'%s' holds no site of this model",
+                         run->o.recording);
+    glim_status status = GLIM_OK;
+    if (run->o.json) {
+        json_t *o = json_object();
+        json_object_set_new(o, "schema", json_string("glim.verification/1"));
+        json_object_set_new(o, "ok", json_boolean(!c->failed));
+        json_object_set_new(o, "compared", json_integer(c->compared));
+        json_object_set_new(o, "first_difference",
+                            c->failed ? json_string(c->first) : json_null());
+        json_object_set_new(o, "tolerance", json_real(run->o.tolerance));
+        json_object_set(o, "sites", c->rows);
+        status = cli_put_json(run, run->o.json, o, false);
+    } else {
+        status = cli_put(run, c->text.data, c->text.len);
+    }
+    if (!status && c->failed) {
+        glim_fail(&run->err, GLIM_ENUMERIC, "%d of %d sites differ; the first is %s, by %.2g of "
+                                            "its largest value", c->failed, c->compared, c->first,
+                  c->first_off);
+        return GLIM_ENUMERIC;
+    }
+    if (!status && !run->o.json)
+        printf("%d sites agree to %g\n", c->compared, run->o.tolerance);
+    return status;
+}
+
+/* ---- a model alone ---- */
+
+static glim_status scan_tensor(cli_run *run, const glim_tensor *t, float *row, int *bad) {
+    const glim_type_info *info = glim__type_info(t->type);
+    uint64_t rows = t->dims[1] * t->dims[2] * t->dims[3];
+    uint64_t bytes = rows ? t->bytes / rows : 0;
+    if (!info || !info->computes)
+        return GLIM_OK;
+    for (uint64_t r = 0; r < rows; r++) {
+        glim__kernels_ref.dequantise[t->type]((const char *)t->data + r * bytes, row,
+                                              (size_t)t->dims[0]);
+        for (uint64_t i = 0; i < t->dims[0]; i++)
+            if (!isfinite(row[i])) {
+                printf("%s: row %llu holds a value that is not finite\n", t->name,
+                       (unsigned long long)r);
+                (*bad)++;
+                return GLIM_OK;
+            }
+        if (r % 4096 == 0 && glim__check_cancel(run->ctx, &run->err))
+            return GLIM_ECANCELLED;
+    }
+    return GLIM_OK;
+}
+
+static glim_status scan(cli_run *run) {
+    glim_gguf *g = NULL;
+    glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+    uint64_t widest = 1;
+    int bad = 0;
+    size_t n = status ? 0 : glim__gguf_tensor_count(g);
+    for (size_t i = 0; i < n; i++)
+        if (glim__gguf_tensor_at(g, i)->dims[0] > widest)
+            widest = glim__gguf_tensor_at(g, i)->dims[0];
+    float *row = glim__calloc(run->ctx, (size_t)widest, sizeof *row);
+    if (!status && !row)
+        status = glim__oom(run->ctx, &run->err, "a row", widest * sizeof *row);
+    glim__progress_begin(run->ctx, "scanning", n);
+    for (size_t i = 0; i < n && !status; i++) {
+        status = scan_tensor(run, glim__gguf_tensor_at(g, i), row, &bad);
+        glim__progress_add(run->ctx, 1);
+    }
+    glim__progress_end(run->ctx);
+    if (!status)
+        status = glim__gguf_unchanged(g, &run->err);
+    if (!status && bad)
+        status = glim_fail(&run->err, GLIM_ENUMERIC, "%d tensors hold values that are not finite",
+                           bad);
+    if (!status)
+        printf("%zu tensors, all values finite\n", n);
+    glim__free(run->ctx, row);
+    glim__gguf_close(g);
+    return status;
+}
+
+static glim_status run_verify(cli_run *run) {
+    struct check c = {.run = run};
+    glim_safetensors *st = NULL;
+    if (!run->o.recording)
+        return run->o.model ? scan(run)
+                            : glim_fail(&run->err, GLIM_EUSAGE, "verify needs a model (-m FILE)");
+    glim_status status = cli_open(run);
+    if (!status)
+        status = glim__safetensors_open(&st, run->ctx, run->o.recording, &run->err);
+    c.st = st;
+    c.rows = json_array();
+    glim__buffer_init(&c.text, run->ctx);
+    if (!status)
+        status = run_recording(&c);
+    if (!status)
+        status = report(&c);
+    glim__buffer_release(&c.text);
+    json_decref(c.rows);
+    glim__safetensors_close(st);
+    return status;
+}
+
+static const glim_param *const groups[] = {cli_flags_model, own_flags, cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk, NULL};
+static const char *const examples[] = {"glim verify -m model.gguf --against recording.safetensors",
+                                       "glim verify -m model.gguf", NULL};
+
+const cli_command cli_verify = {
+    .name = "verify",
+    .summary = "a model against a recording, or its weights alone",
+    .synopsis = "-m MODEL [--against RECORDING]",
+    .examples = examples,
+    .groups = groups,
+    .run = run_verify,
+};

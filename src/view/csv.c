@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scores as a table, RFC 4180: one line a unit, or a row and unit. */
+#include "view/views.h"
+
+#include <math.h>
+#include <string.h>
+
+static void field(glim_buffer *b, const char *s, size_t n) {
+    glim__buffer_putc(b, '"');
+    json_t *clean = glim__json_text(s, n); /* valid UTF-8 */
+    const char *text = json_string_value(clean);
+    for (size_t i = 0; text && i < json_string_length(clean); i++) {
+        if (text[i] == '"')
+            glim__buffer_putc(b, '"');
+        glim__buffer_putc(b, text[i]);
+    }
+    json_decref(clean);
+    glim__buffer_putc(b, '"');
+}
+
+static void number(glim_buffer *b, const double *x, size_t i) {
+    glim__buffer_putc(b, ',');
+    if (x && isfinite(x[i]))
+        glim__buffer_printf(b, "%.9g", x[i]);
+}
+
+static glim_status render(const glim_document *d, const glim_view_options *options, char **out,
+                          size_t *n, glim_error *err) {
+    glim_buffer b;
+    glim__buffer_init(&b, d->ctx);
+    glim__buffer_puts(&b, d->rows ? "row,row_text," : "");
+    glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error\r\n");
+    for (size_t r = 0; r < d->n_rows; r++)
+        for (size_t u = 0; u < d->input.n_units; u++) {
+            const glim_document_unit *unit = &d->input.units[u];
+            size_t at = r * d->input.n_units + u;
+            if (d->rows) {
+                glim__buffer_printf(&b, "%zu,", r);
+                field(&b, d->rows[r].text, d->rows[r].text_len);
+                glim__buffer_putc(&b, ',');
+            }
+            glim__buffer_printf(&b, "%zu,", u);
+            field(&b, unit->text, unit->text_len);
+            glim__buffer_printf(&b, ",%zu,%zu,%d", unit->start, unit->end, unit->fixed);
+            number(&b, d->scores, at);
+            number(&b, d->error, at);
+            glim__buffer_puts(&b, "\r\n");
+        }
+    return glim__view_finish(&b, out, n, err);
+}
+
+const glim_view glim__view_csv = {
+    .name = "csv", .summary = "scores as a table", .render = render};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* html.h: style and script of the report, embedded at build from web/. The hash
+   strings are `sha256-...` as a content policy wants them; an empty script means
+   that this build has no viewer: the report is then static. */
+#ifndef GLIM_VIEW_HTML_H
+#define GLIM_VIEW_HTML_H
+
+extern const char glim__html_style[], glim__html_style_hash[];
+extern const char glim__html_script[], glim__html_script_hash[];
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one list of views. */
+#include "view/views.h"
+
+#include <string.h>
+
+static const glim_view *const views[] = {&glim__view_terminal, &glim__view_json, &glim__view_csv,
+                                         &glim__view_html, NULL};
+
+const glim_view *const *glim_views(void) {
+    return views;
+}
+
+const glim_view *glim_view_find(const char *name) {
+    for (size_t i = 0; views[i]; i++)
+        if (!strcmp(views[i]->name, name))
+            return views[i];
+    return NULL;
+}
+
+glim_status glim_view_render(const glim_view *view, const glim_document *doc,
+                             const glim_view_options *options, char **out, size_t *n,
+                             glim_error *err) {
+    static const glim_view_options plain;
+    *out = NULL;
+    *n = 0;
+    if (!view)
+        return glim_fail(err, GLIM_EUSAGE, "there is no such view");
+    return view->render(doc, options ? options : &plain, out, n, err);
+}
+
+void glim_view_free(glim_context *ctx, char *text) {
+    glim__free(ctx, text);
+}
+
+glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error *err) {
+    glim__buffer_append(b, "", 0);
+    if (b->failed) {
+        glim__buffer_release(b);
+        return glim__oom(b->ctx, err, "the picture", b->len);
+    }
+    *out = b->data;
+    *n = b->len;
+    return GLIM_OK;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GLIM_VIEW_VIEWS_H
+#define GLIM_VIEW_VIEWS_H
+
+#include "base/buffer.h"
+#include "base/json.h"
+
+#include <glim/view.h>
+
+extern const glim_view glim__view_terminal, glim__view_json, glim__view_csv, glim__view_html;
+
+/* Hands the buffer's memory to *out. Errors: ENOMEM. */
+glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error *err);
+/* The document as a JSON value (a new reference); NULL when memory is refused. */
+json_t *glim__document_json(const glim_document *doc);
+
+#endif
