@@ -21,7 +21,7 @@ extern "C" {
 #define GLIM_VERSION "0.1.0"
 
 #if defined(__GNUC__)
-#define GLIM_API __attribute__((visibility("default")))
+#define GLIM_API          __attribute__((visibility("default")))
 #define GLIM_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
 #define GLIM_API
@@ -29,17 +29,17 @@ extern "C" {
 #endif
 
 /* X(name, exit status of the command line, words) */
-#define GLIM_STATUS_LIST(X)                              \
-    X(OK, 0, "done")                                     \
-    X(EUSAGE, 2, "wrong usage")                          \
-    X(EFORMAT, 3, "the file contradicts its own format") \
-    X(EUNSUPPORTED, 3, "well formed, but not supported") \
-    X(ELIMIT, 3, "a stated limit is passed")             \
-    X(EIO, 3, "the system refused a read or a write")    \
-    X(ENOMEM, 1, "out of memory")                        \
-    X(EBUDGET, 4, "does not fit the memory budget")      \
-    X(ECANCELLED, 130, "interrupted")                    \
-    X(ENUMERIC, 1, "a value is not finite")              \
+#define GLIM_STATUS_LIST(X)                                                                        \
+    X(OK, 0, "done")                                                                               \
+    X(EUSAGE, 2, "wrong usage")                                                                    \
+    X(EFORMAT, 3, "the file contradicts its own format")                                           \
+    X(EUNSUPPORTED, 3, "well formed, but not supported")                                           \
+    X(ELIMIT, 3, "a stated limit is passed")                                                       \
+    X(EIO, 3, "the system refused a read or a write")                                              \
+    X(ENOMEM, 1, "out of memory")                                                                  \
+    X(EBUDGET, 4, "does not fit the memory budget")                                                \
+    X(ECANCELLED, 130, "interrupted")                                                              \
+    X(ENUMERIC, 1, "a value is not finite")                                                        \
     X(EINTERNAL, 1, "a fault of glim itself")
 
 typedef enum glim_status {
@@ -71,11 +71,11 @@ GLIM_API glim_status glim_prefix(glim_error *err, glim_status status, const char
 /* One report of a long call. Units are work (rows through a layer), so the
    fraction moves evenly. total == 0 means unknown. */
 typedef struct glim_progress {
-    const char *stage;     /* borrowed, a few words, e.g. "integrated-gradients" */
-    uint64_t done, total;  /* work units */
-    uint64_t bytes;        /* memory in use now */
-    double seconds;        /* since the stage began */
-    double seconds_left;   /* estimate; < 0 while unknown */
+    const char *stage;    /* borrowed, a few words, e.g. "integrated-gradients" */
+    uint64_t done, total; /* work units */
+    uint64_t bytes;       /* memory in use now */
+    double seconds;       /* since the stage began */
+    double seconds_left;  /* estimate; < 0 while unknown */
 } glim_progress;
 
 typedef struct glim_context glim_context;

@@ -13,15 +13,19 @@
 extern "C" {
 #endif
 
-typedef enum glim_verdict { GLIM_VERDICT_OK, GLIM_VERDICT_CAREFUL, GLIM_VERDICT_DISTRUST } glim_verdict;
+typedef enum glim_verdict {
+    GLIM_VERDICT_OK,
+    GLIM_VERDICT_CAREFUL,
+    GLIM_VERDICT_DISTRUST
+} glim_verdict;
 
 typedef struct glim_document_unit {
-    const char *text;    /* bytes of the source, or the name of a fixed unit ("<|im_start|>") */
+    const char *text; /* bytes of the source, or the name of a fixed unit ("<|im_start|>") */
     size_t text_len;
     size_t start, end;   /* bytes in input.text; equal for fixed units without text */
     size_t first, count; /* tokens */
     bool fixed, generated;
-    int turn;            /* -1 = none */
+    int turn; /* -1 = none */
 } glim_document_unit;
 
 typedef struct glim_document_turn {
@@ -34,20 +38,20 @@ typedef struct glim_document_row {
     const char *text;
     size_t text_len;
     int32_t id;
-    size_t start, end;   /* bytes in input.text */
+    size_t start, end; /* bytes in input.text */
     double value, baseline_value, prob;
-    double residual;     /* of an additive method, else NaN */
+    double residual; /* of an additive method, else NaN */
 } glim_document_row;
 
 typedef struct glim_document_check {
-    const char *name;    /* "completeness_residual" */
+    const char *name; /* "completeness_residual" */
     double value;
     const char *meaning; /* a few words, or NULL */
 } glim_document_check;
 
 typedef struct glim_document {
     glim_context *ctx;
-    void *owner; /* the arena; use glim_document_new and glim_document_free */
+    void *owner;      /* the arena; use glim_document_new and glim_document_free */
     const char *kind; /* "attribution" or "attribution-matrix" */
     struct {
         const char *file, *name, *architecture, *quantisation, *digest;
@@ -62,9 +66,9 @@ typedef struct glim_document {
         size_t n_turns;
     } input;
     struct {
-        const char *kind;    /* "next-token", "contrast", "continuation", "generated" */
-        const char *output;  /* "logit", "logprob", "prob" */
-        const char *text;    /* of the explained token or continuation */
+        const char *kind;   /* "next-token", "contrast", "continuation", "generated" */
+        const char *output; /* "logit", "logprob", "prob" */
+        const char *text;   /* of the explained token or continuation */
         size_t text_len;
         int32_t id;          /* -1 for a continuation */
         const char *against; /* of the contrast, or NULL */
@@ -74,7 +78,7 @@ typedef struct glim_document {
     } target;
     struct {
         const char *name, *summary, *cite, *caption;
-        const char *params;  /* a JSON object, defaults filled in */
+        const char *params; /* a JSON object, defaults filled in */
         bool additive, is_signed;
     } method;
     glim_document_row *rows; /* matrix only */
@@ -95,8 +99,8 @@ typedef struct glim_document {
     uint64_t seed;
     const char **notes;
     size_t n_notes;
-    bool partial;            /* interrupted: scores that were not reached are NaN */
-    const char *version;     /* of the glim that made it */
+    bool partial;        /* interrupted: scores that were not reached are NaN */
+    const char *version; /* of the glim that made it */
 } glim_document;
 
 /* An empty document. Errors: ENOMEM, EBUDGET. */

@@ -21,10 +21,10 @@ extern "C" {
 typedef struct glim_predictor glim_predictor;
 
 enum { /* capability bits */
-    GLIM_CAN_PREDICT = 1,
-    GLIM_CAN_GRADIENT = 2,
-    GLIM_CAN_ATTENTION = 4,
-    GLIM_CAN_ACTIVATIONS = 8
+       GLIM_CAN_PREDICT = 1,
+       GLIM_CAN_GRADIENT = 2,
+       GLIM_CAN_ATTENTION = 4,
+       GLIM_CAN_ACTIVATIONS = 8
 };
 
 /* What is explained, and over which units. Strings are borrowed for the call.
@@ -37,7 +37,7 @@ typedef struct glim_target_options {
     const char *output;       /* "logit", "logprob", "prob"; NULL = logit for one
                                  token and contrasts, logprob for rows */
     glim_unit_kind units;
-    bool auto_units;          /* choose: words; turns of a long chat fold to sentences */
+    bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;
 
 /* The language model as a predictor over `tokens`, which are borrowed, and grow
@@ -66,10 +66,9 @@ typedef struct glim_method {
     unsigned needs;             /* capability bits */
     bool additive;              /* scores sum to value - baseline when all is well */
     bool is_signed;
-    const glim_param *params;   /* closed table; may be NULL */
+    const glim_param *params; /* closed table; may be NULL */
     size_t opts_size;
-    glim_status (*plan)(const glim_predictor *p, const void *opts, glim_plan *out,
-                        glim_error *err);
+    glim_status (*plan)(const glim_predictor *p, const void *opts, glim_plan *out, glim_error *err);
     /* Fills scores, error, checks, verdict and the baseline values of a document
        whose model, input, target, rows and method are filled in. On ECANCELLED
        what is done so far is in the document and the rest is NaN. */
@@ -87,9 +86,8 @@ GLIM_API const glim_method *glim_method_default(const glim_predictor *p, const c
    cancelled run returns GLIM_ECANCELLED and a valid partial document. Errors:
    EUSAGE (the predictor lacks a capability: names it and a method that would
    do), EBUDGET (names the least memory that would do), and those of the model. */
-GLIM_API glim_status glim_explain(glim_document **out, glim_predictor *p,
-                                  const glim_method *method, const void *opts, uint64_t seed,
-                                  glim_error *err);
+GLIM_API glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_method *method,
+                                  const void *opts, uint64_t seed, glim_error *err);
 GLIM_API glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p,
                                        const glim_method *method, const void *opts,
                                        glim_error *err);

@@ -13,6 +13,7 @@
 #ifndef GLIM_MODEL_H
 #define GLIM_MODEL_H
 
+#include <glim/site.h>
 #include <glim/text.h>
 
 #ifdef __cplusplus
@@ -30,18 +31,18 @@ typedef struct glim_type_use {
 
 /* Facts of a model; strings are borrowed from it, NULL when the file is silent. */
 typedef struct glim_model_info {
-    const char *path, *format;       /* "GGUF 3" */
-    const char *architecture;        /* "llama" */
+    const char *path, *format; /* "GGUF 3" */
+    const char *architecture;  /* "llama" */
     const char *name, *license, *languages;
-    const char *digest;              /* SHA-256 of header and tensor table, hex */
-    const char *quantisation;        /* the type that holds most weights, "Q4_1" */
+    const char *digest;                          /* SHA-256 of header and tensor table, hex */
+    const char *quantisation;                    /* the type that holds most weights, "Q4_1" */
     const char *tokenizer, *pre, *chat_template; /* template: recognised name */
-    const char *warning;             /* worth telling, or NULL */
+    const char *warning;                         /* worth telling, or NULL */
     uint64_t file_bytes, parameters;
     int layers, width, heads, kv_heads, head_width, feed_forward, vocabulary;
     int context_length, sliding_window; /* window 0 = none */
     double rope_base;
-    int32_t bos, eos;                /* -1 = none */
+    int32_t bos, eos; /* -1 = none */
     bool adds_bos, tied_head;
     const glim_type_use *types;
     size_t n_types;
@@ -82,34 +83,10 @@ GLIM_API glim_status glim_model_embedding(const glim_model *model, int32_t id, f
 
 /* ---- sessions ---------------------------------------------------------- */
 
-typedef enum glim_hook_action {
-    GLIM_HOOK_READ = 1, /* see the value after it is computed */
-    GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
-    GLIM_HOOK_GRAD = 4  /* see the gradient of the seeds with respect to it, on backward */
-} glim_hook_action;
-
-/* One value of one site for one sequence of the batch. */
-typedef struct glim_site {
-    const char *name; /* "blocks.3.attn.hook_pattern" */
-    int layer;        /* -1 outside the blocks */
-    size_t sequence;
-    int n_dims;
-    size_t dims[3];
-    float *data;      /* valid during the call; write only with GLIM_HOOK_WRITE */
-    bool gradient;    /* data is the gradient */
-} glim_site;
-
-typedef struct glim_hook {
-    const char *pattern; /* site name with `*` for any run of characters */
-    unsigned actions;
-    glim_status (*visit)(void *data, const glim_site *site, glim_error *err);
-    void *data;
-} glim_hook;
-
 /* One sequence of a ragged batch. Its positions are prefix .. prefix+count-1;
    the first `prefix` positions are those of the session's cache. */
 typedef struct glim_sequence {
-    const int32_t *ids;      /* count */
+    const int32_t *ids; /* count */
     size_t count, prefix;
     const float *embeddings; /* (count, C) instead of the tokens' rows, or NULL */
     const uint8_t *hidden;   /* (prefix + count): 1 = no later position attends to it; or NULL */
@@ -134,13 +111,13 @@ typedef struct glim_seed {
     const int32_t *ids;      /* sparse: n ids with their weights */
     const float *weights;
     size_t n;
-    const float *dense;      /* (V) instead, or NULL */
+    const float *dense; /* (V) instead, or NULL */
 } glim_seed;
 
 /* A session whose cache can hold `positions` tokens (0 = no cache). Errors:
    ELIMIT (beyond the context length), ENOMEM, EBUDGET. */
-GLIM_API glim_status glim_session_new(glim_session **out, const glim_model *model,
-                                      size_t positions, glim_error *err);
+GLIM_API glim_status glim_session_new(glim_session **out, const glim_model *model, size_t positions,
+                                      glim_error *err);
 GLIM_API void glim_session_free(glim_session *s);
 GLIM_API size_t glim_session_length(const glim_session *s);
 /* Forgets cached positions from n on. */

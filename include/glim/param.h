@@ -26,7 +26,7 @@ typedef enum glim_param_type {
 typedef struct glim_param {
     const char *name; /* long flag without dashes, e.g. "steps" */
     glim_param_type type;
-    size_t offset;    /* of the field in the options struct */
+    size_t offset; /* of the field in the options struct */
     struct {
         int64_t i;
         double r;

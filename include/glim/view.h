@@ -12,10 +12,15 @@
 extern "C" {
 #endif
 
-typedef enum glim_color { GLIM_COLOR_NONE, GLIM_COLOR_16, GLIM_COLOR_256, GLIM_COLOR_TRUE } glim_color;
+typedef enum glim_color {
+    GLIM_COLOR_NONE,
+    GLIM_COLOR_16,
+    GLIM_COLOR_256,
+    GLIM_COLOR_TRUE
+} glim_color;
 
 typedef struct glim_view_options {
-    int width;        /* terminal columns; 0 = 80 */
+    int width; /* terminal columns; 0 = 80 */
     glim_color color;
     bool ascii;       /* only ASCII letters and marks */
     bool numbers;     /* a number under (or after) every unit */

@@ -60,9 +60,9 @@ typedef struct cli_run {
 
 struct cli_command {
     const char *name, *summary, *synopsis;
-    const char *const *examples;       /* NULL-terminated */
-    const glim_param *const *groups;   /* NULL-terminated */
-    bool takes_method;                 /* the method's own parameters are flags too */
+    const char *const *examples;     /* NULL-terminated */
+    const glim_param *const *groups; /* NULL-terminated */
+    bool takes_method;               /* the method's own parameters are flags too */
     glim_status (*run)(cli_run *run);
 };
 

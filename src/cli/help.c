@@ -5,10 +5,13 @@
 #include <string.h>
 
 static void value_name(const glim_param *p, char *out, size_t size) {
-    const char *by_type = p->type == GLIM_INT ? "N" : p->type == GLIM_REAL ? "X"
-                          : p->type == GLIM_SIZE ? "SIZE" : "VALUE";
-    const char *name = p->value_name ? p->value_name
-                       : p->type == GLIM_CHOICE ? p->choices : by_type;
+    const char *by_type = p->type == GLIM_INT    ? "N"
+                          : p->type == GLIM_REAL ? "X"
+                          : p->type == GLIM_SIZE ? "SIZE"
+                                                 : "VALUE";
+    const char *name = p->value_name            ? p->value_name
+                       : p->type == GLIM_CHOICE ? p->choices
+                                                : by_type;
     if (p->type == GLIM_BOOL)
         out[0] = 0;
     else

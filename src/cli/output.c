@@ -45,7 +45,7 @@ glim_color cli_color(const cli_run *run) {
         return GLIM_COLOR_NONE;
     if (more && (!strcmp(more, "truecolor") || !strcmp(more, "24bit")))
         return GLIM_COLOR_TRUE;
-    return term && strstr(term, "256color") ? GLIM_COLOR_256
+    return term && strstr(term, "256color")           ? GLIM_COLOR_256
            : !strcmp(run->o.color, "always") && !term ? GLIM_COLOR_256
                                                       : GLIM_COLOR_16;
 }

@@ -45,8 +45,12 @@ static void on_progress(void *data, const glim_progress *p) {
             t->last = p->seconds;
         }
     } else if (p->seconds - t->last >= 10) {
-        fprintf(stderr, "glim: %s: %llu of %llu after %.0f s\n", p->stage,
-                (unsigned long long)p->done, (unsigned long long)p->total, p->seconds);
+        if (p->total)
+            fprintf(stderr, "glim: %s: %d %% after %.0f s\n", p->stage,
+                    (int)(100 * p->done / p->total), p->seconds);
+        else
+            fprintf(stderr, "glim: %s: %llu token passes after %.0f s\n", p->stage,
+                    (unsigned long long)p->done, p->seconds);
         t->last = p->seconds;
     }
 }
@@ -59,7 +63,8 @@ void cli_erase_progress(void) {
 
 glim_status cli_context(cli_run *run) {
     talk.terminal = isatty(STDERR_FILENO);
-    glim_context_options options = {.threads = (int)run->o.threads, .memory = run->o.memory,
+    glim_context_options options = {.threads = (int)run->o.threads,
+                                    .memory = run->o.memory,
                                     .kernels = run->o.kernels,
                                     .progress = run->o.quiet ? NULL : on_progress,
                                     .progress_data = &talk};
@@ -116,7 +121,8 @@ static glim_status read_chat(cli_run *run) {
 glim_status cli_input(cli_run *run) {
     int sources = !!run->o.text + !!run->o.file + !!run->o.chat;
     if (sources != 1)
-        return glim_fail(&run->err, GLIM_EUSAGE, sources
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         sources
                              ? "give one input: a TEXT, --file or --chat"
                              : "there is no input (give a TEXT in quotes, --file FILE or --chat "
                                "FILE.json)");
@@ -132,8 +138,8 @@ glim_status cli_input(cli_run *run) {
     if (n && in.data[n - 1] == '\n') /* the line end of a text file is not the text's */
         n -= 1 + (n > 1 && in.data[n - 2] == '\r');
     if (!status)
-        status = glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", n,
-                                     &run->err);
+        status =
+            glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", n, &run->err);
     glim__buffer_release(&in);
     return status;
 }
@@ -141,8 +147,7 @@ glim_status cli_input(cli_run *run) {
 /* ---- logits ---- */
 
 glim_status cli_logits(cli_run *run, bool last_only,
-                       glim_status (*fn)(void *, size_t, const float *, glim_error *),
-                       void *data) {
+                       glim_status (*fn)(void *, size_t, const float *, glim_error *), void *data) {
     enum { PIECE = 256 };
     size_t T = run->tokens->count;
     uint32_t rows[PIECE];

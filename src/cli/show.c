@@ -6,16 +6,16 @@
 
 static glim_status render(cli_run *run, const glim_document *doc, const char *name,
                           const char *path) {
-    glim_view_options options = {.width = cli_width(run), .ascii = cli_ascii(run),
-                                 .numbers = run->o.numbers};
+    glim_view_options options = {
+        .width = cli_width(run), .ascii = cli_ascii(run), .numbers = run->o.numbers};
     char *text = NULL;
     size_t n = 0;
     options.color = !strcmp(name, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
     glim_status status =
         glim_view_render(glim_view_find(name), doc, &options, &text, &n, &run->err);
     if (!status)
-        status = strcmp(path, "-") ? glim__file_write(path, text, n, &run->err)
-                                   : cli_put(run, text, n);
+        status =
+            strcmp(path, "-") ? glim__file_write(path, text, n, &run->err) : cli_put(run, text, n);
     glim_view_free(doc->ctx, text);
     return status;
 }

@@ -64,8 +64,10 @@ static glim_status check_needs(const glim_predictor *p, const glim_method *m, gl
             other = glim_methods()[i]->name;
             break;
         }
-    return glim_fail(err, GLIM_EUSAGE, "method '%s' needs %s, which the %s does not give (try "
-                                       "--method %s)", m->name, what, p->name, other);
+    return glim_fail(err, GLIM_EUSAGE,
+                     "method '%s' needs %s, which the %s does not give (try "
+                     "--method %s)",
+                     m->name, what, p->name, other);
 }
 
 /* Options with every default filled in when the caller gave none. */
@@ -92,14 +94,15 @@ glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p, const gli
     return status;
 }
 
-static glim_status check_budget(const glim_predictor *p, const glim_method *m, const glim_plan *plan,
-                                glim_error *err) {
+static glim_status check_budget(const glim_predictor *p, const glim_method *m,
+                                const glim_plan *plan, glim_error *err) {
     uint64_t budget = glim_context_budget(p->ctx);
     if (!budget || plan->bytes <= budget)
         return GLIM_OK;
-    return glim_fail(err, GLIM_EBUDGET, "'%s' needs at least %.0f MiB here; the budget is %.0f MiB "
-                                        "(raise --memory, or take larger units)", m->name,
-                     ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
+    return glim_fail(err, GLIM_EBUDGET,
+                     "'%s' needs at least %.0f MiB here; the budget is %.0f MiB "
+                     "(raise --memory, or take larger units)",
+                     m->name, ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
 }
 
 static glim_status start(glim_document *doc, glim_predictor *p, const glim_method *m,
@@ -160,7 +163,8 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
         status = start(doc, p, m, opts, seed, err);
     bool started = !status;
     if (started) {
-        glim__progress_begin(p->ctx, m->name, 0);
+        glim__progress_begin(p->ctx, m->name,
+                             plan.bounded ? plan.forward_tokens + plan.backward_tokens : 0);
         status = m->run(p, opts, seed, doc, err);
         glim__progress_end(p->ctx);
     }

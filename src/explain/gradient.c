@@ -14,7 +14,10 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "norm", .type = GLIM_CHOICE, .offset = offsetof(struct opts, norm), .def.s = "l2",
+    {.name = "norm",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, norm),
+     .def.s = "l2",
      .choices = "l2|l1|sum",
      .help = "how the gradient of a unit becomes one number: length, absolute sum, signed sum"},
     {0},

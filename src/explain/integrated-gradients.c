@@ -24,21 +24,45 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "baseline", .type = GLIM_CHOICE, .offset = offsetof(struct opts, baseline),
-     .def.s = "token", .choices = "zero|mean|token|bos",
+    {.name = "baseline",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, baseline),
+     .def.s = "token",
+     .choices = "zero|mean|token|bos",
      .help = "where the path starts: zeros, mean embedding, a neutral token, the first token"},
-    {.name = "steps", .type = GLIM_INT, .offset = offsetof(struct opts, steps), .def.i = 32,
-     .min = 1, .max = 4096, .help = "gradients along the path"},
-    {.name = "rule", .type = GLIM_CHOICE, .offset = offsetof(struct opts, rule),
-     .def.s = "gauss-legendre", .choices = "gauss-legendre|midpoint|trapezoid|left|right",
+    {.name = "steps",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, steps),
+     .def.i = 32,
+     .min = 1,
+     .max = 4096,
+     .help = "gradients along the path"},
+    {.name = "rule",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, rule),
+     .def.s = "gauss-legendre",
+     .choices = "gauss-legendre|midpoint|trapezoid|left|right",
      .help = "quadrature rule"},
-    {.name = "refine", .type = GLIM_CHOICE, .offset = offsetof(struct opts, refine),
-     .def.s = "double", .choices = "none|double|adaptive",
+    {.name = "refine",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, refine),
+     .def.s = "double",
+     .choices = "none|double|adaptive",
      .help = "what to do while the residual is large: nothing, more steps, split intervals"},
-    {.name = "max-steps", .type = GLIM_INT, .offset = offsetof(struct opts, max_steps),
-     .def.i = 256, .min = 1, .max = 65536, .help = "gradients at most when refining"},
-    {.name = "tolerance", .type = GLIM_REAL, .offset = offsetof(struct opts, tolerance),
-     .def.r = 0.01, .min = 1e-6, .max = 1, .help = "residual to reach, as a share of the effect"},
+    {.name = "max-steps",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, max_steps),
+     .def.i = 256,
+     .min = 1,
+     .max = 65536,
+     .help = "gradients at most when refining"},
+    {.name = "tolerance",
+     .type = GLIM_REAL,
+     .offset = offsetof(struct opts, tolerance),
+     .def.r = 0.01,
+     .min = 1e-6,
+     .max = 1,
+     .help = "residual to reach, as a share of the effect"},
     {0},
 };
 
@@ -84,7 +108,6 @@ static glim_status add_nodes(struct path *s, const double *a, const double *w, i
         if (status)
             return status;
         s->gradients += (uint64_t)m;
-        glim__progress_add(s->p->ctx, (uint64_t)m * s->p->T);
     }
     return GLIM_OK;
 }
@@ -222,8 +245,8 @@ static void judge(glim_document *doc, const glim_predictor *p, double worst, uin
     if (worst > 0.2)
         glim_document_judge(doc, GLIM_VERDICT_DISTRUST,
                             "the scores miss the effect by %.0f %% after %llu gradients: this path "
-                            "is too rough; use --method occlusion", 100 * worst,
-                            (unsigned long long)gradients);
+                            "is too rough; use --method occlusion",
+                            100 * worst, (unsigned long long)gradients);
     else if (worst > 0.05)
         glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
                             "the scores miss the effect by %.1f %%; check with --method occlusion",

@@ -7,8 +7,9 @@
 #include <string.h>
 
 static const glim_method *const methods[] = {
-    &glim_method_occlusion,          &glim_method_input_x_gradient, &glim_method_gradient,
-    &glim_method_integrated_gradients, &glim_method_smoothgrad,       NULL,
+    &glim_method_occlusion,  &glim_method_input_x_gradient,
+    &glim_method_gradient,   &glim_method_integrated_gradients,
+    &glim_method_smoothgrad, NULL,
 };
 
 const glim_method *const *glim_methods(void) {
@@ -97,7 +98,8 @@ glim_status glim__gradient_check(glim_predictor *p, const float *x, const float 
         if (off > 0.2)
             glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
                                 "the slope by differences is off by %.0f %%: the model is rough "
-                                "around this input", 100 * off);
+                                "around this input",
+                                100 * off);
     }
     glim__free(p->ctx, two);
     glim__free(p->ctx, all);

@@ -16,14 +16,27 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "absent", .type = GLIM_CHOICE, .offset = offsetof(struct opts, absent),
-     .def.s = "delete", .choices = "delete|mask|mean|attention",
+    {.name = "absent",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, absent),
+     .def.s = "delete",
+     .choices = "delete|mask|mean|attention",
      .help = "drop the tokens, put a neutral token, the mean embedding, or hide them from "
              "attention"},
-    {.name = "window", .type = GLIM_INT, .offset = offsetof(struct opts, window), .def.i = 1,
-     .min = 1, .max = 1024, .help = "units removed together"},
-    {.name = "stride", .type = GLIM_INT, .offset = offsetof(struct opts, stride), .def.i = 1,
-     .min = 1, .max = 1024, .help = "units between the starts of windows"},
+    {.name = "window",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, window),
+     .def.i = 1,
+     .min = 1,
+     .max = 1024,
+     .help = "units removed together"},
+    {.name = "stride",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, stride),
+     .def.i = 1,
+     .min = 1,
+     .max = 1024,
+     .help = "units between the starts of windows"},
     {0},
 };
 
@@ -34,8 +47,8 @@ struct work {
     glim_absent absent;
     size_t *free_units, n; /* units that may go */
     size_t window, stride, windows;
-    uint8_t *keep;   /* (CHUNK, units) */
-    double *values;  /* (CHUNK, n_rows) */
+    uint8_t *keep;       /* (CHUNK, units) */
+    double *values;      /* (CHUNK, n_rows) */
     double *sum, *count; /* (n_rows, units) */
 };
 
@@ -74,7 +87,6 @@ static glim_status run_windows(struct work *w, glim_error *err) {
             return status;
         for (size_t k = 0; k < m; k++)
             add_scores(w, i + k, w->values + k * R);
-        glim__progress_add(w->p->ctx, m);
     }
     return GLIM_OK;
 }
@@ -112,9 +124,10 @@ static glim_status check_all(struct work *w, glim_document *doc, glim_error *err
                             "sum of scores over value minus value with everything absent; far from "
                             "1: units matter together, or each is enough alone");
     if (share < 0)
-        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
-                            "removing units one by one moves the target the other way than removing "
-                            "all of them: they act together");
+        glim_document_judge(
+            doc, GLIM_VERDICT_CAREFUL,
+            "removing units one by one moves the target the other way than removing "
+            "all of them: they act together");
     return GLIM_OK;
 }
 

@@ -18,12 +18,25 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "n-samples", .type = GLIM_INT, .offset = offsetof(struct opts, n_samples),
-     .def.i = 32, .min = 2, .max = 100000, .help = "noisy copies"},
-    {.name = "stdevs", .type = GLIM_REAL, .offset = offsetof(struct opts, stdevs), .def.r = 0.1,
-     .min = 0, .max = 10, .help = "noise, as a share of the embeddings' standard deviation"},
-    {.name = "of", .type = GLIM_CHOICE, .offset = offsetof(struct opts, of),
-     .def.s = "input-x-gradient", .choices = "input-x-gradient|gradient",
+    {.name = "n-samples",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, n_samples),
+     .def.i = 32,
+     .min = 2,
+     .max = 100000,
+     .help = "noisy copies"},
+    {.name = "stdevs",
+     .type = GLIM_REAL,
+     .offset = offsetof(struct opts, stdevs),
+     .def.r = 0.1,
+     .min = 0,
+     .max = 10,
+     .help = "noise, as a share of the embeddings' standard deviation"},
+    {.name = "of",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, of),
+     .def.s = "input-x-gradient",
+     .choices = "input-x-gradient|gradient",
      .help = "the map that is averaged"},
     {0},
 };
@@ -72,8 +85,7 @@ static double spread(const glim_predictor *p, const float *x) {
 
 static bool is_fixed(const glim_predictor *p, size_t token) {
     for (size_t u = 0; u < p->units->count; u++)
-        if (token >= p->units->at[u].first &&
-            token < p->units->at[u].first + p->units->at[u].count)
+        if (token >= p->units->at[u].first && token < p->units->at[u].first + p->units->at[u].count)
             return p->units->at[u].fixed;
     return true;
 }
@@ -104,7 +116,8 @@ static void fill(const struct work *w, glim_document *doc, double n) {
     if (share > 0.25)
         glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
                             "standard errors reach %.0f %% of the largest score; raise "
-                            "--n-samples", 100 * share);
+                            "--n-samples",
+                            100 * share);
 }
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
@@ -132,7 +145,6 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
         status = p->gradient(p, w.points, m, -1, values, take, &w, err);
         if (!status)
             status = glim__check_cancel(p->ctx, err);
-        glim__progress_add(p->ctx, m * p->T);
     }
     if (!status)
         fill(&w, doc, (double)n);

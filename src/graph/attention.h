@@ -15,7 +15,7 @@ typedef struct glim_attention_run {
     glim_tape_node *node;
     const glim_kernels *kernels;
     bool backward;
-    int D, Dp;          /* head width, and padded to whole vectors */
+    int D, Dp;           /* head width, and padded to whole vectors */
     int64_t longest, ld; /* source positions at most; row stride of scratch */
     float *packed;
     size_t *part_at;    /* [n_parts] offsets into packed */

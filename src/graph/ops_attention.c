@@ -75,8 +75,11 @@ glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t p
 glim_status glim__attention_begin(glim_attention_run *run, glim_tape *t, glim_tape_node *n,
                                   bool backward, glim_error *err) {
     const glim_rows *rows = t->rows;
-    *run = (glim_attention_run){.tape = t, .node = n, .kernels = glim__kernels(t->ctx),
-                                .backward = backward, .D = n->as.attention.head_width};
+    *run = (glim_attention_run){.tape = t,
+                                .node = n,
+                                .kernels = glim__kernels(t->ctx),
+                                .backward = backward,
+                                .D = n->as.attention.head_width};
     run->Dp = (int)glim__attention_pad(run->D);
     size_t floats = 0, G = (size_t)n->as.attention.kv_heads, whole = 0;
     run->part_at = glim__calloc(t->ctx, 3 * rows->n_parts + 1, sizeof *run->part_at);
@@ -86,14 +89,16 @@ glim_status glim__attention_begin(glim_attention_run *run, glim_tape *t, glim_ta
     run->block_at = run->pattern_at + rows->n_parts;
     for (size_t p = 0; p < rows->n_parts; p++) {
         int64_t S = rows->parts[p].prefix + rows->parts[p].count;
-        size_t across = (size_t)(run->D * (glim__attention_pad(S) + 16)), along = (size_t)(S * run->Dp);
+        size_t across = (size_t)(run->D * (glim__attention_pad(S) + 16)),
+               along = (size_t)(S * run->Dp);
         run->part_at[p] = floats;
         floats += G * (backward ? 2 * across + along : across + along);
         run->pattern_at[p] = whole;
-        whole += (size_t)n->as.attention.heads * (size_t)rows->parts[p].count * (size_t)glim__attention_pad(S);
+        whole += (size_t)n->as.attention.heads * (size_t)rows->parts[p].count *
+                 (size_t)glim__attention_pad(S);
         run->block_at[p + 1] =
-            run->block_at[p] + (size_t)((rows->parts[p].count + GLIM_QUERY_BLOCK - 1) /
-                                        GLIM_QUERY_BLOCK);
+            run->block_at[p] +
+            (size_t)((rows->parts[p].count + GLIM_QUERY_BLOCK - 1) / GLIM_QUERY_BLOCK);
         if (S > run->longest)
             run->longest = S;
     }
@@ -127,9 +132,14 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
     const glim_attention *how = &run->node->as.attention;
     int64_t from = how->window ? part->prefix + q0 - how->window + 1 : 0;
     from = from > 0 ? from / GLIM_KEY_CHUNK * GLIM_KEY_CHUNK : 0;
-    return (glim_attention_block){.part = p, .head = h, .group = h / (how->heads / how->kv_heads),
-                                  .q0 = q0, .m = (int)m, .row = part->first + q0,
-                                  .from = from, .to = part->prefix + q0 + m};
+    return (glim_attention_block){.part = p,
+                                  .head = h,
+                                  .group = h / (how->heads / how->kv_heads),
+                                  .q0 = q0,
+                                  .m = (int)m,
+                                  .row = part->first + q0,
+                                  .from = from,
+                                  .to = part->prefix + q0 + m};
 }
 
 /* ---- the steps of forward ------------------------------------------------ */
@@ -247,15 +257,16 @@ glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site
     glim_status status = GLIM_OK;
     for (size_t p = 0; p < t->rows->n_parts && !status; p++) {
         const glim_rows_part *part = &t->rows->parts[p];
-        size_t S = (size_t)(part->prefix + part->count), ld = (size_t)glim__attention_pad((int64_t)S);
+        size_t S = (size_t)(part->prefix + part->count),
+               ld = (size_t)glim__attention_pad((int64_t)S);
         size_t lines = (size_t)run->node->as.attention.heads * (size_t)part->count;
         float *tight = glim__workspace_take(t->space, lines * S), *from = base + run->pattern_at[p];
         if (!tight)
             return glim__oom(t->ctx, err, "an attention pattern", (uint64_t)(lines * S) * 4);
         for (size_t i = 0; i < lines; i++)
             memcpy(tight + i * S, from + i * ld, S * sizeof *tight);
-        glim_site site = {.sequence = p, .n_dims = 3, .data = tight,
-                          .gradient = actions == GLIM_HOOK_GRAD};
+        glim_site site = {
+            .sequence = p, .n_dims = 3, .data = tight, .gradient = actions == GLIM_HOOK_GRAD};
         site.dims[0] = (size_t)run->node->as.attention.heads;
         site.dims[1] = (size_t)part->count;
         site.dims[2] = S;
@@ -327,8 +338,8 @@ glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v
     if (!q || !k || !v || t->nodes[q].cols != (int64_t)how->heads * how->head_width ||
         t->nodes[k].cols != kv || t->nodes[v].cols != kv)
         t->status = t->status ? t->status : GLIM_EINTERNAL;
-    glim_tape_node *n = glim__tape_append(t, &glim__op_attention_op, q, k, v,
-                                          t->status ? 0 : t->nodes[q].cols);
+    glim_tape_node *n =
+        glim__tape_append(t, &glim__op_attention_op, q, k, v, t->status ? 0 : t->nodes[q].cols);
     if (n)
         n->as.attention = *how;
     return glim__tape_index(t, n);

@@ -18,8 +18,7 @@ static void row_gradient(const glim_attention_run *run, const glim_attention_blo
                          const float *p, const float *cap, float *dp, int64_t n) {
     const glim_attention *how = &run->node->as.attention;
     int64_t HD = (int64_t)how->heads * run->D, at = (b->row + i) * HD + b->head * run->D;
-    float delta = run->kernels->dot_f32(run->node->grad + at, run->node->data + at,
-                                        (size_t)run->D);
+    float delta = run->kernels->dot_f32(run->node->grad + at, run->node->data + at, (size_t)run->D);
     for (int64_t j = 0; j < n; j++) {
         float ds = p[j] * (dp[j] - delta) * how->scale;
         if (how->soft_cap > 0 && p[j] > 0) {
@@ -53,8 +52,8 @@ static void block_gradient(const glim_attention_run *run, const glim_attention_b
         for (int64_t j = 0; j < n; j++)
             row[j] *= aux[1];
     }
-    glim__product(run->kernels, b->m, (int)n, (size_t)run->D, dz, HD, 1, pack.vt + b->from,
-                  pack.Sp, dp, ld, false);
+    glim__product(run->kernels, b->m, (int)n, (size_t)run->D, dz, HD, 1, pack.vt + b->from, pack.Sp,
+                  dp, ld, false);
 }
 
 static void query_item(void *data, size_t item, int worker) {
@@ -104,13 +103,18 @@ static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, i
             if (how->window && q0 >= k0 + n - 1 + how->window)
                 break;
             int64_t m = rows->count - q0 < GLIM_QUERY_BLOCK ? rows->count - q0 : GLIM_QUERY_BLOCK;
-            glim_attention_block b = {.part = part, .head = h, .group = g, .q0 = q0, .m = (int)m,
-                                      .row = rows->first + q0, .from = rows->prefix + k0,
+            glim_attention_block b = {.part = part,
+                                      .head = h,
+                                      .group = g,
+                                      .q0 = q0,
+                                      .m = (int)m,
+                                      .row = rows->first + q0,
+                                      .from = rows->prefix + k0,
                                       .to = rows->prefix + k0 + n};
             block_gradient(run, &b, p, cap, dp, ld);
             int64_t at = b.row * HD + h * D;
-            glim__product(run->kernels, (int)n, (int)D, (size_t)m, p, 1, ld,
-                          run->node->grad + at, HD, dv, GD, true);
+            glim__product(run->kernels, (int)n, (int)D, (size_t)m, p, 1, ld, run->node->grad + at,
+                          HD, dv, GD, true);
             if (run->frozen)
                 continue;
             for (int i = 0; i < m; i++)

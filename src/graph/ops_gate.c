@@ -60,8 +60,8 @@ const glim_op glim__op_gate_op = {
 glim_node glim__op_gate(glim_tape *t, glim_node gate, glim_node up, glim_act act) {
     if (!gate || !up || t->nodes[gate].cols != t->nodes[up].cols)
         t->status = t->status ? t->status : GLIM_EINTERNAL;
-    glim_tape_node *n = glim__tape_append(t, &glim__op_gate_op, gate, up, 0,
-                                          t->status ? 0 : t->nodes[gate].cols);
+    glim_tape_node *n =
+        glim__tape_append(t, &glim__op_gate_op, gate, up, 0, t->status ? 0 : t->nodes[gate].cols);
     if (n)
         n->as.act = act;
     return glim__tape_index(t, n);
@@ -92,14 +92,20 @@ static void cap_back_rows(void *data, int64_t first, int64_t count) {
 }
 
 static glim_status cap_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct cap s = {.kernels = glim__kernels(t->ctx), .x = t->nodes[n->inputs[0]].data,
-                    .y = n->data, .cols = n->cols, .c = n->as.number};
+    struct cap s = {.kernels = glim__kernels(t->ctx),
+                    .x = t->nodes[n->inputs[0]].data,
+                    .y = n->data,
+                    .cols = n->cols,
+                    .c = n->as.number};
     glim__tape_rows(t, n->cols, cap_rows, &s);
     return GLIM_OK;
 }
 
 static glim_status cap_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct cap s = {.y = n->data, .dy = n->grad, .dx = glim__tape_grad(t, n, 0), .cols = n->cols,
+    struct cap s = {.y = n->data,
+                    .dy = n->grad,
+                    .dx = glim__tape_grad(t, n, 0),
+                    .cols = n->cols,
                     .c = n->as.number};
     if (!s.dx)
         return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);

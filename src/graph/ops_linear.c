@@ -76,8 +76,8 @@ static void sum_rows(void *data, int64_t first, int64_t count) {
 }
 
 static glim_status add_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct sum s = {glim__kernels(t->ctx), n->data, t->nodes[n->inputs[0]].data,
-                    t->nodes[n->inputs[1]].data, 1, n->cols};
+    struct sum s = {glim__kernels(t->ctx),       n->data, t->nodes[n->inputs[0]].data,
+                    t->nodes[n->inputs[1]].data, 1,       n->cols};
     glim__tape_rows(t, n->cols, sum_rows, &s);
     return GLIM_OK;
 }
@@ -105,8 +105,8 @@ const glim_op glim__op_add_op = {.name = "add", .forward = add_forward, .backwar
 glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b) {
     if (!a || !b || t->nodes[a].cols != t->nodes[b].cols)
         t->status = t->status ? t->status : GLIM_EINTERNAL;
-    return glim__tape_index(t, glim__tape_append(t, &glim__op_add_op, a, b, 0,
-                                                 t->status ? 0 : t->nodes[a].cols));
+    return glim__tape_index(
+        t, glim__tape_append(t, &glim__op_add_op, a, b, 0, t->status ? 0 : t->nodes[a].cols));
 }
 
 /* ---- scale ---- */
@@ -125,8 +125,11 @@ static void scale_add_rows(void *data, int64_t first, int64_t count) {
 }
 
 static glim_status scale_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct sum s = {.kernels = glim__kernels(t->ctx), .out = n->data,
-                    .a = t->nodes[n->inputs[0]].data, .factor = n->as.number, .cols = n->cols};
+    struct sum s = {.kernels = glim__kernels(t->ctx),
+                    .out = n->data,
+                    .a = t->nodes[n->inputs[0]].data,
+                    .factor = n->as.number,
+                    .cols = n->cols};
     glim__tape_rows(t, n->cols, scale_rows, &s);
     return GLIM_OK;
 }
@@ -135,8 +138,11 @@ static glim_status scale_backward(glim_tape *t, glim_tape_node *n, glim_error *e
     float *d = glim__tape_grad(t, n, 0);
     if (!d)
         return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
-    struct sum s = {.kernels = glim__kernels(t->ctx), .out = d, .a = n->grad,
-                    .factor = n->as.number, .cols = n->cols};
+    struct sum s = {.kernels = glim__kernels(t->ctx),
+                    .out = d,
+                    .a = n->grad,
+                    .factor = n->as.number,
+                    .cols = n->cols};
     glim__tape_rows(t, n->cols, scale_add_rows, &s);
     return GLIM_OK;
 }
@@ -145,8 +151,7 @@ const glim_op glim__op_scale_op = {
     .name = "scale", .forward = scale_forward, .backward = scale_backward};
 
 glim_node glim__op_scale(glim_tape *t, glim_node x, float factor) {
-    glim_tape_node *n =
-        glim__tape_append(t, &glim__op_scale_op, x, 0, 0, x ? t->nodes[x].cols : 0);
+    glim_tape_node *n = glim__tape_append(t, &glim__op_scale_op, x, 0, 0, x ? t->nodes[x].cols : 0);
     if (n)
         n->as.number = factor;
     return glim__tape_index(t, n);

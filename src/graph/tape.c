@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space, const glim_rows *rows) {
+void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space,
+                      const glim_rows *rows) {
     glim__tape_release(t);
     t->ctx = ctx;
     t->space = space;

@@ -18,7 +18,7 @@
 #include "graph/workspace.h"
 #include "tensor/linear.h"
 
-#include <glim/model.h>
+#include <glim/site.h>
 
 typedef int glim_node; /* index into the tape; 0 = failed */
 
@@ -47,8 +47,8 @@ typedef struct glim_rope {
 typedef struct glim_attention {
     int heads, kv_heads, head_width; /* H, G, D */
     float scale;
-    int window;     /* keys t - window < j <= t; 0 = all */
-    float soft_cap; /* 0 = none */
+    int window;                       /* keys t - window < j <= t; 0 = all */
+    float soft_cap;                   /* 0 = none */
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
 
@@ -86,12 +86,12 @@ struct glim_tape_node {
     glim_node inputs[GLIM_NODE_INPUTS];
     int64_t cols;
     float *data, *grad, *aux;
-    float *pattern;   /* attention, when a hook asks: (sum over parts of H count S) */
-    bool keep;        /* backward of some node reads the value */
-    bool borrowed;    /* data belongs to somebody else */
-    bool lent_grad;   /* so does grad */
-    bool hold;        /* keep the value until the tape is released */
-    glim_node last;   /* last node that reads it */
+    float *pattern; /* attention, when a hook asks: (sum over parts of H count S) */
+    bool keep;      /* backward of some node reads the value */
+    bool borrowed;  /* data belongs to somebody else */
+    bool lent_grad; /* so does grad */
+    bool hold;      /* keep the value until the tape is released */
+    glim_node last; /* last node that reads it */
     struct {
         glim_site_kind kind;
         const char *name; /* within the block: "attn.hook_q" */
@@ -138,19 +138,20 @@ struct glim_tape {
     const glim_rows *rows;
     const glim_hook *hooks; /* of this run */
     size_t n_hooks;
-    const char *prefix;     /* of site names: "blocks.3." */
+    const char *prefix; /* of site names: "blocks.3." */
     int layer;
     bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
     const glim_rules *rules;
-    const glim_rope *ropes;                 /* of the session, for the builder */
-    const float *cached_k, *cached_v;       /* of this layer: (positions, G, D) */
-    glim_status status;     /* sticky, of building */
-    int count;              /* nodes, node 0 unused */
+    const glim_rope *ropes;           /* of the session, for the builder */
+    const float *cached_k, *cached_v; /* of this layer: (positions, G, D) */
+    glim_status status;               /* sticky, of building */
+    int count;                        /* nodes, node 0 unused */
     glim_tape_node nodes[GLIM_TAPE_NODES + 1];
 };
 
 /* Starts an empty tape; releases what an earlier run kept. */
-void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space, const glim_rows *rows);
+void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space,
+                      const glim_rows *rows);
 /* Gives back everything the tape holds. */
 void glim__tape_release(glim_tape *t);
 

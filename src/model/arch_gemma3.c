@@ -25,8 +25,8 @@ static glim_status load_windows(glim_loader *l, glim_error *err) {
         glim__gguf_find(l->g, "gemma3.attention.sliding_window_pattern");
     bool each = pattern && pattern->type == GLIM_GGUF_ARRAY &&
                 pattern->element != GLIM_GGUF_STRING && pattern->count >= (uint64_t)h->L;
-    if ((status = glim__load_int(l, "attention.sliding_window", 0, 1 << 30, false, &h->window,
-                                 err)) ||
+    if ((status =
+             glim__load_int(l, "attention.sliding_window", 0, 1 << 30, false, &h->window, err)) ||
         (status = glim__load_real(l, "rope.freq_base_swa", false, &base, err)))
         return status;
     if (!each && (status = glim__load_int(l, "attention.sliding_window_pattern", 1, 4096, false,
@@ -61,8 +61,8 @@ static glim_status load(glim_loader *l, glim_error *err) {
             (status = glim__load_vector(l, "post_attention_norm.weight", i, h->C, true,
                                         &w->attn_post_norm, err)))
             return status;
-        status = glim__load_vector(l, "post_ffw_norm.weight", i, h->C, true, &w->ffn_post_norm,
-                                   err);
+        status =
+            glim__load_vector(l, "post_ffw_norm.weight", i, h->C, true, &w->ffn_post_norm, err);
     }
     return status;
 }

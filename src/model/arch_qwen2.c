@@ -10,8 +10,8 @@ static glim_status load(glim_loader *l, glim_error *err) {
     for (int i = 0; !status && i < l->m->hyper.L; i++) {
         const glim_layer *w = &l->m->layers[i];
         if (!w->q_bias || !w->k_bias || !w->v_bias)
-            status = glim_fail(err, GLIM_EFORMAT, "the file lacks the q, k or v bias of block %d",
-                               i);
+            status =
+                glim_fail(err, GLIM_EFORMAT, "the file lacks the q, k or v bias of block %d", i);
     }
     return status;
 }

@@ -14,8 +14,7 @@ static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, si
         return glim_fail(err, GLIM_EUSAGE, "backward needs a forward with keep");
     for (size_t i = 0; i < n; i++) {
         const glim_seed *e = &seeds[i];
-        if (e->sequence >= s->rows.n_parts ||
-            e->wanted >= (size_t)s->head_parts[e->sequence].count)
+        if (e->sequence >= s->rows.n_parts || e->wanted >= (size_t)s->head_parts[e->sequence].count)
             return glim_fail(err, GLIM_EUSAGE, "seed %zu names a row that was not wanted", i);
         for (size_t k = 0; k < e->n && !e->dense; k++)
             if (e->ids[k] < 0 || e->ids[k] >= s->m->hyper.V)
@@ -58,8 +57,8 @@ static void seed_dense(glim_session *s, const glim_seed *seeds, size_t n, float 
 static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, float *d_wanted,
                              glim_error *err) {
     size_t C = (size_t)s->m->hyper.C, V = (size_t)s->m->hyper.V, R = (size_t)s->head_rows.T;
-    bool dense = glim__tape_wants(&s->head, &s->head.nodes[s->head_logits], GLIM_SITE_VALUE,
-                                  GLIM_HOOK_GRAD);
+    bool dense =
+        glim__tape_wants(&s->head, &s->head.nodes[s->head_logits], GLIM_SITE_VALUE, GLIM_HOOK_GRAD);
     for (size_t i = 0; i < n; i++)
         dense = dense || seeds[i].dense;
     size_t width = dense ? V : C;
@@ -114,9 +113,13 @@ static glim_status show_embed(glim_session *s, float *d, glim_error *err) {
         if (!(hook->actions & GLIM_HOOK_GRAD) || !glim__site_match(hook->pattern, "hook_embed"))
             continue;
         for (size_t p = 0; p < s->rows.n_parts; p++) {
-            glim_site site = {.name = "hook_embed", .layer = -1, .sequence = p, .n_dims = 2,
+            glim_site site = {.name = "hook_embed",
+                              .layer = -1,
+                              .sequence = p,
+                              .n_dims = 2,
                               .dims = {(size_t)s->parts[p].count, C},
-                              .data = d + (size_t)s->parts[p].first * C, .gradient = true};
+                              .data = d + (size_t)s->parts[p].first * C,
+                              .gradient = true};
             glim_status status = hook->visit(hook->data, &site, err);
             if (status)
                 return status;
@@ -125,8 +128,8 @@ static glim_status show_embed(glim_session *s, float *d, glim_error *err) {
     return GLIM_OK;
 }
 
-glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_t n,
-                                  float *d_embed, glim_error *err) {
+glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_t n, float *d_embed,
+                                  glim_error *err) {
     glim_status status = check_seeds(s, seeds, n, err);
     if (status)
         return status;

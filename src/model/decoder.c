@@ -50,9 +50,14 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
     *k = project(t, m, w, a, false);
     *v = glim__op_linear(t, a, &w->v, w->v_bias);
     glim__op_site(t, *v, GLIM_SITE_HEADS, "attn.hook_v", h->G);
-    glim_attention how = {.heads = h->H, .kv_heads = h->G, .head_width = h->D,
-                          .scale = h->score_scale, .window = w->window, .soft_cap = h->score_cap,
-                          .cached_k = t->cached_k, .cached_v = t->cached_v};
+    glim_attention how = {.heads = h->H,
+                          .kv_heads = h->G,
+                          .head_width = h->D,
+                          .scale = h->score_scale,
+                          .window = w->window,
+                          .soft_cap = h->score_cap,
+                          .cached_k = t->cached_k,
+                          .cached_v = t->cached_v};
     glim_node z = glim__op_attention(t, q, *k, *v, &how);
     glim__op_site(t, z, GLIM_SITE_SCORES, "attn.hook_attn_scores", h->H);
     glim__op_site(t, z, GLIM_SITE_PATTERN, "attn.hook_pattern", h->H);
@@ -67,8 +72,7 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
     return glim__op_site(t, o, GLIM_SITE_VALUE, "hook_attn_out", 0);
 }
 
-static glim_node feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w,
-                              glim_node x) {
+static glim_node feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x) {
     glim_node a = norm_with_sites(t, m, x, w->ffn_norm, "ln2.hook_scale", "ln2.hook_normalized");
     glim_node gate = glim__op_linear(t, a, &w->gate, NULL);
     glim__op_site(t, gate, GLIM_SITE_VALUE, "mlp.hook_pre", 0);
@@ -94,8 +98,8 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
 }
 
 glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed) {
-    *normed = norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale",
-                              "ln_final.hook_normalized");
+    *normed =
+        norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale", "ln_final.hook_normalized");
     glim_node logits = glim__op_linear(t, *normed, &m->head, NULL);
     if (m->hyper.logit_cap > 0)
         logits = glim__op_soft_cap(t, logits, m->hyper.logit_cap);

@@ -116,8 +116,9 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
     if (!status && !(*out)->count) {
         glim_tokens_free(*out);
         *out = NULL;
-        return glim_fail(err, GLIM_EUSAGE, "the text is empty, and this tokenizer adds no token of "
-                                           "its own (give some text)");
+        return glim_fail(err, GLIM_EUSAGE,
+                         "the text is empty, and this tokenizer adds no token of "
+                         "its own (give some text)");
     }
     return status;
 }
@@ -169,8 +170,7 @@ static void describe_split(const glim_model *m, const char *text, char *out, siz
     glim__token_list_release(&list);
 }
 
-glim_status glim_model_token(const glim_model *m, const char *text, int32_t *id,
-                             glim_error *err) {
+glim_status glim_model_token(const glim_model *m, const char *text, int32_t *id, glim_error *err) {
     size_t n = strlen(text);
     *id = glim__token_by_bytes(m->tokenizer, text, n);
     if (*id < 0)
@@ -184,8 +184,9 @@ glim_status glim_model_token(const glim_model *m, const char *text, int32_t *id,
         return GLIM_OK;
     char split[256];
     describe_split(m, text, split, sizeof split);
-    return glim_fail(err, GLIM_EUSAGE, "'%.100s' is not one token of this model but %s (take its "
-                                       "first token, or --continuation for the whole)",
+    return glim_fail(err, GLIM_EUSAGE,
+                     "'%.100s' is not one token of this model but %s (take its "
+                     "first token, or --continuation for the whole)",
                      text, *split ? split : "none");
 }
 

@@ -83,7 +83,10 @@ static glim_status feed(glim_session *s, const int32_t *ids, size_t count, glim_
     while (glim_session_length(s) < count) {
         size_t at = glim_session_length(s), n = count - at < PIECE ? count - at : PIECE;
         uint32_t last = (uint32_t)(n - 1);
-        glim_sequence q = {.ids = ids + at, .count = n, .prefix = at, .wanted = &last,
+        glim_sequence q = {.ids = ids + at,
+                           .count = n,
+                           .prefix = at,
+                           .wanted = &last,
                            .n_wanted = at + n == count};
         glim_batch b = {.sequences = &q, .count = 1, .append = true, .decode = n == 1 && at};
         glim_status status = glim_session_forward(s, &b, err);
@@ -110,8 +113,7 @@ static glim_status step(struct continuation *c, size_t count, const glim_samplin
     const float *logits = glim_session_logits(c->s, 0, 0);
     int V = c->m->hyper.V;
     int32_t id = glim_sample(logits, V, how, count);
-    *more = !glim_model_token_ends(c->m, id) &&
-            id < glim__tokenizer_info(c->m->tokenizer)->vocab;
+    *more = !glim_model_token_ends(c->m, id) && id < glim__tokenizer_info(c->m->tokenizer)->vocab;
     if (!*more)
         return GLIM_OK;
     c->ids[count] = id;
@@ -130,8 +132,8 @@ glim_status glim_generate(const glim_model *m, glim_tokens *tokens, size_t n,
                          "%zu tokens leave no room in the context of %zu (shorten the input)",
                          start, room);
     n = n < room - start ? n : room - start;
-    struct continuation c = {.m = m, .tokens = tokens,
-                             .turn = tokens->n_turns ? (int)tokens->n_turns : -1};
+    struct continuation c = {
+        .m = m, .tokens = tokens, .turn = tokens->n_turns ? (int)tokens->n_turns : -1};
     glim_status status = glim_session_new(&c.s, m, start + n, err);
     c.ids = glim__calloc(m->ctx, start + n + 1, sizeof *c.ids);
     if (!status && !c.ids)

@@ -32,8 +32,8 @@ glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max,
         if (v->count && v->element != GLIM_GGUF_STRING) {
             double first = glim__gguf_element(v, 0);
             if (!(first >= min && first <= max))
-                return glim_fail(err, GLIM_EFORMAT, "key '%s' is %g; expected %d to %d", key,
-                                 first, min, max);
+                return glim_fail(err, GLIM_EFORMAT, "key '%s' is %g; expected %d to %d", key, first,
+                                 min, max);
             *out = (int)first;
             return GLIM_OK;
         }
@@ -72,8 +72,8 @@ static const glim_tensor *find(glim_loader *l, const char *name, int layer, char
     return t;
 }
 
-static glim_status check_shape(const glim_tensor *t, const char *name, uint64_t cols,
-                               uint64_t rows, glim_error *err) {
+static glim_status check_shape(const glim_tensor *t, const char *name, uint64_t cols, uint64_t rows,
+                               glim_error *err) {
     if (t->dims[0] == cols && t->dims[1] == rows && t->dims[2] == 1 && t->dims[3] == 1)
         return GLIM_OK;
     return glim_fail(err, GLIM_EFORMAT,
@@ -162,8 +162,8 @@ static glim_status load_sizes(glim_loader *l, glim_error *err) {
         (status = glim__load_int(l, "context_length", 1, MAX_CONTEXT, false, &h->context, err)))
         return status;
     if (h->G > h->H || h->H % h->G)
-        return glim_fail(err, GLIM_EFORMAT, "%d key/value heads do not divide %d query heads",
-                         h->G, h->H);
+        return glim_fail(err, GLIM_EFORMAT, "%d key/value heads do not divide %d query heads", h->G,
+                         h->H);
     h->D = h->C / h->H;
     int width_v = 0;
     if ((status = glim__load_int(l, "attention.key_length", 1, 8192, false, &h->D, err)))
@@ -172,14 +172,18 @@ static glim_status load_sizes(glim_loader *l, glim_error *err) {
     if ((status = glim__load_int(l, "attention.value_length", 1, 8192, false, &width_v, err)))
         return status;
     if (h->D < 2 || h->D % 2 || width_v != h->D)
-        return glim_fail(err, GLIM_EUNSUPPORTED, "head widths %d (keys) and %d (values): expected "
-                                                 "equal and even", h->D, width_v);
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "head widths %d (keys) and %d (values): expected "
+                         "equal and even",
+                         h->D, width_v);
     int experts = 0;
     if ((status = glim__load_int(l, "expert_count", 0, 1 << 20, false, &experts, err)))
         return status;
     if (experts)
-        return glim_fail(err, GLIM_EUNSUPPORTED, "the model is a mixture of %d experts, which "
-                                                 "this version does not run", experts);
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "the model is a mixture of %d experts, which "
+                         "this version does not run",
+                         experts);
     return GLIM_OK;
 }
 
@@ -254,8 +258,9 @@ static glim_status load_rope(glim_loader *l, glim_error *err) {
     }
     for (int i = 0; rope->factors && i < h->rope_width / 2; i++)
         if (!(rope->factors[i] > 0))
-            return glim_fail(err, GLIM_EFORMAT, "tensor 'rope_freqs.weight' holds a divisor that "
-                                                "is not positive");
+            return glim_fail(err, GLIM_EFORMAT,
+                             "tensor 'rope_freqs.weight' holds a divisor that "
+                             "is not positive");
     return GLIM_OK;
 }
 
@@ -326,8 +331,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     m->layers = glim__arena_calloc(&m->arena, (size_t)h->L, sizeof *m->layers);
     if (!m->layers)
         return glim__oom(m->ctx, err, "the layer table", (uint64_t)h->L * sizeof *m->layers);
-    if ((status = glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding,
-                                    err)) ||
+    if ((status =
+             glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
         (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
         (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)))
         return status;

@@ -23,8 +23,8 @@ typedef struct glim_hyper {
     int L, C, H, G, D, F, V;
     int context, window; /* window 0 = none */
     float eps;
-    float score_scale;   /* of q k^T */
-    float embed_scale;   /* 1 = none */
+    float score_scale;          /* of q k^T */
+    float embed_scale;          /* 1 = none */
     float score_cap, logit_cap; /* 0 = none */
     glim_act act;
     int rope_width;

@@ -81,7 +81,8 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
         glim_node k, v;
         glim__tape_begin(t, m->ctx, NULL, &rows);
         t->prefix = m->block_prefixes[i];
-        ok = t->prefix && m->arch->block(t, m, (int)i, glim__op_input(t, NULL, m->hyper.C), &k, &v) &&
+        ok = t->prefix &&
+             m->arch->block(t, m, (int)i, glim__op_input(t, NULL, m->hyper.C), &k, &v) &&
              add_sites(m, t);
         t->count = 0;
     }
@@ -125,8 +126,7 @@ static glim_status load(glim_model *m, glim_error *err) {
 }
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
-    glim_status status =
-        glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
+    glim_status status = glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
     if (status)
         return status;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
@@ -137,8 +137,6 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
         glim__chat_template_find(&m->chat, NULL, t, NULL); /* NULL stays: asked for when used */
     return GLIM_OK;
 }
-
-
 
 glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *path,
                             glim_error *err) {

@@ -17,8 +17,10 @@ glim_status glim_session_new(glim_session **out, const glim_model *m, size_t pos
                              glim_error *err) {
     *out = NULL;
     if (positions > (size_t)m->hyper.context)
-        return glim_fail(err, GLIM_ELIMIT, "%zu tokens are more than the context of %d (shorten "
-                                           "the input)", positions, m->hyper.context);
+        return glim_fail(err, GLIM_ELIMIT,
+                         "%zu tokens are more than the context of %d (shorten "
+                         "the input)",
+                         positions, m->hyper.context);
     glim_session *s = glim__calloc(m->ctx, 1, sizeof *s);
     if (!s)
         return glim__oom(m->ctx, err, "a session", sizeof *s);
@@ -114,9 +116,10 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu wants %zu cached positions of %zu", i,
                              q->prefix, s->length);
         if (q->count > (size_t)h->context || q->prefix + q->count > (size_t)h->context)
-            return glim_fail(err, GLIM_ELIMIT, "%zu tokens are more than the context of %d "
-                                               "(shorten the input)", q->prefix + q->count,
-                             h->context);
+            return glim_fail(err, GLIM_ELIMIT,
+                             "%zu tokens are more than the context of %d "
+                             "(shorten the input)",
+                             q->prefix + q->count, h->context);
         if (b->append && q->prefix + q->count > s->positions)
             return glim_fail(err, GLIM_EUSAGE, "the cache holds %zu positions; %zu are needed",
                              s->positions, q->prefix + q->count);
@@ -150,8 +153,10 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
     size_t row = 0, wanted = 0;
     for (size_t i = 0; i < b->count; i++) {
         const glim_sequence *q = &b->sequences[i];
-        s->parts[i] = (glim_rows_part){.first = (int64_t)row, .count = (int64_t)q->count,
-                                       .prefix = (int64_t)q->prefix, .hidden = q->hidden};
+        s->parts[i] = (glim_rows_part){.first = (int64_t)row,
+                                       .count = (int64_t)q->count,
+                                       .prefix = (int64_t)q->prefix,
+                                       .hidden = q->hidden};
         s->head_parts[i] =
             (glim_rows_part){.first = (int64_t)wanted, .count = (int64_t)q->n_wanted};
         s->wanted_at[i] = wanted;
@@ -245,8 +250,7 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
     t->ropes = s->ropes;
     t->cached_k = s->cache_k ? s->cache_k + layer : NULL;
     t->cached_v = s->cache_v ? s->cache_v + layer : NULL;
-    s->out[i] =
-        s->m->arch->block(t, s->m, i, glim__op_input(t, s->x[i], s->m->hyper.C), k, v);
+    s->out[i] = s->m->arch->block(t, s->m, i, glim__op_input(t, s->x[i], s->m->hyper.C), k, v);
     if (t->status)
         return glim_fail(err, t->status, "block %d could not be built", i);
     t->nodes[*k].hold = t->nodes[*v].hold = true;
@@ -308,8 +312,9 @@ static glim_status run_head(glim_session *s, const glim_batch *b, glim_error *er
     const float *y = status ? NULL : t->nodes[s->head_logits].data;
     for (size_t i = 0; i < R * (size_t)s->m->hyper.V && !status; i++)
         if (!isfinite(y[i]))
-            status = glim_fail(err, GLIM_ENUMERIC, "a logit is not finite (broken weights; "
-                                                   "`glim verify -m FILE` finds them)");
+            status = glim_fail(err, GLIM_ENUMERIC,
+                               "a logit is not finite (broken weights; "
+                               "`glim verify -m FILE` finds them)");
     return status;
 }
 
@@ -325,8 +330,8 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
         glim__workspace_trim(&s->space); /* smaller buffers will not fit again */
     s->hooks = b->hooks;
     s->n_hooks = b->n_hooks;
-    s->first_kept = b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T)
-                            : s->m->hyper.L;
+    s->first_kept =
+        b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T) : s->m->hyper.L;
     if ((status = embed(s, b, err)) || (status = run_blocks(s, b, err)) ||
         (status = run_head(s, b, err)))
         goto done;

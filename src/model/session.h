@@ -22,14 +22,14 @@ struct glim_session {
     size_t *wanted_at;   /* (sequences + 1) first wanted row of each sequence */
     const glim_hook *hooks;
     size_t n_hooks;
-    float **x;      /* (L + 1) inputs of the blocks; all of them with keep */
+    float **x;        /* (L + 1) inputs of the blocks; all of them with keep */
     glim_tape *tapes; /* (L) */
     glim_node *out;   /* (L) last node of each block's tape */
     glim_tape head;
     glim_node head_normed, head_logits;
-    float *wanted_x; /* (R, C) */
-    bool kept;       /* backward is possible */
-    int first_kept;  /* blocks from here on keep their values */
+    float *wanted_x;                      /* (R, C) */
+    bool kept;                            /* backward is possible */
+    int first_kept;                       /* blocks from here on keep their values */
     uint64_t forward_rows, backward_rows; /* times layers */
 };
 

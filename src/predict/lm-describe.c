@@ -23,8 +23,12 @@ static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id,
 static bool describe_unit(const glim_lm *lm, glim_document *doc, const glim_unit *u,
                           glim_document_unit *out) {
     const glim_token *first = &lm->tokens->at[u->first];
-    *out = (glim_document_unit){.start = u->start, .end = u->end, .first = u->first,
-                                .count = u->count, .fixed = u->fixed, .turn = u->turn,
+    *out = (glim_document_unit){.start = u->start,
+                                .end = u->end,
+                                .first = u->first,
+                                .count = u->count,
+                                .fixed = u->fixed,
+                                .turn = u->turn,
                                 .generated = first->kind == GLIM_TOKEN_GENERATED};
     if (u->end > u->start) {
         out->text_len = u->end - u->start;
@@ -48,8 +52,8 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
         if (!describe_unit(lm, doc, &lm->units.at[u], &doc->input.units[u]))
             return false;
     for (size_t i = 0; i < t->n_turns; i++)
-        doc->input.turns[i] = (glim_document_turn){copy(doc, t->turns[i].role), t->turns[i].start,
-                                                   t->turns[i].end};
+        doc->input.turns[i] =
+            (glim_document_turn){copy(doc, t->turns[i].role), t->turns[i].start, t->turns[i].end};
     doc->input.n_units = lm->units.count;
     doc->input.n_turns = t->n_turns;
     return true;
@@ -66,9 +70,13 @@ static bool describe_rows(const glim_lm *lm, glim_document *doc) {
     for (size_t r = 0; r < n; r++) {
         const glim_token *t = &lm->tokens->at[lm->rows[r].token];
         glim_document_row *row = &doc->rows[r];
-        *row = (glim_document_row){.id = t->id, .start = t->start, .end = t->end,
-                                   .value = lm->value[r], .baseline_value = NAN,
-                                   .prob = lm->prob[r], .residual = NAN};
+        *row = (glim_document_row){.id = t->id,
+                                   .start = t->start,
+                                   .end = t->end,
+                                   .value = lm->value[r],
+                                   .baseline_value = NAN,
+                                   .prob = lm->prob[r],
+                                   .residual = NAN};
         row->text = token_text(lm, doc, t->id, &row->text_len);
         if (!row->text)
             return false;

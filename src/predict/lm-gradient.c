@@ -49,6 +49,7 @@ static glim_status walk_row(struct pass *s, size_t row, glim_error *err) {
     if (!status)
         status = glim_session_backward(lm->work, seeds, s->n, s->d, err);
     lm->backward += s->n * s->T;
+    glim__progress_add(lm->base.ctx, s->n * s->T);
     for (size_t i = 0; i < s->n && !status; i++) {
         const float *g = s->d + i * s->T * C;
         if (s->T < T) { /* later tokens are not seen: their gradient is zero */
@@ -74,12 +75,15 @@ static glim_status run_pass(struct pass *s, glim_error *err) {
     for (size_t r = 0; r < s->rows && !status; r++)
         wanted[r] = (uint32_t)lm->rows[s->row + r].at;
     for (size_t i = 0; i < s->n && !status; i++)
-        q[i] = (glim_sequence){.count = s->T, .embeddings = s->xs + (s->first + i) * lm->base.T * C,
-                               .wanted = wanted, .n_wanted = s->rows};
+        q[i] = (glim_sequence){.count = s->T,
+                               .embeddings = s->xs + (s->first + i) * lm->base.T * C,
+                               .wanted = wanted,
+                               .n_wanted = s->rows};
     glim_batch b = {.sequences = q, .count = s->n, .keep = s->sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);
     lm->forward += s->n * s->T;
+    glim__progress_add(lm->base.ctx, s->n * s->T);
     for (size_t i = 0; i < s->n && !status; i++)
         for (size_t r = 0; r < s->rows; r++)
             s->values[(s->first + i) * R + s->row + r] = glim__lm_target(
@@ -96,8 +100,13 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
     size_t V = (size_t)glim_model_facts(lm->model)->vocabulary;
-    struct pass s = {.lm = lm, .xs = xs, .values = values, .sink = sink, .data = data,
-                     .row = row < 0 ? 0 : (size_t)row, .rows = row < 0 ? p->n_rows : 1};
+    struct pass s = {.lm = lm,
+                     .xs = xs,
+                     .values = values,
+                     .sink = sink,
+                     .data = data,
+                     .row = row < 0 ? 0 : (size_t)row,
+                     .rows = row < 0 ? p->n_rows : 1};
     s.T = lm->rows[s.row + s.rows - 1].at + 1;
     size_t most = batch_inputs(lm, s.T, s.rows, sink != NULL);
     most = most < n ? most : n;
@@ -125,8 +134,8 @@ void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
     size_t batch = batch_inputs(lm, p->T, p->n_rows, true);
     uint64_t bytes = glim_session_plan(lm->model, p->T, 1, p->T, p->n_rows, true, &each) +
                      4 * p->T * p->C * (n < batch ? n : batch);
-    uint64_t most = glim_session_plan(lm->model, batch * p->T, batch, p->T, batch * p->n_rows,
-                                      true, &each);
+    uint64_t most =
+        glim_session_plan(lm->model, batch * p->T, batch, p->T, batch * p->n_rows, true, &each);
     out->forward_tokens += n * p->T;
     out->backward_tokens += n * p->T * p->n_rows;
     out->bytes = bytes > out->bytes ? bytes : out->bytes;

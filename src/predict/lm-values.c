@@ -15,7 +15,7 @@ enum { BATCH_ROWS = 512 };
 
 /* One masked input on its way through. */
 struct sample {
-    size_t index;      /* of the mask */
+    size_t index; /* of the mask */
     size_t prefix, count;
     size_t first, rows_at; /* into the batch's ids and wanted rows */
 };
@@ -28,9 +28,9 @@ struct batch {
     struct sample *samples;
     glim_sequence *sequences;
     int32_t *ids;
-    float *embeddings;   /* MEAN only */
-    uint8_t *hidden;     /* ATTENTION only: (samples, T) */
-    uint32_t *wanted;    /* (samples, n_rows): index of each row, in order */
+    float *embeddings;    /* MEAN only */
+    uint8_t *hidden;      /* ATTENTION only: (samples, T) */
+    uint32_t *wanted;     /* (samples, n_rows): index of each row, in order */
     size_t n, rows, most; /* samples, rows so far, rows at most */
 };
 
@@ -105,8 +105,11 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     while (skip < R && lm->rows[skip].at < first_removed(lm, keep))
         skip++;
     s->rows_at = skip;
-    b->sequences[b->n] = (glim_sequence){.ids = ids, .count = n, .prefix = prefix,
-                                         .hidden = hidden, .wanted = wanted + skip,
+    b->sequences[b->n] = (glim_sequence){.ids = ids,
+                                         .count = n,
+                                         .prefix = prefix,
+                                         .hidden = hidden,
+                                         .wanted = wanted + skip,
                                          .n_wanted = R - skip};
     s->count = n;
     b->rows += n;
@@ -149,6 +152,7 @@ static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
                 lm, &lm->rows[r], glim_session_logits(lm->cache, i, r - s->rows_at), NULL);
     }
     lm->forward += b->rows;
+    glim__progress_add(lm->base.ctx, b->rows);
     b->n = b->rows = 0;
     return status;
 }
@@ -159,8 +163,8 @@ static size_t batch_rows(const glim_lm *lm) {
     uint64_t left = glim__budget_left(lm->base.ctx);
     while (rows > T) {
         size_t samples = rows / T + 1;
-        if (glim_session_plan(lm->model, rows, samples, T, samples * lm->base.n_rows, false,
-                              NULL) < left / 2)
+        if (glim_session_plan(lm->model, rows, samples, T, samples * lm->base.n_rows, false, NULL) <
+            left / 2)
             break;
         rows = rows / 2 > T ? rows / 2 : T;
     }
@@ -196,8 +200,7 @@ static void free_batch(struct batch *b) {
 glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                             double *out, glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
-    struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out,
-                      .most = batch_rows(lm)};
+    struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out, .most = batch_rows(lm)};
     float *mean = NULL;
     glim_status status = make_batch(&b, err);
     if (!status && absent == GLIM_ABSENT_MEAN) {

@@ -131,8 +131,8 @@ static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *er
         return glim__oom(ctx, err, "the target", n * sizeof *lm->rows);
     lm->prob = lm->value + n;
     for (size_t r = 0; r < n; r++)
-        lm->rows[r] = (glim_lm_row){.at = prompt - 1 + r, .id = -1, .against = -1,
-                                    .token = SIZE_MAX};
+        lm->rows[r] =
+            (glim_lm_row){.at = prompt - 1 + r, .id = -1, .against = -1, .token = SIZE_MAX};
     return GLIM_OK;
 }
 
@@ -141,18 +141,21 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
     glim_status status;
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
-        return glim_fail(err, GLIM_EUSAGE, "a continuation is its own target (leave out --target "
-                                           "and --against)");
+        return glim_fail(err, GLIM_EUSAGE,
+                         "a continuation is its own target (leave out --target "
+                         "and --against)");
     if (o->continuation && o->generate)
         return glim_fail(err, GLIM_EUSAGE, "give either --continuation or --generate");
-    lm->kind = o->continuation ? "continuation" : o->generate ? "generated"
+    lm->kind = o->continuation ? "continuation"
+               : o->generate   ? "generated"
                : o->against    ? "contrast"
                                : "next-token";
     if (o->generate) {
         status = glim_generate(lm->model, lm->tokens, o->generate, NULL, NULL, NULL, err);
         if (!status && lm->tokens->count == prompt)
-            status = glim_fail(err, GLIM_EUSAGE, "the model ends at once: there is nothing "
-                                                 "generated to explain");
+            status = glim_fail(err, GLIM_EUSAGE,
+                               "the model ends at once: there is nothing "
+                               "generated to explain");
         if (status)
             return status;
     }
@@ -181,8 +184,8 @@ static glim_status first_pass(glim_lm *lm, glim_error *err) {
         size_t n = T - at < PIECE ? T - at : PIECE, w = 0, from = r;
         for (; r < R && lm->rows[r].at < at + n; r++)
             wanted[w++] = (uint32_t)(lm->rows[r].at - at);
-        glim_sequence q = {.ids = lm->ids + at, .count = n, .prefix = at, .wanted = wanted,
-                           .n_wanted = w};
+        glim_sequence q = {
+            .ids = lm->ids + at, .count = n, .prefix = at, .wanted = wanted, .n_wanted = w};
         glim_batch b = {.sequences = &q, .count = 1, .append = true};
         status = glim_session_forward(lm->cache, &b, err);
         for (size_t k = 0; k < w && !status; k++) {
@@ -297,9 +300,10 @@ static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error 
         return status;
     lm->base.T = lm->rows[lm->base.n_rows - 1].at + 1;
     if (lm->base.T > (size_t)info->context_length)
-        return glim_fail(err, GLIM_ELIMIT, "the input has %zu tokens, the model's context %d "
-                                           "(shorten the input)", lm->base.T,
-                         info->context_length);
+        return glim_fail(err, GLIM_ELIMIT,
+                         "the input has %zu tokens, the model's context %d "
+                         "(shorten the input)",
+                         lm->base.T, info->context_length);
     lm->ids = glim__calloc(lm->base.ctx, lm->base.T, sizeof *lm->ids);
     if (!lm->ids)
         return glim__oom(lm->base.ctx, err, "the tokens", lm->base.T * sizeof *lm->ids);
@@ -319,19 +323,27 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
     glim_context *ctx = glim_model_context(model);
     *out = NULL;
     if (tokens->count > (size_t)glim_model_facts(model)->context_length)
-        return glim_fail(err, GLIM_ELIMIT, "the input has %zu tokens, the model's context %d "
-                                           "(shorten the input)", tokens->count,
-                         glim_model_facts(model)->context_length);
+        return glim_fail(err, GLIM_ELIMIT,
+                         "the input has %zu tokens, the model's context %d "
+                         "(shorten the input)",
+                         tokens->count, glim_model_facts(model)->context_length);
     glim_lm *lm = glim__calloc(ctx, 1, sizeof *lm);
     if (!lm)
         return glim__oom(ctx, err, "the predictor", sizeof *lm);
-    lm->base = (glim_predictor){
-        .ctx = ctx, .name = "language model", .model = model,
-        .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
-        .values = glim__lm_values, .embed = embed, .baseline = baseline,
-        .gradient = glim__lm_gradient, .plan_values = glim__lm_plan_values,
-        .plan_gradient = glim__lm_plan_gradient, .describe = glim__lm_describe, .cost = cost,
-        .free = free_lm};
+    lm->base = (glim_predictor){.ctx = ctx,
+                                .name = "language model",
+                                .model = model,
+                                .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ATTENTION |
+                                       GLIM_CAN_ACTIVATIONS,
+                                .values = glim__lm_values,
+                                .embed = embed,
+                                .baseline = baseline,
+                                .gradient = glim__lm_gradient,
+                                .plan_values = glim__lm_plan_values,
+                                .plan_gradient = glim__lm_plan_gradient,
+                                .describe = glim__lm_describe,
+                                .cost = cost,
+                                .free = free_lm};
     lm->model = model;
     lm->tokens = tokens;
     glim_status status = choose_output(lm, o->output, o->continuation || o->generate, err);

@@ -19,8 +19,12 @@ typedef enum glim_absent {
 } glim_absent;
 
 /* Baselines in embedding space, for path methods. */
-typedef enum glim_baseline { GLIM_BASELINE_ZERO, GLIM_BASELINE_MEAN, GLIM_BASELINE_TOKEN,
-                             GLIM_BASELINE_BOS } glim_baseline;
+typedef enum glim_baseline {
+    GLIM_BASELINE_ZERO,
+    GLIM_BASELINE_MEAN,
+    GLIM_BASELINE_TOKEN,
+    GLIM_BASELINE_BOS
+} glim_baseline;
 
 /* Called with the gradient (T, C) of target row `row` for input `sample`. */
 typedef glim_status glim_gradient_sink(void *data, size_t sample, size_t row, const float *gradient,
@@ -28,14 +32,14 @@ typedef glim_status glim_gradient_sink(void *data, size_t sample, size_t row, co
 
 struct glim_predictor {
     glim_context *ctx;
-    const char *name;       /* "language model" */
+    const char *name; /* "language model" */
     unsigned can;
     const glim_units *units;
-    size_t n_rows;          /* target rows, >= 1 */
-    size_t T, C;            /* rows and width of the embeddings; 0 without GRADIENT */
-    const size_t *row_end;  /* [n_rows] first unit that row r cannot see: units >= it are absent
-                               from its explanation (NaN) */
-    const double *value;    /* [n_rows] the target on the input */
+    size_t n_rows;           /* target rows, >= 1 */
+    size_t T, C;             /* rows and width of the embeddings; 0 without GRADIENT */
+    const size_t *row_end;   /* [n_rows] first unit that row r cannot see: units >= it are absent
+                                from its explanation (NaN) */
+    const double *value;     /* [n_rows] the target on the input */
     const glim_model *model; /* NULL for a black box */
 
     /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]

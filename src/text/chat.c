@@ -56,9 +56,10 @@ static glim_status check_turns(const glim_chat_input *in, const char *name, glim
     for (size_t i = first; i < in->n; i++) {
         const char *want = (i - first) % 2 ? "assistant" : "user";
         if (!role_is(in, i, want))
-            return glim_fail(err, GLIM_EUSAGE, "message %zu has the role '%s'; the template '%s' "
-                                               "wants '%s' there", i, in->messages[i].role, name,
-                             want);
+            return glim_fail(err, GLIM_EUSAGE,
+                             "message %zu has the role '%s'; the template '%s' "
+                             "wants '%s' there",
+                             i, in->messages[i].role, name, want);
     }
     return GLIM_OK;
 }
@@ -230,7 +231,7 @@ static const glim_chat_template templates[] = {
 };
 enum { TEMPLATES = sizeof templates / sizeof *templates };
 
-static const char *const names[TEMPLATES + 1] = {"chatml",   "llama2", "mistral", "phi3", "glm4",
+static const char *const names[TEMPLATES + 1] = {"chatml",   "llama2", "mistral", "phi3",   "glm4",
                                                  "chatglm3", "zephyr", "gemma",   "llama3", NULL};
 
 const char *const *glim__chat_template_names(void) {
@@ -278,8 +279,10 @@ glim_status glim__chat_write(glim_chat_text *out, const glim_chat_template *t,
         for (size_t k = 0; k < 3; k++)
             known = known || role_is(in, i, roles[k]);
         if (!known)
-            return glim_fail(err, GLIM_EUSAGE, "message %zu has the role '%.40s' (known: system, "
-                                               "user, assistant)", i, in->messages[i].role);
+            return glim_fail(err, GLIM_EUSAGE,
+                             "message %zu has the role '%.40s' (known: system, "
+                             "user, assistant)",
+                             i, in->messages[i].role);
     }
     glim_status status = t->write(out, in, err);
     if (!status && (out->text.failed || out->turn_of.failed))

@@ -49,9 +49,9 @@ static bool put(struct output *o, const char *s, size_t n, size_t from, size_t t
 
 static bool put_segment(struct output *o, const char *s, size_t from, size_t to) {
     utf8proc_uint8_t *composed = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)s + from,
-                                      (utf8proc_ssize_t)(to - from), &composed,
-                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t n =
+        utf8proc_map((const utf8proc_uint8_t *)s + from, (utf8proc_ssize_t)(to - from), &composed,
+                     UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     bool same = n == (utf8proc_ssize_t)(to - from) && !memcmp(composed, s + from, (size_t)n);
     bool ok = n >= 0 && put(o, (const char *)composed, (size_t)n, from, to, !same);
     free(composed);
@@ -78,8 +78,7 @@ glim_status glim__nfc(glim_fragment *out, glim_arena *arena, const char *text, s
         for (int len; end < n && (len = glim__utf8_decode(text + end, n - end, &cp)) && joins(cp);
              end += (size_t)len)
             simple = false;
-        ok = simple ? put(&o, text + at, end - at, at, end, false)
-                    : put_segment(&o, text, at, end);
+        ok = simple ? put(&o, text + at, end - at, at, end, false) : put_segment(&o, text, at, end);
         at = end;
     }
     if (!ok)

@@ -27,8 +27,9 @@ static glim_status read_types(glim_tokenizer *t, const glim_gguf *g, glim_error 
         return GLIM_OK;
     if (v->type != GLIM_GGUF_ARRAY || v->element == GLIM_GGUF_STRING ||
         v->count < (uint64_t)t->info.vocab)
-        return glim_fail(err, GLIM_EFORMAT, "key 'tokenizer.ggml.token_type' is shorter than the "
-                                            "vocabulary");
+        return glim_fail(err, GLIM_EFORMAT,
+                         "key 'tokenizer.ggml.token_type' is shorter than the "
+                         "vocabulary");
     for (int32_t i = 0; i < t->info.vocab; i++) {
         double type = v->element == GLIM_GGUF_I32 || v->element == GLIM_GGUF_U32
                           ? ((const uint8_t *)v->data)[4 * (size_t)i]
@@ -198,8 +199,9 @@ static int32_t read_id(const glim_gguf *g, const char *key, int32_t vocab, int32
 
 static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
     static const char *const names[] = {
-        "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>",
-        "<|end_of_text|>", "</s>", "<eos>", "<|eom_id|>", "<|observation|>", "<|user|>"};
+        "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
+        "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
+        "<|eom_id|>",    "<|observation|>", "<|user|>"};
     static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
     bool glm = glim__token_by_name(t, "[gMASK]") >= 0;
@@ -228,12 +230,12 @@ static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_err
     t->info.add_bos = llama || glim__pretokenizer_adds_bos(t->info.pre);
     t->space_prefix = llama;
     glim_status status;
-    if ((status = glim__gguf_bool(g, "tokenizer.ggml.add_bos_token", &t->info.add_bos, NULL,
-                                  err)) ||
-        (status = glim__gguf_bool(g, "tokenizer.ggml.add_eos_token", &t->info.add_eos, NULL,
-                                  err)) ||
-        (status = glim__gguf_bool(g, "tokenizer.ggml.add_space_prefix", &t->space_prefix, NULL,
-                                  err)))
+    if ((status =
+             glim__gguf_bool(g, "tokenizer.ggml.add_bos_token", &t->info.add_bos, NULL, err)) ||
+        (status =
+             glim__gguf_bool(g, "tokenizer.ggml.add_eos_token", &t->info.add_eos, NULL, err)) ||
+        (status =
+             glim__gguf_bool(g, "tokenizer.ggml.add_space_prefix", &t->space_prefix, NULL, err)))
         return status;
     t->info.add_bos = t->info.add_bos && t->info.bos >= 0;
     t->info.add_eos = t->info.add_eos && t->info.eos >= 0;
@@ -276,9 +278,10 @@ static glim_status read_model(glim_tokenizer *t, const glim_gguf *g, glim_error 
         t->encode = glim__spm_encode;
         return GLIM_OK;
     }
-    return glim_fail(err, GLIM_EUNSUPPORTED, "the tokenizer '%.*s' is not known (known: gpt2, "
-                                             "llama)", (int)(model.len < 40 ? model.len : 40),
-                     model.data);
+    return glim_fail(err, GLIM_EUNSUPPORTED,
+                     "the tokenizer '%.*s' is not known (known: gpt2, "
+                     "llama)",
+                     (int)(model.len < 40 ? model.len : 40), model.data);
 }
 
 static glim_status read_scores(glim_tokenizer *t, const glim_gguf *g, glim_error *err) {
@@ -372,8 +375,8 @@ int32_t glim__token_by_bytes(const glim_tokenizer *t, const char *bytes, size_t 
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (gpt2)
-            len += (size_t)glim__utf8_encode(glim__alphabet_letter((uint8_t)bytes[i]),
-                                             written + len);
+            len +=
+                (size_t)glim__utf8_encode(glim__alphabet_letter((uint8_t)bytes[i]), written + len);
         else if (bytes[i] == ' ')
             len += (size_t)glim__utf8_encode(0x2581, written + len);
         else
@@ -452,8 +455,7 @@ static glim_status encode_run(const glim_tokenizer *t, glim_token_list *out, con
 }
 
 glim_status glim__tokenize(const glim_tokenizer *t, glim_token_list *out, const char *text,
-                           size_t n, size_t base, bool first, bool parse_special,
-                           glim_error *err) {
+                           size_t n, size_t base, bool first, bool parse_special, glim_error *err) {
     size_t bad = glim__utf8_check(text, n), run = 0;
     if (bad < n)
         return glim_fail(err, GLIM_EFORMAT, "the text is not valid UTF-8 at byte %zu", base + bad);

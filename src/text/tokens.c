@@ -201,8 +201,8 @@ glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
     glim_token_list list = {.ctx = t->ctx};
     glim_chat_input in = {messages, n, &t->info};
     glim_tokens *tokens = chat_source(t->ctx, messages, n);
-    glim_status status = tokens ? render(&list, t, tmpl, &in, tokens, err)
-                                : glim__oom(t->ctx, err, "the chat", 0);
+    glim_status status =
+        tokens ? render(&list, t, tmpl, &in, tokens, err) : glim__oom(t->ctx, err, "the chat", 0);
     if (status) {
         glim__token_list_release(&list);
         glim_tokens_free(tokens);
@@ -247,8 +247,10 @@ glim_status glim__chat_parse(glim_message **out, size_t *n, glim_arena *arena, c
     *out = NULL;
     *n = 0;
     if (!status && (!json_is_array(list) || !json_array_size(list)))
-        status = glim_fail(err, GLIM_EFORMAT, "'%s' is not a list of messages like "
-                                              "[{\"role\": \"user\", \"content\": \"...\"}]", name);
+        status = glim_fail(err, GLIM_EFORMAT,
+                           "'%s' is not a list of messages like "
+                           "[{\"role\": \"user\", \"content\": \"...\"}]",
+                           name);
     size_t count = status ? 0 : json_array_size(list);
     glim_message *messages = status ? NULL : glim__arena_calloc(arena, count, sizeof *messages);
     if (!status && !messages)
@@ -257,8 +259,10 @@ glim_status glim__chat_parse(glim_message **out, size_t *n, glim_arena *arena, c
         const json_t *m = json_array_get(list, i);
         const json_t *role = json_object_get(m, "role"), *text = json_object_get(m, "content");
         if (!json_is_string(role) || !json_is_string(text)) {
-            status = glim_fail(err, GLIM_EFORMAT, "message %zu of '%s' lacks a \"role\" or a "
-                                                  "\"content\" that is a string", i, name);
+            status = glim_fail(err, GLIM_EFORMAT,
+                               "message %zu of '%s' lacks a \"role\" or a "
+                               "\"content\" that is a string",
+                               i, name);
             break;
         }
         messages[i].content_len = json_string_length(text);

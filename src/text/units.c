@@ -44,7 +44,10 @@ static bool joined(const struct grouping *g, const glim_token *a, const glim_tok
         return true;
     if (b->start < a->end || a->start == a->end)
         return true; /* two tokens of one source range, or a token of none */
-    if (a->turn != b->turn || (a->kind == GLIM_TOKEN_GENERATED) != (b->kind == GLIM_TOKEN_GENERATED))
+    if (a->turn != b->turn ||
+        (a->kind == GLIM_TOKEN_GENERATED) != (b->kind == GLIM_TOKEN_GENERATED))
+        return false;
+    if (a->kind == GLIM_TOKEN_GENERATED) /* each was produced knowing those before it alone */
         return false;
     switch (g->kind) {
     case GLIM_UNIT_TOKEN:
@@ -68,8 +71,12 @@ static void group(glim_units *out, const struct grouping *g) {
             u->end = t->end > u->end ? t->end : u->end;
             continue;
         }
-        out->at[out->count++] = (glim_unit){.start = t->start, .end = t->end, .first = i,
-                                            .count = 1, .fixed = is_fixed(t), .turn = t->turn};
+        out->at[out->count++] = (glim_unit){.start = t->start,
+                                            .end = t->end,
+                                            .first = i,
+                                            .count = 1,
+                                            .fixed = is_fixed(t),
+                                            .turn = t->turn};
     }
 }
 

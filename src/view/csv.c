@@ -49,5 +49,4 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
     return glim__view_finish(&b, out, n, err);
 }
 
-const glim_view glim__view_csv = {
-    .name = "csv", .summary = "scores as a table", .render = render};
+const glim_view glim__view_csv = {.name = "csv", .summary = "scores as a table", .render = render};

@@ -104,8 +104,7 @@ static double largest(const double *x, size_t n) {
 
 /* A class a step (s0 .. s10) instead of style attributes, which the policy
    forbids. */
-static void put_strip(glim_buffer *b, const glim_document *d, const double *scores,
-                      double limit) {
+static void put_strip(glim_buffer *b, const glim_document *d, const double *scores, double limit) {
     glim__buffer_puts(b, "<p class=\"strip\">");
     int turn = -1;
     for (size_t u = 0; u < d->input.n_units; u++) {
@@ -140,8 +139,9 @@ static void put_strip(glim_buffer *b, const glim_document *d, const double *scor
 }
 
 static void put_table(glim_buffer *b, const glim_document *d) {
-    glim__buffer_puts(b, "<details open><summary>Scores</summary><div class=\"scroll\" tabindex=\"0\">"
-                         "<table><thead><tr>");
+    glim__buffer_puts(b,
+                      "<details open><summary>Scores</summary><div class=\"scroll\" tabindex=\"0\">"
+                      "<table><thead><tr>");
     if (d->rows)
         glim__buffer_puts(b, "<th scope=\"col\">produced</th>");
     for (size_t u = 0; u < d->input.n_units; u++) {
@@ -172,8 +172,7 @@ static void put_table(glim_buffer *b, const glim_document *d) {
                 escape(b, unit->text, unit->text_len);
                 glim__buffer_puts(b, "</th>");
             }
-            glim__buffer_printf(b, "<td class=\"s%d\">",
-                                glim__step(scores[u], limit) + GLIM_STEPS);
+            glim__buffer_printf(b, "<td class=\"s%d\">", glim__step(scores[u], limit) + GLIM_STEPS);
             number(b, scores[u]);
             glim__buffer_puts(b, "</td>");
             if (!d->rows) {
@@ -223,12 +222,13 @@ static double *strip_scores(const glim_document *d) {
 static void put_page(glim_buffer *b, const glim_document *d, const glim_view_options *o,
                      const double *scores, const char *json, size_t n) {
     const char *lang = o->lang && !strcmp(o->lang, "zh-CN") ? "zh-CN" : "en";
-    glim__buffer_printf(b, "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
-                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
-                           "'none'; img-src data:; style-src '%s'%s%s%s; base-uri 'none'; "
-                           "form-action 'none'\">\n<meta name=\"viewport\" "
-                           "content=\"width=device-width,initial-scale=1\">\n<title>glim: ", lang,
-                        glim__html_style_hash, *glim__html_script ? "; script-src '" : "",
+    glim__buffer_printf(b,
+                        "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
+                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+                        "'none'; img-src data:; style-src '%s'%s%s%s; base-uri 'none'; "
+                        "form-action 'none'\">\n<meta name=\"viewport\" "
+                        "content=\"width=device-width,initial-scale=1\">\n<title>glim: ",
+                        lang, glim__html_style_hash, *glim__html_script ? "; script-src '" : "",
                         glim__html_script_hash, *glim__html_script ? "'" : "");
     escape(b, d->target.text, d->target.text_len);
     glim__buffer_puts(b, "</title>\n<style>");

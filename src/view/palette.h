@@ -15,7 +15,7 @@ enum { GLIM_STEPS = 5 };
 typedef struct glim_shade {
     uint32_t back; /* 0xrrggbb */
     uint32_t text;
-    int ansi256;   /* background; -1 = none */
+    int ansi256; /* background; -1 = none */
 } glim_shade;
 
 static const glim_shade glim_shades[2 * GLIM_STEPS + 1] = {

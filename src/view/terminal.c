@@ -187,8 +187,7 @@ static void put_legend(struct page *p, double limit) {
     char a[32], b[32];
     if (p->o->color == GLIM_COLOR_NONE)
         return;
-    glim__buffer_printf(&p->b, "%s ", p->d->method.is_signed
-                                          ? signed_number(p, a, -limit) : "0");
+    glim__buffer_printf(&p->b, "%s ", p->d->method.is_signed ? signed_number(p, a, -limit) : "0");
     for (int step = p->d->method.is_signed ? -GLIM_STEPS : 0; step <= GLIM_STEPS; step++) {
         shade_on(p, step);
         glim__buffer_puts(&p->b, "  ");
@@ -314,8 +313,10 @@ static void put_strip(struct page *p, const double *scores, double limit) {
     }
     end_line(&s);
     if (hidden)
-        glim__buffer_printf(&p->b, "(%zu units with less than a tenth of the largest score are not "
-                                   "shown)\n", hidden);
+        glim__buffer_printf(&p->b,
+                            "(%zu units with less than a tenth of the largest score are not "
+                            "shown)\n",
+                            hidden);
     glim__buffer_release(&s.marks);
 }
 
@@ -344,8 +345,13 @@ static size_t rank_units(const struct page *p, const double *scores, struct rank
 }
 
 static void put_bar(struct page *p, double score, double limit, int most) {
-    static const char *const eighths[] = {"", "\xe2\x96\x8f", "\xe2\x96\x8e", "\xe2\x96\x8d",
-                                          "\xe2\x96\x8c", "\xe2\x96\x8b", "\xe2\x96\x8a",
+    static const char *const eighths[] = {"",
+                                          "\xe2\x96\x8f",
+                                          "\xe2\x96\x8e",
+                                          "\xe2\x96\x8d",
+                                          "\xe2\x96\x8c",
+                                          "\xe2\x96\x8b",
+                                          "\xe2\x96\x8a",
                                           "\xe2\x96\x89"};
     int cells = limit > 0 ? (int)round(8.0 * most * fabs(score) / limit) : 0;
     for (int i = 0; i < cells / 8; i++)

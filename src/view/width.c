@@ -24,9 +24,9 @@ int glim__grapheme_width(const char *s, size_t n, size_t *len, int ambiguous) {
         return 1;
     width = utf8proc_charwidth((utf8proc_int32_t)cp);
     utf8proc_int32_t state = 0;
-    while (*len < n && (step = glim__utf8_decode(s + *len, n - *len, &next)) &&
-           !utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next,
-                                             &state)) {
+    while (
+        *len < n && (step = glim__utf8_decode(s + *len, n - *len, &next)) &&
+        !utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state)) {
         int w = next == 0xfe0f ? 2 : utf8proc_charwidth((utf8proc_int32_t)next);
         width = w > width ? w : width;
         cp = next;

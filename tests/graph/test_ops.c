@@ -32,8 +32,8 @@ struct op_case {
     glim_node (*build)(glim_tape *t, const glim_node *in);
 };
 
-static glim_matrix matrix = {.data = weights, .type = GLIM_TYPE_F32, .rows = 5, .cols = 7,
-                             .row_bytes = 28};
+static glim_matrix matrix = {
+    .data = weights, .type = GLIM_TYPE_F32, .rows = 5, .cols = 7, .row_bytes = 28};
 static float cached[2][64 * 12];
 
 static glim_node build_input(glim_tape *t, const glim_node *in) {
@@ -67,8 +67,13 @@ static glim_node build_rope_partial(glim_tape *t, const glim_node *in) {
     return glim__op_rope(t, in[0], &rope_tables[2], 2);
 }
 static glim_node attention_with(glim_tape *t, const glim_node *in, int window, float cap) {
-    glim_attention how = {.heads = 4, .kv_heads = 2, .head_width = 6, .scale = 0.4f,
-                          .window = window, .soft_cap = cap, .cached_k = cached[0],
+    glim_attention how = {.heads = 4,
+                          .kv_heads = 2,
+                          .head_width = 6,
+                          .scale = 0.4f,
+                          .window = window,
+                          .soft_cap = cap,
+                          .cached_k = cached[0],
                           .cached_v = cached[1]};
     return glim__op_attention(t, in[0], in[1], in[2], &how);
 }
@@ -186,9 +191,9 @@ static void check_input(const struct op_case *c, int input) {
     float *seed = calloc(outs + 16, sizeof *seed), *d = calloc(n + 16, sizeof *d);
     for (size_t i = 0; i < outs; i++)
         seed[i] = (float)(2 * glim__rng_uniform(9, 1, i) - 1);
-    assert_int_equal(
-        glim__tape_backward(&r.tape, r.out, seed, r.in[input], d, NULL, &err), GLIM_OK);
-    for (size_t i = 0; i < n; i += n > 200 ? 7 : 1) {
+    assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[input], d, NULL, &err),
+                     GLIM_OK);
+    for (size_t i = 0; i<n; i += n> 200 ? 7 : 1) {
         float was = r.x[input][i], h = 2e-3f * fmaxf(1, fabsf(was));
         r.x[input][i] = was + h;
         forward(&r, c);

@@ -91,8 +91,8 @@ static void check_batch_bits(const char *file) {
     run_batch(s, &b);
     memcpy(alone, glim_session_logits(s, 0, 0), V * sizeof *alone);
     static const uint32_t rows[5] = {0, T - 1, 4, T - 1, 2};
-    glim_sequence many[5] = {{.ids = other, .count = 1}, q, {.ids = other, .count = 5}, q,
-                             {.ids = other, .count = 7}};
+    glim_sequence many[5] = {
+        {.ids = other, .count = 1}, q, {.ids = other, .count = 5}, q, {.ids = other, .count = 7}};
     for (int i = 0; i < 5; i++) {
         many[i].wanted = &rows[i];
         many[i].n_wanted = 1;
@@ -105,8 +105,8 @@ static void check_batch_bits(const char *file) {
         glim_session_truncate(s, 0);
         glim_sequence head = {.ids = ids, .count = cut};
         uint32_t row = (uint32_t)(T - 1 - cut);
-        glim_sequence tail = {.ids = ids + cut, .count = T - cut, .prefix = cut, .wanted = &row,
-                              .n_wanted = 1};
+        glim_sequence tail = {
+            .ids = ids + cut, .count = T - cut, .prefix = cut, .wanted = &row, .n_wanted = 1};
         b = (glim_batch){.sequences = &head, .count = 1, .append = true};
         run_batch(s, &b);
         glim_sequence pair[2] = {{.ids = other, .count = 3}, tail};
@@ -193,8 +193,8 @@ static void check_decode(const char *file) {
     float *whole = malloc(V * sizeof *whole), most = 0, diff = 0;
     memcpy(whole, glim_session_logits(s, 0, 0), V * sizeof *whole);
     for (size_t i = 0; i < T; i++) {
-        glim_sequence one = {.ids = ids + i, .count = 1, .prefix = i, .wanted = &zero,
-                             .n_wanted = 1};
+        glim_sequence one = {
+            .ids = ids + i, .count = 1, .prefix = i, .wanted = &zero, .n_wanted = 1};
         b = (glim_batch){.sequences = &one, .count = 1, .append = true, .decode = true};
         run_batch(s, &b);
     }
@@ -338,8 +338,7 @@ static void no_refused_allocation_leaks_or_crashes(void **state) {
         if (status != GLIM_ENOMEM && status != GLIM_EBUDGET)
             fail_msg("allocation %lu: status %d, %s", (unsigned long)nth, status, err.message);
         if (left > (1 << 20)) /* scratch of the workers stays with the context */
-            fail_msg("allocation %lu: %lu bytes are left", (unsigned long)nth,
-                     (unsigned long)left);
+            fail_msg("allocation %lu: %lu bytes are left", (unsigned long)nth, (unsigned long)left);
         assert_true(nth < 100000);
     }
 }

@@ -71,8 +71,8 @@ static json_t *target_json(const glim_document *d) {
     set(o, "output", word(d->target.output));
     set(o, "text", text(d->target.text, d->target.text_len));
     set(o, "id", id_json(d->target.id));
-    set(o, "against", d->target.against ? text(d->target.against, d->target.against_len)
-                                        : json_null());
+    set(o, "against",
+        d->target.against ? text(d->target.against, d->target.against_len) : json_null());
     set(o, "against_id", id_json(d->target.against_id));
     set(o, "value", glim__json_number(d->target.value));
     set(o, "baseline_value", glim__json_number(d->target.baseline_value));

@@ -17,8 +17,8 @@ struct reader {
 
 static void wrong(struct reader *r, const char *member, const char *want) {
     if (!r->status)
-        r->status = glim_fail(r->err, GLIM_EFORMAT, "'%s': member '%s' is not %s", r->name, member,
-                              want);
+        r->status =
+            glim_fail(r->err, GLIM_EFORMAT, "'%s': member '%s' is not %s", r->name, member, want);
 }
 
 static void no_memory(struct reader *r) {
@@ -64,8 +64,8 @@ static double number(struct reader *r, const json_t *o, const char *key) {
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static int64_t integer(struct reader *r, const json_t *o, const char *key, int64_t min,
-                       int64_t max, int64_t absent) {
+static int64_t integer(struct reader *r, const json_t *o, const char *key, int64_t min, int64_t max,
+                       int64_t absent) {
     const json_t *v = json_object_get(o, key);
     if (!v || json_is_null(v))
         return absent;

@@ -8,9 +8,14 @@
 #include <string.h>
 
 static const glim_param own_flags[] = {
-    {.name = "tensors", .type = GLIM_BOOL, .offset = offsetof(cli_options, tensors),
-     .help = "list the tensors", .group = "Info"},
-    {.name = "sites", .type = GLIM_BOOL, .offset = offsetof(cli_options, sites),
+    {.name = "tensors",
+     .type = GLIM_BOOL,
+     .offset = offsetof(cli_options, tensors),
+     .help = "list the tensors",
+     .group = "Info"},
+    {.name = "sites",
+     .type = GLIM_BOOL,
+     .offset = offsetof(cli_options, sites),
      .help = "list the sites that capture can read"},
     {0},
 };
@@ -20,8 +25,7 @@ static uint64_t memory_for(const cli_run *run, size_t T, bool keep) {
     return glim_session_plan(run->model, T, 1, T, 1, keep, NULL) + glim_context_bytes(run->ctx);
 }
 
-static void row(glim_buffer *out, const char *name, const char *format, ...)
-    GLIM_PRINTF(3, 4);
+static void row(glim_buffer *out, const char *name, const char *format, ...) GLIM_PRINTF(3, 4);
 static void row(glim_buffer *out, const char *name, const char *format, ...) {
     char text[512];
     va_list args;
@@ -40,16 +44,17 @@ static void describe(cli_run *run, glim_buffer *out) {
     row(out, "file", "%s, %s, %s", i->path, i->format, cli_size(a, i->file_bytes));
     if (i->name)
         row(out, "name", "%s", i->name);
-    row(out, "architecture", "%s: %d layers, width %d, %d heads of %d over %d key heads, "
-                             "feed-forward %d", i->architecture, i->layers, i->width, i->heads,
-        i->head_width, i->kv_heads, i->feed_forward);
-    row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6,
-        i->quantisation);
+    row(out, "architecture",
+        "%s: %d layers, width %d, %d heads of %d over %d key heads, "
+        "feed-forward %d",
+        i->architecture, i->layers, i->width, i->heads, i->head_width, i->kv_heads,
+        i->feed_forward);
+    row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6, i->quantisation);
     for (size_t k = 0; k < i->n_types; k++)
         row(out, k ? "" : "types", "%-6s %4" PRIu64 " tensors, %s", i->types[k].type,
             i->types[k].tensors, cli_size(a, i->types[k].bytes));
-    row(out, "vocabulary", "%d tokens, %s%s%s%s", i->vocabulary, i->tokenizer,
-        *i->pre ? " / " : "", i->pre, i->adds_bos ? ", a first token is added" : "");
+    row(out, "vocabulary", "%d tokens, %s%s%s%s", i->vocabulary, i->tokenizer, *i->pre ? " / " : "",
+        i->pre, i->adds_bos ? ", a first token is added" : "");
     row(out, "chat template", "%s", i->chat_template ? i->chat_template : "none recognised");
     row(out, "context", "%d tokens", i->context_length);
     if (i->sliding_window)
@@ -104,19 +109,33 @@ static json_t *facts_json(cli_run *run) {
     const struct {
         const char *name;
         const char *text;
-    } texts[] = {{"path", i->path}, {"format", i->format}, {"architecture", i->architecture},
-                 {"name", i->name}, {"license", i->license}, {"digest", i->digest},
-                 {"quantisation", i->quantisation}, {"tokenizer", i->tokenizer}, {"pre", i->pre},
-                 {"chat_template", i->chat_template}, {"warning", i->warning}};
+    } texts[] = {{"path", i->path},
+                 {"format", i->format},
+                 {"architecture", i->architecture},
+                 {"name", i->name},
+                 {"license", i->license},
+                 {"digest", i->digest},
+                 {"quantisation", i->quantisation},
+                 {"tokenizer", i->tokenizer},
+                 {"pre", i->pre},
+                 {"chat_template", i->chat_template},
+                 {"warning", i->warning}};
     const struct {
         const char *name;
         int64_t value;
-    } numbers[] = {{"file_bytes", (int64_t)i->file_bytes}, {"parameters", (int64_t)i->parameters},
-                   {"layers", i->layers}, {"width", i->width}, {"heads", i->heads},
-                   {"kv_heads", i->kv_heads}, {"head_width", i->head_width},
-                   {"feed_forward", i->feed_forward}, {"vocabulary", i->vocabulary},
-                   {"context_length", i->context_length}, {"sliding_window", i->sliding_window},
-                   {"bos", i->bos}, {"eos", i->eos}};
+    } numbers[] = {{"file_bytes", (int64_t)i->file_bytes},
+                   {"parameters", (int64_t)i->parameters},
+                   {"layers", i->layers},
+                   {"width", i->width},
+                   {"heads", i->heads},
+                   {"kv_heads", i->kv_heads},
+                   {"head_width", i->head_width},
+                   {"feed_forward", i->feed_forward},
+                   {"vocabulary", i->vocabulary},
+                   {"context_length", i->context_length},
+                   {"sliding_window", i->sliding_window},
+                   {"bos", i->bos},
+                   {"eos", i->eos}};
     json_object_set_new(o, "schema", json_string("glim.info/1"));
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         json_object_set_new(o, texts[k].name, text_or_null(texts[k].text));
@@ -178,13 +197,14 @@ static glim_status run_info(cli_run *run) {
         if (status)
             return status;
     }
-    glim_status status = run->o.json && !opened ? cli_put_json(run, run->o.json, facts_json(run), false)
-                                                : show(run, g, opened);
+    glim_status status = run->o.json && !opened
+                             ? cli_put_json(run, run->o.json, facts_json(run), false)
+                             : show(run, g, opened);
     glim__gguf_close(g);
     return run->o.json && opened ? opened : status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, own_flags, cli_flags_json,
+static const glim_param *const groups[] = {cli_flags_model,     own_flags,      cli_flags_json,
                                            cli_flags_resources, cli_flags_talk, NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 

@@ -23,9 +23,12 @@ static glim_status list_methods(cli_run *run) {
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {
     static const char *const names[] = {"token", "word", "sentence", "turn"};
     const cli_options *o = &run->o;
-    glim_target_options t = {.target = o->target, .against = o->against,
-                             .continuation = o->continuation, .generate = (size_t)o->generate,
-                             .output = o->output, .auto_units = !strcmp(o->units, "auto")};
+    glim_target_options t = {.target = o->target,
+                             .against = o->against,
+                             .continuation = o->continuation,
+                             .generate = (size_t)o->generate,
+                             .output = o->output,
+                             .auto_units = !strcmp(o->units, "auto")};
     for (int i = 0; i < 4; i++)
         if (!strcmp(o->units, names[i]))
             t.units = (glim_unit_kind)i;
@@ -106,8 +109,8 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     }
     if (run->o.dry_run)
         return show_plan(run, p);
-    glim_status status = glim_explain(&doc, p, run->method, run->method_opts,
-                                      (uint64_t)run->o.seed, &run->err);
+    glim_status status =
+        glim_explain(&doc, p, run->method, run->method_opts, (uint64_t)run->o.seed, &run->err);
     if (doc) { /* a partial one, too */
         glim_error kept = run->err;
         glim_context_reset(run->ctx);
@@ -138,9 +141,9 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, cli_flags_target,
-                                           cli_flags_method, cli_flags_output, cli_flags_raw,
-                                           cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_input,  cli_flags_target,
+                                           cli_flags_method,    cli_flags_output, cli_flags_raw,
+                                           cli_flags_resources, cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html", NULL};

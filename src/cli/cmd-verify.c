@@ -14,11 +14,18 @@
 #include <string.h>
 
 static const glim_param own_flags[] = {
-    {.name = "against", .type = GLIM_STRING, .offset = offsetof(cli_options, recording),
-     .value_name = "FILE", .help = "a recording (safetensors with ids and sites)",
+    {.name = "against",
+     .type = GLIM_STRING,
+     .offset = offsetof(cli_options, recording),
+     .value_name = "FILE",
+     .help = "a recording (safetensors with ids and sites)",
      .group = "Verify"},
-    {.name = "tolerance", .type = GLIM_REAL, .offset = offsetof(cli_options, tolerance),
-     .def.r = 1e-3, .min = 0, .max = 1,
+    {.name = "tolerance",
+     .type = GLIM_REAL,
+     .offset = offsetof(cli_options, tolerance),
+     .def.r = 1e-3,
+     .min = 0,
+     .max = 1,
      .help = "largest difference, as a share of the largest recorded value"},
     {0},
 };
@@ -115,8 +122,8 @@ static glim_status backward(struct check *c, glim_session *s, size_t T) {
     if (!target)
         return GLIM_OK;
     float one = 1;
-    float *d = glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width,
-                            sizeof *d);
+    float *d =
+        glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width, sizeof *d);
     glim_seed seed = {.wanted = T - 1, .ids = target, .weights = &one, .n = 1};
     glim_status status = d ? GLIM_OK : glim__oom(c->run->ctx, &c->run->err, "a gradient", T * 4);
     c->gradient = true;
@@ -164,8 +171,7 @@ static glim_status report(struct check *c) {
         json_object_set_new(o, "schema", json_string("glim.verification/1"));
         json_object_set_new(o, "ok", json_boolean(!c->failed));
         json_object_set_new(o, "compared", json_integer(c->compared));
-        json_object_set_new(o, "first_difference",
-                            c->failed ? json_string(c->first) : json_null());
+        json_object_set_new(o, "first_difference", c->failed ? json_string(c->first) : json_null());
         json_object_set_new(o, "tolerance", json_real(run->o.tolerance));
         json_object_set(o, "sites", c->rows);
         status = cli_put_json(run, run->o.json, o, false);
@@ -173,9 +179,10 @@ static glim_status report(struct check *c) {
         status = cli_put(run, c->text.data, c->text.len);
     }
     if (!status && c->failed) {
-        glim_fail(&run->err, GLIM_ENUMERIC, "%d of %d sites differ; the first is %s, by %.2g of "
-                                            "its largest value", c->failed, c->compared, c->first,
-                  c->first_off);
+        glim_fail(&run->err, GLIM_ENUMERIC,
+                  "%d of %d sites differ; the first is %s, by %.2g of "
+                  "its largest value",
+                  c->failed, c->compared, c->first, c->first_off);
         return GLIM_ENUMERIC;
     }
     if (!status && !run->o.json)
@@ -228,8 +235,8 @@ static glim_status scan(cli_run *run) {
     if (!status)
         status = glim__gguf_unchanged(g, &run->err);
     if (!status && bad)
-        status = glim_fail(&run->err, GLIM_ENUMERIC, "%d tensors hold values that are not finite",
-                           bad);
+        status =
+            glim_fail(&run->err, GLIM_ENUMERIC, "%d tensors hold values that are not finite", bad);
     if (!status)
         printf("%zu tensors, all values finite\n", n);
     glim__free(run->ctx, row);
@@ -259,7 +266,7 @@ static glim_status run_verify(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, own_flags, cli_flags_json,
+static const glim_param *const groups[] = {cli_flags_model,     own_flags,      cli_flags_json,
                                            cli_flags_resources, cli_flags_talk, NULL};
 static const char *const examples[] = {"glim verify -m model.gguf --against recording.safetensors",
                                        "glim verify -m model.gguf", NULL};

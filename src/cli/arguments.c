@@ -20,7 +20,8 @@ struct found {
 static struct found find_in(cli_run *run, const char *name, size_t len, char letter) {
     for (size_t g = 0; run->command->groups[g]; g++)
         for (const glim_param *p = run->command->groups[g]; p->type != GLIM_PARAM_END; p++)
-            if (letter ? p->letter == letter : strlen(p->name) == len && !memcmp(p->name, name, len))
+            if (letter ? p->letter == letter
+                       : strlen(p->name) == len && !memcmp(p->name, name, len))
                 return (struct found){p, &run->o};
     const glim_param *own = run->method ? run->method->params : NULL;
     for (; own && own->type != GLIM_PARAM_END && !letter; own++)
@@ -96,9 +97,9 @@ static glim_status set_flag(cli_run *run, struct found f, const char *inline_val
         return GLIM_OK;
     }
     const char *value = inline_value;
-    bool next = *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1] ||
-                                  p->type == GLIM_INT || p->type == GLIM_REAL ||
-                                  (p->type == GLIM_STRING && !p->optional_value));
+    bool next =
+        *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1] || p->type == GLIM_INT ||
+                          p->type == GLIM_REAL || (p->type == GLIM_STRING && !p->optional_value));
     if (!value && p->optional_value)
         value = next && looks_like_file(p->name, argv[*i + 1]) ? argv[++*i] : "-";
     else if (!value && next)
@@ -112,8 +113,9 @@ static glim_status parse_word(cli_run *run, int argc, char **argv, int *i) {
     char *arg = argv[*i];
     if (arg[0] != '-' || !arg[1]) {
         if (run->o.text)
-            return glim_fail(&run->err, GLIM_EUSAGE, "there are two texts, '%.40s' and '%.40s' "
-                                                     "(put a text of several words in quotes)",
+            return glim_fail(&run->err, GLIM_EUSAGE,
+                             "there are two texts, '%.40s' and '%.40s' "
+                             "(put a text of several words in quotes)",
                              run->o.text, arg);
         run->o.text = arg;
         return GLIM_OK;
@@ -146,8 +148,10 @@ static glim_status find_method(cli_run *run, int argc, char **argv) {
         return GLIM_OK;
     run->method = glim_method_find(name);
     if (!run->method)
-        return glim_fail(&run->err, GLIM_EUSAGE, "there is no method '%.60s' (glim explain --list "
-                                                 "names them)", name);
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "there is no method '%.60s' (glim explain --list "
+                         "names them)",
+                         name);
     run->method_opts = calloc(1, run->method->opts_size + 1);
     if (!run->method_opts)
         return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");

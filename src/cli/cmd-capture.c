@@ -12,12 +12,22 @@
 #include <string.h>
 
 static const glim_param own_flags[] = {
-    {.name = "site", .type = GLIM_STRING, .offset = offsetof(cli_options, site),
-     .def.s = "blocks.*.hook_resid_post", .value_name = "PATTERN",
-     .help = "site names, * for any run, several by commas", .group = "Capture"},
-    {.name = "out", .letter = 'o', .type = GLIM_STRING, .offset = offsetof(cli_options, out),
-     .value_name = "FILE", .help = "the safetensors file to write"},
-    {.name = "grad", .type = GLIM_BOOL, .offset = offsetof(cli_options, grad),
+    {.name = "site",
+     .type = GLIM_STRING,
+     .offset = offsetof(cli_options, site),
+     .def.s = "blocks.*.hook_resid_post",
+     .value_name = "PATTERN",
+     .help = "site names, * for any run, several by commas",
+     .group = "Capture"},
+    {.name = "out",
+     .letter = 'o',
+     .type = GLIM_STRING,
+     .offset = offsetof(cli_options, out),
+     .value_name = "FILE",
+     .help = "the safetensors file to write"},
+    {.name = "grad",
+     .type = GLIM_BOOL,
+     .offset = offsetof(cli_options, grad),
      .help = "also the gradient of the top token's logit, as grad.SITE"},
     {0},
 };
@@ -65,8 +75,10 @@ static glim_status read_patterns(struct capture *c) {
         for (size_t i = 0; i < n_sites && !found; i++)
             found = glim__site_match(p, sites[i]);
         if (!found)
-            return glim_fail(&c->run->err, GLIM_EUSAGE, "no site of this model fits '%.80s' "
-                                                        "(glim info --sites lists them)", p);
+            return glim_fail(&c->run->err, GLIM_EUSAGE,
+                             "no site of this model fits '%.80s' "
+                             "(glim info --sites lists them)",
+                             p);
         if (c->n_hooks == CLI_SITES)
             return glim_fail(&c->run->err, GLIM_EUSAGE, "at most %d patterns", CLI_SITES);
         c->hooks[c->n_hooks++] = (glim_hook){p, actions, visit, c};
@@ -81,8 +93,8 @@ static glim_status pass(struct capture *c, glim_session *s, size_t count) {
     int32_t *ids = glim__calloc(c->run->ctx, count, sizeof *ids);
     uint32_t *rows = glim__calloc(c->run->ctx, count, sizeof *rows);
     float *d = c->run->o.grad
-                   ? glim__calloc(c->run->ctx, count * (size_t)glim_model_facts(c->run->model)->width,
-                                  sizeof *d)
+                   ? glim__calloc(c->run->ctx,
+                                  count * (size_t)glim_model_facts(c->run->model)->width, sizeof *d)
                    : NULL;
     glim_status status = ids && rows && (d || !c->run->o.grad)
                              ? GLIM_OK
@@ -98,7 +110,10 @@ static glim_status pass(struct capture *c, glim_session *s, size_t count) {
     }
     size_t wanted = ends ? count : 1;
     glim_sequence q = {.ids = ids, .count = count, .wanted = rows, .n_wanted = wanted};
-    glim_batch b = {.sequences = &q, .count = 1, .hooks = c->hooks, .n_hooks = c->n_hooks,
+    glim_batch b = {.sequences = &q,
+                    .count = 1,
+                    .hooks = c->hooks,
+                    .n_hooks = c->n_hooks,
                     .keep = c->run->o.grad};
     if (!status)
         status = glim_session_forward(s, &b, err);
@@ -150,8 +165,8 @@ static glim_status run_all(struct capture *c, glim_session *s, int64_t *ids) {
         status = glim__st_writer_end(c->writer, err);
     glim__st_writer_free(c->writer);
     if (!status && !c->run->o.quiet)
-        fprintf(stderr, "glim: wrote %s: %zu tensors over %zu tokens\n", c->run->o.out,
-                c->seen / 2, c->T);
+        fprintf(stderr, "glim: wrote %s: %zu tensors over %zu tokens\n", c->run->o.out, c->seen / 2,
+                c->T);
     return status;
 }
 
@@ -162,9 +177,9 @@ static glim_status run_capture(cli_run *run) {
     if (!c)
         return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
     c->run = run;
-    glim_status status = run->o.out ? cli_open(run)
-                                    : glim_fail(&run->err, GLIM_EUSAGE,
-                                                "capture needs a file to write (-o FILE)");
+    glim_status status =
+        run->o.out ? cli_open(run)
+                   : glim_fail(&run->err, GLIM_EUSAGE, "capture needs a file to write (-o FILE)");
     if (!status)
         status = cli_input(run);
     if (!status)
@@ -184,8 +199,8 @@ static glim_status run_capture(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
-                                           cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_input, own_flags,
+                                           cli_flags_resources, cli_flags_talk,  NULL};
 static const char *const examples[] = {
     "glim capture -m model.gguf --site 'blocks.*.hook_resid_post' -o acts.safetensors \"text\"",
     NULL};

@@ -9,14 +9,33 @@
 #include <string.h>
 
 static const glim_param own_flags[] = {
-    {.name = "tokens", .type = GLIM_INT, .offset = offsetof(cli_options, tokens), .def.i = 64,
-     .min = 1, .max = 1000000, .help = "how many at most", .group = "Generation"},
-    {.name = "temperature", .type = GLIM_REAL, .offset = offsetof(cli_options, temperature),
-     .min = 0, .max = 100, .help = "0 is greedy"},
-    {.name = "top-k", .type = GLIM_INT, .offset = offsetof(cli_options, top_k), .min = 0,
-     .max = 1000000, .help = "draw from the k most likely (0: all)"},
-    {.name = "top-p", .type = GLIM_REAL, .offset = offsetof(cli_options, top_p), .def.r = 1,
-     .min = 0, .max = 1, .help = "draw from the most likely that hold this share"},
+    {.name = "tokens",
+     .type = GLIM_INT,
+     .offset = offsetof(cli_options, tokens),
+     .def.i = 64,
+     .min = 1,
+     .max = 1000000,
+     .help = "how many at most",
+     .group = "Generation"},
+    {.name = "temperature",
+     .type = GLIM_REAL,
+     .offset = offsetof(cli_options, temperature),
+     .min = 0,
+     .max = 100,
+     .help = "0 is greedy"},
+    {.name = "top-k",
+     .type = GLIM_INT,
+     .offset = offsetof(cli_options, top_k),
+     .min = 0,
+     .max = 1000000,
+     .help = "draw from the k most likely (0: all)"},
+    {.name = "top-p",
+     .type = GLIM_REAL,
+     .offset = offsetof(cli_options, top_p),
+     .def.r = 1,
+     .min = 0,
+     .max = 1,
+     .help = "draw from the most likely that hold this share"},
     {0},
 };
 
@@ -74,8 +93,8 @@ static glim_status as_json(cli_run *run, size_t start, const double *probs) {
         json_array_append_new(list, o);
     }
     json_object_set_new(all, "schema", json_string("glim.generation/1"));
-    json_object_set_new(all, "text", glim__json_text(run->tokens->text + from,
-                                                     run->tokens->text_len - from));
+    json_object_set_new(all, "text",
+                        glim__json_text(run->tokens->text + from, run->tokens->text_len - from));
     json_object_set_new(all, "tokens", list);
     return cli_put_json(run, run->o.json, all, false);
 }
@@ -92,8 +111,8 @@ static glim_status run_generate(cli_run *run) {
     s.probs = glim__calloc(run->ctx, (size_t)run->o.tokens, sizeof *s.probs);
     if (!s.probs)
         return glim__oom(run->ctx, &run->err, "probabilities", 0);
-    status = glim_generate(run->model, run->tokens, (size_t)run->o.tokens, &how, show, &s,
-                           &run->err);
+    status =
+        glim_generate(run->model, run->tokens, (size_t)run->o.tokens, &how, show, &s, &run->err);
     if (!status && glim_context_cancelled(run->ctx))
         status = glim_fail(&run->err, GLIM_ECANCELLED, "interrupted");
     if (run->o.json && (!status || status == GLIM_ECANCELLED)) {
@@ -108,11 +127,11 @@ static glim_status run_generate(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
-                                           cli_flags_json, cli_flags_resources, cli_flags_talk,
-                                           NULL};
-static const char *const examples[] = {
-    "glim generate -m model.gguf --chat talk.json --tokens 40", NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,     cli_flags_input, own_flags, cli_flags_json,
+    cli_flags_resources, cli_flags_talk,  NULL};
+static const char *const examples[] = {"glim generate -m model.gguf --chat talk.json --tokens 40",
+                                       NULL};
 
 const cli_command cli_generate = {
     .name = "generate",

@@ -42,8 +42,8 @@ static glim_status run_tokenize(cli_run *run) {
     return run->o.json ? as_json(run) : as_table(run);
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, cli_flags_json,
-                                           cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_input, cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk,  NULL};
 static const char *const examples[] = {"glim tokenize -m model.gguf \"Hello, 世界\"", NULL};
 
 const cli_command cli_tokenize = {

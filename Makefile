@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Meson and Ninja do the work.
+
+PREFIX ?= /usr/local
+BUILD := build/release
+
+.PHONY: all setup demo test bench fuzz lint format install clean help
+
+all: $(BUILD)/build.ninja ## build the library and the command line
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@meson setup -Dprefix=$(PREFIX) $(BUILD) >/dev/null
+
+setup: ## install what is missing (Debian packages)
+	@scripts/setup
+
+demo: ## explain a real prompt on a real model
+	@scripts/demo
+
+test: ## build and run all tests
+	@scripts/test
+
+bench: setup all ## measure, beside the peers when they are installed
+	@scripts/bench
+
+fuzz: ## run the fuzzers for SECONDS each (default 60)
+	@scripts/fuzz $(or $(SECONDS),60)
+
+lint: all ## clang-tidy over the sources
+	@command -v clang-tidy >/dev/null || { echo "lint: clang-tidy is missing (apt install clang-tidy)"; exit 1; }
+	@clang-tidy --quiet -p $(BUILD) $$(git ls-files 'src/*.c')
+
+format: ## clang-format all C files
+	@git ls-files '*.c' '*.h' '*.inc' | xargs clang-format -i
+
+install: all ## library, headers, pkg-config file, command, man pages, completions
+	@meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove everything that was built
+	@rm -rf build
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /	/' | expand -t 12

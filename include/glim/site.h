@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * site.h: named points inside a model, in the names of TransformerLens
+ * (blocks.3.attn.hook_pattern), and hooks that read, replace or differentiate
+ * with respect to them. Shapes have no batch axis: a hook is called once for
+ * each sequence. A write hook may be called again when a block is computed a
+ * second time for its gradient, and must write the same then.
+ */
+#ifndef GLIM_SITE_H
+#define GLIM_SITE_H
+
+#include <glim/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum glim_hook_action {
+    GLIM_HOOK_READ = 1,  /* see the value after it is computed */
+    GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
+    GLIM_HOOK_GRAD = 4   /* see the gradient of the seeds with respect to it, on backward */
+} glim_hook_action;
+
+/* One value of one site for one sequence of the batch. */
+typedef struct glim_site {
+    const char *name; /* "blocks.3.attn.hook_pattern" */
+    int layer;        /* -1 outside the blocks */
+    size_t sequence;
+    int n_dims;
+    size_t dims[3];
+    float *data;   /* valid during the call; write only with GLIM_HOOK_WRITE */
+    bool gradient; /* data is the gradient */
+} glim_site;
+
+typedef struct glim_hook {
+    const char *pattern; /* site name with `*` for any run of characters */
+    unsigned actions;
+    glim_status (*visit)(void *data, const glim_site *site, glim_error *err);
+    void *data;
+} glim_hook;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
