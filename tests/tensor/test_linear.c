@@ -162,7 +162,7 @@ static void backward_is_the_adjoint_of_forward(void **state) {
     }
 }
 
-enum { BITS_T = 37, BITS_R = 101, BITS_K = 1056 };
+enum { BITS_T = 37, BITS_R = 401, BITS_K = 1056 };
 
 /* The results of T rows from `first` on: Y, then dX. */
 static float *run_rows(const glim_kernels *k, int threads, const packed *p, const float *x,
@@ -195,6 +195,7 @@ static void check_bits(const glim_kernels *k, const packed *p, const float *x, c
                          "backward, a row alone");
         free(one);
     }
+    free(whole);
 }
 
 static void bits_do_not_depend_on_other_rows_or_threads(void **state) {
