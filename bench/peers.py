@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 
+LIMIT = 900  # seconds for one measurement
 MODELS = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-270m-Q4_K_M.gguf"}
 
 # Our own words; repeated until there are enough tokens.
@@ -275,12 +276,35 @@ def measure_here(a):
     print("RESULT " + json.dumps(found))
 
 
+def busy_share(seconds=0.5):
+    """The share of all cores that was at work."""
+    def read():
+        fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        numbers = [int(f) for f in fields]
+        return sum(numbers), numbers[3] + numbers[4]
+    total, idle = read()
+    time.sleep(seconds)
+    total_after, idle_after = read()
+    return 1 - (idle_after - idle) / max(1, total_after - total)
+
+
+def wait_until_quiet(patience):
+    """PyTorch's threads spin: another busy process makes them ten times as slow."""
+    end = time.monotonic() + patience
+    while (busy := busy_share()) > 0.1 and time.monotonic() < end:
+        time.sleep(1)
+    return busy
+
+
 def measure(way, model, tokens, runs, threads):
     command = [sys.executable, __file__, "--way", way, "--model", model, "--tokens", str(tokens),
                "--runs", str(runs), "--threads", str(threads)]
-    run = subprocess.run(command, capture_output=True, text=True, env=child_environment(threads),
-                         check=False)
     entry = {"name": way, "model": model, "tokens": tokens, "threads": threads}
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT,
+                             env=child_environment(threads))
+    except subprocess.TimeoutExpired:
+        return entry | {"error": f"no result within {LIMIT} s"}
     lines = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
     if run.returncode or not lines:
         error = (run.stderr.strip().splitlines() or ["no output"])[-1]
@@ -307,7 +331,8 @@ def show(entry):
         return
     speed = f"{entry['tokens_per_second']:9.1f} tok/s" if "tokens_per_second" in entry else ""
     print(f"{label:32} {entry['seconds'] * 1e3:10.1f} ms {speed:16} "
-          f"peak {entry['peak_mib']:6.0f} MiB", flush=True)
+          f"peak {entry['peak_mib']:6.0f} MiB"
+          f"{'  (machine was busy)' if entry['busy_before'] > 0.1 else ''}", flush=True)
 
 
 def main():
@@ -315,6 +340,8 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write all numbers here")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[], help="measurements whose name has this")
+    parser.add_argument("--patience", type=float, default=60, metavar="SECONDS",
+                        help="how long to wait for a quiet machine before each (60)")
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--list", action="store_true", help="say what would be measured")
     for hidden in ("--way", "--model"):
@@ -337,7 +364,8 @@ def main():
         if not path_of(model).exists():
             print(f"{label}: not fetched (scripts/fetch {model})", flush=True)
             continue
-        entries.append(measure(way, model, tokens, runs, given.threads))
+        busy = wait_until_quiet(given.patience)
+        entries.append(measure(way, model, tokens, runs, given.threads) | {"busy_before": busy})
         show(entries[-1])
     if given.json and entries:
         document = {"processor": processor(), "cores": os.cpu_count(), "threads": given.threads,
