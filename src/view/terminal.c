@@ -122,9 +122,42 @@ static void shade_off(struct page *p, bool on) {
 
 /* ---- furniture ---- */
 
+/* Words wrapped to the width; a word longer than a line is cut by characters. */
+static void put_wrapped(struct page *p, const char *text) {
+    int column = 0;
+    while (*text) {
+        size_t n = strcspn(text, " \n");
+        int w = glim__text_width(text, n, 1);
+        bool fresh = text[n] == '\n';
+        if (column && column + 1 + w > p->width) {
+            glim__buffer_putc(&p->b, '\n');
+            column = 0;
+        } else if (column) {
+            glim__buffer_putc(&p->b, ' ');
+            column++;
+        }
+        for (size_t i = 0, len; i < n; i += len) {
+            int need = glim__grapheme_width(text + i, n - i, &len, 1);
+            if (column + need > p->width) {
+                glim__buffer_putc(&p->b, '\n');
+                column = 0;
+            }
+            column += put_grapheme(p, &p->b, text + i, n - i, &len);
+        }
+        text += n + strspn(text + n, " \n");
+        if (fresh && *text) {
+            glim__buffer_putc(&p->b, '\n');
+            column = 0;
+        }
+    }
+    glim__buffer_putc(&p->b, '\n');
+}
+
 static void put_title(struct page *p) {
     const glim_document *d = p->d;
     char value[32], base[32];
+    glim_buffer page = p->b; /* the words first, then their lines */
+    glim__buffer_init(&p->b, page.ctx);
     glim__buffer_puts(&p->b, "Why ");
     put_quoted(p, d->target.text, d->target.text_len, p->width / 3);
     if (d->target.against) {
@@ -140,27 +173,10 @@ static void put_title(struct page *p) {
                             signed_number(p, base, d->target.baseline_value));
     if (isfinite(d->target.prob))
         glim__buffer_printf(&p->b, ", probability %.1f %%", 100 * d->target.prob);
-    glim__buffer_putc(&p->b, '\n');
-}
-
-/* Words wrapped to the width. */
-static void put_wrapped(struct page *p, const char *text) {
-    int column = 0;
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        int w = glim__text_width(text, n, 1);
-        if (column && column + 1 + w > p->width) {
-            glim__buffer_putc(&p->b, '\n');
-            column = 0;
-        } else if (column) {
-            glim__buffer_putc(&p->b, ' ');
-            column++;
-        }
-        for (size_t i = 0, len; i < n; i += len)
-            column += put_grapheme(p, &p->b, text + i, n - i, &len);
-        text += n + strspn(text + n, " ");
-    }
-    glim__buffer_putc(&p->b, '\n');
+    glim_buffer words = p->b;
+    p->b = page;
+    put_wrapped(p, words.data ? words.data : "");
+    glim__buffer_release(&words);
 }
 
 static void put_verdict(struct page *p) {
@@ -471,9 +487,11 @@ static void put_foot(struct page *p) {
         put_wrapped(p, d->notes[i]);
     if (d->method.caption)
         put_wrapped(p, d->method.caption);
+    char text[512];
+    snprintf(text, sizeof text, "%.300s, glim %.40s, %.1f s", d->model.file ? d->model.file : "?",
+             d->version, isfinite(d->cost.seconds) ? d->cost.seconds : 0);
     if (p->width >= 60)
-        glim__buffer_printf(&p->b, "%s, glim %s, %.1f s\n", d->model.file ? d->model.file : "?",
-                            d->version, isfinite(d->cost.seconds) ? d->cost.seconds : 0);
+        put_wrapped(p, text);
 }
 
 static glim_status render(const glim_document *d, const glim_view_options *o, char **out, size_t *n,
