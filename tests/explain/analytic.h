@@ -125,8 +125,12 @@ static inline glim_status analytic_describe(const glim_predictor *p, glim_docume
     if (!doc->input.units)
         return glim__oom(p->ctx, err, "units", 0);
     for (size_t u = 0; u < AT; u++)
-        doc->input.units[u] = (glim_document_unit){.text = "abcde" + u, .text_len = 1, .start = u,
-                                                   .end = u + 1, .first = u, .count = 1,
+        doc->input.units[u] = (glim_document_unit){.text = "abcde" + u,
+                                                   .text_len = 1,
+                                                   .start = u,
+                                                   .end = u + 1,
+                                                   .first = u,
+                                                   .count = 1,
                                                    .turn = -1};
     doc->input.n_units = AT;
     doc->n_rows = 1;
@@ -148,19 +152,32 @@ static inline void analytic_init(struct analytic *a, glim_context *ctx, enum ana
         a->w[i] = (float)glim__rng_normal(1, 2, i);
     }
     for (size_t u = 0; u < AT; u++)
-        a->unit[u] = (glim_unit){.start = u, .end = u + 1, .first = u, .count = 1, .turn = -1,
+        a->unit[u] = (glim_unit){.start = u,
+                                 .end = u + 1,
+                                 .first = u,
+                                 .count = 1,
+                                 .turn = -1,
                                  .fixed = !u && first_fixed};
     a->units = (glim_units){.ctx = ctx, .at = a->unit, .count = AT};
     a->row_end[0] = AT;
     a->value[0] = analytic_f(a, a->x, NULL);
-    a->base = (glim_predictor){.ctx = ctx, .name = "analytic",
-                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT, .units = &a->units,
-                               .n_rows = 1, .T = AT, .C = AC, .row_end = a->row_end,
-                               .value = a->value, .values = analytic_values,
-                               .embed = analytic_embed, .baseline = analytic_baseline,
-                               .gradient = analytic_gradient, .plan_values = analytic_plan_values,
+    a->base = (glim_predictor){.ctx = ctx,
+                               .name = "analytic",
+                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT,
+                               .units = &a->units,
+                               .n_rows = 1,
+                               .T = AT,
+                               .C = AC,
+                               .row_end = a->row_end,
+                               .value = a->value,
+                               .values = analytic_values,
+                               .embed = analytic_embed,
+                               .baseline = analytic_baseline,
+                               .gradient = analytic_gradient,
+                               .plan_values = analytic_plan_values,
                                .plan_gradient = analytic_plan_gradient,
-                               .describe = analytic_describe, .cost = analytic_cost};
+                               .describe = analytic_describe,
+                               .cost = analytic_cost};
 }
 
 #endif

@@ -109,8 +109,11 @@ static void products_are_shared_by_integrated_gradients(void **state) {
 
 static void saturation_hides_from_slopes_and_not_from_paths(void **state) {
     struct analytic a;
-    struct setting with[] = {{"baseline", "zero"}, {"refine", "adaptive"}, {"max-steps", "4096"},
-                             {"tolerance", "0.001"}, {0}};
+    struct setting with[] = {{"baseline", "zero"},
+                             {"refine", "adaptive"},
+                             {"max-steps", "4096"},
+                             {"tolerance", "0.001"},
+                             {0}};
     analytic_init(&a, ctx, SATURATED, false);
     glim_document *doc = explain(&a, "input-x-gradient", NULL, GLIM_OK);
     assert_close(doc->scores[1], 0, 1e-9);
@@ -208,8 +211,8 @@ static void a_method_that_needs_more_names_another(void **state) {
     glim_error err;
     analytic_init(&a, ctx, LINEAR, false);
     a.base.can = GLIM_CAN_PREDICT;
-    assert_int_equal(
-        glim_explain(&doc, &a.base, glim_method_find("gradient"), NULL, 0, &err), GLIM_EUSAGE);
+    assert_int_equal(glim_explain(&doc, &a.base, glim_method_find("gradient"), NULL, 0, &err),
+                     GLIM_EUSAGE);
     assert_non_null(strstr(err.message, "gradients"));
     assert_non_null(strstr(err.message, "occlusion"));
 }

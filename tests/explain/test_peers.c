@@ -69,8 +69,8 @@ static void open_bench(struct bench *b, const char *file, int threads, uint64_t 
     b->tokens->text_len = b->tokens->count = T;
     for (size_t i = 0; i < T; i++) {
         b->tokens->text[i] = 'x';
-        b->tokens->at[i] = (glim_token){.id = (int32_t)recorded_id(b, "ids", i), .start = i,
-                                        .end = i + 1, .turn = -1};
+        b->tokens->at[i] = (glim_token){
+            .id = (int32_t)recorded_id(b, "ids", i), .start = i, .end = i + 1, .turn = -1};
     }
     glim_target_options o = {.units = GLIM_UNIT_TOKEN};
     if (glim_predictor_lm(&b->p, b->model, b->tokens, &o, &err))
@@ -125,8 +125,8 @@ static int compare(struct bench *b, const char *file, const char *method,
 static int compare_all(const char *file) {
     static const char *const zero[] = {"baseline", "zero", "refine", "none", NULL};
     static const char *const token[] = {"baseline", "token", "refine", "none", NULL};
-    static const char *const middle[] = {"baseline", "zero", "refine", "none", "rule", "midpoint",
-                                         NULL};
+    static const char *const middle[] = {"baseline", "zero",     "refine", "none",
+                                         "rule",     "midpoint", NULL};
     static const char *const l1[] = {"norm", "l1", NULL};
     static const char *const mean[] = {"absent", "mean", NULL};
     static const char *const mask[] = {"absent", "mask", NULL};
@@ -137,8 +137,8 @@ static int compare_all(const char *file) {
         ((glim_lm *)b.p)->neutral = (int32_t)recorded_id(&b, "captum.baseline", 0);
         n += compare(&b, file, "integrated-gradients", zero, "captum.ig.zero.tokens", 1e-4);
         n += compare(&b, file, "integrated-gradients", token, "captum.ig.token.tokens", 1e-4);
-        n += compare(&b, file, "integrated-gradients", middle, "captum.ig.zero.middle.tokens",
-                     1e-4);
+        n +=
+            compare(&b, file, "integrated-gradients", middle, "captum.ig.zero.middle.tokens", 1e-4);
         n += compare(&b, file, "gradient", NULL, "captum.saliency.l2", 1e-4);
         n += compare(&b, file, "gradient", l1, "captum.saliency.l1", 1e-4);
         n += compare(&b, file, "input-x-gradient", NULL, "captum.input_x_gradient.tokens", 1e-4);
