@@ -106,7 +106,7 @@ static void print_set(const glim_kernels *k, const void *data, int threads) {
     glim_context_options options = {.threads = threads, .kernels = k->name};
     if (glim_context_new(&ctx, &options, NULL))
         return;
-    double peak = peak_of(ctx, k);
+    double peak = peak_of(ctx, k->blas ? glim__kernels_at(0) : k); /* blas has no tile */
     printf("%s: peak %.0f GFLOP/s\n", k->name, peak);
     for (size_t type = 0; type < sizeof types / sizeof *types; type++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
