@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every `sh` block of the README, line by line, and the C example."""
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GLIM = pathlib.Path(os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim")))
+MODEL = str(ROOT / "tests/golden/models/llama.gguf")
+
+
+class Examples(unittest.TestCase):
+    def test_the_readme_runs(self):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.S)
+                 for line in block.splitlines() if line.strip()]
+        self.assertGreater(len(lines), 8)
+        env = dict(os.environ, MODEL=MODEL, PATH=f"{GLIM.parent}:{os.environ['PATH']}")
+        with tempfile.TemporaryDirectory() as where:
+            for line in lines:
+                r = subprocess.run(["bash", "-c", line], cwd=where, env=env, capture_output=True,
+                                   timeout=120)
+                self.assertEqual(r.returncode, 0, line + "\n" + r.stderr.decode())
+
+    def test_the_c_example_runs(self):
+        example = GLIM.parents[2] / "examples/example-explain"
+        r = subprocess.run([example, MODEL, "Hello world"], capture_output=True, timeout=60)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn(b"follows", r.stdout)
+        self.assertEqual(subprocess.run([example, MODEL + "x", "Hello"],
+                                        capture_output=True).returncode, 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

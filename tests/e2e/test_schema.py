@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every JSON answer against its schema in docs/schema, by jsonschema."""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+from jsonschema import Draft202012Validator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
+MODEL = str(ROOT / "tests/golden/models/gemma3.gguf")
+TEXT = "Hello 世界 again"
+
+
+def schema(name):
+    return json.loads((ROOT / f"docs/schema/glim.{name}-1.schema.json").read_text())
+
+
+def answer(*args):
+    out = subprocess.run([GLIM, *args, "--json", "-q"], capture_output=True, check=True, timeout=120)
+    return json.loads(out.stdout)
+
+
+class Schemas(unittest.TestCase):
+    def check(self, name, value):
+        Draft202012Validator.check_schema(schema(name))
+        Draft202012Validator(schema(name)).validate(value)
+
+    def test_answers(self):
+        self.check("tokens", answer("tokenize", "-m", MODEL, TEXT))
+        self.check("prediction", answer("predict", "-m", MODEL, TEXT))
+        self.check("generation", answer("generate", "-m", MODEL, TEXT, "--tokens", "4"))
+        self.check("info", answer("info", "-m", MODEL))
+        self.check("plan", answer("explain", "-m", MODEL, TEXT, "--dry-run"))
+        self.check("verification",
+                   answer("verify", "-m", MODEL, "--against", MODEL.replace("gguf", "safetensors")))
+
+    def test_explanations_of_every_method_and_target(self):
+        listed = json.loads(subprocess.run([GLIM, "--dump-commands"], capture_output=True,
+                                           check=True).stdout)["methods"]
+        for method in listed:
+            for target in ((), ("--generate", "2"), ("--continuation", " again and"),
+                           ("--units", "token", "--output", "prob")):
+                self.check("explanation", answer("explain", "-m", MODEL, TEXT, "--method",
+                                                 method["name"], *target))
+
+    def test_a_wrong_document_fails(self):
+        doc = answer("explain", "-m", MODEL, TEXT)
+        doc["scores"] = ["high"] * len(doc["scores"])
+        self.assertFalse(Draft202012Validator(schema("explanation")).is_valid(doc))
+
+
+if __name__ == "__main__":
+    unittest.main()
