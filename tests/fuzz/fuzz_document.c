@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saved documents: whatever parses must render in every view. */
+#include <glim/glim.h>
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    static glim_context *ctx;
+    glim_context_options options = {.threads = 1};
+    glim_document *doc = NULL;
+    glim_error err;
+    if (!ctx && glim_context_new(&ctx, &options, &err))
+        return 0;
+    if (glim_document_parse(&doc, ctx, (const char *)data, n, "fuzz", &err))
+        return 0;
+    for (size_t i = 0; glim_views()[i]; i++)
+        for (int width = 20; width <= 120; width += 50) {
+            glim_view_options how = {.width = width, .color = (glim_color)(width % 4),
+                                     .ascii = width == 70, .numbers = width == 20};
+            char *text = NULL;
+            size_t len;
+            if (!glim_view_render(glim_views()[i], doc, &how, &text, &len, &err))
+                glim_view_free(ctx, text);
+        }
+    glim_document_free(doc);
+    return 0;
+}
