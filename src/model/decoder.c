@@ -38,7 +38,7 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
         x = glim__op_rms_norm(t, x, norm, m->hyper.eps, heads);
         glim__op_site(t, x, GLIM_SITE_HEADS, names->normed, heads);
     }
-    x = glim__op_rope(t, x, &t->ropes[w->rope], heads);
+    x = glim__op_rope(t, x, t->ropes ? &t->ropes[w->rope] : NULL, heads);
     return glim__op_site(t, x, GLIM_SITE_HEADS, names->rotated, heads);
 }
 

@@ -287,5 +287,10 @@ glim_status glim__chat_write(glim_chat_text *out, const glim_chat_template *t,
     glim_status status = t->write(out, in, err);
     if (!status && (out->text.failed || out->turn_of.failed))
         status = glim__oom(out->text.ctx, err, "the chat", out->text.len);
+    if (!status && !out->text.len)
+        status = glim_fail(err, GLIM_EUSAGE,
+                           "the template '%s' writes nothing for these messages "
+                           "(add a user message)",
+                           t->name);
     return status;
 }
