@@ -116,7 +116,7 @@ static void make_predictor(struct bench *b, size_t T, const char *method, const 
     free(many);
     tokens->count = T;
     tokens->text_len = tokens->at[T - 1].end;
-    glim_target_options o = {.units = GLIM_UNIT_TOKEN};
+    glim_target_options o = {.units = GLIM_UNIT_TOKEN, .output = "logit"};
     if (glim_predictor_lm(&b->p, b->model, tokens, &o, &err))
         die(&err);
     b->method = glim_method_find(method);

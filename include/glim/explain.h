@@ -34,8 +34,8 @@ typedef struct glim_target_options {
     const char *against;      /* token text to contrast with, or NULL */
     const char *continuation; /* text whose tokens become rows, or NULL */
     size_t generate;          /* greedy tokens that become rows; 0 = none */
-    const char *output;       /* "logit", "logprob", "prob"; NULL = logit for one
-                                 token and contrasts, logprob for rows */
+    const char *output;       /* "logit", "logprob", "prob"; NULL = logprob, for a contrast the
+                                 difference of logits */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;

@@ -71,8 +71,10 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
 
 /* ---- making ---- */
 
-static glim_status choose_output(glim_lm *lm, const char *name, bool many, glim_error *err) {
-    lm->output = many ? GLIM_OUTPUT_LOGPROB : GLIM_OUTPUT_LOGIT;
+/* A logit also moves when all logits move, which changes no prediction; in a
+   contrast that cancels. */
+static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, glim_error *err) {
+    lm->output = contrast ? GLIM_OUTPUT_LOGIT : GLIM_OUTPUT_LOGPROB;
     if (!name)
         return GLIM_OK;
     if (!strcmp(name, "logit"))
@@ -346,7 +348,7 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
                                 .free = free_lm};
     lm->model = model;
     lm->tokens = tokens;
-    glim_status status = choose_output(lm, o->output, o->continuation || o->generate, err);
+    glim_status status = choose_output(lm, o->output, o->against != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);
     if (!status)

@@ -72,7 +72,7 @@ static void open_bench(struct bench *b, const char *file, int threads, uint64_t 
         b->tokens->at[i] = (glim_token){
             .id = (int32_t)recorded_id(b, "ids", i), .start = i, .end = i + 1, .turn = -1};
     }
-    glim_target_options o = {.units = GLIM_UNIT_TOKEN};
+    glim_target_options o = {.units = GLIM_UNIT_TOKEN, .output = "logit"};
     if (glim_predictor_lm(&b->p, b->model, b->tokens, &o, &err))
         fail_msg("%s", err.message);
     assert_int_equal(((glim_lm *)b->p)->rows[0].id, recorded_id(b, "target", 0));
