@@ -14,6 +14,7 @@ typedef struct glim_attention_run {
     glim_tape *tape;
     glim_tape_node *node;
     const glim_kernels *kernels;
+    const glim_rows *queries, *keys; /* the same unless the queries were picked */
     bool backward;
     int D, Dp;           /* head width, and padded to whole vectors */
     int64_t longest, ld; /* source positions at most; row stride of scratch */
@@ -21,6 +22,7 @@ typedef struct glim_attention_run {
     size_t *part_at;    /* [n_parts] offsets into packed */
     size_t *pattern_at; /* [n_parts] offsets into whole patterns */
     size_t *block_at;   /* [n_parts + 1] query blocks before each part */
+    size_t *keys_at;    /* [n_parts + 1] likewise of the own keys */
     size_t pattern_floats;
     float *d_pattern; /* whole, when a hook asks for its gradient */
     bool frozen;      /* backward: P is constant */
@@ -41,8 +43,11 @@ typedef struct glim_attention_block {
     int64_t from, to; /* keys that any of its rows may see */
 } glim_attention_block;
 
+/* Of one row and head: maximum of the scores, 1 / sum of exponentials, and
+   <P, dP>, which the walk back fills in. */
+enum { GLIM_ATTENTION_AUX = 3 };
 static inline float *glim__attention_aux(const glim_attention_run *run, int head, int64_t row) {
-    return run->node->aux + 2 * ((int64_t)head * run->tape->rows->T + row);
+    return run->node->aux + GLIM_ATTENTION_AUX * ((int64_t)head * run->queries->T + row);
 }
 
 /* Rounded up to whole vectors of 16 floats. */
@@ -53,7 +58,7 @@ static inline int64_t glim__attention_pad(int64_t n) {
 /* True when row i of the block sees key j: causal, window, hidden keys. */
 static inline bool glim__attention_sees(const glim_attention_run *run,
                                         const glim_attention_block *b, int i, int64_t j) {
-    const glim_rows_part *part = &run->tape->rows->parts[b->part];
+    const glim_rows_part *part = &run->queries->parts[b->part];
     int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
     return j <= pos && (!window || j > pos - window) &&
            (!part->hidden || !part->hidden[j] || j == pos);

@@ -5,13 +5,13 @@
  *
  *   S = scale q k^T, S = c tanh(S/c) if capped, masked = -inf
  *   P = softmax(S), z = P v
- *   dv += P^T dz, dP = dz v^T, dS = P (dP - <dz, z>), through the cap
+ *   dv += P^T dz, dP = dz v^T, dS = P (dP - <P, dP>), through the cap
  *   dS (1 - (S/c)^2), dq += scale dS k, dk += scale dS^T q
  *
  * Work is cut into blocks of query rows (forward, dq) and blocks of keys (dk,
  * dv); a block holds its rows of S and nothing longer lives, so memory grows
  * with T, not T^2. Backward recomputes P from the row maximum and 1/sum kept in
- * aux. The whole pattern is made only when a hook asks for it, by the same
+ * aux; <P, dP> is taken from the row itself, so that z need not be kept. The whole pattern is made only when a hook asks for it, by the same
  * steps, so that asking changes no bit. Products over keys are cut at absolute
  * multiples of KEY_CHUNK: a row's bits depend neither on where the prefix was
  * cut nor on which other rows are in its block. The running-maximum form was
@@ -27,12 +27,25 @@
 const float *glim__attention_key(const glim_attention_run *run, size_t part, int g, int64_t j,
                                  bool value) {
     const glim_attention *how = &run->node->as.attention;
-    const glim_rows_part *p = &run->tape->rows->parts[part];
+    const glim_rows_part *p = &run->keys->parts[part];
     int64_t G = how->kv_heads, D = how->head_width;
     const float *cached = value ? how->cached_v : how->cached_k;
     const float *own = run->tape->nodes[run->node->inputs[value ? 2 : 1]].data;
     return j < p->prefix ? cached + (j * G + g) * D
                          : own + ((p->first + j - p->prefix) * G + g) * D;
+}
+
+/* Keys or values of one head, transposed: cached ones, then own ones. */
+static void turn_keys(const glim_attention_run *run, size_t part, int g, bool value, float *out,
+                      int64_t Sp) {
+    const glim_rows_part *p = &run->keys->parts[part];
+    size_t step = (size_t)run->node->as.attention.kv_heads * (size_t)run->D;
+    if (p->prefix)
+        glim__transpose(out, (size_t)Sp, glim__attention_key(run, part, g, 0, value), step,
+                        (int)p->prefix, run->D);
+    glim__transpose(out + p->prefix, (size_t)Sp,
+                    glim__attention_key(run, part, g, p->prefix, value), step, (int)p->count,
+                    run->D);
 }
 
 static void pack_item(void *data, size_t item, int worker) {
@@ -48,15 +61,14 @@ static void pack_item(void *data, size_t item, int worker) {
             memcpy(pack.k + j * run->Dp, k, (size_t)D * sizeof *k);
         if (pack.v)
             memcpy(pack.v + j * run->Dp, v, (size_t)D * sizeof *v);
-        for (int d = 0; d < D; d++)
-            pack.kt[d * pack.Sp + j] = k[d];
-        for (int d = 0; d < D && pack.vt; d++)
-            pack.vt[d * pack.Sp + j] = v[d];
     }
+    turn_keys(run, part, g, false, pack.kt, pack.Sp);
+    if (pack.vt)
+        turn_keys(run, part, g, true, pack.vt, pack.Sp);
 }
 
 glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t part, int g) {
-    const glim_rows_part *p = &run->tape->rows->parts[part];
+    const glim_rows_part *p = &run->keys->parts[part];
     int64_t S = p->prefix + p->count, Sp = glim__attention_pad(S) + 16;
     size_t across = (size_t)(run->D * Sp), along = (size_t)(S * run->Dp);
     size_t one = run->backward ? 2 * across + along : across + along;
@@ -71,34 +83,40 @@ glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t p
     return pack;
 }
 
+static size_t blocks_of(int64_t rows) {
+    return (size_t)((rows + GLIM_QUERY_BLOCK - 1) / GLIM_QUERY_BLOCK);
+}
+
 /* Lays out offsets of every part and the list of work items, and packs. */
 glim_status glim__attention_begin(glim_attention_run *run, glim_tape *t, glim_tape_node *n,
                                   bool backward, glim_error *err) {
-    const glim_rows *rows = t->rows;
+    const glim_rows *queries = n->rows, *keys = t->nodes[n->inputs[1]].rows;
     *run = (glim_attention_run){.tape = t,
                                 .node = n,
+                                .queries = queries,
+                                .keys = keys,
                                 .kernels = glim__kernels(t->ctx),
                                 .backward = backward,
                                 .D = n->as.attention.head_width};
     run->Dp = (int)glim__attention_pad(run->D);
     size_t floats = 0, G = (size_t)n->as.attention.kv_heads, whole = 0;
-    run->part_at = glim__calloc(t->ctx, 3 * rows->n_parts + 1, sizeof *run->part_at);
+    run->part_at = glim__calloc(t->ctx, 4 * keys->n_parts + 2, sizeof *run->part_at);
     if (!run->part_at)
         return glim__oom(t->ctx, err, "attention", 0);
-    run->pattern_at = run->part_at + rows->n_parts;
-    run->block_at = run->pattern_at + rows->n_parts;
-    for (size_t p = 0; p < rows->n_parts; p++) {
-        int64_t S = rows->parts[p].prefix + rows->parts[p].count;
+    run->pattern_at = run->part_at + keys->n_parts;
+    run->block_at = run->pattern_at + keys->n_parts;
+    run->keys_at = run->block_at + keys->n_parts + 1;
+    for (size_t p = 0; p < keys->n_parts; p++) {
+        int64_t S = keys->parts[p].prefix + keys->parts[p].count;
         size_t across = (size_t)(run->D * (glim__attention_pad(S) + 16)),
                along = (size_t)(S * run->Dp);
         run->part_at[p] = floats;
         floats += G * (backward ? 2 * across + along : across + along);
         run->pattern_at[p] = whole;
-        whole += (size_t)n->as.attention.heads * (size_t)rows->parts[p].count *
+        whole += (size_t)n->as.attention.heads * (size_t)queries->parts[p].count *
                  (size_t)glim__attention_pad(S);
-        run->block_at[p + 1] =
-            run->block_at[p] +
-            (size_t)((rows->parts[p].count + GLIM_QUERY_BLOCK - 1) / GLIM_QUERY_BLOCK);
+        run->block_at[p + 1] = run->block_at[p] + blocks_of(queries->parts[p].count);
+        run->keys_at[p + 1] = run->keys_at[p] + blocks_of(keys->parts[p].count);
         if (S > run->longest)
             run->longest = S;
     }
@@ -110,7 +128,7 @@ glim_status glim__attention_begin(glim_attention_run *run, glim_tape *t, glim_ta
     size_t scratch = (size_t)(backward ? 3 : 1) * GLIM_QUERY_BLOCK * (size_t)run->ld;
     glim_status status = glim__scratch_reserve(t->ctx, (scratch + 16) * sizeof(float), err);
     if (!status)
-        glim__parallel(t->ctx, rows->n_parts * G, pack_item, run);
+        glim__parallel(t->ctx, keys->n_parts * G, pack_item, run);
     return status;
 }
 
@@ -125,7 +143,7 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
     size_t H = (size_t)run->node->as.attention.heads, b = item / H, p = 0;
     while (b >= run->block_at[p + 1])
         p++;
-    const glim_rows_part *part = &run->tape->rows->parts[p];
+    const glim_rows_part *part = &run->queries->parts[p];
     int64_t q0 = (int64_t)(b - run->block_at[p]) * GLIM_QUERY_BLOCK;
     int64_t m = part->count - q0 < GLIM_QUERY_BLOCK ? part->count - q0 : GLIM_QUERY_BLOCK;
     int h = (int)(item % H);
@@ -144,6 +162,21 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
 
 /* ---- the steps of forward ------------------------------------------------ */
 
+/* -inf for the keys from .. to that row i does not see. */
+static void hide(const glim_attention_run *run, const glim_attention_block *b, int i, float *row) {
+    const glim_rows_part *part = &run->queries->parts[b->part];
+    int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
+    int64_t first = window && pos - window + 1 > b->from ? pos - window + 1 : b->from;
+    int64_t past = pos + 1 < b->to ? pos + 1 : b->to;
+    for (int64_t j = b->from; j < first && j < b->to; j++)
+        row[j - b->from] = -INFINITY;
+    for (int64_t j = past > b->from ? past : b->from; j < b->to; j++)
+        row[j - b->from] = -INFINITY;
+    for (int64_t j = first; j < past && part->hidden; j++)
+        if (part->hidden[j] && j != pos)
+            row[j - b->from] = -INFINITY;
+}
+
 /* Scores of a block: s (m, ld) over keys from .. to, scaled, capped, masked. */
 void glim__attention_scores(const glim_attention_run *run, const glim_attention_block *b, float *s,
                             int64_t ld) {
@@ -156,13 +189,10 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
                   ld, false);
     for (int i = 0; i < b->m; i++) {
         float *row = s + i * ld;
-        for (int j = 0; j < n; j++)
-            row[j] *= how->scale;
+        run->kernels->scale(row, how->scale, (size_t)n);
         if (how->soft_cap > 0)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
-        for (int64_t j = b->from; j < b->to; j++)
-            if (!glim__attention_sees(run, b, i, j))
-                row[j - b->from] = -INFINITY;
+        hide(run, b, i, row);
     }
 }
 
@@ -173,8 +203,7 @@ static void softmax_rows(const glim_attention_run *run, const glim_attention_blo
         size_t n = (size_t)(b->to - b->from);
         float top = run->kernels->max(row, n);
         float inverse = 1.0f / run->kernels->exp_sum(row, row, top, n);
-        for (size_t j = 0; j < n; j++)
-            row[j] *= inverse;
+        run->kernels->scale(row, inverse, n);
         float *aux = glim__attention_aux(run, b->head, b->row + i);
         aux[0] = top;
         aux[1] = inverse;
@@ -208,7 +237,7 @@ static void forward_item(void *data, size_t item, int worker) {
 
 float *glim__attention_whole(const glim_attention_run *run, const glim_attention_block *b,
                              float *base, int64_t *ld) {
-    const glim_rows_part *part = &run->tape->rows->parts[b->part];
+    const glim_rows_part *part = &run->queries->parts[b->part];
     *ld = glim__attention_pad(part->prefix + part->count);
     return base + run->pattern_at[b->part] + ((int64_t)b->head * part->count + b->q0) * *ld;
 }
@@ -216,7 +245,7 @@ float *glim__attention_whole(const glim_attention_run *run, const glim_attention
 static void whole_scores_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     glim_attention_block b = glim__attention_block(run, item);
-    const glim_rows_part *part = &run->tape->rows->parts[b.part];
+    const glim_rows_part *part = &run->queries->parts[b.part];
     int64_t ld;
     float *s = glim__attention_whole(run, &b, run->node->pattern, &ld);
     for (int i = 0; i < b.m; i++)
@@ -231,7 +260,7 @@ static void whole_scores_item(void *data, size_t item, int worker) {
 static void whole_softmax_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     glim_attention_block b = glim__attention_block(run, item);
-    const glim_rows_part *part = &run->tape->rows->parts[b.part];
+    const glim_rows_part *part = &run->queries->parts[b.part];
     int64_t ld;
     float *s = glim__attention_whole(run, &b, run->node->pattern, &ld);
     softmax_rows(run, &b, s + b.from, ld);
@@ -255,8 +284,8 @@ glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site
                                  unsigned actions, glim_error *err) {
     glim_tape *t = run->tape;
     glim_status status = GLIM_OK;
-    for (size_t p = 0; p < t->rows->n_parts && !status; p++) {
-        const glim_rows_part *part = &t->rows->parts[p];
+    for (size_t p = 0; p < run->queries->n_parts && !status; p++) {
+        const glim_rows_part *part = &run->queries->parts[p];
         size_t S = (size_t)(part->prefix + part->count),
                ld = (size_t)glim__attention_pad((int64_t)S);
         size_t lines = (size_t)run->node->as.attention.heads * (size_t)part->count;
@@ -307,7 +336,7 @@ static glim_status attention_forward(glim_tape *t, glim_tape_node *n, glim_error
     glim_attention_run run;
     const unsigned any = GLIM_HOOK_READ | GLIM_HOOK_WRITE | GLIM_HOOK_GRAD;
     glim_status status = glim__attention_begin(&run, t, n, false, err);
-    size_t items = status ? 0 : run.block_at[t->rows->n_parts] * (size_t)n->as.attention.heads;
+    size_t items = status ? 0 : run.block_at[n->rows->n_parts] * (size_t)n->as.attention.heads;
     if (!status && (glim__tape_wants(t, n, GLIM_SITE_SCORES, any) ||
                     glim__tape_wants(t, n, GLIM_SITE_PATTERN, any)))
         status = forward_whole(&run, items, err);
@@ -318,12 +347,12 @@ static glim_status attention_forward(glim_tape *t, glim_tape_node *n, glim_error
 }
 
 static size_t attention_aux(const glim_tape *t, const glim_tape_node *n) {
-    return (size_t)(2 * t->rows->T * n->as.attention.heads);
+    return (size_t)(GLIM_ATTENTION_AUX * n->rows->T * n->as.attention.heads);
 }
 
 const glim_op glim__op_attention_op = {
     .name = "attention",
-    .saves = 7u | GLIM_SAVES_OUTPUT,
+    .saves = 7u,
     .forward = attention_forward,
     .backward = glim__attention_backward,
     .aux = attention_aux,

@@ -12,20 +12,15 @@
 #include <math.h>
 #include <string.h>
 
-/* Turns scores s into P (unless a whole pattern is kept), and dp into dS, for
-   row i of a block over n keys. cap holds the capped scores. */
-static void row_gradient(const glim_attention_run *run, const glim_attention_block *b, int i,
-                         const float *p, const float *cap, float *dp, int64_t n) {
+/* Turns dP into dS for row i of a block over n keys; delta is <P, dP> of the
+   whole row. cap holds the capped scores, -inf where P is 0. */
+static void row_gradient(const glim_attention_run *run, float delta, const float *p,
+                         const float *cap, float *dp, int64_t n) {
     const glim_attention *how = &run->node->as.attention;
-    int64_t HD = (int64_t)how->heads * run->D, at = (b->row + i) * HD + b->head * run->D;
-    float delta = run->kernels->dot_f32(run->node->grad + at, run->node->data + at, (size_t)run->D);
-    for (int64_t j = 0; j < n; j++) {
-        float ds = p[j] * (dp[j] - delta) * how->scale;
-        if (how->soft_cap > 0 && p[j] > 0) {
-            float u = cap[j] / how->soft_cap;
-            ds *= 1 - u * u;
-        }
-        dp[j] = p[j] > 0 ? ds : 0;
+    run->kernels->softmax_backward(dp, p, delta, how->scale, (size_t)n);
+    for (int64_t j = 0; j < n && how->soft_cap > 0; j++) {
+        float u = cap[j] / how->soft_cap;
+        dp[j] = p[j] > 0 ? dp[j] * (1 - u * u) : 0;
     }
 }
 
@@ -49,8 +44,7 @@ static void block_gradient(const glim_attention_run *run, const glim_attention_b
             continue;
         }
         run->kernels->exp_sum(row, row, aux[0], (size_t)n);
-        for (int64_t j = 0; j < n; j++)
-            row[j] *= aux[1];
+        run->kernels->scale(row, aux[1], (size_t)n);
     }
     glim__product(run->kernels, b->m, (int)n, (size_t)run->D, dz, HD, 1, pack.vt + b->from, pack.Sp,
                   dp, ld, false);
@@ -75,8 +69,12 @@ static void query_item(void *data, size_t item, int worker) {
     }
     if (run->frozen)
         return;
-    for (int i = 0; i < b.m; i++)
-        row_gradient(run, &b, i, p + i * ld, cap + i * ld, dp + i * ld, b.to - b.from);
+    for (int i = 0; i < b.m; i++) {
+        int64_t n = b.to - b.from;
+        float *aux = glim__attention_aux(run, b.head, b.row + i);
+        aux[2] = run->kernels->dot_f32(p + i * ld, dp + i * ld, (size_t)n);
+        row_gradient(run, aux[2], p + i * ld, cap + i * ld, dp + i * ld, n);
+    }
     float *dq = run->tape->nodes[run->node->inputs[0]].grad + b.row * HD + b.head * run->D;
     for (int64_t k = b.from; k < b.to; k += GLIM_KEY_CHUNK) {
         int64_t n = b.to - k < GLIM_KEY_CHUNK ? b.to - k : GLIM_KEY_CHUNK;
@@ -86,21 +84,25 @@ static void query_item(void *data, size_t item, int worker) {
 }
 
 /* One block of own keys k0 .. k0+n (within the sequence's new rows) of key head
-   g: all heads of the group, all query blocks that see it. */
+   g: all heads of the group, all query blocks that see it. Runs after the query
+   blocks, which have left <P, dP> in aux. */
 static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, int64_t n,
                       float *scratch) {
     const glim_attention *how = &run->node->as.attention;
-    const glim_rows_part *rows = &run->tape->rows->parts[part];
+    const glim_rows_part *rows = &run->queries->parts[part], *own = &run->keys->parts[part];
+    int64_t first = own->prefix + k0; /* position of the first key */
     glim_tape_node *nodes = run->tape->nodes;
     int64_t D = run->D, HD = how->heads * D, GD = how->kv_heads * D, ld = glim__attention_pad(n);
     int per = how->heads / how->kv_heads;
-    float *dk = nodes[run->node->inputs[1]].grad + (rows->first + k0) * GD + g * D;
-    float *dv = nodes[run->node->inputs[2]].grad + (rows->first + k0) * GD + g * D;
+    float *dk = nodes[run->node->inputs[1]].grad + (own->first + k0) * GD + g * D;
+    float *dv = nodes[run->node->inputs[2]].grad + (own->first + k0) * GD + g * D;
     float *p = scratch, *dp = p + GLIM_QUERY_BLOCK * ld, *cap = dp + GLIM_QUERY_BLOCK * ld;
     for (int h = g * per; h < (g + 1) * per; h++)
-        for (int64_t q0 = k0 / GLIM_QUERY_BLOCK * GLIM_QUERY_BLOCK; q0 < rows->count;
-             q0 += GLIM_QUERY_BLOCK) {
-            if (how->window && q0 >= k0 + n - 1 + how->window)
+        for (int64_t q0 = first > rows->prefix
+                              ? (first - rows->prefix) / GLIM_QUERY_BLOCK * GLIM_QUERY_BLOCK
+                              : 0;
+             q0 < rows->count; q0 += GLIM_QUERY_BLOCK) {
+            if (how->window && rows->prefix + q0 >= first + n - 1 + how->window)
                 break;
             int64_t m = rows->count - q0 < GLIM_QUERY_BLOCK ? rows->count - q0 : GLIM_QUERY_BLOCK;
             glim_attention_block b = {.part = part,
@@ -109,8 +111,8 @@ static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, i
                                       .q0 = q0,
                                       .m = (int)m,
                                       .row = rows->first + q0,
-                                      .from = rows->prefix + k0,
-                                      .to = rows->prefix + k0 + n};
+                                      .from = first,
+                                      .to = first + n};
             block_gradient(run, &b, p, cap, dp, ld);
             int64_t at = b.row * HD + h * D;
             glim__product(run->kernels, (int)n, (int)D, (size_t)m, p, 1, ld, run->node->grad + at,
@@ -118,7 +120,8 @@ static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, i
             if (run->frozen)
                 continue;
             for (int i = 0; i < m; i++)
-                row_gradient(run, &b, i, p + i * ld, cap + i * ld, dp + i * ld, n);
+                row_gradient(run, glim__attention_aux(run, h, b.row + i)[2], p + i * ld,
+                             cap + i * ld, dp + i * ld, n);
             glim__product(run->kernels, (int)n, (int)D, (size_t)m, dp, 1, ld,
                           nodes[run->node->inputs[0]].data + at, HD, dk, GD, true);
         }
@@ -127,10 +130,10 @@ static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, i
 static void key_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     size_t G = (size_t)run->node->as.attention.kv_heads, b = item / G, p = 0;
-    while (b >= run->block_at[p + 1])
+    while (b >= run->keys_at[p + 1])
         p++;
-    int64_t count = run->tape->rows->parts[p].count;
-    int64_t k0 = (int64_t)(b - run->block_at[p]) * GLIM_QUERY_BLOCK;
+    int64_t count = run->keys->parts[p].count;
+    int64_t k0 = (int64_t)(b - run->keys_at[p]) * GLIM_QUERY_BLOCK;
     int64_t n = count - k0 < GLIM_QUERY_BLOCK ? count - k0 : GLIM_QUERY_BLOCK;
     key_block(run, p, (int)(item % G), k0, n, glim__scratch(run->tape->ctx, worker));
 }
@@ -139,7 +142,7 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
     glim_attention_run run;
     for (int i = 0; i < 3; i++)
         if (!glim__tape_grad(t, n, i))
-            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
     glim_status status = glim__attention_begin(&run, t, n, true, err);
     bool asked = n->pattern && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD);
     run.frozen = frozen;
@@ -151,9 +154,11 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
             status = glim__oom(t->ctx, err, "pattern gradients", (uint64_t)run.pattern_floats * 4);
     }
     if (!status) {
-        size_t blocks = run.block_at[t->rows->n_parts];
-        glim__parallel(t->ctx, blocks * (size_t)n->as.attention.heads, query_item, &run);
-        glim__parallel(t->ctx, blocks * (size_t)n->as.attention.kv_heads, key_item, &run);
+        size_t parts = n->rows->n_parts;
+        glim__parallel(t->ctx, run.block_at[parts] * (size_t)n->as.attention.heads, query_item,
+                       &run);
+        glim__parallel(t->ctx, run.keys_at[parts] * (size_t)n->as.attention.kv_heads, key_item,
+                       &run);
     }
     if (!status && asked)
         status = glim__attention_show(&run, run.d_pattern, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD, err);

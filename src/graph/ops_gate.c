@@ -39,7 +39,7 @@ static struct gated setup(glim_tape *t, glim_tape_node *n) {
 static glim_status gate_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct gated s = setup(t, n);
     s.y = n->data;
-    glim__tape_rows(t, n->cols, gate_rows, &s);
+    glim__tape_rows(t, n, gate_rows, &s);
     return GLIM_OK;
 }
 
@@ -49,8 +49,8 @@ static glim_status gate_backward(glim_tape *t, glim_tape_node *n, glim_error *er
     s.da = glim__tape_grad(t, n, 0);
     s.db = glim__tape_grad(t, n, 1);
     if (!s.da || !s.db)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
-    glim__tape_rows(t, n->cols, gate_back_rows, &s);
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim__tape_rows(t, n, gate_back_rows, &s);
     return GLIM_OK;
 }
 
@@ -97,7 +97,7 @@ static glim_status cap_forward(glim_tape *t, glim_tape_node *n, glim_error *err)
                     .y = n->data,
                     .cols = n->cols,
                     .c = n->as.number};
-    glim__tape_rows(t, n->cols, cap_rows, &s);
+    glim__tape_rows(t, n, cap_rows, &s);
     return GLIM_OK;
 }
 
@@ -108,8 +108,8 @@ static glim_status cap_backward(glim_tape *t, glim_tape_node *n, glim_error *err
                     .cols = n->cols,
                     .c = n->as.number};
     if (!s.dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
-    glim__tape_rows(t, n->cols, cap_back_rows, &s);
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim__tape_rows(t, n, cap_back_rows, &s);
     return GLIM_OK;
 }
 

@@ -5,6 +5,7 @@
  *
  *   linear  Y = X W^T + b      dX += dY W        (weights have no gradient)
  *   add     y = a + b          da += dy, db += dy
+ *   pick    y = last rows      dx += dy there
  *   scale   y = s x            dx += s dy
  */
 #include "graph/ops.h"
@@ -29,7 +30,7 @@ static glim_status linear_forward(glim_tape *t, glim_tape_node *n, glim_error *e
     glim_status (*product)(glim_context *, float *, size_t, const float *, size_t, int64_t,
                            const glim_matrix *, const float *, glim_error *) =
         t->decode ? glim__linear_decode : glim__linear;
-    return product(t->ctx, n->data, (size_t)n->cols, x->data, (size_t)x->cols, t->rows->T,
+    return product(t->ctx, n->data, (size_t)n->cols, x->data, (size_t)x->cols, n->rows->T,
                    n->as.linear.w, n->as.linear.bias, err);
 }
 
@@ -37,8 +38,8 @@ static glim_status linear_backward(glim_tape *t, glim_tape_node *n, glim_error *
     float *dx = glim__tape_grad(t, n, 0);
     int64_t cols = n->as.linear.w->cols;
     if (!dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * cols) * 4);
-    return glim__linear_backward(t->ctx, dx, (size_t)cols, n->grad, (size_t)n->cols, t->rows->T,
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * cols) * 4);
+    return glim__linear_backward(t->ctx, dx, (size_t)cols, n->grad, (size_t)n->cols, n->rows->T,
                                  n->as.linear.w, err);
 }
 
@@ -78,7 +79,7 @@ static void sum_rows(void *data, int64_t first, int64_t count) {
 static glim_status add_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct sum s = {glim__kernels(t->ctx),       n->data, t->nodes[n->inputs[0]].data,
                     t->nodes[n->inputs[1]].data, 1,       n->cols};
-    glim__tape_rows(t, n->cols, sum_rows, &s);
+    glim__tape_rows(t, n, sum_rows, &s);
     return GLIM_OK;
 }
 
@@ -93,9 +94,9 @@ static glim_status add_backward(glim_tape *t, glim_tape_node *n, glim_error *err
         }
         float *d = glim__tape_grad(t, n, i);
         if (!d)
-            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
         struct sum s = {glim__kernels(t->ctx), d, d, n->grad, 1, n->cols};
-        glim__tape_rows(t, n->cols, sum_rows, &s);
+        glim__tape_rows(t, n, sum_rows, &s);
     }
     return GLIM_OK;
 }
@@ -103,10 +104,50 @@ static glim_status add_backward(glim_tape *t, glim_tape_node *n, glim_error *err
 const glim_op glim__op_add_op = {.name = "add", .forward = add_forward, .backward = add_backward};
 
 glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b) {
-    if (!a || !b || t->nodes[a].cols != t->nodes[b].cols)
+    if (!a || !b || t->nodes[a].cols != t->nodes[b].cols ||
+        t->nodes[a].rows->T != t->nodes[b].rows->T)
         t->status = t->status ? t->status : GLIM_EINTERNAL;
     return glim__tape_index(
         t, glim__tape_append(t, &glim__op_add_op, a, b, 0, t->status ? 0 : t->nodes[a].cols));
+}
+
+/* ---- pick ---- */
+
+static int64_t last_row(const glim_tape_node *x, size_t p) {
+    const glim_rows_part *part = &x->rows->parts[p];
+    return part->first + part->count - 1;
+}
+
+static glim_status pick_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    const glim_tape_node *x = &t->nodes[n->inputs[0]];
+    for (size_t p = 0; p < n->rows->n_parts; p++)
+        memcpy(n->data + (int64_t)p * n->cols, x->data + last_row(x, p) * n->cols,
+               (size_t)n->cols * sizeof *n->data);
+    return GLIM_OK;
+}
+
+static glim_status pick_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    const glim_tape_node *x = &t->nodes[n->inputs[0]];
+    float *d = glim__tape_grad(t, n, 0);
+    if (!d)
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(x->rows->T * n->cols) * 4);
+    for (size_t p = 0; p < n->rows->n_parts; p++) {
+        float *row = d + last_row(x, p) * n->cols;
+        glim__kernels(t->ctx)->add(row, row, n->grad + (int64_t)p * n->cols, (size_t)n->cols);
+    }
+    return GLIM_OK;
+}
+
+const glim_op glim__op_pick_op = {
+    .name = "pick", .forward = pick_forward, .backward = pick_backward};
+
+glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows) {
+    if (!x || rows->n_parts != t->nodes[x].rows->n_parts || rows->T != (int64_t)rows->n_parts)
+        t->status = t->status ? t->status : GLIM_EINTERNAL;
+    glim_tape_node *n = glim__tape_append(t, &glim__op_pick_op, x, 0, 0, x ? t->nodes[x].cols : 0);
+    if (n)
+        n->rows = rows;
+    return glim__tape_index(t, n);
 }
 
 /* ---- scale ---- */
@@ -130,20 +171,20 @@ static glim_status scale_forward(glim_tape *t, glim_tape_node *n, glim_error *er
                     .a = t->nodes[n->inputs[0]].data,
                     .factor = n->as.number,
                     .cols = n->cols};
-    glim__tape_rows(t, n->cols, scale_rows, &s);
+    glim__tape_rows(t, n, scale_rows, &s);
     return GLIM_OK;
 }
 
 static glim_status scale_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     float *d = glim__tape_grad(t, n, 0);
     if (!d)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
     struct sum s = {.kernels = glim__kernels(t->ctx),
                     .out = d,
                     .a = n->grad,
                     .factor = n->as.number,
                     .cols = n->cols};
-    glim__tape_rows(t, n->cols, scale_add_rows, &s);
+    glim__tape_rows(t, n, scale_add_rows, &s);
     return GLIM_OK;
 }
 

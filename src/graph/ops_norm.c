@@ -37,7 +37,7 @@ static void forward_rows(void *data, int64_t first, int64_t count) {
 }
 
 static size_t norm_aux(const glim_tape *t, const glim_tape_node *n) {
-    return (size_t)(t->rows->T * n->as.norm.heads);
+    return (size_t)(n->rows->T * n->as.norm.heads);
 }
 
 static struct norm setup(glim_tape *t, glim_tape_node *n) {
@@ -55,7 +55,7 @@ static struct norm setup(glim_tape *t, glim_tape_node *n) {
 
 static glim_status norm_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct norm s = setup(t, n);
-    glim__tape_rows(t, n->cols, forward_rows, &s);
+    glim__tape_rows(t, n, forward_rows, &s);
     return GLIM_OK;
 }
 
@@ -79,8 +79,8 @@ static glim_status walk_norm(glim_tape *t, glim_tape_node *n, bool frozen, glim_
     s.frozen = frozen;
     s.dx = glim__tape_grad(t, n, 0);
     if (!s.dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
-    glim__tape_rows(t, n->cols, backward_rows, &s);
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim__tape_rows(t, n, backward_rows, &s);
     return GLIM_OK;
 }
 

@@ -83,7 +83,7 @@ static void turn_rows(void *data, int64_t first, int64_t count) {
 
 static struct turn setup(glim_tape *t, glim_tape_node *n) {
     return (struct turn){.rope = n->as.rope.rope,
-                         .position = t->rows->position,
+                         .position = n->rows->position,
                          .cols = n->cols,
                          .heads = n->as.rope.heads};
 }
@@ -92,7 +92,7 @@ static glim_status rope_forward(glim_tape *t, glim_tape_node *n, glim_error *err
     struct turn s = setup(t, n);
     s.in = t->nodes[n->inputs[0]].data;
     s.out = n->data;
-    glim__tape_rows(t, n->cols, turn_rows, &s);
+    glim__tape_rows(t, n, turn_rows, &s);
     return GLIM_OK;
 }
 
@@ -102,8 +102,8 @@ static glim_status rope_backward(glim_tape *t, glim_tape_node *n, glim_error *er
     s.out = glim__tape_grad(t, n, 0);
     s.back = true;
     if (!s.out)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(t->rows->T * n->cols) * 4);
-    glim__tape_rows(t, n->cols, turn_rows, &s);
+        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim__tape_rows(t, n, turn_rows, &s);
     return GLIM_OK;
 }
 

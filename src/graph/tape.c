@@ -17,6 +17,7 @@ void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space,
     t->rows = rows;
     t->prefix = "";
     t->layer = -1;
+    t->picked = NULL;
     t->status = GLIM_OK;
     t->count = 0;
 }
@@ -43,7 +44,8 @@ glim_tape_node *glim__tape_append(glim_tape *t, const glim_op *op, glim_node a, 
         return NULL;
     }
     glim_tape_node *n = &t->nodes[++t->count];
-    *n = (glim_tape_node){.op = op, .inputs = {a, b, c}, .cols = cols};
+    *n = (glim_tape_node){
+        .op = op, .inputs = {a, b, c}, .cols = cols, .rows = a ? t->nodes[a].rows : t->rows};
     return n;
 }
 
@@ -138,8 +140,8 @@ static glim_status show_rows(glim_tape *t, const glim_tape_node *n, int which, f
     unsigned actions = gradient    ? GLIM_HOOK_GRAD
                        : t->replay ? GLIM_HOOK_WRITE
                                    : GLIM_HOOK_READ | GLIM_HOOK_WRITE;
-    for (size_t p = 0; p < t->rows->n_parts; p++) {
-        const glim_rows_part *part = &t->rows->parts[p];
+    for (size_t p = 0; p < n->rows->n_parts; p++) {
+        const glim_rows_part *part = &n->rows->parts[p];
         glim_site site = {.sequence = p, .data = data + part->first * cols, .gradient = gradient};
         site.dims[site.n_dims++] = (size_t)part->count;
         if (heads)
@@ -157,7 +159,7 @@ static glim_status show_rows(glim_tape *t, const glim_tape_node *n, int which, f
 static glim_status show_norm(glim_tape *t, const glim_tape_node *n, int which, glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
     bool scale = n->sites[which].kind == GLIM_SITE_SCALE;
-    int64_t cols = scale ? 1 : x->cols, T = t->rows->T;
+    int64_t cols = scale ? 1 : x->cols, T = n->rows->T;
     float *out = glim__workspace_take(t->space, (size_t)(T * cols));
     if (!out)
         return glim__oom(t->ctx, err, "a site", (uint64_t)(T * cols) * 4);
@@ -173,7 +175,7 @@ static glim_status show_norm(glim_tape *t, const glim_tape_node *n, int which, g
    other heads set to zero. */
 static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which, glim_error *err) {
     const glim_tape_node *z = &t->nodes[n->inputs[0]];
-    int64_t T = t->rows->T, C = n->cols, H = n->as.linear.heads, D = z->cols / H;
+    int64_t T = n->rows->T, C = n->cols, H = n->as.linear.heads, D = z->cols / H;
     float *out = glim__workspace_take(t->space, (size_t)(T * H * C));
     float *one = glim__workspace_take(t->space, (size_t)(T * z->cols));
     glim_status status = GLIM_OK;
@@ -187,8 +189,8 @@ static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which,
         status = glim__linear(t->ctx, out + h * C, (size_t)(H * C), one, (size_t)z->cols, T,
                               n->as.linear.w, NULL, err);
     }
-    for (size_t p = 0; p < t->rows->n_parts && !status; p++) {
-        const glim_rows_part *part = &t->rows->parts[p];
+    for (size_t p = 0; p < n->rows->n_parts && !status; p++) {
+        const glim_rows_part *part = &n->rows->parts[p];
         glim_site site = {.sequence = p, .n_dims = 3, .data = out + part->first * H * C};
         site.dims[0] = (size_t)part->count;
         site.dims[1] = (size_t)H;
@@ -242,6 +244,19 @@ static void find_readers(glim_tape *t, bool keep) {
         }
 }
 
+/* A replay computes what backward reads and what leads there, not the block's
+   end, whose result is known. */
+static void find_idle(glim_tape *t) {
+    bool needed[GLIM_TAPE_NODES + 1] = {false};
+    for (int i = t->count; i >= 1; i--) {
+        glim_tape_node *n = &t->nodes[i];
+        needed[i] = needed[i] || n->keep || n->op->aux;
+        n->idle = t->replay && !needed[i];
+        for (int k = 0; k < GLIM_NODE_INPUTS && needed[i]; k++)
+            needed[n->inputs[k]] = true;
+    }
+}
+
 static void give_read(glim_tape *t, int i) {
     for (int k = 0; k < GLIM_NODE_INPUTS; k++) {
         glim_tape_node *in = &t->nodes[t->nodes[i].inputs[k]];
@@ -261,10 +276,15 @@ glim_status glim__tape_forward(glim_tape *t, glim_error *err) {
     if (t->status)
         return glim_fail(err, t->status, "the graph of layer %d could not be built", t->layer);
     find_readers(t, t->keep);
-    size_t T = (size_t)t->rows->T;
+    find_idle(t);
     for (int i = 1; i <= t->count; i++) {
         glim_tape_node *n = &t->nodes[i];
+        size_t T = (size_t)n->rows->T;
         size_t aux = n->op->aux ? n->op->aux(t, n) : 0;
+        if (n->idle) {
+            give_read(t, i);
+            continue;
+        }
         if (!n->borrowed && !(n->data = glim__workspace_take(t->space, T * (size_t)n->cols)))
             return glim__oom(t->ctx, err, n->op->name, T * (uint64_t)n->cols * 4);
         if (aux && !(n->aux = glim__workspace_take(t->space, aux)))
@@ -284,7 +304,7 @@ glim_status glim__tape_forward(glim_tape *t, glim_error *err) {
 float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i) {
     glim_tape_node *in = &t->nodes[n->inputs[i]];
     if (!in->grad) {
-        size_t floats = (size_t)(t->rows->T * in->cols);
+        size_t floats = (size_t)(in->rows->T * in->cols);
         in->grad = glim__workspace_take(t->space, floats);
         if (in->grad)
             memset(in->grad, 0, floats * sizeof *in->grad);
@@ -313,7 +333,7 @@ static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
 glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out, glim_node in,
                                 float *d_in, const glim_rules *rules, glim_error *err) {
     glim_tape_node *last = &t->nodes[out], *first = &t->nodes[in];
-    size_t floats = (size_t)(t->rows->T * last->cols);
+    size_t floats = (size_t)(last->rows->T * last->cols);
     glim_status status = GLIM_OK;
     t->rules = rules;
     last->grad = glim__workspace_take(t->space, floats);
@@ -343,7 +363,7 @@ glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out,
 /* ---- planning ------------------------------------------------------------ */
 
 static uint64_t node_bytes(const glim_tape *t, const glim_tape_node *n) {
-    return n->borrowed ? 0 : (uint64_t)t->rows->T * (uint64_t)n->cols * 4;
+    return n->borrowed ? 0 : (uint64_t)n->rows->T * (uint64_t)n->cols * 4;
 }
 
 static uint64_t plan_forward(const glim_tape *t, bool keep) {
@@ -418,10 +438,10 @@ static void rows_item(void *data, size_t item, int worker) {
     w->fn(w->data, first, w->T - first < ROW_BLOCK ? w->T - first : ROW_BLOCK);
 }
 
-void glim__tape_rows(glim_tape *t, int64_t cols, glim_rows_fn *fn, void *data) {
-    int64_t T = t->rows->T;
+void glim__tape_rows(glim_tape *t, const glim_tape_node *n, glim_rows_fn *fn, void *data) {
+    int64_t T = n->rows->T;
     struct rows_work work = {fn, data, T};
-    if (T * cols < 8192) /* a barrier would cost more */
+    if (T * n->cols < 8192) /* a barrier would cost more */
         fn(data, 0, T);
     else
         glim__parallel(t->ctx, (size_t)((T + ROW_BLOCK - 1) / ROW_BLOCK), rows_item, &work);

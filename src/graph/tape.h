@@ -5,7 +5,9 @@
  *
  * A builder appends nodes; nothing is computed until glim__tape_forward. The
  * status is sticky: a failed append returns node 0, later appends pass it on,
- * and one check stands before the run. Every value has the batch's T rows.
+ * and one check stands before the run. A value has the batch's T rows, or, behind
+ * `pick`, the last row of each sequence: nothing else of the last block is asked
+ * for when only the next token is.
  *
  * Memory: each op says which of its inputs (and whether its output) its
  * backward reads. With `keep`, those values stay; all others go back to the
@@ -84,6 +86,7 @@ enum { GLIM_SAVES_OUTPUT = 1u << 7 };
 struct glim_tape_node {
     const glim_op *op;
     glim_node inputs[GLIM_NODE_INPUTS];
+    const glim_rows *rows; /* of the first input; `pick` changes them */
     int64_t cols;
     float *data, *grad, *aux;
     float *pattern; /* attention, when a hook asks: (sum over parts of H count S) */
@@ -91,6 +94,7 @@ struct glim_tape_node {
     bool borrowed;  /* data belongs to somebody else */
     bool lent_grad; /* so does grad */
     bool hold;      /* keep the value until the tape is released */
+    bool idle;      /* replay: nothing that backward reads comes from it */
     glim_node last; /* last node that reads it */
     struct {
         glim_site_kind kind;
@@ -143,6 +147,7 @@ struct glim_tape {
     bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
     const glim_rules *rules;
     const glim_rope *ropes;           /* of the session, for the builder */
+    const glim_rows *picked;          /* last block: rows that are wanted; NULL = all */
     const float *cached_k, *cached_v; /* of this layer: (positions, G, D) */
     glim_status status;               /* sticky, of building */
     int count;                        /* nodes, node 0 unused */
@@ -157,6 +162,8 @@ void glim__tape_release(glim_tape *t);
 
 /* ---- ops (each appends one node) ---- */
 glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed value */
+/* The last row of every sequence; `rows` says where that is: R = n_parts rows. */
+glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
 glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads);
 glim_node glim__op_rope(glim_tape *t, glim_node x, const glim_rope *rope, int heads);
@@ -199,9 +206,10 @@ bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kin
 /* Shows a site of one sequence to the hooks that ask for one of `actions`. */
 glim_status glim__tape_show(glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
                             unsigned actions, const glim_site *site, glim_error *err);
-/* fn(data, first row, rows) over fixed row blocks, in parallel when worth it. */
+/* fn(data, first row, rows) over fixed blocks of n's rows, in parallel when
+   worth it. */
 typedef void glim_rows_fn(void *data, int64_t first, int64_t count);
-void glim__tape_rows(glim_tape *t, int64_t cols, glim_rows_fn *fn, void *data);
+void glim__tape_rows(glim_tape *t, const glim_tape_node *n, glim_rows_fn *fn, void *data);
 /* True when `name` fits `pattern`, `*` standing for any run of characters. */
 bool glim__site_match(const char *pattern, const char *name);
 

@@ -42,11 +42,16 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
     return glim__op_site(t, x, GLIM_SITE_HEADS, names->rotated, heads);
 }
 
+/* Queries of the picked rows only, when the tape has picked some. */
+static glim_node pick(glim_tape *t, glim_node x) {
+    return t->picked ? glim__op_pick(t, x, t->picked) : x;
+}
+
 static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
                         glim_node *k, glim_node *v) {
     const glim_hyper *h = &m->hyper;
     glim_node a = norm_with_sites(t, m, x, w->attn_norm, "ln1.hook_scale", "ln1.hook_normalized");
-    glim_node q = project(t, m, w, a, true);
+    glim_node q = project(t, m, w, pick(t, a), true);
     *k = project(t, m, w, a, false);
     *v = glim__op_linear(t, a, &w->v, w->v_bias);
     glim__op_site(t, *v, GLIM_SITE_HEADS, "attn.hook_v", h->G);
@@ -91,7 +96,8 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
                               glim_node *k, glim_node *v) {
     const glim_layer *w = &m->layers[layer];
     glim__op_site(t, x, GLIM_SITE_VALUE, "hook_resid_pre", 0);
-    glim_node mid = glim__op_add(t, x, attend(t, m, w, x, k, v));
+    glim_node attn = attend(t, m, w, x, k, v);
+    glim_node mid = glim__op_add(t, pick(t, x), attn);
     glim__op_site(t, mid, GLIM_SITE_VALUE, "hook_resid_mid", 0);
     glim_node post = glim__op_add(t, mid, feed_forward(t, m, w, mid));
     return glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);

@@ -135,6 +135,19 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
     return GLIM_OK;
 }
 
+/* When the last row of every sequence is all that is wanted, the last block need
+   not compute the others. Hooks see whole sequences. */
+static bool wants_last_rows(const glim_batch *b) {
+    bool longer = false;
+    for (size_t i = 0; i < b->count; i++) {
+        const glim_sequence *q = &b->sequences[i];
+        if (q->n_wanted != 1 || q->wanted[0] != q->count - 1)
+            return false;
+        longer = longer || q->count > 1;
+    }
+    return longer && !b->n_hooks;
+}
+
 /* Rows, positions and wanted rows of the batch, in three allocations. */
 static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err) {
     size_t T = 0, R = 0;
@@ -151,17 +164,22 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
     s->head_parts = s->parts + b->count;
     s->wanted_at = (size_t *)(s->wanted_row + R);
     size_t row = 0, wanted = 0;
+    s->picked = wants_last_rows(b);
     for (size_t i = 0; i < b->count; i++) {
         const glim_sequence *q = &b->sequences[i];
         s->parts[i] = (glim_rows_part){.first = (int64_t)row,
                                        .count = (int64_t)q->count,
                                        .prefix = (int64_t)q->prefix,
                                        .hidden = q->hidden};
-        s->head_parts[i] =
-            (glim_rows_part){.first = (int64_t)wanted, .count = (int64_t)q->n_wanted};
+        s->head_parts[i] = (glim_rows_part){.first = (int64_t)wanted,
+                                            .count = (int64_t)q->n_wanted,
+                                            .prefix = (int64_t)(q->prefix + q->count) - 1,
+                                            .hidden = q->hidden};
         s->wanted_at[i] = wanted;
-        for (size_t k = 0; k < q->n_wanted; k++)
-            s->wanted_row[wanted++] = (int64_t)(row + q->wanted[k]);
+        for (size_t k = 0; k < q->n_wanted; k++, wanted++) {
+            s->wanted_row[wanted] = (int64_t)(s->picked ? wanted : row + q->wanted[k]);
+            s->head_position[wanted] = (int32_t)(q->prefix + q->wanted[k]);
+        }
         for (size_t k = 0; k < q->count; k++)
             s->position[row++] = (int32_t)(q->prefix + k);
     }
@@ -248,6 +266,7 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
     t->decode = decode;
     t->replay = replay;
     t->ropes = s->ropes;
+    t->picked = s->picked && i == s->m->hyper.L - 1 ? &s->head_rows : NULL;
     t->cached_k = s->cache_k ? s->cache_k + layer : NULL;
     t->cached_v = s->cache_v ? s->cache_v + layer : NULL;
     s->out[i] = s->m->arch->block(t, s->m, i, glim__op_input(t, s->x[i], s->m->hyper.C), k, v);

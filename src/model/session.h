@@ -18,7 +18,8 @@ struct glim_session {
     glim_rows rows, head_rows;
     int32_t *position, *head_position;
     glim_rows_part *parts, *head_parts;
-    int64_t *wanted_row; /* (R) batch row of each wanted logit row */
+    int64_t *wanted_row; /* (R) row of the last block's output of each wanted logit row */
+    bool picked;         /* the last block computes the wanted rows only */
     size_t *wanted_at;   /* (sequences + 1) first wanted row of each sequence */
     const glim_hook *hooks;
     size_t n_hooks;

@@ -90,6 +90,16 @@ static void scale_mul(float *y, float a, const float *x, const float *w, size_t 
         y[i] = a * x[i] * w[i];
 }
 
+static void scale(float *y, float a, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] *= a;
+}
+
+static void softmax_backward(float *dp, const float *p, float delta, float a, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        dp[i] = p[i] * (dp[i] - delta) * a;
+}
+
 static float max_row(const float *x, size_t n) {
     float best = -INFINITY;
     for (size_t i = 0; i < n; i++)
@@ -163,7 +173,7 @@ static void soft_cap(float *y, const float *x, float c, size_t n) {
             [GLIM_TYPE_Q6_K] = dot_q6_k,    [GLIM_TYPE_IQ4_NL] = dot_iq4_nl,                       \
             [GLIM_TYPE_IQ4_XS] = dot_iq4_xs},                                                      \
     .tile = tile, .sum_squares = sum_squares, .dot_f32 = dot_row, .axpy = axpy, .add = add,        \
-    .scale_mul = scale_mul, .max = max_row, .exp_sum = exp_sum, .gate = gate,                      \
+    .scale_mul = scale_mul, .scale = scale, .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,                      \
     .gate_backward = gate_backward, .soft_cap = soft_cap
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};

@@ -52,6 +52,9 @@ typedef struct glim_kernels {
     void (*axpy)(float *y, float a, const float *x, size_t n);       /* y += a x */
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b; may alias */
     void (*scale_mul)(float *y, float a, const float *x, const float *w, size_t n); /* y = a x w */
+    void (*scale)(float *y, float a, size_t n); /* y = a y */
+    /* dp = a p (dp - delta): dP to dS. Where p is 0, so is the result. */
+    void (*softmax_backward)(float *dp, const float *p, float delta, float a, size_t n);
     float (*max)(const float *x, size_t n);
     /* y = exp(x - shift) for x = -inf exactly 0; returns the sum (fixed lane
        layout: trailing exact zeros do not change its bits). In place allowed. */

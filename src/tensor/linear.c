@@ -46,10 +46,40 @@ void glim__product(const glim_kernels *kernels, int m, int n, size_t k, const fl
                           a_col, b + j, b_row, c + i * c_row + j, c_row, add);
 }
 
+typedef float four __attribute__((vector_size(16)));
+
+/* out (4, 4) = in (4, 4), transposed, in registers. */
+static inline void turn_four(float *out, size_t ld, const float *in, size_t ldi) {
+    four r[4], low, high;
+    for (int i = 0; i < 4; i++)
+        memcpy(&r[i], in + (size_t)i * ldi, sizeof r[i]);
+    four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    four b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    four d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    low = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    high = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    memcpy(out, &low, sizeof low);
+    memcpy(out + ld, &high, sizeof high);
+    low = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    high = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+    memcpy(out + 2 * ld, &low, sizeof low);
+    memcpy(out + 3 * ld, &high, sizeof high);
+}
+
 void glim__transpose(float *out, size_t ld, const float *in, size_t ldi, int rows, int cols) {
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < cols; c++)
-            out[(size_t)c * ld + (size_t)r] = in[(size_t)r * ldi + (size_t)c];
+    for (int r = 0; r < rows; r += 4)
+        for (int c = 0; c < cols; c += 4) {
+            float *to = out + (size_t)c * ld + (size_t)r;
+            const float *from = in + (size_t)r * ldi + (size_t)c;
+            if (r + 4 <= rows && c + 4 <= cols) {
+                turn_four(to, ld, from, ldi);
+                continue;
+            }
+            for (int j = 0; j < 4 && c + j < cols; j++)
+                for (int i = 0; i < 4 && r + i < rows; i++)
+                    to[(size_t)j * ld + (size_t)i] = from[(size_t)i * ldi + (size_t)j];
+        }
 }
 
 /* ---- forward ------------------------------------------------------------- */
@@ -72,11 +102,9 @@ static void pack_item(void *data, size_t item, int worker) {
     int rows = (int)(s->T - first < N ? s->T - first : N);
     const float *x = s->x + (size_t)first * s->ldx;
     for (size_t k = 0; k < s->K; k += 16) { /* a cache line of each row at a time */
-        size_t end = k + 16 < s->K ? k + 16 : s->K;
-        for (int r = 0; r < rows; r++)
-            for (size_t c = k; c < end; c++)
-                out[c * N + (size_t)r] = x[(size_t)r * s->ldx + c];
-        for (size_t c = k; c < end && rows < N; c++)
+        size_t n = s->K - k < 16 ? s->K - k : 16;
+        glim__transpose(out + k * N, N, x + k, s->ldx, rows, (int)n);
+        for (size_t c = k; c < k + n && rows < N; c++)
             memset(out + c * N + rows, 0, (size_t)(N - rows) * sizeof *out);
     }
 }
@@ -84,11 +112,11 @@ static void pack_item(void *data, size_t item, int worker) {
 /* Y rows (first .. first+n) x columns (r .. r+m) from the tile (m, 32). */
 static void put_tile(const struct forward *s, const float *tile, int64_t first, int n, int64_t r,
                      int m) {
-    for (int t = 0; t < n; t++) {
-        float *y = s->y + (size_t)(first + t) * s->ldy + (size_t)r;
+    float *y = s->y + (size_t)first * s->ldy + (size_t)r;
+    glim__transpose(y, s->ldy, tile, N, m, n);
+    for (int t = 0; t < n && s->bias; t++)
         for (int i = 0; i < m; i++)
-            y[i] = s->bias ? tile[i * N + t] + s->bias[r + i] : tile[i * N + t];
-    }
+            y[(size_t)t * s->ldy + (size_t)i] += s->bias[r + i];
 }
 
 static void forward_item(void *data, size_t item, int worker) {
@@ -159,11 +187,9 @@ static void pack_dy_item(void *data, size_t item, int worker) {
     float *out = s->packed + item * rows * M;
     int64_t first = (int64_t)item * M;
     int m = (int)(s->T - first < M ? s->T - first : M);
-    for (int t = 0; t < m; t++) {
-        const float *dy = s->dy + (size_t)(first + t) * s->lddy;
-        for (size_t r = 0; r < rows; r++)
-            out[r * M + (size_t)t] = dy[r];
-    }
+    const float *dy = s->dy + (size_t)first * s->lddy;
+    for (size_t r = 0; r < rows; r += 16)
+        glim__transpose(out + r * M, M, dy + r, s->lddy, m, (int)(rows - r < 16 ? rows - r : 16));
 }
 
 static void backward_item(void *data, size_t item, int worker) {

@@ -86,6 +86,24 @@ static glim_node build_attention_window(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
     return attention_with(t, in, 0, 2.0f);
 }
+/* The last row of the one sequence, `rows` being the test's. */
+static glim_node picked(glim_tape *t, glim_node x) {
+    static glim_rows_part part;
+    static int32_t position;
+    static glim_rows last;
+    const glim_rows_part *whole = &t->rows->parts[0];
+    position = (int32_t)(whole->prefix + whole->count - 1);
+    part = (glim_rows_part){0, 1, position, whole->hidden};
+    last = (glim_rows){1, &position, &part, 1};
+    return glim__op_pick(t, x, &last);
+}
+static glim_node build_pick(glim_tape *t, const glim_node *in) {
+    return glim__op_scale(t, picked(t, in[0]), 3);
+}
+static glim_node build_attention_picked(glim_tape *t, const glim_node *in) {
+    glim_node some[3] = {picked(t, in[0]), in[1], in[2]};
+    return attention_with(t, some, 5, 2.0f);
+}
 static glim_node build_silu(glim_tape *t, const glim_node *in) {
     return glim__op_gate(t, in[0], in[1], GLIM_ACT_SILU);
 }
@@ -120,6 +138,9 @@ static const struct op_case cases[] = {
     {"attention", "window", 9, {24, 12, 12}, 2, NULL, 1, build_attention_window},
     {"attention", "cap", 7, {24, 12, 12}, 0, NULL, 1, build_attention_cap},
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
+    {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
+    {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
+    {"pick", "", 5, {7}, 0, NULL, 1, build_pick},
     {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
     {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
     {"gate", "gelu erf", 5, {7, 7}, 0, NULL, 1, build_gelu_erf},
@@ -169,7 +190,7 @@ static void forward(struct run *r, const struct op_case *c) {
 static double weighted(struct run *r, const float *c) {
     const glim_tape_node *n = &r->tape.nodes[r->out];
     double sum = 0;
-    for (int64_t i = 0; i < r->rows.T * n->cols; i++)
+    for (int64_t i = 0; i < n->rows->T * n->cols; i++)
         sum += (double)c[i] * n->data[i];
     return sum;
 }

@@ -7,7 +7,7 @@
  */
 #include "model-testing.h"
 
-enum { T = 13 };
+enum { T = 61 }; /* more than one block of queries */
 
 static const uint32_t last_row[1] = {T - 1};
 
@@ -80,7 +80,7 @@ static void bits_depend_on_neither_threads_nor_memory_nor_hooks(void **state) {
 static void check_batch_bits(const char *file) {
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, file);
-    glim_session *s = new_session(m, 32);
+    glim_session *s = new_session(m, 64);
     size_t V = (size_t)m->hyper.V;
     int32_t ids[T], other[T];
     float *alone = malloc(V * sizeof *alone);
