@@ -233,6 +233,11 @@ void glim__gguf_close(glim_gguf *g) {
     glim__free(g->ctx, g);
 }
 
+void glim__gguf_forget(const glim_gguf *g) {
+    for (int p = 0; p < g->n_parts; p++)
+        glim__mapping_forget(&g->parts[p].map);
+}
+
 const char *glim__gguf_path(const glim_gguf *g) {
     return g->parts[0].map.path;
 }

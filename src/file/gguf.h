@@ -48,6 +48,8 @@ glim_status glim__gguf_open(glim_gguf **out, glim_context *ctx, const char *path
 glim_status glim__gguf_open_memory(glim_gguf **out, glim_context *ctx, const void *bytes, size_t n,
                                    const char *name, glim_error *err);
 void glim__gguf_close(glim_gguf *g);
+/* Lets go of the pages that have been read. */
+void glim__gguf_forget(const glim_gguf *g);
 
 const char *glim__gguf_path(const glim_gguf *g);
 uint32_t glim__gguf_version(const glim_gguf *g);

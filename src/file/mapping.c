@@ -77,6 +77,11 @@ void glim__mapping_close(glim_mapping *m) {
     *m = (glim_mapping){.ctx = m->ctx};
 }
 
+void glim__mapping_forget(const glim_mapping *m) {
+    if (m->data && !m->borrowed)
+        madvise((void *)m->data, (size_t)m->size, MADV_DONTNEED);
+}
+
 glim_status glim__mapping_unchanged(const glim_mapping *m, glim_error *err) {
     struct stat now;
     if (m->borrowed)

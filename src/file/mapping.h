@@ -28,6 +28,8 @@ glim_status glim__mapping_open(glim_mapping *m, glim_context *ctx, const char *p
 glim_status glim__mapping_borrow(glim_mapping *m, glim_context *ctx, const void *bytes, size_t n,
                                  const char *name, glim_error *err);
 void glim__mapping_close(glim_mapping *m);
+/* Lets go of the pages that have been read: the kernel's cache has them still. */
+void glim__mapping_forget(const glim_mapping *m);
 /* EIO when the file at the path is no longer the one that was opened. */
 glim_status glim__mapping_unchanged(const glim_mapping *m, glim_error *err);
 

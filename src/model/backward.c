@@ -96,6 +96,7 @@ static glim_status walk_blocks(glim_session *s, float **d, float **d_in, glim_er
         }
         if (again)
             glim__tape_release(&s->tapes[i]);
+        glim__session_forget(s);
         if (status)
             return status;
         float *swap = *d;

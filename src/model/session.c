@@ -286,6 +286,14 @@ static void store_cache(glim_session *s, int i, glim_node k, glim_node v) {
     memcpy(s->cache_v + at, s->tapes[i].nodes[v].data, (size_t)s->rows.T * row * sizeof(float));
 }
 
+/* Where kept values outweigh the weights, the weights' pages are let go of when a
+   block is done; they come back from the kernel's cache. */
+void glim__session_forget(const glim_session *s) {
+    enum { MANY_ROWS = 256 };
+    if (s->m->file && s->rows.T >= MANY_ROWS)
+        glim__gguf_forget(s->m->file);
+}
+
 static glim_status run_blocks(glim_session *s, const glim_batch *b, glim_error *err) {
     for (int i = 0; i < s->m->hyper.L; i++) {
         glim_node k, v;
@@ -300,6 +308,8 @@ static glim_status run_blocks(glim_session *s, const glim_batch *b, glim_error *
         out->borrowed = true;
         if (!keep)
             glim__tape_release(&s->tapes[i]);
+        if (b->keep)
+            glim__session_forget(s);
         if (!b->keep) {
             glim__workspace_give(&s->space, s->x[i]);
             s->x[i] = NULL;

@@ -39,6 +39,8 @@ void glim__session_clear(glim_session *s);
 /* Builds and runs block i on s->x[i]. */
 glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, bool replay,
                                 glim_node *k, glim_node *v, glim_error *err);
+/* Lets go of the pages of weights after a block of a large batch. */
+void glim__session_forget(const glim_session *s);
 /* Blocks whose values fit beside the rest. */
 int glim__session_fits(const glim_session *s, size_t wanted);
 

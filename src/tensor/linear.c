@@ -25,7 +25,7 @@ enum {
     K_CHUNK = 512,    /* terms of one chain; sums of chunks are added in order */
     ROWS_ITEM = 48,   /* rows of W of one work item, forward */
     BACK_ROWS = 384,  /* rows of W unpacked at a time, backward */
-    STRIP_MOST = 256, /* columns of a strip at most */
+    STRIP_MOST = 320, /* columns of a strip at most */
     DECODE_ITEM = 32
 };
 
@@ -223,7 +223,7 @@ static size_t strip_width(const glim_context *ctx, const glim_matrix *w) {
     size_t threads = (size_t)glim_context_threads(ctx), best = STRIP_MOST, least = SIZE_MAX;
     if (block == 256)
         return 256;
-    for (size_t width = 128; width >= 32; width -= 32) {
+    for (size_t width = 320; width >= 32; width -= 32) {
         size_t items = (cols + width - 1) / width;
         size_t span = (items + threads - 1) / threads * width;
         if (span < least) {
