@@ -25,13 +25,36 @@ glim_node glim__op_input(glim_tape *t, float *data, int64_t cols) {
 
 /* ---- linear ---- */
 
-static glim_status linear_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+static glim_status product(glim_tape *t, glim_tape_node *n, int64_t first, int64_t count, bool few,
+                           glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
-    glim_status (*product)(glim_context *, float *, size_t, const float *, size_t, int64_t,
-                           const glim_matrix *, const float *, glim_error *) =
-        t->decode ? glim__linear_decode : glim__linear;
-    return product(t->ctx, n->data, (size_t)n->cols, x->data, (size_t)x->cols, n->rows->T,
-                   n->as.linear.w, n->as.linear.bias, err);
+    return (few ? glim__linear_decode : glim__linear)(
+        t->ctx, n->data + first * n->cols, (size_t)n->cols, x->data + first * x->cols,
+        (size_t)x->cols, count, n->as.linear.w, n->as.linear.bias, err);
+}
+
+/* The vocabulary's rows are many and used once each when little is wanted. What
+   a sequence wants decides, not the batch: its bits stay its own. */
+static bool wants_few(const glim_tape_node *n, size_t part) {
+    return n->as.linear.few && n->rows->parts[part].count <= 4;
+}
+
+static glim_status linear_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    size_t p = 0, parts = n->rows->n_parts;
+    if (t->decode || !n->as.linear.few)
+        return product(t, n, 0, n->rows->T, t->decode, err);
+    while (p < parts) {
+        size_t end = p + 1;
+        int64_t first = n->rows->parts[p].first;
+        while (end < parts && wants_few(n, end) == wants_few(n, p))
+            end++;
+        int64_t past = end < parts ? n->rows->parts[end].first : n->rows->T;
+        glim_status status = product(t, n, first, past - first, wants_few(n, p), err);
+        if (status)
+            return status;
+        p = end;
+    }
+    return GLIM_OK;
 }
 
 static glim_status linear_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {

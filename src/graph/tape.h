@@ -107,6 +107,7 @@ struct glim_tape_node {
             const glim_matrix *w;
             const float *bias; /* (rows) or NULL */
             int heads;         /* of the input, for GLIM_SITE_RESULT */
+            bool few;          /* dot products for sequences of up to four rows */
         } linear;
         struct {
             const float *weight; /* (cols / heads) */

@@ -107,6 +107,8 @@ glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_
     *normed =
         norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale", "ln_final.hook_normalized");
     glim_node logits = glim__op_linear(t, *normed, &m->head, NULL);
+    if (logits)
+        t->nodes[logits].as.linear.few = true;
     if (m->hyper.logit_cap > 0)
         logits = glim__op_soft_cap(t, logits, m->hyper.logit_cap);
     return glim__op_site(t, logits, GLIM_SITE_VALUE, "hook_logits", 0);

@@ -97,6 +97,11 @@ static glim_node picked(glim_tape *t, glim_node x) {
     last = (glim_rows){1, &position, &part, 1};
     return glim__op_pick(t, x, &last);
 }
+static glim_node build_linear_few(glim_tape *t, const glim_node *in) {
+    glim_node y = build_linear(t, in);
+    t->nodes[y].as.linear.few = true;
+    return y;
+}
 static glim_node build_pick(glim_tape *t, const glim_node *in) {
     return glim__op_scale(t, picked(t, in[0]), 3);
 }
@@ -122,6 +127,7 @@ static const uint8_t hidden[16] = {0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0};
 static const struct op_case cases[] = {
     {"input", "through", 3, {5}, 0, NULL, 1, build_input},
     {"linear", "with bias", 5, {7}, 0, NULL, 1, build_linear},
+    {"linear", "few rows", 3, {7}, 0, NULL, 1, build_linear_few},
     {"add", "two", 5, {7, 7}, 0, NULL, 1, build_add},
     {"add", "itself", 5, {7}, 0, NULL, 1, build_add_self},
     {"scale", "negative", 5, {7}, 0, NULL, 1, build_scale},

@@ -77,6 +77,27 @@ static void bits_depend_on_neither_threads_nor_memory_nor_hooks(void **state) {
     assert_true(each_golden(".gguf", check_bits) > 0);
 }
 
+/* Sequences that want one row and many, together and alone. */
+static void check_mixed_wants(glim_session *s, const glim_sequence *q, size_t V) {
+    enum { MANY = 9 };
+    uint32_t rows[MANY];
+    float *alone = malloc((MANY + 1) * V * sizeof *alone);
+    for (uint32_t i = 0; i < MANY; i++)
+        rows[i] = 3 * i;
+    glim_sequence both[2] = {*q, *q};
+    both[1].wanted = rows;
+    both[1].n_wanted = MANY;
+    for (int i = 0; i < 2; i++) {
+        run_batch(s, &(glim_batch){.sequences = &both[i], .count = 1});
+        memcpy(alone + (size_t)i * V, glim_session_logits(s, 0, 0),
+               (i ? MANY : 1) * V * sizeof *alone);
+    }
+    run_batch(s, &(glim_batch){.sequences = both, .count = 2});
+    assert_memory_equal(alone, glim_session_logits(s, 0, 0), V * sizeof *alone);
+    assert_memory_equal(alone + V, glim_session_logits(s, 1, 0), MANY * V * sizeof *alone);
+    free(alone);
+}
+
 static void check_batch_bits(const char *file) {
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, file);
@@ -101,6 +122,7 @@ static void check_batch_bits(const char *file) {
     run_batch(s, &b);
     assert_memory_equal(alone, glim_session_logits(s, 1, 0), V * sizeof *alone);
     assert_memory_equal(alone, glim_session_logits(s, 3, 0), V * sizeof *alone);
+    check_mixed_wants(s, &q, V);
     for (size_t cut = 1; cut < T; cut++) { /* a prefix in the cache, then the rest */
         glim_session_truncate(s, 0);
         glim_sequence head = {.ids = ids, .count = cut};
