@@ -2,11 +2,12 @@
 /*
  * bench_glim MODEL [THREADS] [NAME...]: glim's side of the workloads of peers.py,
  * each the best of several runs after a warm-up, as one JSON object of seconds.
- * peak_gflops is the multiply-add peak in registers and first cache; the share of
- * it that a product of the workload reaches is in NAME_peak_share.
+ * peak_gflops is the multiply-add peak in registers and first cache, gflop_row
+ * the products of one row with all blocks' weights, forward.
  */
 #include "base/context.h"
 #include "explain/methods.h"
+#include "model/model.h"
 #include "tensor/kernels.h"
 
 #include <glim/glim.h>
@@ -167,6 +168,17 @@ static double generate(struct bench *b, size_t n, size_t *made) {
     return s;
 }
 
+static double gflop_row(const glim_model *m) {
+    double sum = 0;
+    for (int i = 0; i < m->hyper.L; i++) {
+        const glim_layer *w = &m->layers[i];
+        const glim_matrix *all[] = {&w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            sum += 2e-9 * (double)all[k]->rows * (double)all[k]->cols;
+    }
+    return sum;
+}
+
 static double decode(struct bench *b) {
     size_t first, all;
     double one = generate(b, 1, &first), again = generate(b, 1, &first);
@@ -190,7 +202,7 @@ int main(int argc, char **argv) {
     fill_ids(&b);
     b.d = malloc(512 * sizeof(float) * (size_t)glim_model_facts(b.model)->width);
     b.peak = 8.0 * 1000 * 2 * 12 * 32 * 128 / best(peak, &b, 0.3) / 1e9;
-    printf("{\"peak_gflops\": %.1f", b.peak);
+    printf("{\"peak_gflops\": %.1f, \"gflop_row\": %.6f", b.peak, gflop_row(b.model));
     if (wanted(argc, argv, "open"))
         printf(", \"open\": %.6f", best(open_again, &b, 0.2));
     static const struct {
