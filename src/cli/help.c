@@ -44,6 +44,25 @@ static void print_table(const glim_param *p, FILE *out) {
     }
 }
 
+/* Names alone, so that a page fits on a screen. */
+static void print_names(const glim_param *p, FILE *out) {
+    enum { COLUMNS = 78 };
+    int column = fprintf(out, "  ");
+    for (; p->type != GLIM_PARAM_END; p++) {
+        char value[96], flag[160];
+        value_name(p, value, sizeof value);
+        snprintf(flag, sizeof flag, "--%s%s", p->name, value);
+        if (column + (int)strlen(flag) > COLUMNS)
+            column = fprintf(out, "\n  ") - 1;
+        column += fprintf(out, "%s  ", flag);
+    }
+    fputc('\n', out);
+}
+
+static bool is_common(const glim_param *group) {
+    return group == cli_flags_resources || group == cli_flags_talk;
+}
+
 /* With a method chosen, its parameters are the page. */
 static void method_help(const cli_run *run, FILE *out) {
     const glim_method *m = run->method;
@@ -65,8 +84,13 @@ void cli_help(const cli_run *run, FILE *out) {
     for (size_t g = 0; c->groups[g]; g++) {
         if (c->groups[g][0].group)
             fprintf(out, "%s\n", c->groups[g][0].group);
-        print_table(c->groups[g], out);
+        if (is_common(c->groups[g]) && !run->o.verbose)
+            print_names(c->groups[g], out);
+        else
+            print_table(c->groups[g], out);
     }
+    if (!run->o.verbose)
+        fprintf(out, "  (glim %s --help --verbose says what these mean)\n", c->name);
     for (size_t i = 0; c->examples && c->examples[i]; i++)
         fprintf(out, "%s  %s\n", i ? "" : "Examples\n", c->examples[i]);
 }

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PIECE = 512 };
 
@@ -20,62 +21,84 @@ static int32_t greedy(const float *logits, int V) {
     return best;
 }
 
-/* The largest logit not above (after, id): a selection in order without a sort
-   of the vocabulary. Equal logits go by id. */
-static int32_t next_best(const float *logits, int V, float after, int32_t id) {
-    int32_t best = -1;
-    for (int i = 0; i < V; i++)
-        if ((logits[i] < after || (logits[i] == after && i > id)) &&
-            (best < 0 || logits[i] > logits[best]))
-            best = i;
-    return best;
+/* A float's bits as a number of the same order. */
+static uint32_t order_of(float x) {
+    uint32_t u;
+    x += 0.0f; /* -0 and 0 are equal */
+    memcpy(&u, &x, sizeof u);
+    return u >> 31 ? ~u : u | 0x80000000u;
 }
 
-static double total_weight(const float *logits, int V, double temperature, float top) {
+/* What may be drawn: tokens above `cut`, and the first `ties` of those at it. */
+struct allowed {
+    uint32_t cut;
+    int ties;
+    double weight;
+};
+
+/* Weight and number of the tokens at or above `cut`. */
+static double weigh(const float *logits, int V, double temperature, float top, uint32_t cut,
+                    int *count) {
     double sum = 0;
+    *count = 0;
     for (int i = 0; i < V; i++)
-        sum += exp((logits[i] - top) / temperature);
+        if (order_of(logits[i]) >= cut) {
+            sum += exp((logits[i] - top) / temperature);
+            ++*count;
+        }
     return sum;
 }
 
-/* Walks the tokens from the most likely on: first to learn how much weight the
-   allowed ones have, then to the drawn one. */
-int32_t glim_sample(const float *logits, int V, const glim_sampling *how, uint64_t position) {
-    int32_t first = greedy(logits, V);
-    if (!how || how->temperature <= 0 || how->top_k == 1)
-        return first;
-    float top = logits[first];
-    double all = total_weight(logits, V, how->temperature, top);
+/* The most likely tokens up to top_k of them or top_p of the weight, equal ones by
+   id. The cut is found by halving: a sort of the vocabulary would cost more. */
+static struct allowed find_allowed(const float *logits, int V, const glim_sampling *how,
+                                   float top) {
+    int count, most = how->top_k > 0 ? how->top_k : V;
+    double all = weigh(logits, V, how->temperature, top, 0, &count);
     double limit = how->top_p > 0 && how->top_p < 1 ? how->top_p * all : all;
-    double u = glim__rng_uniform(how->seed, 0, position);
-    if (how->top_k <= 0 && limit == all) { /* nothing is cut: one pass in order of ids */
-        double at = u * all, sum = 0;
-        for (int i = 0; i < V; i++)
-            if ((sum += exp((logits[i] - top) / how->temperature)) > at)
-                return i;
-        return first;
+    if (most >= V && limit == all)
+        return (struct allowed){0, V, all};
+    uint32_t low = 0, high = order_of(top); /* `low` holds enough */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2 + 1;
+        double weight = weigh(logits, V, how->temperature, top, middle, &count);
+        if (count >= most || weight >= limit)
+            low = middle;
+        else
+            high = middle - 1;
     }
-    double allowed = 0;
-    int32_t id = first, count = 0, drawn = first;
-    for (; id >= 0; id = next_best(logits, V, logits[id], id)) {
-        allowed += exp((logits[id] - top) / how->temperature);
-        if (++count == how->top_k || allowed >= limit)
-            break;
-    }
-    double at = u * allowed, sum = 0;
-    id = first;
-    for (int32_t i = 0; i < count && id >= 0; i++) {
-        drawn = id;
-        if ((sum += exp((logits[id] - top) / how->temperature)) > at)
-            break;
-        id = next_best(logits, V, logits[id], id);
+    struct allowed a = {.cut = low};
+    a.weight = low < UINT32_MAX ? weigh(logits, V, how->temperature, top, low + 1, &count) : 0;
+    for (int i = 0; i < V && count < most && a.weight < limit; i++)
+        if (order_of(logits[i]) == low) {
+            a.weight += exp((logits[i] - top) / how->temperature);
+            a.ties++;
+            count++;
+        }
+    return a;
+}
+
+int32_t glim_sample(const float *logits, int V, const glim_sampling *how, uint64_t position) {
+    int32_t drawn = greedy(logits, V);
+    if (!how || how->temperature <= 0 || how->top_k == 1)
+        return drawn;
+    float top = logits[drawn];
+    struct allowed a = find_allowed(logits, V, how, top);
+    double at = glim__rng_uniform(how->seed, 0, position) * a.weight, sum = 0;
+    for (int i = 0, ties = 0; i < V; i++) {
+        uint32_t order = order_of(logits[i]);
+        if (order < a.cut || (order == a.cut && ties++ >= a.ties))
+            continue;
+        if ((sum += exp((logits[i] - top) / how->temperature)) > at)
+            return i;
     }
     return drawn;
 }
 
 static double probability(const float *logits, int V, int32_t id) {
     float top = logits[greedy(logits, V)];
-    return exp(logits[id] - top) / total_weight(logits, V, 1, top);
+    int count;
+    return exp(logits[id] - top) / weigh(logits, V, 1, top, 0, &count);
 }
 
 /* Runs tokens [s's length, count) into the cache; the last one's logits stay. */

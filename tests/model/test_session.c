@@ -411,6 +411,46 @@ static void sampling_follows_the_probabilities(void **state) {
         assert_int_equal(glim_sample(logits, 4, &how, i), 2);
 }
 
+static const float *compared;
+static int more_likely(const void *a, const void *b) {
+    int i = *(const int *)a, k = *(const int *)b;
+    float x = compared[i], y = compared[k];
+    return x < y ? 1 : x > y ? -1 : i - k;
+}
+
+/* What is drawn is what a sort would allow, ties and flat distributions included,
+   and all of that is drawn at times. */
+static void sampling_is_cut_where_a_sort_would_cut(void **state) {
+    enum { V = 40, DRAWS = 6000 };
+    static const glim_sampling hows[] = {{.temperature = 1, .top_k = 7},
+                                         {.temperature = 1, .top_p = 0.6},
+                                         {.temperature = 0.5, .top_k = 30, .top_p = 0.9},
+                                         {.temperature = 2, .top_p = 0.31}};
+    for (int flat = 0; flat < 2; flat++)
+        for (size_t h = 0; h < sizeof hows / sizeof *hows; h++) {
+            float logits[V];
+            int ids[V], seen[V] = {0}, n = 0;
+            double all = 0, sum = 0;
+            for (int i = 0; i < V; i++) {
+                logits[i] = flat ? -3 : (float)((i * 17) % 10) - 8;
+                ids[i] = i;
+                all += exp(logits[i] / hows[h].temperature);
+            }
+            compared = logits;
+            qsort(ids, V, sizeof *ids, more_likely);
+            double limit = (hows[h].top_p > 0 ? hows[h].top_p : 1) * all * (1 - 1e-9);
+            int most = hows[h].top_k ? hows[h].top_k : V;
+            while (n < most && sum < limit)
+                sum += exp(logits[ids[n++]] / hows[h].temperature);
+            for (uint64_t i = 0; i < DRAWS; i++)
+                seen[glim_sample(logits, V, &hows[h], i)]++;
+            for (int i = 0; i < V; i++)
+                assert_true(i >= n ? seen[ids[i]] == 0
+                                   : exp(logits[ids[i]] / hows[h].temperature) / sum < 2e-3 ||
+                                         seen[ids[i]] > 0);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_depend_on_neither_threads_nor_memory_nor_hooks),
@@ -423,6 +463,7 @@ int main(void) {
         cmocka_unit_test(no_refused_allocation_leaks_or_crashes),
         cmocka_unit_test(generation_is_greedy_and_repeatable),
         cmocka_unit_test(sampling_follows_the_probabilities),
+        cmocka_unit_test(sampling_is_cut_where_a_sort_would_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
