@@ -11,11 +11,11 @@
  * Work is cut into blocks of query rows (forward, dq) and blocks of keys (dk,
  * dv); a block holds its rows of S and nothing longer lives, so memory grows
  * with T, not T^2. Backward recomputes P from the row maximum and 1/sum kept in
- * aux; <P, dP> is taken from the row itself, so that z need not be kept. The whole pattern is made only when a hook asks for it, by the same
- * steps, so that asking changes no bit. Products over keys are cut at absolute
- * multiples of KEY_CHUNK: a row's bits depend neither on where the prefix was
- * cut nor on which other rows are in its block. The running-maximum form was
- * not chosen: with whole rows of S the result needs no rescaling.
+ * aux; <P, dP> is taken from the row itself, so that z need not be kept. The whole pattern is made
+ * only when a hook asks for it, by the same steps, so that asking changes no bit. Products over
+ * keys are cut at absolute multiples of KEY_CHUNK: a row's bits depend neither on where the prefix
+ * was cut nor on which other rows are in its block. The running-maximum form was not chosen: with
+ * whole rows of S the result needs no rescaling.
  */
 #include "graph/attention.h"
 

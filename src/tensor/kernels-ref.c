@@ -173,8 +173,8 @@ static void soft_cap(float *y, const float *x, float c, size_t n) {
             [GLIM_TYPE_Q6_K] = dot_q6_k,    [GLIM_TYPE_IQ4_NL] = dot_iq4_nl,                       \
             [GLIM_TYPE_IQ4_XS] = dot_iq4_xs},                                                      \
     .tile = tile, .sum_squares = sum_squares, .dot_f32 = dot_row, .axpy = axpy, .add = add,        \
-    .scale_mul = scale_mul, .scale = scale, .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,                      \
-    .gate_backward = gate_backward, .soft_cap = soft_cap
+    .scale_mul = scale_mul, .scale = scale, .softmax_backward = softmax_backward, .max = max_row,  \
+    .exp_sum = exp_sum, .gate = gate, .gate_backward = gate_backward, .soft_cap = soft_cap
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};
 #ifdef GLIM_WITH_OPENBLAS
