@@ -109,10 +109,10 @@ static void put_strip(glim_buffer *b, const glim_document *d, const double *scor
     int turn = -1;
     for (size_t u = 0; u < d->input.n_units; u++) {
         const glim_document_unit *unit = &d->input.units[u];
-        if (unit->turn >= 0 && unit->turn != turn && (size_t)unit->turn < d->input.n_turns) {
+        if (d->input.n_turns && unit->turn >= 0 && unit->turn != turn) {
             turn = unit->turn;
             glim__buffer_puts(b, "</p>\n<p class=\"strip\"><b class=\"role\">");
-            word(b, d->input.turns[turn].role);
+            word(b, glim__turn_name(d, turn));
             glim__buffer_puts(b, "</b> ");
         }
         if (unit->fixed) {

@@ -43,3 +43,7 @@ glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error 
     *n = b->len;
     return GLIM_OK;
 }
+
+const char *glim__turn_name(const glim_document *doc, int turn) {
+    return (size_t)turn < doc->input.n_turns ? doc->input.turns[turn].role : "(generated)";
+}

@@ -318,12 +318,12 @@ static void put_strip(struct page *p, const double *scores, double limit) {
         }
         if (template)
             continue;
-        if (unit->turn >= 0 && unit->turn != turn && (size_t)unit->turn < d->input.n_turns) {
+        if (d->input.n_turns && unit->turn >= 0 && unit->turn != turn) {
             if (p->column)
                 end_line(&s);
             turn = unit->turn;
             glim__buffer_printf(&p->b, "%s %s\n", pick(p, "\xe2\x96\xb8", ">"),
-                                d->input.turns[turn].role);
+                                glim__turn_name(d, turn));
         }
         put_unit(&s, unit, scores[u]);
     }

@@ -11,6 +11,8 @@ extern const glim_view glim__view_terminal, glim__view_json, glim__view_csv, gli
 
 /* Hands the buffer's memory to *out. Errors: ENOMEM. */
 glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error *err);
+/* The role of a turn >= 0; what the model said behind the last one is "(generated)". */
+const char *glim__turn_name(const glim_document *doc, int turn);
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 
