@@ -89,8 +89,8 @@ static void budget_refuses_what_passes_it_and_says_so(void **state) {
     assert_int_equal(glim__budget_left(ctx), 0);
     assert_null(glim__alloc(ctx, 1));
     assert_int_equal(glim__oom(ctx, &err, "the model", 3 << 20), GLIM_EBUDGET);
-    assert_string_equal(err.message, "the model needs 3.0 MiB, but 1.0 MiB of the memory budget of "
-                                     "1.0 MiB are in use (raise --memory)");
+    assert_string_equal(err.message, "the model needs 3.0 MiB; of the memory budget of 1.0 MiB, "
+                                     "0 bytes are left (raise --memory)");
     glim__free(ctx, p);
     assert_null(glim__alloc(ctx, (1 << 20) - 63));
     end_context(ctx);
