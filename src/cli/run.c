@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { MOST_INPUT = 1 << 30 };
@@ -61,6 +62,16 @@ void cli_erase_progress(void) {
     talk.drawn = false;
 }
 
+/* --memory bounds the process: the program, its libraries and stacks count too. */
+static glim_status count_program(cli_run *run) {
+    const uint64_t stacks = (uint64_t)4 << 20;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    uint64_t bytes = (uint64_t)usage.ru_maxrss * 1024 + stacks;
+    return glim__reserve(run->ctx, bytes) ? GLIM_OK
+                                          : glim__oom(run->ctx, &run->err, "glim itself", bytes);
+}
+
 glim_status cli_context(cli_run *run) {
     talk.terminal = isatty(STDERR_FILENO);
     glim_context_options options = {.threads = (int)run->o.threads,
@@ -68,7 +79,8 @@ glim_status cli_context(cli_run *run) {
                                     .kernels = run->o.kernels,
                                     .progress = run->o.quiet ? NULL : on_progress,
                                     .progress_data = &talk};
-    return glim_context_new(&run->ctx, &options, &run->err);
+    glim_status status = glim_context_new(&run->ctx, &options, &run->err);
+    return status || !run->o.memory ? status : count_program(run);
 }
 
 glim_status cli_open(cli_run *run) {

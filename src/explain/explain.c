@@ -180,7 +180,7 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
 }
 
 /* Leave-one-out asks the model itself; docs/default-method.md has the curves. A
-   walk back costs about two passes, so for many units the slope is taken. */
+   gradient costs about two passes, so for many units its size ranks them. */
 const glim_method *glim_method_default(const glim_predictor *p, const char **why) {
     enum { MANY_UNITS = 200 };
     size_t n = 0;
@@ -190,5 +190,5 @@ const glim_method *glim_method_default(const glim_predictor *p, const char **why
     if (why)
         *why = many ? "more than 200 units: one gradient instead of a pass for each"
                     : "leave-one-out asks the model itself";
-    return many ? &glim_method_input_x_gradient : &glim_method_occlusion;
+    return many ? &glim_method_gradient : &glim_method_occlusion;
 }
