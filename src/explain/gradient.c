@@ -125,7 +125,9 @@ const glim_method glim_method_input_x_gradient = {
     .summary = "each unit's embedding times the gradient: local contributions",
     .cite = "Shrikumar, Greenside, Kundaje 2016, arXiv:1605.01713",
     .family = "feature importance",
-    .caption = "Contributions by the slope at the input alone; they need not add up to the target.",
+    .caption =
+        "By the slope at the input alone: they need not add up, and on small language models they "
+        "ranked words no better than chance (docs/default-method.md).",
     .needs = GLIM_CAN_GRADIENT,
     .is_signed = true,
     .plan = plan,

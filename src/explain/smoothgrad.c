@@ -167,7 +167,9 @@ const glim_method glim_method_smoothgrad = {
     .summary = "a gradient map averaged over noisy copies of the input",
     .cite = "Smilkov et al. 2017, arXiv:1706.03825",
     .family = "feature importance",
-    .caption = "Noise is in the embedding space; the words themselves do not change.",
+    .caption =
+        "Noise is in the embedding space; the words do not change. On small language models it "
+        "ranked words no better than chance (docs/default-method.md).",
     .needs = GLIM_CAN_GRADIENT,
     .is_signed = true,
     .params = params,
