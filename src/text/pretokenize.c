@@ -94,6 +94,14 @@ static const struct row *find_row(const char *pre) {
     return NULL;
 }
 
+const char *glim__pretokenizer_name(size_t i) {
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
+        for (int k = 0; k < MOST_NAMES && rows[row].names[k]; k++)
+            if (!i--)
+                return rows[row].names[k];
+    return NULL;
+}
+
 bool glim__pretokenizer_ignores_merges(const char *pre) {
     const struct row *r = find_row(pre);
     return r && r->ignore_merges;
@@ -188,7 +196,7 @@ static glim_status match_failed(const struct splitter *s, int code) {
 
 /* Splits [start, end) by expression `level`; the last level hands pieces out. */
 static glim_status split(const struct splitter *s, unsigned level, size_t start, size_t end) {
-    if (level >= s->p->count)
+    if (level >= s->p->count || level >= MOST_EXPRESSIONS)
         return start < end ? s->fn(s->data, start, end, s->err) : GLIM_OK;
     size_t at = start;
     while (at < end) {

@@ -82,6 +82,8 @@ void glim__pretokenizer_close(glim_pretokenizer *p);
 typedef glim_status glim_piece_fn(void *data, size_t start, size_t end, glim_error *err);
 glim_status glim__pretokenize(const glim_pretokenizer *p, const char *text, size_t n,
                               glim_piece_fn *fn, void *data, glim_error *err);
+/* The i-th known name, NULL after the last. */
+const char *glim__pretokenizer_name(size_t i);
 /* Rules that go with the name. */
 bool glim__pretokenizer_ignores_merges(const char *pre);
 bool glim__pretokenizer_adds_bos(const char *pre);
