@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens to units. A token belongs to the word (or sentence) that its first
- * byte that is no space lies in; a unit is a run of neighbouring tokens of one
- * word. Tokens whose common boundary is inside a grapheme are never parted,
- * whatever the kind: a rare Chinese character is two or three tokens, and none
- * of them is text alone.
+ * byte that is no space lies in, or the next such byte when it is only spaces; a
+ * unit is a run of neighbouring tokens of one word. Tokens whose common boundary
+ * is inside a grapheme are never parted, whatever the kind: a rare Chinese
+ * character is two or three tokens, and none of them is text alone.
  */
 #include "text/breaks.h"
 
@@ -22,12 +22,13 @@ static bool is_fixed(const glim_token *t) {
     return t->kind == GLIM_TOKEN_SPECIAL || t->kind == GLIM_TOKEN_TEMPLATE;
 }
 
-/* The number of the segment that the token's first visible byte lies in. */
+/* The number of the segment that the token's first visible byte lies in: a
+   tokenizer may cut the space before a word off. */
 static size_t segment_of(const glim_tokens *tokens, const glim_token *t, const uint32_t *number) {
     size_t at = t->start;
-    while (at + 1 < t->end && (tokens->text[at] == ' ' || tokens->text[at] == '\t'))
+    while (at < tokens->text_len && (tokens->text[at] == ' ' || tokens->text[at] == '\t'))
         at++;
-    return at < tokens->text_len ? number[at] : number[tokens->text_len];
+    return at < tokens->text_len ? number[at] : number[at ? at - 1 : 0];
 }
 
 struct grouping {
