@@ -10,8 +10,8 @@ its own, so that neither memory nor threads carry over; of several runs after a
 warm-up the best counts, and all are kept in the JSON. Models are those that
 scripts/fetch has fetched. Set up once:
 
-    python3 -m venv .venv
-    CMAKE_ARGS=-DGGML_NATIVE=ON .venv/bin/pip install -r bench/requirements.txt
+    python3 -m venv bench/.venv
+    CMAKE_ARGS=-DGGML_NATIVE=ON bench/.venv/bin/pip install -r bench/requirements.txt
 """
 import argparse
 import json

@@ -4,7 +4,7 @@
 
     bench/report.py [--threads N] [--model NAME...] [--peers FILE.json] [--json FILE]
 
-The peers need the environment that bench/peers.py describes (.venv); without it
+The peers need the environment that bench/peers.py describes (bench/.venv); without it
 glim's own times and their share of the multiply-add peak are printed. --peers
 takes the peers' numbers from an earlier run on this machine.
 """
@@ -81,7 +81,7 @@ def measure_glim(model, threads):
 
 
 def measure_peers(models, threads):
-    python = ROOT / ".venv" / "bin" / "python"
+    python = ROOT / "bench" / ".venv" / "bin" / "python"
     if not python.exists():
         print("The peers are not installed (bench/peers.py says how): glim alone.\n")
         return []

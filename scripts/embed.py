@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a C file with the report's style and script and their policy hashes.
 
-usage: embed.py OUT.c STYLE.css [SCRIPT.js]
+usage: embed.py OUT.c MISSING STYLE.css [SCRIPT.js]
+
+MISSING says why there is no script; empty with one.
 """
 import base64
 import hashlib
@@ -21,13 +23,14 @@ def c_array(name, text):
 
 
 def main():
-    out, style_path = sys.argv[1:3]
+    out, missing, style_path = sys.argv[1:4]
     style = open(style_path, encoding="utf-8").read()
-    script = open(sys.argv[3], encoding="utf-8").read() if len(sys.argv) > 3 else ""
+    script = open(sys.argv[4], encoding="utf-8").read() if len(sys.argv) > 4 else ""
     with open(out, "w", encoding="utf-8") as f:
         f.write('/* made by scripts/embed.py */\n#include "view/html.h"\n')
         f.write(c_array("glim__html_style", style))
         f.write(c_array("glim__html_style_hash", policy_hash(style)))
+        f.write(c_array("glim__html_missing", missing))
         f.write(c_array("glim__html_script", script))
         f.write(c_array("glim__html_script_hash", policy_hash(script) if script else ""))
 

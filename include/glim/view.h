@@ -40,9 +40,11 @@ typedef struct glim_view {
 /* All views, NULL-terminated; one by name, or NULL. */
 GLIM_API const glim_view *const *glim_views(void);
 GLIM_API const glim_view *glim_view_find(const char *name);
+/* What this build's view lacks, in a sentence, or NULL: an HTML report is static
+   when the viewer was not built in. */
+GLIM_API const char *glim_view_note(const glim_view *view);
 /* Renders into a new string (NUL-terminated, *n without it); free with
-   glim_view_free(doc->ctx, out). Errors: EUNSUPPORTED (this build has no
-   viewer: says why), ELIMIT, ENOMEM. */
+   glim_view_free(doc->ctx, out). Errors: EUSAGE, ELIMIT, ENOMEM. */
 GLIM_API glim_status glim_view_render(const glim_view *view, const glim_document *doc,
                                       const glim_view_options *options, char **out, size_t *n,
                                       glim_error *err);

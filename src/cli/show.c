@@ -38,6 +38,9 @@ glim_status cli_show(cli_run *run, const glim_document *doc) {
         for (int i = 0; i < 4; i++)
             if (files[i] && strcmp(files[i], "-"))
                 fprintf(stderr, "glim: wrote %s\n", files[i]);
+        const char *note = o->html ? glim_view_note(glim_view_find("html")) : NULL;
+        if (note)
+            fprintf(stderr, "glim: note: %s\n", note);
     }
     return status;
 }

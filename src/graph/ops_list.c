@@ -5,11 +5,16 @@
 #include <string.h>
 
 static const glim_op *const ops[] = {
-    &glim__op_input_op,     &glim__op_linear_op,
-    &glim__op_add_op,       &glim__op_scale_op,
-    &glim__op_rms_norm_op,  &glim__op_rope_op,
-    &glim__op_attention_op, &glim__op_gate_op,
-    &glim__op_soft_cap_op,  &glim__op_pick_op,
+    &glim__op_input_op,
+    &glim__op_linear_op,
+    &glim__op_add_op,
+    &glim__op_scale_op,
+    &glim__op_rms_norm_op,
+    &glim__op_rope_op,
+    &glim__op_attention_op,
+    &glim__op_gate_op,
+    &glim__op_soft_cap_op,
+    &glim__op_pick_op,
     NULL,
 };
 

@@ -52,7 +52,7 @@ typedef struct glim_kernels {
     void (*axpy)(float *y, float a, const float *x, size_t n);       /* y += a x */
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b; may alias */
     void (*scale_mul)(float *y, float a, const float *x, const float *w, size_t n); /* y = a x w */
-    void (*scale)(float *y, float a, size_t n); /* y = a y */
+    void (*scale)(float *y, float a, size_t n);                                     /* y = a y */
     /* dp = a p (dp - delta): dP to dS. Where p is 0, so is the result. */
     void (*softmax_backward)(float *dp, const float *p, float delta, float a, size_t n);
     float (*max)(const float *x, size_t n);

@@ -2,7 +2,9 @@
 /*
  * Products through OpenBLAS: panels of W are unpacked and multiplied by sgemm,
  * one thread a call. Rows go in whole groups of ROWS, padded with zeros, so that
- * the library sees the same shape however many rows there are.
+ * the library sees the same shape however many rows there are, and as columns of
+ * the result, where its kernels have their vector lanes. Few at a time: Haswell's
+ * kernels sum in an order that depends on the place among more rows than that.
  */
 #include "tensor/linear-blas.h"
 
@@ -11,7 +13,7 @@
 #include <cblas.h>
 #include <string.h>
 
-enum { ROWS = 64, PANEL = 64, STRIP = 256 };
+enum { ROWS = 16, PANEL = 64, STRIP = 256 };
 
 struct product {
     glim_context *ctx;
@@ -45,14 +47,14 @@ static void forward_item(void *data, size_t item, int worker) {
                                            panel + (size_t)r * K, K);
     for (int64_t t = 0; t < s->T; t += ROWS) {
         const float *x = padded(s, t, K, rest);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ROWS, (int)n, (int)K, 1,
-                    x ? x : s->in + (size_t)t * s->ld_in, x ? (int)K : (int)s->ld_in, panel, (int)K,
-                    0, tile, PANEL);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, ROWS, (int)K, 1, panel, (int)K,
+                    x ? x : s->in + (size_t)t * s->ld_in, x ? (int)K : (int)s->ld_in, 0, tile,
+                    ROWS);
         int64_t rows = s->T - t < ROWS ? s->T - t : ROWS;
         for (int64_t i = 0; i < rows; i++)
             for (int64_t r = 0; r < n; r++)
                 s->out[(size_t)(t + i) * s->ld_out + (size_t)(r0 + r)] =
-                    tile[i * PANEL + r] + (s->bias ? s->bias[r0 + r] : 0);
+                    tile[r * ROWS + i] + (s->bias ? s->bias[r0 + r] : 0);
     }
 }
 
@@ -73,14 +75,14 @@ static void backward_item(void *data, size_t item, int worker) {
                 s->kernels->dequantise[s->w->type](
                     (const char *)glim__matrix_row_data(s->w, (int64_t)(r0 + r)) + at,
                     panel + r * cols, cols);
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, ROWS, (int)cols, (int)n, 1,
-                        (dy ? dy : s->in + (size_t)t * s->ld_in) + r0, dy ? (int)R : (int)s->ld_in,
-                        panel, (int)cols, 1, tile, STRIP);
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasTrans, (int)cols, ROWS, (int)n, 1, panel,
+                        (int)cols, (dy ? dy : s->in + (size_t)t * s->ld_in) + r0,
+                        dy ? (int)R : (int)s->ld_in, 1, tile, ROWS);
         }
         int64_t rows = s->T - t < ROWS ? s->T - t : ROWS;
         for (int64_t i = 0; i < rows; i++)
             for (size_t c = 0; c < cols; c++)
-                s->out[(size_t)(t + i) * s->ld_out + c0 + c] += tile[(size_t)i * STRIP + c];
+                s->out[(size_t)(t + i) * s->ld_out + c0 + c] += tile[c * ROWS + (size_t)i];
     }
 }
 

@@ -237,6 +237,11 @@ static void put_page(glim_buffer *b, const glim_document *d, const glim_view_opt
     put_head(b, d);
     put_strip(b, d, scores, largest(scores, d->input.n_units));
     put_table(b, d);
+    if (*glim__html_missing) {
+        glim__buffer_puts(b, "<p class=\"note\">");
+        word(b, glim__html_missing);
+        glim__buffer_puts(b, "</p>\n");
+    }
     put_foot(b, d);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);

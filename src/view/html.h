@@ -7,5 +7,6 @@
 
 extern const char glim__html_style[], glim__html_style_hash[];
 extern const char glim__html_script[], glim__html_script_hash[];
+extern const char glim__html_missing[]; /* why there is no script; empty with one */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of views. */
+#include "view/html.h"
 #include "view/views.h"
 
 #include <string.h>
@@ -16,6 +17,10 @@ const glim_view *glim_view_find(const char *name) {
         if (!strcmp(views[i]->name, name))
             return views[i];
     return NULL;
+}
+
+const char *glim_view_note(const glim_view *view) {
+    return view == &glim__view_html && *glim__html_missing ? glim__html_missing : NULL;
 }
 
 glim_status glim_view_render(const glim_view *view, const glim_document *doc,

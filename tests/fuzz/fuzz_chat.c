@@ -3,8 +3,8 @@
 #include "fuzz-model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    static const char *const names[] = {"chatml", "llama2", "mistral", "phi3",  "glm4",
-                                        "chatglm3", "zephyr", "gemma", "llama3"};
+    static const char *const names[] = {"chatml",   "llama2", "mistral", "phi3",  "glm4",
+                                        "chatglm3", "zephyr", "gemma",   "llama3"};
     glim_tokens *t = NULL;
     glim_error err;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

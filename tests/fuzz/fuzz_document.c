@@ -17,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         return 0;
     for (size_t i = 0; glim_views()[i]; i++)
         for (int width = 20; width <= 120; width += 50) {
-            glim_view_options how = {.width = width, .color = (glim_color)(width % 4),
-                                     .ascii = width == 70, .numbers = width == 20};
+            glim_view_options how = {.width = width,
+                                     .color = (glim_color)(width % 4),
+                                     .ascii = width == 70,
+                                     .numbers = width == 20};
             char *text = NULL;
             size_t len;
             if (!glim_view_render(glim_views()[i], doc, &how, &text, &len, &err))
