@@ -118,9 +118,9 @@ static int unit_power(const char *unit) {
 
 static glim_status set_size(const glim_param *p, uint64_t *out, const char *value,
                             glim_error *err) {
-    char *end;
+    char *end = NULL;
     double x = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
-    int power = x >= 0 && strpbrk(value, "xXeE") == NULL ? unit_power(end) : -1;
+    int power = x >= 0 && end && strpbrk(value, "xXeE") == NULL ? unit_power(end) : -1;
     if (power < 0)
         return refuse(p, value, "a size such as 2G, 512M or 4096", err);
     x = ldexp(x, 10 * power);

@@ -44,8 +44,8 @@ struct check {
 static double difference(const float *a, const float *b, size_t n) {
     double scale = 1e-6, most = 0;
     for (size_t i = 0; i < n; i++)
-        if (isfinite(b[i]) && fabs(b[i]) > scale)
-            scale = fabs(b[i]);
+        if (isfinite(b[i]) && fabs((double)b[i]) > scale)
+            scale = fabs((double)b[i]);
     for (size_t i = 0; i < n; i++) {
         double d = a[i] == b[i] ? 0 : fabs((double)a[i] - b[i]) / scale;
         if (!(d <= most))

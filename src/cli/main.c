@@ -13,7 +13,7 @@ static glim_context *volatile interrupted_context;
 /* The first Ctrl-C asks the run to end; the second ends the process. */
 static void on_interrupt(int number) {
     if (interrupted_context)
-        glim_context_cancel(interrupted_context);
+        glim_context_cancel(interrupted_context); // NOLINT(bugprone-signal-handler): sets a flag
     signal(number, SIG_DFL);
 }
 

@@ -146,6 +146,8 @@ static glim_status set_up(struct work *w, const struct opts *o, glim_error *err)
     w->absent = absent_of(o->absent);
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
+    if (!w->stride)
+        w->stride = 1;
     w->free_units = glim__calloc(p->ctx, U + 1, sizeof *w->free_units);
     w->keep = glim__calloc(p->ctx, CHUNK, U + 1);
     w->values = glim__calloc(p->ctx, CHUNK * R, sizeof *w->values);

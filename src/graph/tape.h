@@ -175,7 +175,7 @@ glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b);
 glim_node glim__op_scale(glim_tape *t, glim_node x, float factor);
 glim_node glim__op_soft_cap(glim_tape *t, glim_node x, float cap);
 /* Names a site on a node; returns the node. */
-glim_node glim__op_site(glim_tape *t, glim_node n, glim_site_kind kind, const char *name,
+glim_node glim__op_site(glim_tape *t, glim_node id, glim_site_kind kind, const char *name,
                         int heads);
 
 /* The table of all ops, NULL-terminated (tests scan it). */

@@ -98,7 +98,7 @@ int32_t glim_sample(const float *logits, int V, const glim_sampling *how, uint64
 static double probability(const float *logits, int V, int32_t id) {
     float top = logits[greedy(logits, V)];
     int count;
-    return exp(logits[id] - top) / weigh(logits, V, 1, top, 0, &count);
+    return exp((double)(logits[id] - top)) / weigh(logits, V, 1, top, 0, &count);
 }
 
 /* Runs tokens [s's length, count) into the cache; the last one's logits stay. */

@@ -47,7 +47,7 @@
     X(42, Q2_0, 64, 18, 0)
 
 typedef enum glim_type {
-#define GLIM_TYPE_ENUM(id, name, len, bytes, used) GLIM_TYPE_##name = id,
+#define GLIM_TYPE_ENUM(id, name, len, bytes, used) GLIM_TYPE_##name = (id),
     GLIM_TYPE_LIST(GLIM_TYPE_ENUM)
 #undef GLIM_TYPE_ENUM
         GLIM_TYPE_COUNT = 43

@@ -17,7 +17,7 @@
 void glim_tokens_free(glim_tokens *tokens) {
     if (!tokens)
         return;
-    for (size_t i = 0; i < tokens->n_turns; i++)
+    for (size_t i = 0; tokens->turns && i < tokens->n_turns; i++)
         glim__free(tokens->ctx, (char *)tokens->turns[i].role);
     glim__free(tokens->ctx, tokens->turns);
     glim__free(tokens->ctx, tokens->at);
