@@ -163,9 +163,12 @@ static glim_status show_norm(glim_tape *t, const glim_tape_node *n, int which, g
     float *out = glim__workspace_take(t->space, (size_t)(T * cols));
     if (!out)
         return glim__oom(t->ctx, err, "a site", (uint64_t)(T * cols) * 4);
-    for (int64_t r = 0; r < T; r++)
+    for (int64_t r = 0; r < T; r++) {
+        float mean = n->as.norm.centred ? n->aux[T + r] : 0;
         for (int64_t c = 0; c < cols; c++)
-            out[r * cols + c] = scale ? 1.0f / n->aux[r] : x->data[r * cols + c] * n->aux[r];
+            out[r * cols + c] =
+                scale ? 1.0f / n->aux[r] : (x->data[r * cols + c] - mean) * n->aux[r];
+    }
     glim_status status = show_rows(t, n, which, out, cols, false, err);
     glim__workspace_give(t->space, out);
     return status;
@@ -215,6 +218,8 @@ static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_erro
             status = show_rows(t, n, i, n->data, n->cols, false, err);
         else if ((kind == GLIM_SITE_SCALE || kind == GLIM_SITE_NORMALIZED) && !t->replay)
             status = show_norm(t, n, i, err);
+        else if (kind == GLIM_SITE_WEIGHTS && !t->replay)
+            status = show_rows(t, n, i, n->aux, n->as.experts->count, false, err);
         else if (kind == GLIM_SITE_RESULT && !t->replay)
             status = show_result(t, n, i, err);
         if (status)

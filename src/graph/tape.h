@@ -54,6 +54,19 @@ typedef struct glim_attention {
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
 
+/* A mixture of experts; matrices hold the experts one below the other. */
+typedef struct glim_experts {
+    const glim_matrix *gate, *up, *down; /* (E F, C), (E F, C), (E C, F) */
+    int count, used;                     /* E, and how many a row goes through */
+    bool sigmoid;                        /* of the router's logits; else softmax over E */
+    bool normalise;                      /* weights of the chosen sum to one, before scale */
+    float scale;
+    const float *choice_bias; /* (E) added to the scores for choosing only; or NULL */
+    glim_act act;
+} glim_experts;
+
+enum { GLIM_MOST_EXPERTS = 1024 };
+
 enum { GLIM_NODE_INPUTS = 3, GLIM_NODE_SITES = 3, GLIM_TAPE_NODES = 40 };
 
 /* Which value of a node a site shows. */
@@ -64,6 +77,7 @@ typedef enum glim_site_kind {
     GLIM_SITE_NORMALIZED, /* norm: before the weight (T, cols) */
     GLIM_SITE_SCORES,     /* attention: (H, T, S), masked = -inf */
     GLIM_SITE_PATTERN,    /* attention: (H, T, S) */
+    GLIM_SITE_WEIGHTS,    /* experts: weight of each (T, E), 0 = not chosen */
     GLIM_SITE_RESULT      /* output projection: per head (T, H, C) */
 } glim_site_kind;
 
@@ -110,15 +124,17 @@ struct glim_tape_node {
             bool few;          /* dot products for sequences of up to four rows */
         } linear;
         struct {
-            const float *weight; /* (cols / heads) */
+            const float *weight, *bias; /* (cols / heads); bias may be NULL */
             float eps;
-            int heads; /* 1 = over the whole row */
+            int heads;    /* 1 = over the whole row */
+            bool centred; /* layer norm: aux holds the means behind the divisors */
         } norm;
         struct {
             const glim_rope *rope;
             int heads;
         } rope;
         glim_attention attention;
+        const glim_experts *experts;
         glim_act act;
         float number; /* scale, soft cap */
     } as;
@@ -167,10 +183,15 @@ glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed v
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
 glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads);
+glim_node glim__op_layer_norm(glim_tape *t, glim_node x, const float *weight, const float *bias,
+                              float eps);
 glim_node glim__op_rope(glim_tape *t, glim_node x, const glim_rope *rope, int heads);
 glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
                              const glim_attention *how);
 glim_node glim__op_gate(glim_tape *t, glim_node gate, glim_node up, glim_act act);
+glim_node glim__op_act(glim_tape *t, glim_node x, glim_act act);
+/* x (T, C), the router's logits (T, E); `how` lives as long as the tape. */
+glim_node glim__op_experts(glim_tape *t, glim_node x, glim_node logits, const glim_experts *how);
 glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b);
 glim_node glim__op_scale(glim_tape *t, glim_node x, float factor);
 glim_node glim__op_soft_cap(glim_tape *t, glim_node x, float cap);

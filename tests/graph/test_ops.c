@@ -109,6 +109,51 @@ static glim_node build_attention_picked(glim_tape *t, const glim_node *in) {
     glim_node some[3] = {picked(t, in[0]), in[1], in[2]};
     return attention_with(t, some, 5, 2.0f);
 }
+static glim_node build_layer_norm(glim_tape *t, const glim_node *in) {
+    return glim__op_layer_norm(t, in[0], norm, bias, 1e-5f);
+}
+static glim_node build_layer_norm_plain(glim_tape *t, const glim_node *in) {
+    return glim__op_layer_norm(t, in[0], norm, NULL, 1e-5f);
+}
+static glim_node build_act_gelu_tanh(glim_tape *t, const glim_node *in) {
+    return glim__op_act(t, in[0], GLIM_ACT_GELU_TANH);
+}
+static glim_node build_act_gelu_erf(glim_tape *t, const glim_node *in) {
+    return glim__op_act(t, in[0], GLIM_ACT_GELU_ERF);
+}
+/* Five experts of width 3 over rows of 7, two for a row. */
+static glim_node experts_with(glim_tape *t, const glim_node *in, bool sigmoid, bool normalise) {
+    enum { E = 5, F = 3, C = 7 };
+    static glim_matrix gate, up, down;
+    static glim_experts how;
+    static const float choice[E] = {0, 0.45f, -0.4f, 0.15f, 0.25f};
+    gate = (glim_matrix){weights, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
+    up = (glim_matrix){weights + E * F * C, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
+    down = (glim_matrix){weights + 2 * E * F * C, GLIM_TYPE_F32, E * C, F, 4 * F, 0, 0};
+    how = (glim_experts){.gate = &gate,
+                         .up = &up,
+                         .down = &down,
+                         .count = E,
+                         .used = 2,
+                         .sigmoid = sigmoid,
+                         .normalise = normalise,
+                         .scale = 1.5f,
+                         .choice_bias = sigmoid ? choice : NULL,
+                         .act = GLIM_ACT_SILU};
+    return glim__op_experts(t, in[0], in[1], &how);
+}
+static glim_node build_experts_softmax(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, false, true);
+}
+static glim_node build_experts_plain(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, false, false);
+}
+static glim_node build_experts_sigmoid(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, true, true);
+}
+static glim_node build_experts_raw_sigmoid(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, true, false);
+}
 static glim_node build_silu(glim_tape *t, const glim_node *in) {
     return glim__op_gate(t, in[0], in[1], GLIM_ACT_SILU);
 }
@@ -150,6 +195,14 @@ static const struct op_case cases[] = {
     {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
     {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
     {"gate", "gelu erf", 5, {7, 7}, 0, NULL, 1, build_gelu_erf},
+    {"layer-norm", "with bias", 5, {7}, 0, NULL, 1, build_layer_norm},
+    {"layer-norm", "large", 5, {7}, 0, NULL, 30, build_layer_norm_plain},
+    {"act", "gelu tanh", 5, {7}, 0, NULL, 1, build_act_gelu_tanh},
+    {"act", "gelu erf", 3, {700}, 0, NULL, 1, build_act_gelu_erf},
+    {"experts", "softmax", 9, {7, 5}, 0, NULL, 1, build_experts_softmax},
+    {"experts", "softmax as it is", 9, {7, 5}, 0, NULL, 1, build_experts_plain},
+    {"experts", "sigmoid", 9, {7, 5}, 0, NULL, 1, build_experts_sigmoid},
+    {"experts", "sigmoid as it is", 9, {7, 5}, 0, NULL, 1, build_experts_raw_sigmoid},
     {"soft-cap", "", 5, {7}, 0, NULL, 1, build_soft_cap},
 };
 enum { CASES = sizeof cases / sizeof *cases };
