@@ -121,7 +121,7 @@ def make(name, c, seed):
                                   eos_token_id=2, pad_token_id=None)
     if c["arch"] == "qwen2":
         options = {k: v for k, v in options.items() if k != "head_dim"}
-    model = twins.build(c["arch"], seed, 0.15 if c["full"] else 0.03, rope_parameters=c["rope"],
+    model = twins.build(c.get("family", c["arch"]), seed, 0.15 if c["full"] else 0.03, rope_parameters=c["rope"],
                         **options)
     path = OUT / f"{name}.gguf"
     twins.write_file(path, c["arch"], model, vocabulary, name, c["kinds"], c["rope"],

@@ -313,6 +313,8 @@ float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i) {
         in->grad = glim__workspace_take(t->space, floats);
         if (in->grad)
             memset(in->grad, 0, floats * sizeof *in->grad);
+        if (in->grad && in->op->start)
+            in->op->start(t, in);
     }
     return in->grad;
 }

@@ -93,6 +93,8 @@ typedef struct glim_op {
     glim_status (*backward)(glim_tape *t, glim_tape_node *n, glim_error *err);
     /* Floats of `aux` that forward fills and backward reads; NULL = none. */
     size_t (*aux)(const glim_tape *t, const glim_tape_node *n);
+    /* What the node's fresh gradient starts from; NULL = zeros, as it is given. */
+    void (*start)(glim_tape *t, glim_tape_node *n);
 } glim_op;
 
 enum { GLIM_SAVES_OUTPUT = 1u << 7 };
@@ -136,6 +138,7 @@ struct glim_tape_node {
         glim_attention attention;
         const glim_experts *experts;
         glim_act act;
+        bool started; /* pick: its gradient holds the input's */
         float number; /* scale, soft cap */
     } as;
 };

@@ -79,13 +79,13 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
 
 static glim_node feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x) {
     glim_node a = norm_with_sites(t, m, x, w->ffn_norm, "ln2.hook_scale", "ln2.hook_normalized");
-    glim_node gate = glim__op_linear(t, a, &w->gate, NULL);
+    glim_node gate = glim__op_linear(t, a, &w->gate, w->gate_bias);
     glim__op_site(t, gate, GLIM_SITE_VALUE, "mlp.hook_pre", 0);
-    glim_node up = glim__op_linear(t, a, &w->up, NULL);
+    glim_node up = glim__op_linear(t, a, &w->up, w->up_bias);
     glim__op_site(t, up, GLIM_SITE_VALUE, "mlp.hook_pre_linear", 0);
     glim_node post = glim__op_gate(t, gate, up, m->hyper.act);
     glim__op_site(t, post, GLIM_SITE_VALUE, "mlp.hook_post", 0);
-    glim_node out = glim__op_linear(t, post, &w->down, NULL);
+    glim_node out = glim__op_linear(t, post, &w->down, w->down_bias);
     if (w->ffn_post_norm)
         out = norm_with_sites(t, m, out, w->ffn_post_norm, "ln2_post.hook_scale",
                               "ln2_post.hook_normalized");
@@ -106,7 +106,7 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
 glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed) {
     *normed =
         norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale", "ln_final.hook_normalized");
-    glim_node logits = glim__op_linear(t, *normed, &m->head, NULL);
+    glim_node logits = glim__op_linear(t, *normed, &m->head, m->head_bias);
     if (logits)
         t->nodes[logits].as.linear.few = true;
     if (m->hyper.logit_cap > 0)

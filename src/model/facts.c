@@ -80,7 +80,7 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->tokenizer = t->model;
     info->pre = t->pre;
     info->chat_template = m->chat ? glim__chat_template_name(m->chat) : NULL;
-    info->warning = info->warning ? info->warning : t->warning;
+    info->warning = t->warning;
     info->file_bytes = glim__gguf_bytes(m->file);
     info->layers = h->L;
     info->width = h->C;

@@ -14,8 +14,19 @@
 
 enum { MAX_WIDTH = 1 << 20, MAX_VOCABULARY = 1 << 23, MAX_CONTEXT = 1 << 30 };
 
-static void full_key(const glim_loader *l, const char *suffix, char *out, size_t size) {
+/* The full name of a key that is about to be read. */
+static void full_key(glim_loader *l, const char *suffix, char *out, size_t size) {
     snprintf(out, size, "%.48s.%s", l->arch, suffix);
+    glim__loader_key(l, suffix);
+}
+
+const glim_gguf_value *glim__loader_key(glim_loader *l, const char *suffix) {
+    char key[128];
+    snprintf(key, sizeof key, "%.48s.%s", l->arch, suffix);
+    const glim_gguf_value *v = glim__gguf_find(l->g, key);
+    if (v)
+        l->read[v - glim__gguf_value_at(l->g, 0)] = 1;
+    return v;
 }
 
 glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max, bool need,
@@ -25,11 +36,12 @@ glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max,
     int64_t value = *out;
     bool found = false;
     const glim_gguf_value *v = glim__gguf_find(l->g, key);
-    if (v && v->type == GLIM_GGUF_ARRAY) { /* one value a layer: all must agree */
+    bool numbers = v && v->type == GLIM_GGUF_ARRAY && v->element != GLIM_GGUF_STRING;
+    if (numbers) { /* one value a layer: all must agree */
         for (uint64_t i = 1; i < v->count; i++)
             if (glim__gguf_element(v, i) != glim__gguf_element(v, 0))
                 return glim_fail(err, GLIM_EUNSUPPORTED, "key '%s' differs between layers", key);
-        if (v->count && v->element != GLIM_GGUF_STRING) {
+        if (v->count) {
             double first = glim__gguf_element(v, 0);
             if (!(first >= min && first <= max))
                 return glim_fail(err, GLIM_EFORMAT, "key '%s' is %g; expected %d to %d", key, first,
@@ -58,6 +70,13 @@ glim_status glim__load_real(glim_loader *l, const char *suffix, bool need, doubl
     if (!status && found && !isfinite(*out))
         return glim_fail(err, GLIM_EFORMAT, "key '%s' is not finite", key);
     return status;
+}
+
+glim_status glim__load_text(glim_loader *l, const char *suffix, glim_gguf_string *out,
+                            glim_error *err) {
+    char key[128];
+    full_key(l, suffix, key, sizeof key);
+    return glim__gguf_text(l->g, key, out, NULL, err);
 }
 
 static const glim_tensor *find(glim_loader *l, const char *name, int layer, char *full,
@@ -187,81 +206,67 @@ static glim_status load_sizes(glim_loader *l, glim_error *err) {
     return GLIM_OK;
 }
 
-/* Yarn (Peng et al. 2023): frequencies between those kept and those divided. */
-static glim_status yarn_factors(glim_loader *l, glim_rope_recipe *rope, double factor,
-                                glim_error *err) {
-    double original = 0, fast = 32, slow = 1;
+/* Which layers see a window of positions only, and how they turn. */
+glim_status glim__load_windows(glim_loader *l, int period, double base, glim_error *err) {
+    glim_model *m = l->m;
+    glim_hyper *h = &m->hyper;
     glim_status status;
-    if ((status = glim__load_real(l, "rope.scaling.yarn_beta_fast", false, &fast, err)) ||
-        (status = glim__load_real(l, "rope.scaling.yarn_beta_slow", false, &slow, err)))
+    if ((status =
+             glim__load_int(l, "attention.sliding_window", 0, MAX_CONTEXT, false, &h->window, err)))
         return status;
-    int context = 0;
-    if ((status = glim__load_int(l, "rope.scaling.original_context_length", 1, MAX_CONTEXT, true,
-                                 &context, err)))
+    if (!h->window)
+        return GLIM_OK;
+    const glim_gguf_value *pattern = glim__loader_key(l, "attention.sliding_window_pattern");
+    bool each = pattern && pattern->type == GLIM_GGUF_ARRAY;
+    if (each && (pattern->element == GLIM_GGUF_STRING || pattern->element == GLIM_GGUF_ARRAY ||
+                 pattern->count != (uint64_t)h->L))
+        return glim_fail(err, GLIM_EFORMAT,
+                         "key '%s.attention.sliding_window_pattern' has %" PRIu64
+                         " elements; expected one number for each of %d blocks",
+                         l->arch, pattern->count, h->L);
+    if ((!each && (status = glim__load_int(l, "attention.sliding_window_pattern", 0, 4096, false,
+                                           &period, err))) ||
+        (status = glim__load_real(l, "rope.freq_base_swa", false, &base, err)))
         return status;
-    original = context;
-    int half = rope->width / 2;
-    float *f = glim__arena_alloc(&l->m->arena, (size_t)half * sizeof *f);
-    if (!f)
-        return glim__oom(l->m->ctx, err, "rope factors", (uint64_t)half * 4);
-    double per = rope->width / (2 * log(rope->base)), turn = original / (2 * acos(-1.0));
-    double lo = fmax(floor(per * log(turn / fast)), 0);
-    double hi = fmin(ceil(per * log(turn / slow)), rope->width - 1);
-    for (int i = 0; i < half; i++) {
-        double r = 1 - fmin(fmax((i - lo) / fmax(0.001, hi - lo), 0), 1);
-        f[i] = (float)(1 / ((1 - r) / factor + r));
+    if (!each && period < 0 && h->window < h->context)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "key '%s.attention.sliding_window' is %d, but the file lacks "
+                         "'%s.attention.sliding_window_pattern', which tells the blocks that slide",
+                         l->arch, h->window, l->arch);
+    if (base < 0)
+        return glim_fail(err, GLIM_EFORMAT, "rope.freq_base_swa %g: expected positive", base);
+    if (base > 0) {
+        m->ropes[1] = (glim_rope_recipe){.width = h->rope_width, .base = base, .magnitude = 1};
+        m->n_ropes = 2;
     }
-    rope->factors = f;
-    rope->magnitude = 0.1 * log(factor) + 1;
+    for (int i = 0; i < h->L; i++) {
+        bool slides = each ? glim__gguf_element(pattern, (uint64_t)i) != 0
+                           : period >= 0 && (period == 0 || (i + 1) % period != 0);
+        m->layers[i].window = slides ? h->window : 0;
+        m->layers[i].rope = slides && m->n_ropes > 1;
+    }
     return GLIM_OK;
 }
 
-static glim_status load_rope(glim_loader *l, glim_error *err) {
-    glim_hyper *h = &l->m->hyper;
-    glim_rope_recipe *rope = &l->m->ropes[0];
-    glim_status status;
-    h->rope_width = h->D;
-    if ((status = glim__load_int(l, "rope.dimension_count", 2, h->D, false, &h->rope_width, err)))
+/* Biases of q, k and v: one tensor behind the fused one, or three. */
+static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fused,
+                                 glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    int q = h->H * h->D, kv = h->G * h->D;
+    const float *all = NULL;
+    glim_status status = GLIM_OK;
+    if (fused)
+        status = glim__load_vector(l, "attn_qkv.bias", i, q + 2 * kv, false, &all, err);
+    if (status || all) {
+        w->q_bias = all;
+        w->k_bias = all ? all + q : NULL;
+        w->v_bias = all ? all + q + kv : NULL;
         return status;
-    if (h->rope_width % 2)
-        return glim_fail(err, GLIM_EFORMAT, "rope.dimension_count %d is odd", h->rope_width);
-    *rope = (glim_rope_recipe){.width = h->rope_width, .base = 10000, .magnitude = 1};
-    double factor = 1;
-    glim_gguf_string kind = {"none", 4};
-    char key[128];
-    full_key(l, "rope.scaling.type", key, sizeof key);
-    if ((status = glim__load_real(l, "rope.freq_base", false, &rope->base, err)) ||
-        (status = glim__load_real(l, "rope.scale_linear", false, &factor, err)) ||
-        (status = glim__load_real(l, "rope.scaling.factor", false, &factor, err)) ||
-        (status = glim__gguf_text(l->g, key, &kind, NULL, err)))
-        return status;
-    if (!(rope->base > 0) || !(factor > 0))
-        return glim_fail(err, GLIM_EFORMAT, "rope base %g and factor %g: expected positive",
-                         rope->base, factor);
-    l->m->n_ropes = 1;
-    if (kind.len == 4 && !memcmp(kind.data, "yarn", 4))
-        return yarn_factors(l, rope, factor, err);
-    if (kind.len && !(kind.len == 4 && !memcmp(kind.data, "none", 4)) &&
-        !(kind.len == 6 && !memcmp(kind.data, "linear", 6)))
-        return glim_fail(err, GLIM_EUNSUPPORTED, "rope scaling '%.*s' is not supported for '%s'",
-                         (int)(kind.len < 40 ? kind.len : 40), kind.data, l->arch);
-    if ((status = glim__load_vector(l, "rope_freqs.weight", -1, h->rope_width / 2, false,
-                                    &rope->factors, err)))
-        return status;
-    if (factor != 1 && !rope->factors) {
-        float *f = glim__arena_alloc(&l->m->arena, (size_t)h->rope_width / 2 * sizeof *f);
-        if (!f)
-            return glim__oom(l->m->ctx, err, "rope factors", (uint64_t)h->rope_width * 2);
-        for (int i = 0; i < h->rope_width / 2; i++)
-            f[i] = (float)factor;
-        rope->factors = f;
     }
-    for (int i = 0; rope->factors && i < h->rope_width / 2; i++)
-        if (!(rope->factors[i] > 0))
-            return glim_fail(err, GLIM_EFORMAT,
-                             "tensor 'rope_freqs.weight' holds a divisor that "
-                             "is not positive");
-    return GLIM_OK;
+    if ((status = glim__load_vector(l, "attn_q.bias", i, q, false, &w->q_bias, err)) ||
+        (status = glim__load_vector(l, "attn_k.bias", i, kv, false, &w->k_bias, err)))
+        return status;
+    return glim__load_vector(l, "attn_v.bias", i, kv, false, &w->v_bias, err);
 }
 
 /* Rows [Q; K; V] of a fused tensor, or three tensors. */
@@ -269,7 +274,6 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
     const glim_hyper *h = &l->m->hyper;
     int64_t q = (int64_t)h->H * h->D, kv = (int64_t)h->G * h->D;
     glim_matrix all;
-    const float *bias;
     glim_status status;
     if ((status = glim__load_matrix(l, "attn_qkv.weight", i, q + 2 * kv, h->C, false, &all, err)))
         return status;
@@ -279,21 +283,12 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
         w->k.rows = w->v.rows = kv;
         w->k.first_row = q;
         w->v.first_row = q + kv;
-        status = glim__load_vector(l, "attn_qkv.bias", i, (int)(q + 2 * kv), false, &bias, err);
-        if (!status && bias) {
-            w->q_bias = bias;
-            w->k_bias = bias + q;
-            w->v_bias = bias + q + kv;
-        }
+    } else if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
+               (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
+               (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err))) {
         return status;
     }
-    if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
-        (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
-        (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err)) ||
-        (status = glim__load_vector(l, "attn_q.bias", i, (int)q, false, &w->q_bias, err)) ||
-        (status = glim__load_vector(l, "attn_k.bias", i, (int)kv, false, &w->k_bias, err)))
-        return status;
-    return glim__load_vector(l, "attn_v.bias", i, (int)kv, false, &w->v_bias, err);
+    return load_qkv_bias(l, i, w, all.data != NULL, err);
 }
 
 static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
@@ -307,7 +302,10 @@ static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
         (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
         (status = glim__load_vector(l, "ffn_norm.weight", i, h->C, true, &w->ffn_norm, err)) ||
         (status = glim__load_matrix(l, "ffn_gate.weight", i, h->F, h->C, true, &w->gate, err)) ||
-        (status = glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err)))
+        (status = glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err)) ||
+        (status = glim__load_vector(l, "ffn_gate.bias", i, h->F, false, &w->gate_bias, err)) ||
+        (status = glim__load_vector(l, "ffn_up.bias", i, h->F, false, &w->up_bias, err)) ||
+        (status = glim__load_vector(l, "ffn_down.bias", i, h->C, false, &w->down_bias, err)))
         return status;
     return glim__load_matrix(l, "ffn_down.weight", i, h->C, h->F, true, &w->down, err);
 }
@@ -319,10 +317,16 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     h->embed_scale = 1;
     glim_status status = load_sizes(l, err);
     double eps = 1e-5, scale = 0;
-    if (status || (status = load_rope(l, err)) ||
+    if (status || (status = glim__load_rope(l, err)) ||
         (status = glim__load_real(l, "attention.layer_norm_rms_epsilon", true, &eps, err)) ||
         (status = glim__load_real(l, "attention.scale", false, &scale, err)))
         return status;
+    const glim_gguf_value *causal = glim__loader_key(l, "attention.causal");
+    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "key '%s.attention.causal' is false: the model sees later tokens too, "
+                         "which this version does not run",
+                         l->arch);
     if (!(eps > 0 && eps < 1) || scale < 0)
         return glim_fail(err, GLIM_EFORMAT, "norm epsilon %g or attention scale %g is out of range",
                          eps, scale);
@@ -334,7 +338,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
         (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)))
+        (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)) ||
+        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
         return status;
     if (!m->head.data)
         m->head = m->embedding;

@@ -34,6 +34,7 @@ typedef struct glim_hyper {
 typedef struct glim_layer {
     glim_matrix q, k, v, o, gate, up, down;
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL = absent, likewise below */
+    const float *gate_bias, *up_bias, *down_bias;
     const float *attn_norm, *q_norm, *k_norm, *attn_post_norm;
     const float *ffn_norm, *ffn_post_norm;
     int window; /* 0 = sees all */
@@ -62,7 +63,7 @@ struct glim_model {
     const glim_architecture *arch;
     glim_hyper hyper;
     glim_matrix embedding, head;
-    const float *final_norm;
+    const float *final_norm, *head_bias;
     glim_layer *layers;
     glim_rope_recipe ropes[GLIM_MAX_ROPES]; /* sessions make the tables */
     int n_ropes;
@@ -78,14 +79,20 @@ typedef struct glim_loader {
     const glim_gguf *g;
     const char *arch;
     uint8_t *used; /* per tensor */
+    uint8_t *read; /* per key */
 } glim_loader;
+
+/* The value of the key "ARCH.suffix", marked as read; NULL when absent. */
+const glim_gguf_value *glim__loader_key(glim_loader *l, const char *suffix);
 
 /* Key "ARCH.suffix". An absent key leaves *out; need = an error then. */
 glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max, bool need,
                            int *out, glim_error *err);
 glim_status glim__load_real(glim_loader *l, const char *suffix, bool need, double *out,
                             glim_error *err);
-/* A vector of n floats, copied from F32, F16 or BF16 and checked finite; *out =
+glim_status glim__load_text(glim_loader *l, const char *suffix, glim_gguf_string *out,
+                            glim_error *err);
+/* A vector of n floats, copied from any type and checked finite; *out =
    NULL when absent and not needed. layer < 0: the name has no "%d". */
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err);
@@ -93,6 +100,14 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
                               int64_t cols, bool need, glim_matrix *out, glim_error *err);
 /* Common keys (sizes, eps, rope) and the common tensors of a decoder. */
 glim_status glim__load_decoder(glim_loader *l, glim_error *err);
+
+/* Base, width and scaling of the rotation (rope.c). */
+glim_status glim__load_rope(glim_loader *l, glim_error *err);
+/* Sliding windows. Without a pattern in the file every period-th block sees all;
+   0: none sees all, -1: the pattern is needed. base > 0: of blocks that slide. */
+glim_status glim__load_windows(glim_loader *l, int period, double base, glim_error *err);
+/* Refuses tensors and keys that were not read (leftover.c). */
+glim_status glim__load_finish(glim_loader *l, glim_error *err);
 
 glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
                               glim_node *k, glim_node *v);

@@ -102,25 +102,15 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
 }
 
 static glim_status load(glim_model *m, glim_error *err) {
-    size_t n = glim__gguf_tensor_count(m->file);
+    size_t n = glim__gguf_tensor_count(m->file), keys = glim__gguf_value_count(m->file);
     glim_loader l = {.m = m, .g = m->file, .arch = m->arch->name};
-    l.used = glim__calloc(m->ctx, n + 1, 1);
+    l.used = glim__calloc(m->ctx, n + keys + 1, 1);
     if (!l.used)
         return glim__oom(m->ctx, err, "the tensor table", n);
+    l.read = l.used + n;
     glim_status status = m->arch->load(&l, err);
-    size_t unused = 0;
-    const char *first = NULL;
-    for (size_t i = 0; i < n && !status; i++)
-        if (!l.used[i] && !first)
-            first = glim__gguf_tensor_at(m->file, i)->name;
-    for (size_t i = 0; i < n; i++)
-        unused += !l.used[i];
-    if (!status && unused) {
-        char text[200];
-        snprintf(text, sizeof text, "%zu tensors are not used, the first is '%.64s'", unused,
-                 first);
-        m->info.warning = glim__arena_strdup(&m->arena, text);
-    }
+    if (!status)
+        status = glim__load_finish(&l, err);
     glim__free(m->ctx, l.used);
     return status;
 }
