@@ -129,9 +129,8 @@ static void gather(const struct expert *s, float *out, const float *in) {
 
 static glim_status product(const struct expert *s, float *y, const float *x, const glim_matrix *w,
                            glim_error *err) {
-    return (s->t->decode ? glim__linear_decode : glim__linear)(s->t->ctx, y, (size_t)w->rows, x,
-                                                               (size_t)w->cols, s->rows, w, NULL,
-                                                               err);
+    return (s->t->decode ? glim__linear_decode : glim__linear)(
+        s->t->ctx, y, (size_t)w->rows, x, (size_t)w->cols, s->rows, w, NULL, err);
 }
 
 /* y = the expert's output for its rows. */
@@ -180,8 +179,7 @@ static void close_expert(struct expert *s) {
 /* ---- forward ---- */
 
 static glim_status experts_forward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct route r = {
-        .how = n->as.experts, .logits = t->nodes[n->inputs[1]].data, .w = n->aux};
+    struct route r = {.how = n->as.experts, .logits = t->nodes[n->inputs[1]].data, .w = n->aux};
     struct expert s;
     glim__tape_rows(t, n, route_rows, &r);
     memset(n->data, 0, (size_t)(n->rows->T * n->cols) * sizeof *n->data);
@@ -245,8 +243,10 @@ static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error 
         if (s.rows)
             status = walk_expert(&s, e, dx, dw, err);
     }
-    struct route r = {
-        .how = n->as.experts, .logits = t->nodes[n->inputs[1]].data, .dw = dw, .d_logits = d_logits};
+    struct route r = {.how = n->as.experts,
+                      .logits = t->nodes[n->inputs[1]].data,
+                      .dw = dw,
+                      .d_logits = d_logits};
     if (!status)
         glim__tape_rows(t, n, route_back_rows, &r);
     close_expert(&s);

@@ -38,24 +38,13 @@ static glim_status load_special(glim_loader *l, double *base, glim_error *err) {
 }
 
 static glim_status load(glim_loader *l, glim_error *err) {
-    glim_model *m = l->m;
-    glim_hyper *h = &m->hyper;
     double base = 10000;
     glim_status status = glim__load_decoder(l, err);
     if (status || (status = load_special(l, &base, err)) ||
         (status = glim__load_windows(l, PATTERN, base, err)))
         return status;
-    for (int i = 0; i < h->L && !status; i++) {
-        glim_layer *w = &m->layers[i];
-        if ((status = glim__load_vector(l, "attn_q_norm.weight", i, h->D, true, &w->q_norm, err)) ||
-            (status = glim__load_vector(l, "attn_k_norm.weight", i, h->D, true, &w->k_norm, err)) ||
-            (status = glim__load_vector(l, "post_attention_norm.weight", i, h->C, true,
-                                        &w->attn_post_norm, err)))
-            return status;
-        status =
-            glim__load_vector(l, "post_ffw_norm.weight", i, h->C, true, &w->ffn_post_norm, err);
-    }
-    return status;
+    status = glim__load_head_norms(l, true, err);
+    return status ? status : glim__load_post_norms(l, err);
 }
 
 const glim_architecture glim__arch_gemma3 = {

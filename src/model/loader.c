@@ -158,6 +158,31 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
     return GLIM_OK;
 }
 
+glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
+                             int64_t cols, glim_matrix *out, glim_error *err) {
+    char full[96];
+    const glim_tensor *t = find(l, name, layer, full, sizeof full);
+    *out = (glim_matrix){0};
+    if (!t)
+        return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full);
+    if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows ||
+        t->dims[2] != (uint64_t)count || t->dims[3] != 1)
+        return glim_fail(err, GLIM_EFORMAT,
+                         "tensor '%s' has shape (%" PRIu64 ", %" PRIu64 ", %" PRIu64
+                         ") as (experts, out, in); expected (%d, %" PRId64 ", %" PRId64 ")",
+                         full, t->dims[2], t->dims[1], t->dims[0], count, rows, cols);
+    glim_status status = check_type(t, full, err);
+    if (status)
+        return status;
+    const glim_type_info *info = glim__type_info(t->type);
+    *out = (glim_matrix){.data = t->data,
+                         .type = (glim_type)t->type,
+                         .rows = rows * count,
+                         .cols = cols,
+                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    return GLIM_OK;
+}
+
 /* ---- what all decoders share ---- */
 
 static glim_status load_sizes(glim_loader *l, glim_error *err) {
@@ -196,13 +221,14 @@ static glim_status load_sizes(glim_loader *l, glim_error *err) {
                          "equal and even",
                          h->D, width_v);
     int experts = 0;
+    if (l->mixture.count)
+        return GLIM_OK;
     if ((status = glim__load_int(l, "expert_count", 0, 1 << 20, false, &experts, err)))
         return status;
     if (experts)
         return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "the model is a mixture of %d experts, which "
-                         "this version does not run",
-                         experts);
+                         "'%s' as a mixture of %d experts, which this version does not run",
+                         l->arch, experts);
     return GLIM_OK;
 }
 
@@ -291,23 +317,72 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
     return load_qkv_bias(l, i, w, all.data != NULL, err);
 }
 
+/* A norm's weight and, of a layer norm, its bias. */
+static glim_status load_norm(glim_loader *l, const char *name, int i, const float **weight,
+                             const float **bias, glim_error *err) {
+    int C = l->m->hyper.C;
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    glim_status status = glim__load_vector(l, full, i, C, true, weight, err);
+    if (status || !l->m->hyper.layer_norm)
+        return status;
+    snprintf(full, sizeof full, "%s.bias", name);
+    return glim__load_vector(l, full, i, C, false, bias, err);
+}
+
 static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_layer *w = &l->m->layers[i];
+    const char *second = l->ffn_norm ? l->ffn_norm : "ffn_norm";
     glim_status status;
     if ((status = load_qkv(l, i, w, err)) ||
-        (status = glim__load_vector(l, "attn_norm.weight", i, h->C, true, &w->attn_norm, err)) ||
+        (status = load_norm(l, "attn_norm", i, &w->attn_norm, &w->attn_norm_bias, err)) ||
         (status = glim__load_matrix(l, "attn_output.weight", i, h->C, (int64_t)h->H * h->D, true,
                                     &w->o, err)) ||
         (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
-        (status = glim__load_vector(l, "ffn_norm.weight", i, h->C, true, &w->ffn_norm, err)) ||
-        (status = glim__load_matrix(l, "ffn_gate.weight", i, h->F, h->C, true, &w->gate, err)) ||
-        (status = glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err)) ||
-        (status = glim__load_vector(l, "ffn_gate.bias", i, h->F, false, &w->gate_bias, err)) ||
-        (status = glim__load_vector(l, "ffn_up.bias", i, h->F, false, &w->up_bias, err)) ||
-        (status = glim__load_vector(l, "ffn_down.bias", i, h->C, false, &w->down_bias, err)))
+        (status = load_norm(l, second, i, &w->ffn_norm, &w->ffn_norm_bias, err)))
         return status;
-    return glim__load_matrix(l, "ffn_down.weight", i, h->C, h->F, true, &w->down, err);
+    return glim__load_feed_forward(l, i, err);
+}
+
+glim_status glim__load_head_norms(glim_loader *l, bool need, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    glim_status status = GLIM_OK;
+    for (int i = 0; i < h->L && !status; i++) {
+        glim_layer *w = &l->m->layers[i];
+        status = glim__load_vector(l, "attn_q_norm.weight", i, h->D, need, &w->q_norm, err);
+        if (!status)
+            status = glim__load_vector(l, "attn_k_norm.weight", i, h->D, need, &w->k_norm, err);
+    }
+    return status;
+}
+
+glim_status glim__load_post_norms(glim_loader *l, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    glim_status status = GLIM_OK;
+    for (int i = 0; i < h->L && !status; i++) {
+        glim_layer *w = &l->m->layers[i];
+        status = glim__load_vector(l, "post_attention_norm.weight", i, h->C, true,
+                                   &w->attn_post_norm, err);
+        if (!status)
+            status =
+                glim__load_vector(l, "post_ffw_norm.weight", i, h->C, true, &w->ffn_post_norm, err);
+    }
+    return status;
+}
+
+/* Draft layers at the end of the stack are not part of the model. */
+static glim_status skip_drafts(glim_loader *l, glim_error *err) {
+    glim_hyper *h = &l->m->hyper;
+    int drafts = 0, layer;
+    glim_status status =
+        glim__load_int(l, "nextn_predict_layers", 0, h->L - 1, false, &drafts, err);
+    h->L -= drafts;
+    for (size_t i = 0; i < glim__gguf_tensor_count(l->g) && drafts; i++)
+        if (sscanf(glim__gguf_tensor_at(l->g, i)->name, "blk.%d.", &layer) == 1 && layer >= h->L &&
+            layer < h->L + drafts)
+            l->used[i] = 1;
+    return status;
 }
 
 glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
@@ -317,8 +392,11 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     h->embed_scale = 1;
     glim_status status = load_sizes(l, err);
     double eps = 1e-5, scale = 0;
-    if (status || (status = glim__load_rope(l, err)) ||
-        (status = glim__load_real(l, "attention.layer_norm_rms_epsilon", true, &eps, err)) ||
+    const char *eps_key =
+        h->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    if (status || (status = skip_drafts(l, err)) ||
+        (status = l->no_rope ? GLIM_OK : glim__load_rope(l, err)) ||
+        (status = glim__load_real(l, eps_key, true, &eps, err)) ||
         (status = glim__load_real(l, "attention.scale", false, &scale, err)))
         return status;
     const glim_gguf_value *causal = glim__loader_key(l, "attention.causal");
@@ -338,7 +416,7 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
         (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)) ||
+        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
         (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
         return status;
     if (!m->head.data)

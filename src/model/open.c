@@ -10,12 +10,23 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_gemma3;
+extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_qwen3,
+    glim__arch_qwen3moe, glim__arch_gemma2, glim__arch_gemma3, glim__arch_phi3, glim__arch_gpt2,
+    glim__arch_gptneox, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe;
 
 static const glim_architecture *const architectures[] = {
     &glim__arch_llama,
     &glim__arch_qwen2,
+    &glim__arch_qwen3,
+    &glim__arch_qwen3moe,
+    &glim__arch_gemma2,
     &glim__arch_gemma3,
+    &glim__arch_phi3,
+    &glim__arch_gpt2,
+    &glim__arch_gptneox,
+    &glim__arch_chatglm,
+    &glim__arch_glm4,
+    &glim__arch_glm4moe,
     NULL,
 };
 
@@ -74,6 +85,8 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     glim_rows rows = {.T = 1};
     if (ok)
         m->sites[m->n_sites++] = "hook_embed";
+    if (ok && m->positions.data)
+        m->sites[m->n_sites++] = "hook_pos_embed";
     for (size_t i = 0; i < L && ok; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "blocks.%zu.", i);

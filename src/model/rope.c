@@ -64,8 +64,9 @@ static glim_status yarn(glim_loader *l, glim_rope_recipe *rope, double factor, g
                                  &original, err)))
         return status;
     if (!(fast > 0) || !(slow > 0) || rope->base == 1)
-        return glim_fail(err, GLIM_EFORMAT, "yarn with turns %g to %g on base %g: expected positive",
-                         fast, slow, rope->base);
+        return glim_fail(err, GLIM_EFORMAT,
+                         "yarn with turns %g to %g on base %g: expected positive", fast, slow,
+                         rope->base);
     float *f = factors_of(l, rope, err);
     if (!f)
         return GLIM_ENOMEM;
@@ -134,7 +135,7 @@ glim_status glim__load_rope(glim_loader *l, glim_error *err) {
         status = yarn(l, rope, factor, err);
     else if (is(kind, "linear") || !kind.len)
         status = linear(l, rope, factor, err);
-    else if (!is(kind, "none"))
+    else if (!is(kind, "none") && !(is(kind, "longrope") && l->long_rope))
         return glim_fail(err, GLIM_EUNSUPPORTED, "rope scaling '%.*s' is not supported for '%s'",
                          (int)(kind.len < 40 ? kind.len : 40), kind.data, l->arch);
     return status ? status : multiply_by_tensor(l, rope, err);

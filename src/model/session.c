@@ -194,6 +194,11 @@ static glim_status make_ropes(glim_session *s, glim_error *err) {
     int need = 0;
     for (int64_t r = 0; r < s->rows.T; r++)
         need = s->position[r] >= need ? s->position[r] + 1 : need;
+    bool far =
+        s->m->long_from && (need > s->m->long_from || s->positions > (size_t)s->m->long_from);
+    if (far != s->far)
+        glim__rope_release(&s->ropes[0], s->ctx);
+    s->far = far;
     for (int i = 0; i < s->m->n_ropes; i++) {
         int have = s->ropes[i].positions ? s->ropes[i].positions : 64;
         if (s->ropes[i].positions >= need)
@@ -201,7 +206,8 @@ static glim_status make_ropes(glim_session *s, glim_error *err) {
         while (have < need)
             have *= 2;
         glim_rope fresh;
-        glim_status status = glim__rope_init(&fresh, s->ctx, &s->m->ropes[i], have, err);
+        const glim_rope_recipe *recipe = far && i == 0 ? &s->m->rope_long : &s->m->ropes[i];
+        glim_status status = glim__rope_init(&fresh, s->ctx, recipe, have, err);
         if (status)
             return status;
         glim__rope_release(&s->ropes[i], s->ctx);
@@ -232,7 +238,35 @@ static void gather_item(void *data, size_t item, int worker) {
     }
 }
 
-/* x[0]: embeddings, shown to the hooks as hook_embed. */
+/* Shows rows (T, C) to the hooks as a site outside the blocks. */
+static glim_status show(glim_session *s, float *x, const char *name, glim_error *err) {
+    glim_tape *t = &s->tapes[0];
+    glim__tape_begin(t, s->ctx, &s->space, &s->rows);
+    t->hooks = s->hooks;
+    t->n_hooks = s->n_hooks;
+    t->keep = t->replay = false;
+    glim__op_site(t, glim__op_input(t, x, s->m->hyper.C), GLIM_SITE_VALUE, name, 0);
+    glim_status status = glim__tape_forward(t, err);
+    glim__tape_release(t);
+    return status;
+}
+
+/* Learned positions come behind whatever stands for the tokens. */
+static glim_status add_positions(glim_session *s, glim_error *err) {
+    size_t C = (size_t)s->m->hyper.C, T = (size_t)s->rows.T;
+    float *p = glim__workspace_take(&s->space, T * C);
+    if (!p)
+        return glim__oom(s->ctx, err, "the positions", T * C * 4);
+    for (size_t r = 0; r < T; r++)
+        glim__matrix_read_row(s->ctx, &s->m->positions, s->position[r], p + r * C);
+    glim_status status = show(s, p, "hook_pos_embed", err);
+    if (!status)
+        glim__kernels(s->ctx)->add(s->x[0], s->x[0], p, T * C);
+    glim__workspace_give(&s->space, p);
+    return status;
+}
+
+/* x[0]: embeddings, shown to the hooks as hook_embed, and positions. */
 static glim_status embed(glim_session *s, const glim_batch *b, glim_error *err) {
     size_t C = (size_t)s->m->hyper.C;
     s->x[0] = glim__workspace_take(&s->space, (size_t)s->rows.T * C);
@@ -240,15 +274,8 @@ static glim_status embed(glim_session *s, const glim_batch *b, glim_error *err) 
         return glim__oom(s->ctx, err, "the embeddings", (uint64_t)s->rows.T * C * 4);
     struct gather g = {s, b, s->x[0]};
     glim__parallel(s->ctx, b->count, gather_item, &g);
-    glim_tape *t = &s->tapes[0];
-    glim__tape_begin(t, s->ctx, &s->space, &s->rows);
-    t->hooks = s->hooks;
-    t->n_hooks = s->n_hooks;
-    t->keep = t->replay = false;
-    glim__op_site(t, glim__op_input(t, s->x[0], (int64_t)C), GLIM_SITE_VALUE, "hook_embed", 0);
-    glim_status status = glim__tape_forward(t, err);
-    glim__tape_release(t);
-    return status;
+    glim_status status = show(s, s->x[0], "hook_embed", err);
+    return status || !s->m->positions.data ? status : add_positions(s, err);
 }
 
 /* ---- blocks ---- */

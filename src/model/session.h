@@ -11,6 +11,7 @@ struct glim_session {
     glim_workspace space;
     int keep_layers; /* as asked: -1 = as many as fit */
     glim_rope ropes[GLIM_MAX_ROPES];
+    bool far; /* ropes[0] is the model's rope_long */
     /* cache: keys and values (L, positions, G*D) */
     size_t positions, length;
     float *cache_k, *cache_v;
