@@ -156,6 +156,14 @@ def rope(base=10000.0, **more):
     return {"rope_parameters": {"rope_type": "default", "rope_theta": base} | more}
 
 
+def long_rope(original):
+    """Divisors of four frequencies, near and far."""
+    return rope(rope_type="longrope", short_factor=[1.0, 1.1, 1.3, 1.7],
+                long_factor=[1.0, 2.5, 6.0, 20.0],
+                original_max_position_embeddings=original) | {
+                    "original_max_position_embeddings": original}
+
+
 LLAMA = dict(parts=llama_parts)
 GLM = LLAMA | dict(arch="chatglm", fuse=True, classes=(tf.GlmConfig, tf.GlmForCausalLM))
 GLM4 = GLM | dict(arch="glm4", parts=glm4_parts, classes=(tf.Glm4Config, tf.Glm4ForCausalLM))
@@ -182,11 +190,15 @@ CASES = {
     "phi3-partial": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, head_dim=16,
                                                      hidden_size=64, sliding_window=None)
                                 | rope(partial_rotary_factor=0.75)),
+    "phi3-short": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
+                              | long_rope(32)),
+    "phi3-long": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
+                             | long_rope(8)),
     "gpt2": GPT | dict(options=GPT2, full=True, one=True),
     "gptneox": GPTNEOX | dict(options=NEOX | rope(partial_rotary_factor=0.25), full=True, one=True),
     "gptneox-sequential": GPTNEOX | dict(options=NEOX | dict(use_parallel_residual=False)
                                          | rope(partial_rotary_factor=0.5)),
-    "chatglm": GLM | dict(options=SMALL | dict(head_dim=12, attention_bias=True,
+    "chatglm": GLM | dict(options=SMALL | dict(attention_bias=True,
                                                tie_word_embeddings=False)
                           | rope(partial_rotary_factor=0.5), full=True, one=True),
     "glm4": GLM4 | dict(options=SMALL | dict(attention_bias=True, tie_word_embeddings=False)
@@ -275,6 +287,10 @@ def round_matrices(model, family):
 # ---- files ----
 
 def all_tensors(model, family):
+    scaling = getattr(model.config, "rope_parameters", None) or {}
+    if scaling.get("rope_type") == "longrope":
+        for which in ("short", "long"):
+            yield f"rope_factors_{which}.weight", torch.tensor(scaling[which + "_factor"])
     yield "token_embd.weight", embedding_of(model).weight
     if family["arch"] == "gpt2":
         yield "position_embd.weight", base_of(model).wpe.weight
@@ -309,6 +325,11 @@ def write_keys(w, family, config):
     if rope:
         w.add_rope_freq_base(rope["rope_theta"])
         w.add_rope_dimension_count(int(width * rope.get("partial_rotary_factor", 1)))
+    if rope and rope["rope_type"] == "longrope":
+        original = rope["original_max_position_embeddings"]
+        w.add_rope_scaling_orig_ctx_len(original)
+        w.add_rope_scaling_attn_factors(math.sqrt(
+            1 + math.log(config.max_position_embeddings / original) / math.log(original)))
     if family["arch"] in ("gemma2", "phi3") and config.sliding_window:
         w.add_sliding_window(config.sliding_window)
     if family["arch"] == "gemma2":
