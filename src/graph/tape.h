@@ -54,9 +54,8 @@ typedef struct glim_attention {
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
 
-/* A mixture of experts; matrices hold the experts one below the other. */
 typedef struct glim_experts {
-    const glim_matrix *gate, *up, *down; /* (E F, C), (E F, C), (E C, F) */
+    const glim_matrix *gate, *up, *down; /* [E] (F, C), (F, C), (C, F) */
     int count, used;                     /* E, and how many a row goes through */
     bool sigmoid;                        /* of the router's logits; else softmax over E */
     bool normalise;                      /* weights of the chosen sum to one, before scale */

@@ -136,6 +136,15 @@ glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n
     return GLIM_OK;
 }
 
+static glim_matrix matrix_of(const glim_tensor *t, int64_t rows, int64_t cols) {
+    const glim_type_info *info = glim__type_info(t->type);
+    return (glim_matrix){.data = t->data,
+                         .type = (glim_type)t->type,
+                         .rows = rows,
+                         .cols = cols,
+                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+}
+
 glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
                               int64_t cols, bool need, glim_matrix *out, glim_error *err) {
     char full[96];
@@ -149,37 +158,38 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
         status = check_type(t, full, err);
     if (status)
         return status;
-    const glim_type_info *info = glim__type_info(t->type);
-    *out = (glim_matrix){.data = t->data,
-                         .type = (glim_type)t->type,
-                         .rows = rows,
-                         .cols = cols,
-                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    *out = matrix_of(t, rows, cols);
     return GLIM_OK;
 }
 
 glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
-                             int64_t cols, glim_matrix *out, glim_error *err) {
-    char full[96];
-    const glim_tensor *t = find(l, name, layer, full, sizeof full);
-    *out = (glim_matrix){0};
+                             int64_t cols, const glim_matrix **out, glim_error *err) {
+    char full[96], own[64];
+    glim_matrix *all = glim__arena_calloc(&l->m->arena, (size_t)count, sizeof *all);
+    if (!all)
+        return glim__oom(l->m->ctx, err, name, (uint64_t)count * sizeof *all);
+    *out = all;
+    snprintf(own, sizeof own, "%s.weight", name);
+    const glim_tensor *t = find(l, own, layer, full, sizeof full);
+    glim_status status = GLIM_OK;
+    for (int e = 0; e < count && !t && !status; e++) {
+        snprintf(own, sizeof own, "%s.%d.weight", name, e);
+        status = glim__load_matrix(l, own, layer, rows, cols, true, &all[e], err);
+    }
     if (!t)
-        return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full);
+        return status;
     if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows ||
         t->dims[2] != (uint64_t)count || t->dims[3] != 1)
         return glim_fail(err, GLIM_EFORMAT,
                          "tensor '%s' has shape (%" PRIu64 ", %" PRIu64 ", %" PRIu64
                          ") as (experts, out, in); expected (%d, %" PRId64 ", %" PRId64 ")",
                          full, t->dims[2], t->dims[1], t->dims[0], count, rows, cols);
-    glim_status status = check_type(t, full, err);
-    if (status)
+    if ((status = check_type(t, full, err)))
         return status;
-    const glim_type_info *info = glim__type_info(t->type);
-    *out = (glim_matrix){.data = t->data,
-                         .type = (glim_type)t->type,
-                         .rows = rows * count,
-                         .cols = cols,
-                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    for (int e = 0; e < count; e++) {
+        all[e] = matrix_of(t, rows, cols);
+        all[e].first_row = e * rows;
+    }
     return GLIM_OK;
 }
 

@@ -35,7 +35,7 @@ typedef struct glim_hyper {
 /* A mixture of experts in the place of the feed-forward part. */
 typedef struct glim_mixture {
     glim_experts how;
-    glim_matrix router, gate, up, down;
+    glim_matrix router;
     glim_matrix shared_gate, shared_up, shared_down; /* no data = none is shared */
 } glim_mixture;
 
@@ -122,9 +122,10 @@ glim_status glim__load_text(glim_loader *l, const char *suffix, glim_gguf_string
    NULL when absent and not needed. layer < 0: the name has no "%d". */
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err);
-/* `count` matrices (rows, cols), one below the other. */
+/* `count` matrices (rows, cols): one tensor "ffn_gate_exps.weight" that holds them
+   one below the other, or a tensor for each, "ffn_gate_exps.7.weight". */
 glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
-                             int64_t cols, glim_matrix *out, glim_error *err);
+                             int64_t cols, const glim_matrix **out, glim_error *err);
 glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
                               int64_t cols, bool need, glim_matrix *out, glim_error *err);
 /* Common keys (sizes, eps, rope) and the common tensors of a decoder. */

@@ -36,11 +36,10 @@ static uint64_t layer_bytes(const glim_model *m, const glim_layer *w, size_t row
         most = n > most ? n : most;
     }
     if (x) {
-        glim_matrix one[2] = {x->gate, x->down};
+        const glim_matrix *one[] = {x->how.gate, x->how.down};
         experts = glim__experts_scratch(&x->how, rows, keep);
         for (int i = 0; i < 2; i++) {
-            one[i].rows /= x->how.count;
-            uint64_t n = glim__linear_scratch(m->ctx, &one[i], (int64_t)rows);
+            uint64_t n = glim__linear_scratch(m->ctx, one[i], (int64_t)rows);
             most = n > most ? n : most;
         }
     }

@@ -124,15 +124,18 @@ static glim_node build_act_gelu_erf(glim_tape *t, const glim_node *in) {
 /* Five experts of width 3 over rows of 7, two for a row. */
 static glim_node experts_with(glim_tape *t, const glim_node *in, bool sigmoid, bool normalise) {
     enum { E = 5, F = 3, C = 7 };
-    static glim_matrix gate, up, down;
+    static glim_matrix gate[E], up[E], down[E];
     static glim_experts how;
     static const float choice[E] = {0, 0.45f, -0.4f, 0.15f, 0.25f};
-    gate = (glim_matrix){weights, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
-    up = (glim_matrix){weights + E * F * C, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
-    down = (glim_matrix){weights + 2 * E * F * C, GLIM_TYPE_F32, E * C, F, 4 * F, 0, 0};
-    how = (glim_experts){.gate = &gate,
-                         .up = &up,
-                         .down = &down,
+    for (int e = 0; e < E; e++) {
+        const float *w = weights + 3 * e * F * C;
+        gate[e] = (glim_matrix){w, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        up[e] = (glim_matrix){w + F * C, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        down[e] = (glim_matrix){w + 2 * F * C, GLIM_TYPE_F32, C, F, .row_bytes = 4 * F};
+    }
+    how = (glim_experts){.gate = gate,
+                         .up = up,
+                         .down = down,
                          .count = E,
                          .used = 2,
                          .sigmoid = sigmoid,
