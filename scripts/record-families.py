@@ -53,6 +53,8 @@ def record(name, family):
         sys.exit(f"record-families: no seed of {name} writes a varied text")
     path = models.OUT / f"{name}.gguf"
     families.write_file(path, model, family, vocabulary, name)
+    if family.get("full") or family.get("published"):
+        vocabulary.publish(models.OUT / "published" / name, model)
     about = {"arch": family["arch"]}
     names = sites.MORE_GRADIENTS if family.get("full") else sites.GRADIENTS
     tensors = record_sites(model, family, ids, names)

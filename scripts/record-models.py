@@ -34,6 +34,8 @@ SMALL = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_atte
 PACKED = SMALL | dict(hidden_size=64, intermediate_size=64, num_hidden_layers=1, head_dim=16)
 BLOCKS = SMALL | dict(hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64,
                       num_key_value_heads=1)
+PUBLISHED = ("llama", "llama-untied", "llama-llama3", "llama-linear", "llama-yarn", "llama-biases",
+             "qwen2")  # also as directories
 PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
 GEMMA_ROPE = {"full_attention": {"rope_type": "default", "rope_theta": 1e6},
               "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}
@@ -139,6 +141,8 @@ def record(name, c):
             break
     else:
         sys.exit(f"record-models: no seed of {name} writes a varied text")
+    if name in PUBLISHED:
+        vocabulary.publish(OUT / "published" / name, model)
     names = sites.MORE_GRADIENTS if c["full"] else sites.GRADIENTS
     tensors, target = record_sites(model, ids, names)
     assert len(set(ids)) < len(ids), "one id should occur twice"

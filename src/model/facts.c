@@ -70,7 +70,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     const glim_hyper *h = &m->hyper;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
     char format[32];
-    snprintf(format, sizeof format, "GGUF %u", glim__gguf_version(m->file));
+    uint32_t version = glim__gguf_version(m->file);
+    snprintf(format, sizeof format, version ? "GGUF %u" : "safetensors", version);
     info->path = glim__gguf_path(m->file);
     info->format = glim__arena_strdup(&m->arena, format);
     info->architecture = m->arch->name;

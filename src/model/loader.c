@@ -111,6 +111,11 @@ static glim_status check_type(const glim_tensor *t, const char *name, glim_error
                      name, info ? info->name : "of an unknown id");
 }
 
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err) {
     char full[96];
@@ -128,6 +133,8 @@ glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n
     if (!v)
         return glim__oom(l->m->ctx, err, full, (uint64_t)n * 4);
     glim__kernels_ref.dequantise[t->type](t->data, v, (size_t)n);
+    for (int i = 0; i < n && l->norm_plus_one && ends_with(name, "norm.weight"); i++)
+        v[i] += 1;
     for (int i = 0; i < n; i++)
         if (!isfinite(v[i]))
             return glim_fail(err, GLIM_EFORMAT, "tensor '%s' holds a value that is not finite",
@@ -153,12 +160,18 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
     if (!t)
         return need ? glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full)
                     : GLIM_OK;
-    glim_status status = check_shape(t, full, (uint64_t)cols, (uint64_t)rows, err);
+    bool turned = l->turned && layer >= 0;
+    glim_status status = check_shape(t, full, (uint64_t)(turned ? rows : cols),
+                                     (uint64_t)(turned ? cols : rows), err);
     if (!status)
         status = check_type(t, full, err);
     if (status)
         return status;
     *out = matrix_of(t, rows, cols);
+    if (turned) {
+        out->turned = true;
+        out->row_bytes = (size_t)rows * (size_t)glim__type_info(t->type)->block_bytes;
+    }
     return GLIM_OK;
 }
 
@@ -284,6 +297,21 @@ glim_status glim__load_windows(glim_loader *l, int period, double base, glim_err
     return GLIM_OK;
 }
 
+/* [head][q, k, v][D] -> [q, k, v][head][D]. */
+static glim_status regroup_bias(glim_loader *l, const float **bias, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    size_t n = (size_t)h->H * 3 * (size_t)h->D;
+    float *own = glim__arena_alloc(&l->m->arena, n * sizeof *own);
+    if (!own)
+        return glim__oom(l->m->ctx, err, "a bias", n * sizeof *own);
+    for (int part = 0; part < 3; part++)
+        for (int head = 0; head < h->H; head++)
+            memcpy(own + (part * h->H + head) * h->D, *bias + (head * 3 + part) * h->D,
+                   (size_t)h->D * sizeof *own);
+    *bias = own;
+    return GLIM_OK;
+}
+
 /* Biases of q, k and v: one tensor behind the fused one, or three. */
 static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fused,
                                  glim_error *err) {
@@ -293,6 +321,8 @@ static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fuse
     glim_status status = GLIM_OK;
     if (fused)
         status = glim__load_vector(l, "attn_qkv.bias", i, q + 2 * kv, false, &all, err);
+    if (!status && all && l->by_head)
+        status = regroup_bias(l, &all, err);
     if (status || all) {
         w->q_bias = all;
         w->k_bias = all ? all + q : NULL;
@@ -317,8 +347,10 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
         w->q = w->k = w->v = all;
         w->q.rows = q;
         w->k.rows = w->v.rows = kv;
-        w->k.first_row = q;
-        w->v.first_row = q + kv;
+        w->k.first_row = l->by_head ? h->D : q;
+        w->v.first_row = l->by_head ? 2 * h->D : q + kv;
+        w->q.group = w->k.group = w->v.group = l->by_head ? h->D : 0;
+        w->q.group_stride = w->k.group_stride = w->v.group_stride = 3 * h->D;
     } else if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
                (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
                (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err))) {

@@ -99,9 +99,13 @@ typedef struct glim_loader {
     glim_model *m;
     const glim_gguf *g;
     const char *arch;
-    uint8_t *used; /* per tensor */
-    uint8_t *read; /* per key */
+    uint8_t *used;  /* per tensor */
+    uint8_t *read;  /* per key */
+    bool published; /* tensors as published, not as conversion writes them */
     /* What differs between decoders; set before glim__load_decoder. */
+    bool norm_plus_one; /* norms hold w - 1 */
+    bool turned;        /* matrices of blocks are (in, out) */
+    bool by_head;       /* rows of attn_qkv are [head][q, k, v][D] */
     bool no_rope, long_rope, plain_mlp;
     bool fused_gate;            /* ffn_up may hold the gate's rows, first */
     const char *ffn_norm;       /* name of that norm; NULL = "ffn_norm" */

@@ -5,6 +5,7 @@
  * weights are read by the first pass that needs them.
  */
 #include "model/model.h"
+#include "model/published.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -116,7 +117,8 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
 
 static glim_status load(glim_model *m, glim_error *err) {
     size_t n = glim__gguf_tensor_count(m->file), keys = glim__gguf_value_count(m->file);
-    glim_loader l = {.m = m, .g = m->file, .arch = m->arch->name};
+    glim_loader l = {
+        .m = m, .g = m->file, .arch = m->arch->name, .published = glim__gguf_version(m->file) == 0};
     l.used = glim__calloc(m->ctx, n + keys + 1, 1);
     if (!l.used)
         return glim__oom(m->ctx, err, "the tensor table", n);
@@ -129,7 +131,11 @@ static glim_status load(glim_model *m, glim_error *err) {
 }
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
-    glim_status status = glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
+    bool published = glim__gguf_version(m->file) == 0;
+    glim_status status =
+        published ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file),
+                                             m->arch->name, err)
+                  : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
     if (status)
         return status;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
@@ -149,7 +155,8 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
         return glim__oom(ctx, err, "the model", sizeof *m);
     m->ctx = ctx;
     glim__arena_init(&m->arena, ctx, 1 << 16);
-    glim_status status = glim__gguf_open(&m->file, ctx, path, err);
+    glim_status status = glim__is_directory(path) ? glim__published_open(&m->file, ctx, path, err)
+                                                  : glim__gguf_open(&m->file, ctx, path, err);
     if (status)
         goto done;
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||

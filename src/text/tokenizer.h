@@ -29,6 +29,8 @@ typedef struct glim_tokenizer_info {
    Errors: EFORMAT, EUNSUPPORTED (naming model or pre), ENOMEM. */
 glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
                                  const char *arch, glim_error *err);
+glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                     const char *model_type, glim_error *err);
 void glim__tokenizer_close(glim_tokenizer *t);
 const glim_tokenizer_info *glim__tokenizer_info(const glim_tokenizer *t);
 

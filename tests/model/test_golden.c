@@ -114,7 +114,7 @@ static int recorded_sites(const glim_safetensors *st) {
     return n;
 }
 
-static void check_recording(const char *file) {
+static void check_model(const char *file, bool directory) {
     char path[512], model[256];
     glim_error err = {0};
     glim_context *ctx = context_with(2, 0);
@@ -127,7 +127,10 @@ static void check_recording(const char *file) {
     int32_t *ids = read_ids(st, "ids", &T);
     if (!named || !ids)
         fail_msg("%s lacks its ids or the name of its model", file);
-    snprintf(model, sizeof model, "%s", named);
+    if (directory) /* published/NAME has the weights of NAME.gguf */
+        snprintf(model, sizeof model, "published/%.*s", (int)strcspn(named, "."), named);
+    else
+        snprintf(model, sizeof model, "%s", named);
     struct check c = {.golden = st, .file = file};
     glim_model *m = open_model(ctx, model);
     glim_session *s = new_session(m, 0);
@@ -170,11 +173,34 @@ static void check_recording(const char *file) {
     glim_context_free(ctx);
 }
 
+static void check_recording(const char *file) {
+    check_model(file, false);
+}
+
+/* Directories as transformers writes them, beside the recordings of their twins. */
+static void published_directories_agree_with_transformers(void **state) {
+    DIR *list = opendir(GOLDEN "published");
+    int found = 0;
+    assert_non_null(list);
+    for (struct dirent *e; (e = readdir(list));) {
+        char file[300];
+        snprintf(file, sizeof file, "%s.safetensors", e->d_name);
+        if (e->d_name[0] == '.')
+            continue;
+        check_model(file, true);
+        found++;
+    }
+    closedir(list);
+    assert_true(found > 8);
+}
+
 static void tiny_models_agree_with_transformers(void **state) {
     assert_true(each_golden(".safetensors", check_recording) > 0);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tiny_models_agree_with_transformers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tiny_models_agree_with_transformers),
+        cmocka_unit_test(published_directories_agree_with_transformers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
