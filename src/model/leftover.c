@@ -11,14 +11,14 @@
 
 /* A trailing '*' stands for any ending. */
 static const char *const harmless_keys[] = {
-    "vocab_size",                /* the embedding's rows decide */
-    "tensor_data_layout",        /* how rows of q and k lie, which the architecture says */
-    "rope.scaling.finetuned",    /* history */
+    "vocab_size",             /* the embedding's rows decide */
+    "tensor_data_layout",     /* how rows of q and k lie, which the architecture says */
+    "rope.scaling.finetuned", /* history */
     "rope.scaling.original_context_length", /* yarn's, as the next */
     "rope.scaling.yarn_*",
-    "attention.layer_norm_epsilon", /* of norms that these models do not have */
-    "expert_used_count",            /* of no experts */
-    "pooling_type",                 /* of embeddings made from the last norm */
+    "attention.layer_norm_epsilon",     /* of norms that these models do not have */
+    "expert_used_count",                /* of no experts */
+    "pooling_type",                     /* of embeddings made from the last norm */
     "attention.sliding_window_pattern", /* without a window */
     "rope.freq_base_swa",
     "vision.*", /* the text part is run */
@@ -27,8 +27,12 @@ static const char *const harmless_keys[] = {
 };
 
 static const char *const harmless_tensors[] = {
-    "blk.*.attn_rot_embd.weight", "blk.*.attn.rotary_emb.inv_freq", "blk.*.attn.masked_bias",
-    "v.*", "mm.*", NULL,
+    "blk.*.attn_rot_embd.weight",
+    "blk.*.attn.rotary_emb.inv_freq",
+    "blk.*.attn.masked_bias",
+    "v.*",
+    "mm.*",
+    NULL,
 };
 
 /* One '*' in the pattern stands for anything. */

@@ -338,7 +338,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
         (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)) ||
+        (status =
+             glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)) ||
         (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
         return status;
     if (!m->head.data)

@@ -64,8 +64,9 @@ static glim_status yarn(glim_loader *l, glim_rope_recipe *rope, double factor, g
                                  &original, err)))
         return status;
     if (!(fast > 0) || !(slow > 0) || rope->base == 1)
-        return glim_fail(err, GLIM_EFORMAT, "yarn with turns %g to %g on base %g: expected positive",
-                         fast, slow, rope->base);
+        return glim_fail(err, GLIM_EFORMAT,
+                         "yarn with turns %g to %g on base %g: expected positive", fast, slow,
+                         rope->base);
     float *f = factors_of(l, rope, err);
     if (!f)
         return GLIM_ENOMEM;
