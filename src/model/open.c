@@ -147,6 +147,15 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     return GLIM_OK;
 }
 
+/* Readers of keys have named the file already. */
+static void name_file(const char *path, glim_status status, glim_error *err) {
+    size_t n = strlen(path);
+    if (!err || (err->message[0] == '\'' && !strncmp(err->message + 1, path, n) &&
+                 err->message[n + 1] == '\''))
+        return;
+    glim_prefix(err, status, "'%s'", path);
+}
+
 glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *path,
                             glim_error *err) {
     *out = NULL;
@@ -162,7 +171,7 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||
         (status = open_tokenizer(m, err)) || (status = list_sites(m, err)) ||
         (status = glim__model_facts(m, err)))
-        glim_prefix(err, status, "'%s'", path);
+        name_file(path, status, err);
 done:
     if (status) {
         glim_model_close(m);
