@@ -166,9 +166,10 @@ static int look_around(const glim_directory *d, char other[256], bool *pickles) 
     for (struct dirent *e; list && (e = readdir(list));) {
         size_t n = strlen(e->d_name);
         bool tensors = n > 12 && n < 256 && !strcmp(e->d_name + n - 12, ".safetensors");
-        *pickles = *pickles || (n > 4 && (!strcmp(e->d_name + n - 4, ".bin") ||
-                                          !strcmp(e->d_name + n - 4, ".pth"))) ||
-                   (n > 3 && !strcmp(e->d_name + n - 3, ".pt"));
+        *pickles =
+            *pickles ||
+            (n > 4 && (!strcmp(e->d_name + n - 4, ".bin") || !strcmp(e->d_name + n - 4, ".pth"))) ||
+            (n > 3 && !strcmp(e->d_name + n - 3, ".pt"));
         found += tensors;
         if (tensors)
             memcpy(other, e->d_name, n + 1);
@@ -219,8 +220,8 @@ glim_status glim__directory_open(glim_directory *out, glim_context *ctx, const c
         return glim__oom(ctx, err, path, strlen(path));
     glim_status status = GLIM_OK;
     if (!is_file(out, "config.json"))
-        status = glim_fail(err, GLIM_EFORMAT,
-                           "'%s' lacks config.json, so it is no model directory", out->path);
+        status = glim_fail(err, GLIM_EFORMAT, "'%s' lacks config.json, so it is no model directory",
+                           out->path);
     else if (!(status = read_json(out, "config.json", &out->config_file, &out->config, err)) &&
              !(status = check_scheme(out, err)))
         status = open_weights(out, err);

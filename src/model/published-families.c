@@ -15,10 +15,13 @@
     {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"},                                \
         {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"},                       \
         {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},                  \
-        {"self_attn.qkv_proj", "attn_qkv"}, {"input_layernorm", "attn_norm"}
+        {"self_attn.qkv_proj", "attn_qkv"}, {                                                      \
+        "input_layernorm", "attn_norm"                                                             \
+    }
 #define GATED                                                                                      \
-    {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"},       \
-        {"mlp.gate_up_proj", "ffn_up"}
+    {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"}, {     \
+        "mlp.gate_up_proj", "ffn_up"                                                               \
+    }
 
 static const glim_published_name llama_names[] = {
     ATTENTION, GATED, {"post_attention_layernorm", "ffn_norm"}, {NULL, NULL}};
@@ -41,8 +44,9 @@ static const glim_published_name glm4_names[] = {
 
 #define EXPERTS                                                                                    \
     {"mlp.gate", "ffn_gate_inp"}, {"mlp.experts.#.gate_proj", "ffn_gate_exps.#"},                  \
-        {"mlp.experts.#.up_proj", "ffn_up_exps.#"},                                                \
-        {"mlp.experts.#.down_proj", "ffn_down_exps.#"}
+        {"mlp.experts.#.up_proj", "ffn_up_exps.#"}, {                                              \
+        "mlp.experts.#.down_proj", "ffn_down_exps.#"                                               \
+    }
 
 static const glim_published_name qwen3moe_names[] = {
     ATTENTION, GATED, EXPERTS, {"post_attention_layernorm", "ffn_norm"}, {NULL, NULL}};
@@ -58,31 +62,26 @@ static const glim_published_name glm4moe_names[] = {
     {"mlp.shared_experts.down_proj", "ffn_down_shexp"},
     {NULL, NULL}};
 
-static const glim_published_name gpt2_names[] = {{"ln_1", "attn_norm"},
-                                                 {"attn.c_attn", "attn_qkv"},
-                                                 {"attn.c_proj", "attn_output"},
-                                                 {"ln_2", "ffn_norm"},
-                                                 {"mlp.c_fc", "ffn_up"},
-                                                 {"mlp.c_proj", "ffn_down"},
-                                                 {NULL, NULL}};
-
-static const glim_published_name gptneox_names[] = {
-    {"input_layernorm", "attn_norm"},
-    {"attention.query_key_value", "attn_qkv"},
-    {"attention.dense", "attn_output"},
-    {"post_attention_layernorm", "ffn_norm"},
-    {"mlp.dense_h_to_4h", "ffn_up"},
-    {"mlp.dense_4h_to_h", "ffn_down"},
+static const glim_published_name gpt2_names[] = {
+    {"ln_1", "attn_norm"}, {"attn.c_attn", "attn_qkv"}, {"attn.c_proj", "attn_output"},
+    {"ln_2", "ffn_norm"},  {"mlp.c_fc", "ffn_up"},      {"mlp.c_proj", "ffn_down"},
     {NULL, NULL}};
 
-static const glim_published_name chatglm_names[] = {
-    {"input_layernorm", "attn_norm"},
-    {"self_attention.query_key_value", "attn_qkv"},
-    {"self_attention.dense", "attn_output"},
-    {"post_attention_layernorm", "ffn_norm"},
-    {"mlp.dense_h_to_4h", "ffn_up"},
-    {"mlp.dense_4h_to_h", "ffn_down"},
-    {NULL, NULL}};
+static const glim_published_name gptneox_names[] = {{"input_layernorm", "attn_norm"},
+                                                    {"attention.query_key_value", "attn_qkv"},
+                                                    {"attention.dense", "attn_output"},
+                                                    {"post_attention_layernorm", "ffn_norm"},
+                                                    {"mlp.dense_h_to_4h", "ffn_up"},
+                                                    {"mlp.dense_4h_to_h", "ffn_down"},
+                                                    {NULL, NULL}};
+
+static const glim_published_name chatglm_names[] = {{"input_layernorm", "attn_norm"},
+                                                    {"self_attention.query_key_value", "attn_qkv"},
+                                                    {"self_attention.dense", "attn_output"},
+                                                    {"post_attention_layernorm", "ffn_norm"},
+                                                    {"mlp.dense_h_to_4h", "ffn_up"},
+                                                    {"mlp.dense_4h_to_h", "ffn_down"},
+                                                    {NULL, NULL}};
 
 /* ---- keys ---- */
 
@@ -251,13 +250,10 @@ static void chatglm_keys(glim_published *p) {
 /* ---- the list ---- */
 
 #define FAMILY(type_, arch_, act_key_, act_, names_, tied_, keys_)                                 \
-    &(const glim_published_family){.type = type_,                                                  \
-                                   .arch = arch_,                                                  \
-                                   .act_key = act_key_,                                            \
-                                   .act = act_,                                                    \
-                                   .names = names_,                                                \
-                                   .tied = tied_,                                                  \
-                                   .keys = keys_}
+    &(const glim_published_family) {                                                               \
+        .type = type_, .arch = arch_, .act_key = act_key_, .act = act_, .names = names_,           \
+        .tied = tied_, .keys = keys_                                                               \
+    }
 #define GELU_TANH "gelu_pytorch_tanh|gelu_new|gelu_fast"
 
 const glim_published_family *const glim__published_families[] = {

@@ -46,8 +46,8 @@ static void llama3(glim_published *p, const json_t *o, double base, int64_t widt
                               : wave > original / low ? factor
                                                       : 1 / ((1 - u) / factor + u));
     }
-    if (!p->status && !glim__gguf_put_floats(p->g, "rope_freqs.weight", divisors,
-                                             (size_t)width / 2))
+    if (!p->status &&
+        !glim__gguf_put_floats(p->g, "rope_freqs.weight", divisors, (size_t)width / 2))
         p->status = glim__oom(p->d->ctx, p->err, "rope_freqs.weight", (uint64_t)width * 2);
 }
 

@@ -132,17 +132,27 @@ void glim__published_windows(glim_published *p, int period) {
 
 /* ---- tensors ---- */
 
-static const char *const prefixes[] = {"model.language_model.", "language_model.model.", "model.",
-                                       "transformer.encoder.",  "transformer.",
-                                       "gpt_neox.",             NULL};
+static const char *const prefixes[] = {"model.language_model.",
+                                       "language_model.model.",
+                                       "model.",
+                                       "transformer.encoder.",
+                                       "transformer.",
+                                       "gpt_neox.",
+                                       NULL};
 
 static const glim_published_name outside[] = {
-    {"embed_tokens", "token_embd"},    {"wte", "token_embd"},
-    {"embed_in", "token_embd"},        {"embedding.word_embeddings", "token_embd"},
-    {"wpe", "position_embd"},          {"norm", "output_norm"},
-    {"ln_f", "output_norm"},           {"final_layer_norm", "output_norm"},
-    {"final_layernorm", "output_norm"}, {"lm_head", "output"},
-    {"embed_out", "output"},           {"output_layer", "output"},
+    {"embed_tokens", "token_embd"},
+    {"wte", "token_embd"},
+    {"embed_in", "token_embd"},
+    {"embedding.word_embeddings", "token_embd"},
+    {"wpe", "position_embd"},
+    {"norm", "output_norm"},
+    {"ln_f", "output_norm"},
+    {"final_layer_norm", "output_norm"},
+    {"final_layernorm", "output_norm"},
+    {"lm_head", "output"},
+    {"embed_out", "output"},
+    {"output_layer", "output"},
     {NULL, NULL},
 };
 
@@ -259,8 +269,8 @@ static void put_tensor(glim_published *p, const glim_st_tensor *st, bool tied) {
     if (!known)
         snprintf(name, sizeof name, "%.150s", st->name);
     if (st->n_dims > 4 && known) {
-        p->status = glim_fail(p->err, GLIM_EFORMAT, "tensor '%s' has %d dimensions", st->name,
-                              st->n_dims);
+        p->status =
+            glim_fail(p->err, GLIM_EFORMAT, "tensor '%s' has %d dimensions", st->name, st->n_dims);
         return;
     }
     glim_tensor t = {.type = type_of(st->dtype),
