@@ -417,6 +417,8 @@ glim_status glim__load_post_norms(glim_loader *l, glim_error *err) {
 static glim_status skip_drafts(glim_loader *l, glim_error *err) {
     glim_hyper *h = &l->m->hyper;
     int drafts = 0, layer;
+    if (!l->drafts)
+        return GLIM_OK;
     glim_status status =
         glim__load_int(l, "nextn_predict_layers", 0, h->L - 1, false, &drafts, err);
     h->L -= drafts;

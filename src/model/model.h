@@ -108,6 +108,7 @@ typedef struct glim_loader {
     bool by_head;       /* rows of attn_qkv are [head][q, k, v][D] */
     bool no_rope, long_rope, plain_mlp;
     bool fused_gate;            /* ffn_up may hold the gate's rows, first */
+    bool drafts;                /* the last layers may be drafts, which are skipped */
     const char *ffn_norm;       /* name of that norm; NULL = "ffn_norm" */
     glim_mixture_sizes mixture; /* count 0 = none */
 } glim_loader;
