@@ -51,6 +51,7 @@ typedef struct glim_attention {
     float scale;
     int window;                       /* keys t - window < j <= t; 0 = all */
     float soft_cap;                   /* 0 = none */
+    bool both_ways;                   /* later keys are seen too (no window, no prefix) */
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
 

@@ -86,6 +86,11 @@ static glim_node build_attention_window(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
     return attention_with(t, in, 0, 2.0f);
 }
+static glim_node build_attention_both(glim_tape *t, const glim_node *in) {
+    glim_node z = attention_with(t, in, 0, 0);
+    t->nodes[z].as.attention.both_ways = true;
+    return z;
+}
 /* The last row of the one sequence, `rows` being the test's. */
 static glim_node picked(glim_tape *t, glim_node x) {
     static glim_rows_part part;
@@ -191,6 +196,9 @@ static const struct op_case cases[] = {
     {"attention", "hidden", 7, {24, 12, 12}, 4, hidden, 1, build_attention},
     {"attention", "window", 9, {24, 12, 12}, 2, NULL, 1, build_attention_window},
     {"attention", "cap", 7, {24, 12, 12}, 0, NULL, 1, build_attention_cap},
+    {"attention", "both ways", 9, {24, 12, 12}, 0, NULL, 1, build_attention_both},
+    {"attention", "both ways, hidden", 7, {24, 12, 12}, 0, hidden, 1, build_attention_both},
+    {"attention", "both ways, blocks", 101, {24, 12, 12}, 0, NULL, 1, build_attention_both},
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
@@ -215,7 +223,7 @@ struct run {
     glim_tape tape;
     glim_rows rows;
     glim_rows_part part;
-    int32_t position[64];
+    int32_t position[128];
     glim_node in[3], out;
     float *x[3];
 };
