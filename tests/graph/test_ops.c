@@ -102,6 +102,16 @@ static glim_node picked(glim_tape *t, glim_node x) {
     last = (glim_rows){1, &position, &part, 1};
     return glim__op_pick(t, x, &last);
 }
+/* The one sequence as one row. */
+static glim_node build_mean(glim_tape *t, const glim_node *in) {
+    static const glim_rows_part part = {0, 1, 0, NULL};
+    static const int32_t position = 0;
+    static const glim_rows one = {1, &position, &part, 1};
+    return glim__op_mean(t, in[0], &one);
+}
+static glim_node build_unit(glim_tape *t, const glim_node *in) {
+    return glim__op_unit(t, in[0]);
+}
 static glim_node build_linear_few(glim_tape *t, const glim_node *in) {
     glim_node y = build_linear(t, in);
     t->nodes[y].as.linear.few = true;
@@ -202,6 +212,8 @@ static const struct op_case cases[] = {
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
+    {"mean", "", 5, {7}, 0, NULL, 1, build_mean},
+    {"unit", "", 5, {7}, 0, NULL, 1, build_unit},
     {"pick", "", 5, {7}, 0, NULL, 1, build_pick},
     {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
     {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
