@@ -96,6 +96,10 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->bos = t->bos;
     info->eos = t->eos;
     info->adds_bos = t->add_bos;
+    info->task = m->task;
+    info->outputs = m->outputs;
+    info->labels = m->labels;
+    info->both_ways = h->both_ways;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
