@@ -60,7 +60,7 @@ static void print_names(const glim_param *p, FILE *out) {
 }
 
 static bool is_common(const glim_param *group) {
-    return group == cli_flags_resources || group == cli_flags_talk;
+    return group == cli_flags_resources || group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "view/width.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,10 +15,23 @@ bool cli_wants_terminal(const cli_run *run) {
     return !run->o.json && !run->o.csv && !run->o.html && !run->o.raw;
 }
 
+/* Past stdio: a signal may end a write that waits for a reader. */
 glim_status cli_put(cli_run *run, const char *text, size_t n) {
     cli_erase_progress();
-    if (fwrite(text, 1, n, stdout) != n || fflush(stdout))
-        return glim_fail(&run->err, GLIM_EIO, "standard output refused the answer");
+    while (n) {
+        ssize_t done = write(STDOUT_FILENO, text, n);
+        if (done < 0 && errno == EINTR) {
+            glim_status status = glim__check_cancel(run->ctx, &run->err);
+            if (status)
+                return status;
+            continue;
+        }
+        if (done < 0)
+            return glim_fail(&run->err, GLIM_EIO, "cannot write 'standard output': %s",
+                             strerror(errno));
+        text += done;
+        n -= (size_t)done;
+    }
     return GLIM_OK;
 }
 
@@ -32,6 +46,8 @@ glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool sin
     if (!status)
         status = strcmp(path, "-") ? glim__file_write(path, out.data, out.len, &run->err)
                                    : cli_put(run, out.data, out.len);
+    if (!status)
+        cli_wrote(run, path);
     glim__buffer_release(&out);
     return status;
 }
@@ -73,13 +89,15 @@ bool cli_ascii(const cli_run *run) {
     return false; /* nothing said: UTF-8 is the rule today */
 }
 
-void cli_visible(glim_buffer *out, const char *s, size_t n, bool ascii) {
+void cli_visible(glim_buffer *out, const char *s, size_t n, cli_look look, bool ascii) {
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         int len = glim__utf8_decode(s + i, n - i, &cp);
         if (!len)
             glim__buffer_printf(out, "<%02X>", (unsigned char)s[i]);
-        else if (cp == ' ')
+        else if (look == CLI_STREAM && (cp == '\n' || cp == '\t'))
+            glim__buffer_putc(out, (char)cp);
+        else if (look == CLI_TOKEN && cp == ' ')
             glim__buffer_puts(out, ascii ? "_" : "\xc2\xb7");
         else if (cp == '\n')
             glim__buffer_puts(out, "\\n");

@@ -94,10 +94,10 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
             hidden[t] = gone;
         if (!gone || b->absent != GLIM_ABSENT_DELETE)
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
-        for (; row < R && lm->rows[row].at == t; row++)
-            wanted[row] = n ? (uint32_t)n - 1 : 0;
         while (row < R && lm->rows[row].at < t)
             wanted[row++] = 0; /* before the prefix: not read */
+        for (; row < R && lm->rows[row].at == t; row++)
+            wanted[row] = n ? (uint32_t)n - 1 : 0;
     }
     if (!n)
         ids[n++] = lm->neutral;
