@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where answers go, and how tokens look to people. The environment is read here
    and nowhere below: NO_COLOR, TERM, COLORTERM, COLUMNS, LANG. */
-#include "base/utf8.h"
 #include "cli/cli.h"
 #include "view/width.h"
 
@@ -90,24 +89,15 @@ bool cli_ascii(const cli_run *run) {
 }
 
 void cli_visible(glim_buffer *out, const char *s, size_t n, cli_look look, bool ascii) {
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        int len = glim__utf8_decode(s + i, n - i, &cp);
-        if (!len)
-            glim__buffer_printf(out, "<%02X>", (unsigned char)s[i]);
-        else if (look == CLI_STREAM && (cp == '\n' || cp == '\t'))
-            glim__buffer_putc(out, (char)cp);
-        else if (look == CLI_TOKEN && cp == ' ')
+    for (size_t i = 0, len = 1; i < n; i += len, len = 1) {
+        if (look == CLI_STREAM && (s[i] == '\n' || s[i] == '\t'))
+            glim__buffer_putc(out, s[i]);
+        else if (look == CLI_TOKEN && s[i] == ' ')
             glim__buffer_puts(out, ascii ? "_" : "\xc2\xb7");
-        else if (cp == '\n')
-            glim__buffer_puts(out, "\\n");
-        else if (cp == '\t')
-            glim__buffer_puts(out, "\\t");
-        else if (glim__hidden_character(cp) || (ascii && cp > 0x7e))
-            glim__buffer_printf(out, "\\u%04x", (unsigned)cp);
+        else if (s[i] == '\n' || s[i] == '\t')
+            glim__buffer_puts(out, s[i] == '\n' ? "\\n" : "\\t");
         else
-            glim__buffer_append(out, s + i, (size_t)len);
-        i += len ? (size_t)len : 1;
+            glim__put_grapheme(out, s + i, n - i, &len, ascii);
     }
 }
 

@@ -5,7 +5,6 @@
  * columns are counted after that.
  */
 #include "view/page.h"
-#include "base/utf8.h"
 #include "view/width.h"
 
 #include <math.h>
@@ -19,23 +18,14 @@ const char *glim__page_pick(const glim_page *p, const char *unicode, const char 
 /* ---- text ---- */
 
 int glim__page_grapheme(const glim_page *p, glim_buffer *b, const char *s, size_t n, size_t *len) {
-    uint32_t cp;
-    int step = glim__utf8_decode(s, n, &cp), width = glim__grapheme_width(s, n, len, 1);
-    size_t before = b->len;
-    if (!step)
-        glim__buffer_printf(b, "<%02X>", (unsigned char)*s);
-    else if (cp == '\n')
-        glim__buffer_puts(b, glim__page_pick(p, "\xe2\x86\xb5", "\\n"));
-    else if (cp == '\t')
-        glim__buffer_puts(b, glim__page_pick(p, "\xe2\x86\x92", "\\t"));
-    else if (glim__hidden_character(cp) || (p->o->ascii && (cp > 0x7e || *len > 1))) {
-        *len = (size_t)step; /* what follows in the cluster is shown by itself */
-        glim__buffer_printf(b, cp > 0x7e || cp < 0x20 ? "\\u%04x" : "%c", (unsigned)cp);
-    } else {
-        glim__buffer_append(b, s, *len);
-        return width;
-    }
-    return b->data ? glim__text_width(b->data + before, b->len - before, 1) : 1;
+    *len = 1;
+    if (*s != '\n' && *s != '\t')
+        return glim__put_grapheme(b, s, n, len, p->o->ascii);
+    bool line = *s == '\n';
+    const char *mark = line ? glim__page_pick(p, "\xe2\x86\xb5", "\\n")
+                            : glim__page_pick(p, "\xe2\x86\x92", "\\t");
+    glim__buffer_puts(b, mark);
+    return p->o->ascii ? 2 : 1;
 }
 
 int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n, int most,

@@ -95,14 +95,15 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     const glim_document *d = p->d;
     char a[32], b[32], text[200];
     size_t missing = 0;
-    for (size_t u = 0; u < d->input.n_units; u++)
-        missing += !d->input.units[u].fixed && !isfinite(scores[u]);
+    for (size_t u = 0; u < d->input.n_units; u++) /* the last produced unit has none by nature */
+        missing += !d->input.units[u].fixed && !isfinite(scores[u]) &&
+                   (d->partial || !d->input.units[u].generated);
     const char *low = d->method.is_signed ? glim__page_number(p, a, -limit) : "0";
     const char *high = glim__page_number(p, b, limit);
     int used = columns(low) + columns(high) + 5,
         steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_STEPS;
     int cell = used + 2 * steps > p->width ? 1 : 2;
-    if (limit > 0 && p->o->color != GLIM_COLOR_NONE) {
+    if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
         for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= GLIM_STEPS; step++) {
             glim__page_shade(p, step);
@@ -111,13 +112,13 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
         }
         glim__buffer_printf(&p->b, " %s", high);
         used += cell * steps;
-        if (used + 1 + columns(d->target.output) <= p->width) {
+        if (p->width - used > 4) {
             glim__buffer_putc(&p->b, ' ');
             glim__page_label(p, &p->b, d->target.output, strlen(d->target.output),
                              p->width - used - 1, 0);
         }
         glim__buffer_putc(&p->b, '\n');
-    } else if (limit > 0 && !p->o->numbers) {
+    } else if (limit > 0 && p->o->color == GLIM_COLOR_NONE && !p->o->numbers) {
         snprintf(text, sizeof text, "9 is %s %.40s, %s rounds to 0", high + (*high == '+'),
                  d->target.output, glim__page_pick(p, "\xc2\xb7", "."));
         glim__page_wrapped(p, text);
@@ -192,6 +193,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     int label = p->width < 60 ? p->width / 3 : LABEL, at = 4 + label + NUMBER;
     char value[32], off[48] = "";
     double e = error ? error[r->unit] : NAN;
+    error = p->width < 40 ? NULL : error;
     glim__buffer_printf(&p->b, "%3zu ", place);
     put_name(p, r->unit, label, label);
     const char *shown = glim__page_number(p, value, r->score);
@@ -225,11 +227,14 @@ static void put_ranks(glim_page *p, const double *scores, const double *error, d
     }
     for (size_t i = shown; i < n; i++)
         rest += ranks[i].score;
-    if (n > shown)
-        glim__buffer_printf(&p->b, "    %zu others together %s\n", n - shown,
-                            glim__page_number(p, value, rest));
+    if (n > shown) {
+        snprintf(text, sizeof text, "%zu others together %s", n - shown,
+                 glim__page_number(p, value, rest));
+        pad(p, 0, p->width < 40 ? 0 : 4);
+        glim__page_wrapped(p, text);
+    }
     if (hollow) {
-        snprintf(text, sizeof text, "%s: the sign may be chance",
+        snprintf(text, sizeof text, "%s bars: the sign may be chance",
                  glim__page_pick(p, "\xe2\x96\x91", "..."));
         glim__page_wrapped(p, text);
     }
@@ -271,12 +276,13 @@ static void put_matrix_row(glim_page *p, size_t row, struct rank *ranks, int lab
     size_t U = d->input.n_units;
     const double *scores = d->scores + row * U;
     size_t n = rank_units(p, scores, ranks);
-    int rest = p->width - label - PROB, cells = rest / (p->width < 60 ? NARROW : WIDE);
+    bool prob = p->width >= 40;
+    int rest = p->width - label - (prob ? PROB : 0), cells = rest / (p->width < 60 ? NARROW : WIDE);
     cells = cells < 1 ? 1 : cells > 3 ? 3 : cells;
     glim__page_label(p, &p->b, d->rows[row].text, d->rows[row].text_len, label, label);
-    if (isfinite(d->rows[row].prob))
+    if (prob && isfinite(d->rows[row].prob))
         glim__buffer_printf(&p->b, " %5.1f %%", 100 * d->rows[row].prob);
-    else
+    else if (prob)
         pad(p, 0, PROB);
     for (int i = 0; i < cells && (size_t)i < n; i++) {
         int used = put_cell(p, &ranks[i], largest(scores, U), rest / cells);
@@ -291,7 +297,7 @@ static void put_matrix(glim_page *p) {
     struct rank *ranks = glim__calloc(p->b.ctx, d->input.n_units + 1, sizeof *ranks);
     p->b.failed = p->b.failed || !ranks;
     for (size_t r = 0; r < d->n_rows && ranks; r++)
-        put_matrix_row(p, r, ranks, p->width < 60 ? 10 : 14);
+        put_matrix_row(p, r, ranks, p->width < 40 ? 6 : p->width < 60 ? 10 : 14);
     glim__free(p->b.ctx, ranks);
 }
 
