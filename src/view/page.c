@@ -57,6 +57,12 @@ int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n
     return shown;
 }
 
+void glim__page_end_line(glim_page *p) {
+    while (p->b.len && p->b.data[p->b.len - 1] == ' ')
+        p->b.data[--p->b.len] = '\0';
+    glim__buffer_putc(&p->b, '\n');
+}
+
 /* Puts a word at the column, cut where the line ends; returns the new column. */
 static int put_word(glim_page *p, const char *word, size_t n, int column) {
     glim_buffer safe;

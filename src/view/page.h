@@ -25,6 +25,8 @@ int glim__page_grapheme(const glim_page *p, glim_buffer *b, const char *s, size_
    columns. Then pads with spaces up to `least`. */
 int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n, int most,
                      int least);
+/* Ends the line, without the spaces at its end. */
+void glim__page_end_line(glim_page *p);
 /* Words wrapped to the width; a word longer than a line is cut by characters. */
 void glim__page_wrapped(glim_page *p, const char *text);
 /* "+0.41", three digits, a cross for what is not finite. */

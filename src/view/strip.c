@@ -23,14 +23,8 @@ struct strip {
     int turn;
 };
 
-static void trim(glim_buffer *b) {
-    while (b->len && b->data[b->len - 1] == ' ')
-        b->data[--b->len] = '\0';
-}
-
 static void end_line(struct strip *s) {
-    trim(&s->p->b);
-    glim__buffer_putc(&s->p->b, '\n');
+    glim__page_end_line(s->p);
     if (s->marks_column) {
         glim__buffer_append(&s->p->b, s->marks.data, s->marks.len);
         glim__buffer_putc(&s->p->b, '\n');

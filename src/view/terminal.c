@@ -117,7 +117,7 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
             glim__page_label(p, &p->b, d->target.output, strlen(d->target.output),
                              p->width - used - 1, 0);
         }
-        glim__buffer_putc(&p->b, '\n');
+        glim__page_end_line(p);
     } else if (limit > 0 && p->o->color == GLIM_COLOR_NONE && !p->o->numbers) {
         snprintf(text, sizeof text, "9 is %s %.40s, %s rounds to 0", high + (*high == '+'),
                  d->target.output, glim__page_pick(p, "\xc2\xb7", "."));
@@ -210,7 +210,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
         glim__buffer_puts(&p->b, "  ");
         put_bar(p, r->score, limit, p->width - at - 2, unsure(r->score, e));
     }
-    glim__buffer_putc(&p->b, '\n');
+    glim__page_end_line(p);
 }
 
 static void put_ranks(glim_page *p, const double *scores, const double *error, double limit) {
@@ -289,7 +289,7 @@ static void put_matrix_row(glim_page *p, size_t row, struct rank *ranks, int lab
         if (i + 1 < cells && (size_t)i + 1 < n)
             pad(p, used, rest / cells);
     }
-    glim__buffer_putc(&p->b, '\n');
+    glim__page_end_line(p);
 }
 
 static void put_matrix(glim_page *p) {
