@@ -21,6 +21,12 @@ static bool same_file(const char *a, const char *b) {
            x.st_ino == y.st_ino;
 }
 
+/* Sites are written where they belong, not one behind the other. */
+static bool is_pipe(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 static bool is_standard(const char *path) {
     return !strcmp(path, "-");
 }
@@ -56,8 +62,9 @@ glim_status cli_check_outputs(cli_run *run) {
     for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
         if (!out[i].path)
             continue;
-        if (is_standard(out[i].path) && (out[i].path == o->raw || out[i].path == o->out))
-            return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a file: its answer is no text",
+        if ((is_standard(out[i].path) && (out[i].path == o->raw || out[i].path == o->out)) ||
+            (out[i].path == o->out && is_pipe(o->out)))
+            return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a file (its answer is no text)",
                              out[i].flag);
         glim_status status = against_outputs(run, out, i);
         if (status)
