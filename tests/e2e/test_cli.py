@@ -401,9 +401,10 @@ class BadInput(Case):
         for args in (("explain", "--raw"), ("explain", "--csv"), ("explain", "--html"),
                      ("predict", "--raw"), ("capture", "--site", "*", "-o")):
             old.write_text("keep")
-            limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-            r = run(args[0], "-m", LLAMA, TEXT * 4, *args[1:], old, "-q", preexec_fn=limit)
+            limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            r = run(args[0], "-m", LLAMA, TEXT, *args[1:], old, "-q", preexec_fn=limit)
             self.assertEqual((r.returncode, r.stdout), (3, b""), (args, r.stderr))
+            self.assertIn(b"cannot write", r.stderr)
             self.assertEqual(old.read_text(), "keep")
             self.assertEqual([f.name for f in self.path.iterdir()], ["old"])
 
