@@ -217,8 +217,8 @@ static glim_status run_capture(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_input, own_flags, cli_flags_plan,
-    cli_flags_resources, cli_flags_talk,  NULL};
+    cli_flags_model, cli_flags_input, own_flags, cli_flags_resources,
+    cli_flags_plan,  cli_flags_talk,  NULL};
 static const char *const examples[] = {
     "glim capture -m model.gguf --site 'blocks.*.hook_resid_post' -o acts.safetensors \"text\"",
     NULL};

@@ -125,8 +125,8 @@ static glim_status run_explain(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input, cli_flags_target,    cli_flags_method, cli_flags_output,
-    cli_flags_raw,   cli_flags_plan,  cli_flags_resources, cli_flags_talk,   NULL};
+    cli_flags_model, cli_flags_input,     cli_flags_target, cli_flags_method, cli_flags_output,
+    cli_flags_raw,   cli_flags_resources, cli_flags_plan,   cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html", NULL};

@@ -157,8 +157,8 @@ static glim_status run_generate(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input,     own_flags,      cli_flags_json,
-    cli_flags_plan,  cli_flags_resources, cli_flags_talk, NULL};
+    cli_flags_model,     cli_flags_input, own_flags,      cli_flags_json,
+    cli_flags_resources, cli_flags_plan,  cli_flags_talk, NULL};
 static const char *const examples[] = {"glim generate -m model.gguf --chat talk.json --tokens 40",
                                        NULL};
 

@@ -61,10 +61,38 @@ class Case(unittest.TestCase):
 class Answers(Case):
     def test_help_fits_a_screen(self):
         self.assertIn("explain", self.ok("--help"))
-        for command in json.loads(self.ok("--dump-commands"))["commands"]:
-            page = self.ok(command["name"], "--help")
-            self.assertLess(len(page.splitlines()), 60)
-            self.assertLessEqual(max(map(len, page.splitlines())), 120)
+        listed = json.loads(self.ok("--dump-commands"))
+        pages = [self.ok(c["name"], "--help") for c in listed["commands"]]
+        pages += [self.ok("explain", "--method", m["name"], "--help") for m in listed["methods"]]
+        for page in pages:
+            self.assertLessEqual(len(page.splitlines()), 50)
+            self.assertLessEqual(max(map(len, page.splitlines())), 80)
+            self.assertEqual([line for line in page.splitlines() if line.endswith(" ")], [])
+        for command in listed["commands"]:
+            page = self.ok(command["name"], "--help", "--verbose")
+            self.assertLessEqual(max(map(len, page.splitlines())), 80)
+            for flag in command["flags"]:
+                self.assertIn("--" + flag["name"], page)
+
+    def test_bash_completes_commands_flags_and_values(self):
+        script = pathlib.Path(GLIM).parent / "glim.bash"
+        if not script.exists():
+            self.skipTest("completions were not built")
+
+        def complete(*words):
+            line = " ".join(f'"{w}"' for w in words)
+            return subprocess.run(
+                ["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
+                 '_glim; echo "${COMPREPLY[@]}"'], capture_output=True, check=True,
+                text=True).stdout.split()
+
+        self.assertEqual(complete("glim", "ex"), ["explain"])
+        self.assertEqual(complete("glim", "help", "ge"), ["generate"])
+        self.assertEqual(complete("glim", "explain", "--method", "smooth"), ["smoothgrad"])
+        self.assertEqual(complete("glim", "explain", "--method", "smoothgrad", "--n-s"),
+                         ["--n-samples"])
+        self.assertEqual(complete("glim", "explain", "--absent", "me"), ["mean"])
+        self.assertEqual(complete("glim", "view", "--mod"), [])
 
     def test_version(self):
         self.assertRegex(self.ok("--version"), r"^glim \d+\.\d+\.\d+\n$")
