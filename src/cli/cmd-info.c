@@ -27,14 +27,13 @@ static uint64_t memory_for(const cli_run *run, size_t T, bool keep) {
 
 static void row(glim_buffer *out, const char *name, const char *format, ...) GLIM_PRINTF(3, 4);
 static void row(glim_buffer *out, const char *name, const char *format, ...) {
-    char text[512];
+    char text[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     glim__buffer_printf(out, "%-15s ", name);
-    for (const char *s = text; *s; s++) /* names in a file may hold anything */
-        glim__buffer_putc(out, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    cli_visible(out, text, strlen(text), CLI_PLAIN, false); /* a file may name itself anything */
     glim__buffer_putc(out, '\n');
 }
 
@@ -94,7 +93,10 @@ static void list_tensors(const glim_gguf *g, glim_buffer *out) {
         for (int d = t->n_dims - 1; d >= 0; d--)
             at += snprintf(shape + at, sizeof shape - (size_t)at, "%" PRIu64 "%s", t->dims[d],
                            d ? ", " : ")");
-        glim__buffer_printf(out, "%-40s %-8s %s\n", t->name, type ? type->name : "unknown",
+        size_t from = out->len;
+        cli_visible(out, t->name, strlen(t->name), CLI_PLAIN, false);
+        cli_pad(out, from, 40);
+        glim__buffer_printf(out, " %-8s %s\n", type ? type->name : "unknown",
                             t->n_dims ? shape : "()");
     }
 }
@@ -173,35 +175,41 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
     glim__buffer_init(&out, run->ctx);
     if (run->o.tensors)
         list_tensors(g, &out);
-    else if (run->o.sites && !opened)
+    if (run->o.sites)
         list_sites(run, &out);
-    else if (opened)
+    if (!run->o.tensors && !run->o.sites && opened)
         describe_file(g, run->err.message, &out);
-    else
+    if (!run->o.tensors && !run->o.sites && !opened)
         describe(run, &out);
     glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
                                     : cli_put(run, out.data ? out.data : "", out.len);
     glim__buffer_release(&out);
-    return status ? status : run->o.sites ? opened : GLIM_OK;
+    return status;
 }
 
 static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
-    if (run->o.text && !run->o.model) /* `glim info model.gguf` is clear enough */
+    if (run->o.text && run->o.model)
+        return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
+                         run->o.model, run->o.text);
+    if (run->o.json && (run->o.tensors || run->o.sites))
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is a plain list (leave out --json)",
+                         run->o.tensors ? "tensors" : "sites");
+    if (run->o.text) /* `glim info model.gguf` is clear enough */
         run->o.model = run->o.text;
     glim_status opened = cli_open(run);
-    if (!run->o.model || (opened && opened != GLIM_EUNSUPPORTED && opened != GLIM_EFORMAT))
+    bool readable = opened == GLIM_EUNSUPPORTED || opened == GLIM_EFORMAT;
+    if (!run->o.model || (opened && (!readable || run->o.json || run->o.sites)))
         return opened;
     if (opened || run->o.tensors) {
         glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
         if (status)
             return status;
     }
-    glim_status status = run->o.json && !opened
-                             ? cli_put_json(run, run->o.json, facts_json(run), false)
-                             : show(run, g, opened);
+    glim_status status =
+        run->o.json ? cli_put_json(run, run->o.json, facts_json(run), false) : show(run, g, opened);
     glim__gguf_close(g);
-    return run->o.json && opened ? opened : status;
+    return status;
 }
 
 static const glim_param *const groups[] = {cli_flags_model,     own_flags,      cli_flags_json,
@@ -212,6 +220,7 @@ const cli_command cli_info = {
     .name = "info",
     .summary = "what is in a model file, and what it will need",
     .synopsis = "-m MODEL",
+    .text = "model",
     .examples = examples,
     .groups = groups,
     .run = run_info,

@@ -86,14 +86,15 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
         const char *text = glim_model_token_bytes(run->model, a->ids[i], &len);
         glim__buffer_printf(&out, "%3zu  ", i + 1);
         size_t from = out.len;
-        cli_visible(&out, text, len, ascii);
+        cli_visible(&out, text, len, CLI_TOKEN, ascii);
         cli_pad(&out, from, 20);
         glim__buffer_printf(&out, " %6.1f %%  ", 100 * a->probs[i]);
         for (int k = 0; k < (int)(BAR * a->probs[i] + 0.5); k++)
             glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
         glim__buffer_putc(&out, '\n');
     }
-    glim_status status = cli_put(run, out.data ? out.data : "", out.len);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data ? out.data : "", out.len);
     glim__buffer_release(&out);
     return status;
 }
@@ -102,6 +103,8 @@ static glim_status run_predict(cli_run *run) {
     glim_status status = cli_open(run);
     if (!status)
         status = cli_input(run);
+    if (!status && run->o.dry_run)
+        return cli_plan_pass(run, run->o.raw ? run->tokens->count : 1, 0, false);
     if (status)
         return status;
     size_t V = (size_t)glim_model_facts(run->model)->vocabulary, T = run->tokens->count;
@@ -116,6 +119,8 @@ static glim_status run_predict(cli_run *run) {
         status = cli_logits(run, !run->o.raw, take, &a);
     if (!status && run->o.raw)
         status = glim__npy_write(run->ctx, run->o.raw, a.all, 2, (uint64_t[]){T, V}, &run->err);
+    if (!status && run->o.raw)
+        cli_wrote(run, run->o.raw);
     if (!status && run->o.json)
         status = as_json(run, &a);
     if (!status && cli_wants_terminal(run))
@@ -126,9 +131,9 @@ static glim_status run_predict(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input,     own_flags,      cli_flags_json,
-    cli_flags_raw,   cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
+                                           cli_flags_json,  cli_flags_raw,   cli_flags_resources,
+                                           cli_flags_plan,  cli_flags_talk,  NULL};
 static const char *const examples[] = {"glim predict -m model.gguf \"The capital of France is\"",
                                        "glim predict -m model.gguf --chat talk.json --json", NULL};
 
@@ -136,6 +141,7 @@ const cli_command cli_predict = {
     .name = "predict",
     .summary = "the most likely next tokens",
     .synopsis = "-m MODEL TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .run = run_predict,

@@ -151,15 +151,19 @@ const glim_param cli_flags_resources[] = {
      .min = 0,
      .max = 9007199254740992.0,
      .help = "of random numbers"},
-    {.name = "dry-run",
-     .type = GLIM_BOOL,
-     .offset = AT(dry_run),
-     .help = "print what it would cost and stop"},
     {.name = "kernels",
      .type = GLIM_STRING,
      .offset = AT(kernels),
      .value_name = "NAME",
      .help = "avx512, avx2, blas or ref (default: the best)"},
+    {0},
+};
+
+const glim_param cli_flags_plan[] = {
+    {.name = "dry-run",
+     .type = GLIM_BOOL,
+     .offset = AT(dry_run),
+     .help = "print what it would cost and stop"},
     {0},
 };
 

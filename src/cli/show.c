@@ -36,8 +36,8 @@ glim_status cli_show(cli_run *run, const glim_document *doc) {
     if (!status && !o->quiet) {
         const char *files[] = {o->csv, o->html, o->json, o->raw};
         for (int i = 0; i < 4; i++)
-            if (files[i] && strcmp(files[i], "-"))
-                fprintf(stderr, "glim: wrote %s\n", files[i]);
+            if (files[i] && (files[i] != o->raw || !doc->partial))
+                cli_wrote(run, files[i]);
         const char *note = o->html ? glim_view_note(glim_view_find("html")) : NULL;
         if (note)
             fprintf(stderr, "glim: note: %s\n", note);

@@ -51,6 +51,14 @@ static size_t first_removed(const glim_lm *lm, const uint8_t *keep) {
     return lm->base.T;
 }
 
+/* Deleting leaves the first row nothing to read: the neutral token stands in. */
+static bool is_bare(const glim_lm *lm, const uint8_t *keep) {
+    for (size_t t = 0; t <= lm->rows[0].at; t++)
+        if (!removed(lm, keep, t))
+            return false;
+    return true;
+}
+
 /* Deleting: the rows read the last token left before them. The prefix gives up
    a token when a row would lie inside it. Returns the rows of the suffix. */
 static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent absent,
@@ -68,13 +76,13 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
             continue;
         while (at >= c && at > 0 && removed(lm, keep, at))
             at--;
-        needs_before = needs_before || at < c || (at == 0 && removed(lm, keep, 0));
+        needs_before = needs_before || at < c;
     }
-    if (needs_before && c)
+    if (needs_before)
         *prefix = c - 1;
     for (size_t t = *prefix; t < T; t++)
         count += !removed(lm, keep, t);
-    return count ? count : 1; /* everything gone: the neutral token stands in */
+    return count + is_bare(lm, keep);
 }
 
 static void add_sample(struct batch *b, size_t index, size_t prefix, size_t count) {
@@ -88,19 +96,19 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
     if (hidden)
         memset(hidden, 0, T);
+    if (b->absent == GLIM_ABSENT_DELETE && is_bare(lm, keep))
+        ids[n++] = lm->neutral;
     for (size_t t = prefix; t < T; t++) {
         bool gone = removed(lm, keep, t);
         if (hidden)
             hidden[t] = gone;
         if (!gone || b->absent != GLIM_ABSENT_DELETE)
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
-        for (; row < R && lm->rows[row].at == t; row++)
-            wanted[row] = n ? (uint32_t)n - 1 : 0;
         while (row < R && lm->rows[row].at < t)
             wanted[row++] = 0; /* before the prefix: not read */
+        for (; row < R && lm->rows[row].at == t; row++)
+            wanted[row] = (uint32_t)n - 1;
     }
-    if (!n)
-        ids[n++] = lm->neutral;
     size_t skip = 0;
     while (skip < R && lm->rows[skip].at < first_removed(lm, keep))
         skip++;
