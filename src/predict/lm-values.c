@@ -88,6 +88,8 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
     if (hidden)
         memset(hidden, 0, T);
+    while (row < R && lm->rows[row].at < prefix)
+        wanted[row++] = 0; /* not read */
     for (size_t t = prefix; t < T; t++) {
         bool gone = removed(lm, keep, t);
         if (hidden)
@@ -96,8 +98,6 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
         for (; row < R && lm->rows[row].at == t; row++)
             wanted[row] = n ? (uint32_t)n - 1 : 0;
-        while (row < R && lm->rows[row].at < t)
-            wanted[row++] = 0; /* before the prefix: not read */
     }
     if (!n)
         ids[n++] = lm->neutral;
@@ -136,6 +136,40 @@ static glim_status fill_mean(struct batch *b, const float *mean, glim_error *err
     return status;
 }
 
+/* Whether a mask leaves nothing of what comes up to token `at`. */
+static bool sees_nothing(const glim_lm *lm, const uint8_t *keep, size_t at) {
+    for (size_t t = 0; t <= at; t++)
+        if (!removed(lm, keep, t))
+            return false;
+    return true;
+}
+
+/* Rows before which everything is deleted read the neutral token, not what is
+   left behind them. */
+static glim_status fill_empty(struct batch *b, glim_error *err) {
+    glim_lm *lm = b->lm;
+    size_t R = lm->base.n_rows;
+    uint32_t row = 0;
+    bool ran = false;
+    glim_sequence q = {.ids = &lm->neutral, .count = 1, .wanted = &row, .n_wanted = 1};
+    for (size_t i = 0; i < b->n; i++) {
+        const uint8_t *keep = b->keep + b->samples[i].index * lm->units.count;
+        for (size_t r = 0; r < R && sees_nothing(lm, keep, lm->rows[r].at); r++) {
+            glim_status status =
+                ran ? GLIM_OK
+                    : glim_session_forward(lm->cache, &(glim_batch){.sequences = &q, .count = 1},
+                                           err);
+            if (status)
+                return status;
+            lm->forward += !ran;
+            ran = true;
+            b->out[b->samples[i].index * R + r] =
+                glim__lm_target(lm, &lm->rows[r], glim_session_logits(lm->cache, 0, 0), NULL);
+        }
+    }
+    return GLIM_OK;
+}
+
 static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
     glim_lm *lm = b->lm;
     size_t R = lm->base.n_rows;
@@ -153,6 +187,8 @@ static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
     }
     lm->forward += b->rows;
     glim__progress_add(lm->base.ctx, b->rows);
+    if (!status && b->absent == GLIM_ABSENT_DELETE)
+        status = fill_empty(b, err);
     b->n = b->rows = 0;
     return status;
 }
