@@ -6,6 +6,7 @@
  */
 #include "model/session.h"
 
+#include <math.h>
 #include <string.h>
 
 static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, size_t n,
@@ -154,6 +155,10 @@ glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_
         status = glim__session_embed_back(s, &d, &d_in, err);
     if (!status)
         status = show_embed(s, d, err);
+    for (size_t i = 0; i < T * C && !status; i++)
+        if (!isfinite(d[i]))
+            status = glim_fail(err, GLIM_ENUMERIC,
+                               "a gradient is not finite: the model's values are too large for it");
     if (!status)
         memcpy(d_embed, d, T * C * sizeof *d);
     glim__workspace_give(&s->space, d);
