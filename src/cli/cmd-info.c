@@ -37,6 +37,20 @@ static void row(glim_buffer *out, const char *name, const char *format, ...) {
     glim__buffer_putc(out, '\n');
 }
 
+/* What the model is for, and the names of its classes. */
+static void show_task(const glim_model_info *i, glim_buffer *out) {
+    static const char *const tasks[] = {"continues a text",         "fills in masked tokens",
+                                        "classifies a text",        "labels tokens",
+                                        "finds a span of the text", "embeds a text"};
+    glim_buffer names;
+    glim__buffer_init(&names, out->ctx);
+    for (int k = 0; k < i->outputs && k < 12 && i->labels; k++)
+        glim__buffer_printf(&names, "%s%s", k ? ", " : ": ", i->labels[k]);
+    row(out, "task", "%s%s%s", tasks[i->task], names.len ? names.data : "",
+        i->labels && i->outputs > 12 ? ", ..." : "");
+    glim__buffer_release(&names);
+}
+
 static void describe(cli_run *run, glim_buffer *out) {
     const glim_model_info *i = glim_model_facts(run->model);
     char a[32], b[32];
@@ -58,7 +72,9 @@ static void describe(cli_run *run, glim_buffer *out) {
     row(out, "context", "%d tokens", i->context_length);
     if (i->sliding_window)
         row(out, "window", "%d tokens in sliding layers", i->sliding_window);
-    row(out, "rope base", "%g", i->rope_base);
+    if (i->rope_base > 0)
+        row(out, "rope base", "%g", i->rope_base);
+    show_task(i, out);
     row(out, "licence", "%s", i->license ? i->license : "not said in the file");
     for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4)
         row(out, T == 128 ? "memory" : "", "%zu tokens: %s forward, %s with gradients", T,

@@ -196,6 +196,35 @@ glim_status cli_input(cli_run *run) {
 
 /* ---- logits ---- */
 
+/* An encoder reads the whole input at once. A class is read at the first row, an
+   embedding is one for all rows. */
+static glim_status whole_logits(cli_run *run, bool one_only,
+                                glim_status (*fn)(void *, size_t, const float *, glim_error *),
+                                void *data) {
+    size_t T = run->tokens->count;
+    glim_task task = glim_model_facts(run->model)->task;
+    bool one = task == GLIM_TASK_EMBED || (one_only && task == GLIM_TASK_CLASSIFY);
+    int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
+    uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
+    glim_session *s = NULL;
+    glim_status status = ids && rows ? glim_session_new(&s, run->model, 0, &run->err)
+                                     : glim__oom(run->ctx, &run->err, "the tokens", T * 8);
+    for (size_t i = 0; i < T && !status; i++) {
+        ids[i] = run->tokens->at[i].id;
+        rows[i] = (uint32_t)i;
+    }
+    size_t wanted = one && task == GLIM_TASK_CLASSIFY ? 1 : T;
+    glim_sequence q = {.ids = ids, .count = T, .wanted = rows, .n_wanted = wanted};
+    if (!status)
+        status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
+    for (size_t k = 0; k < (one ? 1 : T) && !status; k++)
+        status = fn(data, k, glim_session_logits(s, 0, k), &run->err);
+    glim_session_free(s);
+    glim__free(run->ctx, ids);
+    glim__free(run->ctx, rows);
+    return status;
+}
+
 glim_status cli_logits(cli_run *run, bool last_only,
                        glim_status (*fn)(void *, size_t, const float *, glim_error *), void *data) {
     enum { PIECE = 256 };
@@ -203,6 +232,8 @@ glim_status cli_logits(cli_run *run, bool last_only,
     uint32_t rows[PIECE];
     int32_t ids[PIECE];
     glim_session *s = NULL;
+    if (glim_model_facts(run->model)->both_ways)
+        return whole_logits(run, last_only, fn, data);
     glim_status status = glim_session_new(&s, run->model, T, &run->err);
     for (size_t at = 0; at < T && !status; at += PIECE) {
         size_t n = T - at < PIECE ? T - at : PIECE, w = 0;

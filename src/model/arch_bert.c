@@ -30,8 +30,8 @@ static glim_status load_embeddings(glim_loader *l, glim_error *err) {
     if ((status = glim__load_int(l, "glim.first_position", 0, 16, false, &first, err)) ||
         (status = glim__load_matrix(l, "position_embd.weight", -1, h->context + first, h->C, true,
                                     &m->positions, err)) ||
-        (status = glim__load_vector(l, "token_embd_norm.weight", -1, h->C, true, &m->embed_norm,
-                                    err)) ||
+        (status =
+             glim__load_vector(l, "token_embd_norm.weight", -1, h->C, true, &m->embed_norm, err)) ||
         (status = glim__load_vector(l, "token_embd_norm.bias", -1, h->C, true, &m->embed_norm_bias,
                                     err)))
         return status;
@@ -58,10 +58,10 @@ static glim_status load_fill(glim_loader *l, glim_error *err) {
     const glim_hyper *h = &m->hyper;
     glim_status status;
     if ((status = load_readout(l, "fill", true, err)) ||
-        (status = glim__load_vector(l, "fill_norm.weight", -1, h->C, true, &m->readout.norm,
-                                    err)) ||
-        (status = glim__load_vector(l, "fill_norm.bias", -1, h->C, true, &m->readout.norm_bias,
-                                    err)) ||
+        (status =
+             glim__load_vector(l, "fill_norm.weight", -1, h->C, true, &m->readout.norm, err)) ||
+        (status =
+             glim__load_vector(l, "fill_norm.bias", -1, h->C, true, &m->readout.norm_bias, err)) ||
         (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
         return status;
     m->readout.act = GLIM_READOUT_GELU;
@@ -80,8 +80,7 @@ static glim_status load_classes(glim_loader *l, const char *name, glim_error *er
         return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", weight);
     glim_status status =
         glim__load_matrix(l, weight, -1, m->outputs, m->hyper.C, true, &m->head, err);
-    return status ? status
-                  : glim__load_vector(l, bias, -1, m->outputs, false, &m->head_bias, err);
+    return status ? status : glim__load_vector(l, bias, -1, m->outputs, false, &m->head_bias, err);
 }
 
 static glim_status load_labels(glim_loader *l, glim_error *err) {

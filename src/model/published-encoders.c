@@ -25,16 +25,15 @@ static const glim_published_name bert_outside[] = {
     {"cls.seq_relationship", ""},
     {NULL, NULL}};
 
-static const glim_published_name bert_names[] = {
-    {"attention.self.query", "attn_q"},
-    {"attention.self.key", "attn_k"},
-    {"attention.self.value", "attn_v"},
-    {"attention.output.dense", "attn_output"},
-    {"attention.output.LayerNorm", "attn_output_norm"},
-    {"intermediate.dense", "ffn_up"},
-    {"output.dense", "ffn_down"},
-    {"output.LayerNorm", "layer_output_norm"},
-    {NULL, NULL}};
+static const glim_published_name bert_names[] = {{"attention.self.query", "attn_q"},
+                                                 {"attention.self.key", "attn_k"},
+                                                 {"attention.self.value", "attn_v"},
+                                                 {"attention.output.dense", "attn_output"},
+                                                 {"attention.output.LayerNorm", "attn_output_norm"},
+                                                 {"intermediate.dense", "ffn_up"},
+                                                 {"output.dense", "ffn_down"},
+                                                 {"output.LayerNorm", "layer_output_norm"},
+                                                 {NULL, NULL}};
 
 static const glim_published_name roberta_outside[] = {
     {"embeddings.word_embeddings", "token_embd"},
@@ -64,16 +63,15 @@ static const glim_published_name distilbert_outside[] = {
     {"vocab_projector", "output"},
     {NULL, NULL}};
 
-static const glim_published_name distilbert_names[] = {
-    {"attention.q_lin", "attn_q"},
-    {"attention.k_lin", "attn_k"},
-    {"attention.v_lin", "attn_v"},
-    {"attention.out_lin", "attn_output"},
-    {"sa_layer_norm", "attn_output_norm"},
-    {"ffn.lin1", "ffn_up"},
-    {"ffn.lin2", "ffn_down"},
-    {"output_layer_norm", "layer_output_norm"},
-    {NULL, NULL}};
+static const glim_published_name distilbert_names[] = {{"attention.q_lin", "attn_q"},
+                                                       {"attention.k_lin", "attn_k"},
+                                                       {"attention.v_lin", "attn_v"},
+                                                       {"attention.out_lin", "attn_output"},
+                                                       {"sa_layer_norm", "attn_output_norm"},
+                                                       {"ffn.lin1", "ffn_up"},
+                                                       {"ffn.lin2", "ffn_down"},
+                                                       {"output_layer_norm", "layer_output_norm"},
+                                                       {NULL, NULL}};
 
 /* ---- what it is for ---- */
 

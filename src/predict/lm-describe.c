@@ -3,6 +3,7 @@
 #include "predict/lm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *copy(glim_document *doc, const char *s) {
@@ -17,6 +18,18 @@ static const char *unit_name(glim_unit_kind kind) {
 static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
     const char *bytes = glim_model_token_bytes(lm->model, id, len);
     return glim_document_text(doc, bytes, *len);
+}
+
+/* The name of what row 0 may be: a token, or a class. */
+static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
+    const char *const *labels = glim_model_facts(lm->model)->labels;
+    char number[16];
+    if (!lm->whole)
+        return token_text(lm, doc, id, len);
+    snprintf(number, sizeof number, "class %d", id);
+    const char *name = labels ? labels[id] : number;
+    *len = strlen(name);
+    return glim_document_text(doc, name, *len);
 }
 
 /* A unit's text: its bytes of the source, or the name of a fixed token. */
@@ -94,11 +107,11 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
         doc->target.id = row->id;
-        doc->target.text = token_text(lm, doc, row->id, &doc->target.text_len);
+        doc->target.text = output_text(lm, doc, row->id, &doc->target.text_len);
         doc->target.value = lm->value[0];
         doc->target.prob = lm->prob[0];
         if (row->against >= 0)
-            doc->target.against = token_text(lm, doc, row->against, &doc->target.against_len);
+            doc->target.against = output_text(lm, doc, row->against, &doc->target.against_len);
         return doc->target.text && (row->against < 0 || doc->target.against);
     }
     size_t start = lm->tokens->at[row->token].start;

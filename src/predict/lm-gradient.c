@@ -34,7 +34,7 @@ struct pass {
 
 static glim_status walk_row(struct pass *s, size_t row, glim_error *err) {
     glim_lm *lm = s->lm;
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary, C = lm->base.C, T = lm->base.T;
+    size_t V = lm->outputs, C = lm->base.C, T = lm->base.T;
     glim_seed *seeds = glim__calloc(lm->base.ctx, s->n, sizeof *seeds);
     int32_t *ids = glim__calloc(lm->base.ctx, 2 * s->n, sizeof *ids);
     float *weights = glim__calloc(lm->base.ctx, 2 * s->n, sizeof *weights);
@@ -99,7 +99,7 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               double *values, glim_gradient_sink *sink, void *data,
                               glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary;
+    size_t V = lm->outputs;
     struct pass s = {.lm = lm,
                      .xs = xs,
                      .values = values,
@@ -107,7 +107,7 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                      .data = data,
                      .row = row < 0 ? 0 : (size_t)row,
                      .rows = row < 0 ? p->n_rows : 1};
-    s.T = lm->rows[s.row + s.rows - 1].at + 1;
+    s.T = lm->whole ? p->T : lm->rows[s.row + s.rows - 1].at + 1;
     size_t most = batch_inputs(lm, s.T, s.rows, sink != NULL);
     most = most < n ? most : n;
     glim_status status = lm->work ? GLIM_OK : glim_session_new(&lm->work, lm->model, 0, err);

@@ -67,6 +67,8 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
     *prefix = c;
     if (c == T)
         return 0;
+    if (lm->whole)
+        *prefix = c = 0; /* every row sees every change */
     if (absent != GLIM_ABSENT_DELETE)
         return T - c;
     bool needs_before = false;
@@ -110,7 +112,7 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
             wanted[row] = (uint32_t)n - 1;
     }
     size_t skip = 0;
-    while (skip < R && lm->rows[skip].at < first_removed(lm, keep))
+    while (skip < R && !lm->whole && lm->rows[skip].at < first_removed(lm, keep))
         skip++;
     s->rows_at = skip;
     b->sequences[b->n] = (glim_sequence){.ids = ids,

@@ -6,8 +6,11 @@
  * it. Values are taken in double from float logits.
  */
 #include "predict/lm.h"
+#include "model/model.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- targets ---- */
@@ -25,7 +28,7 @@ static double log_sum_exp(const float *x, size_t n) {
 double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *logits,
                        double *prob) {
     double a = logits[row->id], b = row->against >= 0 ? logits[row->against] : 0;
-    double lse = log_sum_exp(logits, (size_t)glim_model_facts(lm->model)->vocabulary);
+    double lse = log_sum_exp(logits, lm->outputs);
     if (prob)
         *prob = exp(a - lse);
     switch (lm->output) {
@@ -46,7 +49,7 @@ bool glim__lm_dense(const glim_lm *lm) {
 
 void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,
                    int32_t *ids, float *weights, glim_seed *seed) {
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary;
+    size_t V = lm->outputs;
     ids[0] = row->id;
     ids[1] = row->against;
     weights[0] = 1;
@@ -138,9 +141,53 @@ static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *er
     return GLIM_OK;
 }
 
+/* A class by its name, or its number. */
+static glim_status find_class(const glim_lm *lm, const char *name, int32_t *id, glim_error *err) {
+    const char *const *labels = glim_model_facts(lm->model)->labels;
+    char list[240] = "", *end;
+    size_t at = 0;
+    for (size_t i = 0; i < lm->outputs && labels; i++) {
+        int n = snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", labels[i]);
+        at += n > 0 && (size_t)n < sizeof list - at ? (size_t)n : 0;
+        if (!strcmp(labels[i], name)) {
+            *id = (int32_t)i;
+            return GLIM_OK;
+        }
+    }
+    long number = strtol(name, &end, 10);
+    if (*name && !*end && number >= 0 && (size_t)number < lm->outputs) {
+        *id = (int32_t)number;
+        return GLIM_OK;
+    }
+    return glim_fail(err, GLIM_EUSAGE, "there is no class '%.60s' (the classes: %s%s0 to %zu)",
+                     name, list, labels ? ", or " : "", lm->outputs - 1);
+}
+
+/* The class of a whole text, read at its first token. */
+static glim_status make_class(glim_lm *lm, const glim_target_options *o, glim_error *err) {
+    const glim_model_info *info = glim_model_facts(lm->model);
+    if (info->task != GLIM_TASK_CLASSIFY)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "'%s' is an encoder without classes; only classes can be explained",
+                         info->path);
+    if (o->continuation || o->generate)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "a classifier produces no text (leave out --continuation and "
+                         "--generate)");
+    lm->kind = o->against ? "contrast" : "class";
+    glim_status status = add_rows(lm, 1, 1, err);
+    if (!status && o->target)
+        status = find_class(lm, o->target, &lm->rows[0].id, err);
+    if (!status && o->against)
+        status = find_class(lm, o->against, &lm->rows[0].against, err);
+    return status;
+}
+
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
+    if (lm->whole)
+        return make_class(lm, o, err);
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
         return glim_fail(err, GLIM_EUSAGE,
@@ -177,8 +224,29 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
 
 /* Runs the input once into the cache and reads the targets; without a named
    target the most likely next token becomes it. */
+static void read_row(glim_lm *lm, size_t r, const float *logits) {
+    glim_lm_row *row = &lm->rows[r];
+    if (row->id < 0)
+        row->id = glim_sample(logits, (int)lm->outputs, NULL, 0);
+    lm->value[r] = glim__lm_target(lm, row, logits, &lm->prob[r]);
+}
+
+static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
+    uint32_t wanted = (uint32_t)lm->rows[0].at;
+    glim_sequence q = {.ids = lm->ids, .count = lm->base.T, .wanted = &wanted, .n_wanted = 1};
+    glim_status status = glim_session_new(&lm->cache, lm->model, 0, err);
+    if (!status)
+        status = glim_session_forward(lm->cache, &(glim_batch){.sequences = &q, .count = 1}, err);
+    if (!status)
+        read_row(lm, 0, glim_session_logits(lm->cache, 0, 0));
+    lm->forward += lm->base.T;
+    return status;
+}
+
 static glim_status first_pass(glim_lm *lm, glim_error *err) {
     enum { PIECE = 512 };
+    if (lm->whole)
+        return first_whole_pass(lm, err);
     size_t T = lm->base.T, R = lm->base.n_rows, r = 0;
     glim_status status = glim_session_new(&lm->cache, lm->model, T, err);
     uint32_t wanted[PIECE];
@@ -191,11 +259,7 @@ static glim_status first_pass(glim_lm *lm, glim_error *err) {
         glim_batch b = {.sequences = &q, .count = 1, .append = true};
         status = glim_session_forward(lm->cache, &b, err);
         for (size_t k = 0; k < w && !status; k++) {
-            const float *logits = glim_session_logits(lm->cache, 0, k);
-            glim_lm_row *row = &lm->rows[from + k];
-            if (row->id < 0)
-                row->id = glim_sample(logits, glim_model_facts(lm->model)->vocabulary, NULL, 0);
-            lm->value[from + k] = glim__lm_target(lm, row, logits, &lm->prob[from + k]);
+            read_row(lm, from + k, glim_session_logits(lm->cache, 0, k));
         }
     }
     lm->forward += T;
@@ -226,14 +290,22 @@ static void find_row_ends(glim_lm *lm) {
         size_t u = 0;
         while (u < lm->units.count && lm->units.at[u].first <= lm->rows[r].at)
             u++;
-        lm->row_end[r] = u;
+        lm->row_end[r] = lm->whole ? lm->units.count : u;
     }
 }
 
 static void choose_neutral(glim_lm *lm) {
     static const char *const texts[] = {"...", " ...", "_", " "};
+    static const char *const marks[] = {"[MASK]", "<mask>", "[UNK]", "<unk>", "[PAD]", "<pad>"};
     const glim_model_info *info = glim_model_facts(lm->model);
     lm->neutral = info->eos >= 0 ? info->eos : 0;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks && lm->whole; i++) {
+        int32_t id = glim__token_by_name(lm->model->tokenizer, marks[i]);
+        if (id >= 0) {
+            lm->neutral = id;
+            return;
+        }
+    }
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!glim_model_token(lm->model, texts[i], &lm->neutral, NULL))
             return;
@@ -300,7 +372,7 @@ static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error 
     glim_status status = choose_units(lm, o, err);
     if (status)
         return status;
-    lm->base.T = lm->rows[lm->base.n_rows - 1].at + 1;
+    lm->base.T = lm->whole ? lm->tokens->count : lm->rows[lm->base.n_rows - 1].at + 1;
     if (lm->base.T > (size_t)info->context_length)
         return glim_fail(err, GLIM_ELIMIT,
                          "the input has %zu tokens, the model's context %d "
@@ -348,6 +420,8 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
                                 .free = free_lm};
     lm->model = model;
     lm->tokens = tokens;
+    lm->outputs = (size_t)glim_model_facts(model)->outputs;
+    lm->whole = glim_model_facts(model)->both_ways;
     glim_status status = choose_output(lm, o->output, o->against != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);

@@ -20,7 +20,9 @@ typedef struct glim_lm {
     glim_tokens *tokens;
     glim_units units;
     glim_output output;
-    const char *kind; /* "next-token", "contrast", "continuation", "generated" */
+    size_t outputs;   /* width of a row of logits: vocabulary or classes */
+    bool whole;       /* an encoder: every row sees the whole input */
+    const char *kind; /* "next-token", "contrast", "continuation", "generated", "class" */
     glim_lm_row *rows;
     size_t *row_end;
     double *value, *prob; /* [n_rows] */

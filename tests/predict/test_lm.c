@@ -11,6 +11,8 @@
 enum { MOST = 64, DRAWS = 12 };
 
 static const char *const models[] = {"llama.gguf", "qwen2.gguf", "gemma3.gguf"};
+static const char *const classifiers[] = {"published/bert-classes", "published/distilbert-classes",
+                                          "published/roberta-classes"};
 
 struct set_up {
     glim_context *ctx;
@@ -24,7 +26,7 @@ static glim_status try_open(struct set_up *s, const char *file, const char *text
                             const glim_target_options *o, glim_error *err) {
     *s = (struct set_up){.ctx = context_with(2, 0)};
     s->m = open_model(s->ctx, file);
-    s->V = (size_t)glim_model_facts(s->m)->vocabulary;
+    s->V = (size_t)glim_model_facts(s->m)->outputs;
     s->C = (size_t)glim_model_facts(s->m)->width;
     if (glim_model_tokenize(s->m, &s->tokens, text, strlen(text), err))
         fail_msg("%s", err->message);
@@ -164,6 +166,36 @@ static void masked_inputs_are_what_they_say_for_one_row(void **state) {
         check_masks(models[i], "the small cat sat",
                     &(glim_target_options){.units = GLIM_UNIT_WORD});
     }
+}
+
+static void masked_inputs_are_what_they_say_for_a_class(void **state) {
+    for (size_t i = 0; i < 3; i++) {
+        check_masks(classifiers[i], "the small cat sat", &(glim_target_options){0});
+        check_masks(classifiers[i], "the small cat sat",
+                    &(glim_target_options){.units = GLIM_UNIT_WORD, .target = "odd"});
+    }
+}
+
+static void classes_have_names_and_numbers(void **state) {
+    struct set_up s;
+    glim_error err = {0};
+    open_up(&s, classifiers[0], "a cat", &(glim_target_options){.target = "odd", .against = "0"});
+    glim_document *doc = NULL;
+    assert_int_equal(glim_explain(&doc, s.p, glim_method_find("gradient"), NULL, 0, &err), GLIM_OK);
+    assert_string_equal(doc->target.text, "odd");
+    assert_string_equal(doc->target.against, "bad");
+    assert_int_equal(doc->target.id, 2);
+    glim_document_free(doc);
+    close_down(&s);
+    const glim_target_options wrong[] = {
+        {.target = "fine"}, {.target = "3"}, {.generate = 2}, {.continuation = "x"}};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(try_open(&s, classifiers[0], "a cat", &wrong[i], &err), GLIM_EUSAGE);
+        close_down(&s);
+    }
+    assert_int_equal(try_open(&s, "published/bert-span", "a", &(glim_target_options){0}, &err),
+                     GLIM_EUNSUPPORTED);
+    close_down(&s);
 }
 
 /* Produced tokens are units too: removing one leaves every later row something else. */
@@ -368,6 +400,8 @@ static void gradients_are_the_slope_of_every_row(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masked_inputs_are_what_they_say_for_one_row),
+        cmocka_unit_test(masked_inputs_are_what_they_say_for_a_class),
+        cmocka_unit_test(classes_have_names_and_numbers),
         cmocka_unit_test(masked_inputs_are_what_they_say_for_many_rows),
         cmocka_unit_test(rows_that_see_no_removed_unit_keep_their_value),
         cmocka_unit_test(targets_are_logit_logprob_prob_and_their_contrasts),
