@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim info: what is in a file, also in one that glim cannot run. */
 #include "cli/commands.h"
+#include "model/published.h"
 #include "file/gguf.h"
 
 #include <inttypes.h>
@@ -122,7 +123,9 @@ static json_t *text_or_null(const char *s) {
 }
 
 static json_t *facts_json(cli_run *run) {
+    static const char *const tasks[] = {"generate", "fill", "classify", "label", "span", "embed"};
     const glim_model_info *i = glim_model_facts(run->model);
+    json_t *labels = json_array();
     json_t *o = json_object(), *types = json_array(), *memory = json_array();
     const struct {
         const char *name;
@@ -137,6 +140,7 @@ static json_t *facts_json(cli_run *run) {
                  {"tokenizer", i->tokenizer},
                  {"pre", i->pre},
                  {"chat_template", i->chat_template},
+                 {"task", tasks[i->task]},
                  {"warning", i->warning}};
     const struct {
         const char *name;
@@ -152,6 +156,7 @@ static json_t *facts_json(cli_run *run) {
                    {"vocabulary", i->vocabulary},
                    {"context_length", i->context_length},
                    {"sliding_window", i->sliding_window},
+                   {"outputs", i->outputs},
                    {"bos", i->bos},
                    {"eos", i->eos}};
     json_object_set_new(o, "schema", json_string("glim.info/1"));
@@ -174,6 +179,9 @@ static json_t *facts_json(cli_run *run) {
         json_object_set_new(t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
         json_array_append_new(memory, t);
     }
+    for (int k = 0; k < i->outputs && i->labels; k++)
+        json_array_append_new(labels, text_or_null(i->labels[k]));
+    json_object_set_new(o, "labels", labels);
     json_object_set_new(o, "types", types);
     json_object_set_new(o, "memory", memory);
     return o;
@@ -217,8 +225,10 @@ static glim_status run_info(cli_run *run) {
     bool readable = opened == GLIM_EUNSUPPORTED || opened == GLIM_EFORMAT;
     if (!run->o.model || (opened && (!readable || run->o.json || run->o.sites)))
         return opened;
+    if (opened && glim__is_directory(run->o.model))
+        return opened; /* says what it lacks */
     if (opened || run->o.tensors) {
-        glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+        glim_status status = glim__model_file_open(&g, run->ctx, run->o.model, &run->err);
         if (status)
             return status;
     }

@@ -4,6 +4,7 @@
  * the first one that differs names the place; and a model alone, all its weights
  * scanned for values that are not finite. Interrupted, it reports what it has.
  */
+#include "model/published.h"
 #include "cli/commands.h"
 #include "file/gguf.h"
 #include "file/safetensors.h"
@@ -282,7 +283,7 @@ static glim_status scan_all(struct check *c, const glim_gguf *g) {
 static glim_status scan(struct check *c) {
     cli_run *run = c->run;
     glim_gguf *g = NULL;
-    glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+    glim_status status = glim__model_file_open(&g, run->ctx, run->o.model, &run->err);
     if (!status)
         status = scan_all(c, g);
     glim__gguf_close(g);

@@ -170,8 +170,7 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
         return glim__oom(ctx, err, "the model", sizeof *m);
     m->ctx = ctx;
     glim__arena_init(&m->arena, ctx, 1 << 16);
-    glim_status status = glim__is_directory(path) ? glim__published_open(&m->file, ctx, path, err)
-                                                  : glim__gguf_open(&m->file, ctx, path, err);
+    glim_status status = glim__model_file_open(&m->file, ctx, path, err);
     if (status)
         goto done;
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||

@@ -402,3 +402,9 @@ glim_status glim__published_open(glim_gguf **out, glim_context *ctx, const char 
         *out = p.g;
     return p.status;
 }
+
+glim_status glim__model_file_open(glim_gguf **out, glim_context *ctx, const char *path,
+                                  glim_error *err) {
+    return glim__is_directory(path) ? glim__published_open(out, ctx, path, err)
+                                    : glim__gguf_open(out, ctx, path, err);
+}

@@ -16,6 +16,10 @@
 glim_status glim__published_open(glim_gguf **out, glim_context *ctx, const char *path,
                                  glim_error *err);
 
+/* A GGUF file, or a directory presented as one. */
+glim_status glim__model_file_open(glim_gguf **out, glim_context *ctx, const char *path,
+                                  glim_error *err);
+
 /* ---- inside: one family of model types (published-families.c) ---- */
 
 /* "mlp.gate_proj" -> "ffn_gate"; '#' stands for the same number on both sides. */

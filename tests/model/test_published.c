@@ -184,8 +184,7 @@ static void settings_that_change_the_model_are_refused(void **state) {
     } cases[] = {
         {"llama", "model_type", "\"mamba\"", "mamba", GLIM_EUNSUPPORTED},
         {"llama", "hidden_act", "\"gelu\"", "hidden_act", GLIM_EUNSUPPORTED},
-        {"llama", "quantization_config", "{\"quant_method\": \"gptq\"}", "gptq",
-         GLIM_EUNSUPPORTED},
+        {"llama", "quantization_config", "{\"quant_method\": \"gptq\"}", "gptq", GLIM_EUNSUPPORTED},
         {"llama", "num_hidden_layers", "3", "blk.2", GLIM_EFORMAT},
         {"llama", "intermediate_size", "41", "ffn", GLIM_EFORMAT},
         {"llama", "tie_word_embeddings", "false", "tie_word_embeddings", GLIM_EFORMAT},
@@ -271,8 +270,7 @@ static void write_shard(const char *name, const glim_safetensors *st, size_t par
             json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
         json_object_set_new(header, t->name,
                             json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->dtype, "shape", shape,
-                                      "data_offsets", (json_int_t)at,
-                                      (json_int_t)(at + t->bytes)));
+                                      "data_offsets", (json_int_t)at, (json_int_t)(at + t->bytes)));
         json_object_set_new(map, t->name, json_string(name));
         at += t->bytes;
     }
