@@ -38,6 +38,11 @@ int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n
     const char *dots = glim__page_pick(p, "\xe2\x80\xa6", "...");
     int room = most - (p->o->ascii ? 3 : 1), head = room - room / 2, skip = width - room / 2;
     bool cut = width > most;
+    if (room < 2) { /* no room for a middle */
+        head = most;
+        skip = width;
+        dots = NULL;
+    }
     for (size_t i = 0, len; i < all.len; i += len) {
         int w = glim__grapheme_width(all.data + i, all.len - i, &len, 1);
         if (!cut || used + w <= head || used >= skip) {

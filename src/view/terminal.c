@@ -190,7 +190,7 @@ static int put_name(glim_page *p, size_t unit, int most, int least) {
 
 static void put_rank(glim_page *p, size_t place, const struct rank *r, const double *error,
                      double limit) {
-    int label = p->width < 60 ? p->width / 3 : LABEL, at = 4 + label + NUMBER;
+    int label = p->width < 60 ? p->width / 3 : LABEL, at = 4 + label;
     char value[32], off[48] = "";
     double e = error ? error[r->unit] : NAN;
     error = p->width < 40 ? NULL : error;
@@ -199,6 +199,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     const char *shown = glim__page_number(p, value, r->score);
     pad(p, columns(shown), NUMBER);
     glim__buffer_puts(&p->b, shown);
+    at += columns(shown) > NUMBER ? columns(shown) : NUMBER;
     if (error) {
         if (isfinite(e))
             snprintf(off, sizeof off, " %s%.2g", glim__page_pick(p, "\xc2\xb1", "+-"), e);
@@ -264,7 +265,8 @@ static int put_cell(glim_page *p, const struct rank *r, double limit, int width)
     int step = glim__step(r->score, limit);
     glim__buffer_puts(&p->b, "  ");
     glim__page_shade(p, step);
-    int used = put_name(p, r->unit, width - NUMBER - 3, 0);
+    int number = columns(shown) > NUMBER ? columns(shown) : NUMBER;
+    int used = put_name(p, r->unit, width - number - 3, 0);
     glim__page_plain(p, step != 0);
     glim__buffer_printf(&p->b, " %s", shown);
     return used + 3 + columns(shown);

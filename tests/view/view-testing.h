@@ -67,6 +67,8 @@ static const case_of cases[] = {
     {"matrix", UNITS(plain_units), .n_rows = 3, .scale = 1, .target = " Paris it is"},
     {"strange matrix", UNITS(strange), .n_rows = 40, .scale = 100, .target = "\xff",
      .partial = true},
+    {"huge", UNITS(plain_units), .scale = 1e117, .target = "x", .error = true, .additive = true},
+    {"huge matrix", UNITS(plain_units), .n_rows = 2, .scale = -1e117, .target = "x"},
     {"empty", plain_units, 0, .scale = 1, .target = "x"},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
