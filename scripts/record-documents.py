@@ -91,6 +91,7 @@ def cases():
     france = ["The", " capital", " of", " France", " is"]
     yield "plain", document(france, [3.4813, 6.8036, 2.2657, -6.0468, 9.7781])
     yield "one-unit", document(["Hello"], [1.2345])
+    yield "halves", document(france, [2.125, -1.375, 12.25, 100.5, 0.0009765625])
     yield "one-unit-zero", document(["Hello"], [0.0])
     yield "no-units", document([], [])
     yield "all-zero", document(france, [0.0] * 5)

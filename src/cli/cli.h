@@ -27,7 +27,8 @@ typedef struct cli_options {
     const char *method;
     bool list;
     /* output */
-    const char *json, *csv, *html, *raw, *out;
+    const char *json, *csv, *html, *raw, *out, *lang;
+    uint64_t html_limit;
     /* resources */
     int64_t threads, seed;
     uint64_t memory;
@@ -97,6 +98,8 @@ glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool sin
 glim_color cli_color(const cli_run *run);
 int cli_width(const cli_run *run);
 bool cli_ascii(const cli_run *run);
+/* "zh-CN" or "en", from --lang or the environment. */
+const char *cli_lang(const cli_run *run);
 
 /* Appends token text for people: spaces as a middle dot, control characters and
    broken UTF-8 escaped. */

@@ -73,6 +73,8 @@ bool glim__html_later(const html_page *p, size_t r, size_t u);
 bool glim__html_counts(const html_page *p, size_t u);
 /* The scale: swatches with the numbers of both ends and of the middle. */
 void glim__html_scale(html_page *p, double limit);
+/* A mark that the legend explains, with how many there are; nothing for none. */
+void glim__html_key(html_page *p, const char *mark, const char *key, size_t n);
 void glim__html_strip(html_page *p);
 /* The sentences that say the picture's largest numbers. */
 void glim__html_description(html_page *p);

@@ -176,7 +176,7 @@ static size_t count_absent(const html_page *p, bool later) {
     return n;
 }
 
-static void put_key(html_page *p, const char *mark, const char *key, size_t n) {
+void glim__html_key(html_page *p, const char *mark, const char *key, size_t n) {
     if (!n)
         return;
     glim__buffer_printf(p->b, " <span class=\"key\"><span class=\"w %s\"></span> ", mark);
@@ -208,9 +208,9 @@ static void put_legend(html_page *p) {
         glim__html_say(p, "span", "legend.given");
         glim__buffer_puts(p->b, "</span>");
     }
-    put_key(p, both ? "s7 h" : "a4 h", "legend.hollow", count_hollow(p));
-    put_key(p, "nil", "legend.none", count_absent(p, true));
-    put_key(p, "x", "legend.missing", count_absent(p, false));
+    glim__html_key(p, both ? "s7 h" : "a4 h", "legend.hollow", count_hollow(p));
+    glim__html_key(p, "nil", "legend.none", count_absent(p, true));
+    glim__html_key(p, "x", "legend.missing", count_absent(p, false));
     glim__buffer_puts(p->b, "</span></p>\n");
 }
 
@@ -242,11 +242,11 @@ void glim__html_strip(html_page *p) {
     if (!d->rows) {
         glim__buffer_puts(p->b, "<div class=\"to\"><span class=\"arrow\">\xe2\x86\x92</span> "
                                 "<span class=\"goal\">");
-        glim__html_run(p->b, d->target.text, d->target.text_len);
+        glim__html_label(p->b, d->target.text, d->target.text_len, 48);
         glim__buffer_puts(p->b, "</span>");
         if (d->target.against) {
             glim__buffer_puts(p->b, " <s><span class=\"goal\">");
-            glim__html_run(p->b, d->target.against, d->target.against_len);
+            glim__html_label(p->b, d->target.against, d->target.against_len, 48);
             glim__buffer_puts(p->b, "</span></s>");
         }
         glim__buffer_puts(p->b, "</div>");

@@ -172,7 +172,9 @@ static void put_matrix(html_page *p, double limit) {
             double x = d->scores[r * U + u];
             if (d->input.units[u].fixed)
                 continue;
-            glim__buffer_puts(p->b, "<td class=\"");
+            glim__buffer_puts(p->b, "<td data-c=\"");
+            glim__html_plain(p->b, d->input.units[u].text, d->input.units[u].text_len, HTML_LABEL);
+            glim__buffer_puts(p->b, "\" class=\"");
             glim__html_shade(p->b, p, x, limit, d->error ? d->error[r * U + u] : NAN, r, u);
             glim__buffer_puts(p->b, "\">");
             if (isfinite(x) || !glim__html_later(p, r, u))
@@ -205,6 +207,16 @@ static void put_strongest(html_page *p, struct html_rank *ranks, double limit) {
     glim__buffer_puts(p->b, "</tbody>");
 }
 
+/* What the cells without a number are. */
+static void put_absent(html_page *p) {
+    size_t U = p->d->input.n_units, n[2] = {0, 0};
+    for (size_t i = 0; i < p->d->n_rows * U; i++)
+        if (!isfinite(p->d->scores[i]) && !p->d->input.units[i % U].fixed)
+            n[glim__html_later(p, i / U, i % U)]++;
+    glim__html_key(p, "nil", "legend.none", n[1]);
+    glim__html_key(p, "x", "legend.missing", n[0]);
+}
+
 static void open_details(html_page *p, bool open) {
     glim__buffer_printf(p->b, "<details class=\"numbers\" id=\"glim-table\"%s><summary>",
                         open ? " open" : "");
@@ -227,9 +239,11 @@ static void put_all(html_page *p, struct html_rank *ranks, size_t scored) {
         glim__html_scale(p, limit);
         glim__buffer_puts(p->b, "<span class=\"keys\">");
         glim__html_say(p, "span", "legend.cells");
+        put_absent(p);
         glim__buffer_puts(p->b, "</span></p>");
     }
-    glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table>");
+    glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\">");
+    glim__buffer_puts(p->b, d->rows && whole ? "<table class=\"matrix-table\">" : "<table>");
     if (!d->rows)
         put_units(p);
     else if (whole)

@@ -9,6 +9,7 @@
 #include "view/html-page.h"
 #include "view/width.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -211,8 +212,11 @@ const char *glim__html_direction(const glim_document *d) {
 
 /* ---- numbers ---- */
 
+/* Halves go up, as in the viewer's language. */
+static const double UP = 1 + DBL_EPSILON;
+
 void glim__html_number(glim_buffer *b, double x, double scale, bool is_signed) {
-    double size = fabs(x);
+    double size = fabs(x) * UP;
     char text[40];
     if (!isfinite(x)) {
         glim__buffer_puts(b, "\xc3\x97");
@@ -233,7 +237,7 @@ void glim__html_number(glim_buffer *b, double x, double scale, bool is_signed) {
 }
 
 void glim__html_percent(glim_buffer *b, double share) {
-    glim__buffer_printf(b, "%.1f\xc2\xa0%%", 100 * share);
+    glim__buffer_printf(b, "%.1f\xc2\xa0%%", 100 * share * UP);
 }
 
 /* ---- words ---- */

@@ -87,7 +87,7 @@ export function uncertain(score: Score, error: Score | undefined): boolean {
 /** The class of a score's colour: s0 .. s10 signed, a0 .. a8 amounts. */
 export function shade(score: number, limit: number, signed: boolean): string {
   if (!signed) return `a${limit > 0 ? Math.min(8, Math.round((8 * Math.abs(score)) / limit)) : 0}`;
-  const step = limit > 0 ? Math.sign(score) * Math.min(5, Math.round((5 * Math.abs(score)) / limit)) : 0;
+  const step = limit > 0 ? Math.sign(score) * Math.min(5, Math.round((Math.abs(score) / limit) * 5)) : 0;
   return `s${step + 5}`;
 }
 

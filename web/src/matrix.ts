@@ -58,7 +58,7 @@ export function attachMatrix(m: Matrix, store: Store): void {
   (table as HTMLDetailsElement).open = false; // the canvas shows the same
   const legend = table.querySelector(".legend")?.cloneNode(true) as HTMLElement;
   const keys = legend.querySelector(".keys") as HTMLElement;
-  table.before(make("section", {}, heading, fill(make("p", { class: "note" }), "matrix.where"), box, legend));
+  table.before(make("section", { class: "chart" }, heading, fill(make("p", { class: "note" }), "matrix.where"), box, legend));
 
   const context = canvas.getContext("2d");
   if (!context) return;
@@ -69,6 +69,7 @@ export function attachMatrix(m: Matrix, store: Store): void {
   const left = Math.ceil(widest(rowNames)) + 14;
   const top = Math.ceil(widest(m.scored.map((u) => names[u])) * Math.sin(SLOPE)) + 24;
   const right = Math.ceil(top / Math.tan(SLOPE));
+  Object.assign(box.dataset, { left, top, cell: CELL }); // where the cells are
   ground.style.height = `${top + CELL * m.rows.length + 4}px`;
   let asked = false;
 
