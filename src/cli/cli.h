@@ -27,7 +27,8 @@ typedef struct cli_options {
     const char *method;
     bool list;
     /* output */
-    const char *json, *csv, *html, *raw, *out;
+    const char *json, *csv, *html, *raw, *out, *lang;
+    uint64_t html_limit;
     /* resources */
     int64_t threads, seed;
     uint64_t memory;
@@ -120,6 +121,8 @@ glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backwar
 glim_color cli_color(const cli_run *run);
 int cli_width(const cli_run *run);
 bool cli_ascii(const cli_run *run);
+/* "zh-CN" or "en", from --lang or the environment. */
+const char *cli_lang(const cli_run *run);
 
 /* Appends text for people: control characters and broken UTF-8 escaped; with
    CLI_TOKEN spaces are a middle dot, with CLI_STREAM line ends and tabs stay. */

@@ -88,6 +88,18 @@ bool cli_ascii(const cli_run *run) {
     return false; /* nothing said: UTF-8 is the rule today */
 }
 
+const char *cli_lang(const cli_run *run) {
+    const char *vars[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    if (run->o.lang && strcmp(run->o.lang, "auto") != 0)
+        return run->o.lang;
+    for (int i = 0; i < 3; i++) {
+        const char *v = getenv(vars[i]);
+        if (v && *v)
+            return strncmp(v, "zh", 2) ? "en" : "zh-CN";
+    }
+    return "en";
+}
+
 void cli_visible(glim_buffer *out, const char *s, size_t n, cli_look look, bool ascii) {
     for (size_t i = 0, len = 1; i < n; i += len, len = 1) {
         if (look == CLI_STREAM && (s[i] == '\n' || s[i] == '\t'))
