@@ -70,13 +70,16 @@ static void note_length(glim_tokenizer *t, size_t len) {
     for (size_t i = 0; i < t->n_lengths; i++)
         if (t->special_lengths[i] == len)
             return;
-    if (t->n_lengths < GLIM_SPECIAL_LENGTHS)
-        t->special_lengths[t->n_lengths++] = len;
+    t->special_lengths[t->n_lengths++] = len;
 }
 
 /* The last id of equal texts wins; empty texts are never matched. */
 static glim_status index_tokens(glim_tokenizer *t, glim_error *err) {
-    bool ok = glim__map_reserve(&t->ids, (size_t)t->info.vocab);
+    size_t specials = 0;
+    for (int32_t i = 0; i < t->info.vocab; i++)
+        specials += special(t, i);
+    t->special_lengths = glim__arena_calloc(&t->arena, specials + 1, sizeof *t->special_lengths);
+    bool ok = t->special_lengths && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
     for (int32_t i = 0; i < t->info.vocab && ok; i++) {
         glim_gguf_string s = t->text[i];
         if (!s.len || t->type[i] == GLIM_TT_BYTE || t->type[i] == GLIM_TT_UNKNOWN)
@@ -104,6 +107,7 @@ static glim_status read_merges(glim_tokenizer *t, const glim_gguf *g, glim_error
     for (uint64_t i = 0; i < v->count && ok; i++) {
         glim_gguf_string s = glim__gguf_next_string(v, &cursor);
         int32_t old;
+        t->longest_merge = s.len > t->longest_merge ? s.len : t->longest_merge;
         ok = glim__map_set(&t->merges, s.data, s.len, (int32_t)i, &old);
         if (ok && old >= 0) /* the first of equal merges counts */
             ok = glim__map_set(&t->merges, s.data, s.len, old, NULL);

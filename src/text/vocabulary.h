@@ -22,7 +22,7 @@ enum glim_token_type {
     GLIM_TT_BYTE = 6
 };
 
-enum { GLIM_SPECIAL_LENGTHS = 128, GLIM_ENDS = 16 };
+enum { GLIM_ENDS = 16 };
 
 typedef struct glim_pretokenizer glim_pretokenizer; /* pretokenize.h */
 
@@ -47,7 +47,8 @@ struct glim_tokenizer {
     glim_map ids;            /* text of normal tokens -> id */
     glim_map specials;       /* text of control and user-defined tokens -> id */
     glim_map merges;         /* "left right" -> rank (gpt2) */
-    size_t special_lengths[GLIM_SPECIAL_LENGTHS]; /* longest first */
+    size_t longest_merge;    /* bytes of its text */
+    size_t *special_lengths; /* longest first */
     size_t n_lengths;
     bool special_first[256]; /* bytes that a special token starts with */
     bool ignore_merges, nfc, space_prefix;
