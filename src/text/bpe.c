@@ -44,9 +44,11 @@ struct work {
 };
 
 /* Lower ranks first; ranks are exact as floats up to 2^24. */
-static bool rank(const void *data, uint32_t start, uint32_t a, uint32_t b, float *out) {
+static bool rank(const void *data, const glim_symbol *left, const glim_symbol *right,
+                 glim_merge_pair *out) {
     const struct work *w = data;
-    const char *text = w->written.data + start;
+    const char *text = w->written.data + left->start;
+    uint32_t a = left->len, b = right->len;
     char key[LONGEST_PAIR + 1];
     if (a + b > LONGEST_PAIR)
         return false;
@@ -54,7 +56,7 @@ static bool rank(const void *data, uint32_t start, uint32_t a, uint32_t b, float
     key[a] = ' ';
     memcpy(key + a + 1, text + a, b);
     int32_t found = glim__map_get(&w->t->merges, key, a + 1 + b);
-    *out = -(float)found;
+    out->priority = -(float)found;
     return found >= 0 && glim__map_get(&w->t->ids, text, a + b) >= 0;
 }
 
