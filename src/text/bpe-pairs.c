@@ -85,7 +85,17 @@ static void push_character(glim_work *w, size_t start, size_t at, size_t len, si
     }
 }
 
-static bool emit(glim_work *w, const glim_symbol *s) {
+/* SentencePiece makes one of unknown neighbours. */
+static bool fused(glim_work *w, const glim_symbol *s, size_t before) {
+    glim_token *last = w->out->count > before ? &w->out->at[w->out->count - 1] : NULL;
+    if (!w->t->pipeline->user_pieces || !last || last->id != w->t->info.unk)
+        return false;
+    last->end = w->origin + w->now.to[s->start + s->len - 1];
+    return true;
+}
+
+/* The tokens of this piece begin at `before` of the list. */
+static bool emit(glim_work *w, const glim_symbol *s, size_t before) {
     const glim_tokenizer *t = w->t;
     if (s->id >= 0)
         return glim__work_emit(w, s->id, s->start, s->start + s->len);
@@ -97,6 +107,8 @@ static bool emit(glim_work *w, const glim_symbol *s) {
                                  s->start + i + 1);
         return ok;
     }
+    if (id < 0 && fused(w, s, before))
+        return true;
     id = id < 0 ? t->info.unk : id;
     return id < 0 || glim__work_emit(w, id, s->start, s->start + s->len);
 }
@@ -127,9 +139,10 @@ static glim_status encode(glim_work *w, size_t start, size_t end, glim_error *er
     if (w->scratch.failed)
         return glim__oom(w->t->ctx, err, "the tokens", end - start);
     glim__merge_run(&w->merge);
+    size_t before = w->out->count;
     bool ok = true;
     for (int32_t i = w->merge.count ? 0 : -1; i >= 0 && ok; i = w->merge.symbols[i].after)
-        ok = emit(w, &w->merge.symbols[i]);
+        ok = emit(w, &w->merge.symbols[i], before);
     return ok ? GLIM_OK : glim__oom(w->t->ctx, err, "the tokens", 0);
 }
 

@@ -111,12 +111,7 @@ static bool replace(const glim_step *s, glim_work *w, size_t at, size_t end) {
     size_t len;
     if (!glim__charsmap_find(s, w->now.text + at, end - at, false, &with, &len))
         return false;
-    uint32_t from = w->now.from[at], to = w->now.to[end - 1], cp;
-    for (size_t i = 0; i < len;) {
-        int step = glim__utf8_decode(with + i, len - i, &cp);
-        glim__run_put_point(&w->next, cp, from, to);
-        i += (size_t)(step ? step : 1);
-    }
+    glim__run_put(&w->next, with, len, w->now.from[at], w->now.to[end - 1]);
     return true;
 }
 

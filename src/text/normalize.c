@@ -50,8 +50,7 @@ static glim_status run_nfkd(const glim_step *s, glim_work *w, glim_error *err) {
 /* Full lower case: only U+0130 becomes two. */
 static void put_lower(glim_run *out, uint32_t cp, uint32_t from, uint32_t to) {
     if (cp == 0x130) {
-        glim__run_put_point(out, 'i', from, to);
-        glim__run_put_point(out, 0x307, from, to);
+        glim__run_put(out, "i\xcc\x87", 3, from, to);
         return;
     }
     if (cp < 0x80)

@@ -15,7 +15,9 @@
 
 struct point {
     utf8proc_int32_t cp;
-    uint32_t from, to, order;
+    uint32_t from, to;
+    uint32_t order; /* before marks are sorted */
+    uint32_t least; /* the first source byte of this and all that follow */
     uint8_t class;
 };
 
@@ -43,7 +45,7 @@ static void add(struct segment *s, utf8proc_int32_t cp, uint32_t from, uint32_t 
         s->cap = cap;
     }
     uint8_t class = (uint8_t)utf8proc_get_property(cp)->combining_class;
-    s->at[s->n] = (struct point){cp, from, to, (uint32_t)s->n, class};
+    s->at[s->n] = (struct point){cp, from, to, (uint32_t)s->n, from, class};
     s->n++;
 }
 
@@ -111,14 +113,41 @@ static void compose(struct segment *s) {
     s->n = out;
 }
 
+/* Writes the characters from i on whose sources overlap, as one: where a character
+   became several, or marks changed places, no byte of it has a source of its own.
+   Returns the index behind them. */
+static size_t put_group(struct segment *s, size_t i) {
+    uint32_t from = s->at[i].from, to = s->at[i].to;
+    size_t end = i + 1, len = 0;
+    char bytes[4 * 32], *out = bytes;
+    for (; end < s->n && s->at[end].least < to; end++) {
+        from = s->at[end].from < from ? s->at[end].from : from;
+        to = s->at[end].to > to ? s->at[end].to : to;
+    }
+    if (end - i > 32 && !(out = glim__alloc(s->w->t->ctx, 4 * (end - i)))) {
+        s->failed = true;
+        return s->n;
+    }
+    for (size_t k = i; k < end; k++)
+        len += (size_t)glim__utf8_encode((uint32_t)s->at[k].cp, out + len);
+    glim__run_put(&s->w->next, out, len, from, to);
+    if (out != bytes)
+        glim__free(s->w->t->ctx, out);
+    return end;
+}
+
 static void flush(struct segment *s, unsigned form) {
     if (!s->n)
         return;
     sort_marks(s);
     if (form & GLIM_FORM_COMPOSE)
         compose(s);
-    for (size_t i = 0; i < s->n; i++)
-        glim__run_put_point(&s->w->next, (uint32_t)s->at[i].cp, s->at[i].from, s->at[i].to);
+    for (size_t i = s->n; i--;) {
+        uint32_t behind = i + 1 < s->n ? s->at[i + 1].least : UINT32_MAX;
+        s->at[i].least = s->at[i].from < behind ? s->at[i].from : behind;
+    }
+    for (size_t i = 0; i < s->n;)
+        i = put_group(s, i);
     s->n = 0;
 }
 

@@ -27,8 +27,9 @@ static bool reserve(glim_work *w, size_t n) {
 
 /* SentencePiece keeps sums as floats, which decides some ties. */
 static void offer(struct node *to, double score, size_t from, int32_t id, bool single) {
+    score = single ? (float)score : score;
     if (to->id == -2 || score > to->score)
-        *to = (struct node){single ? (float)score : score, (uint32_t)from, id};
+        *to = (struct node){score, (uint32_t)from, id};
 }
 
 static double score_of(const glim_pipeline *p, int32_t id, size_t len) {
