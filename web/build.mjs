@@ -23,5 +23,5 @@ await build({
 });
 const script = readFileSync(out, "latin1");
 if (script.length > MOST) throw new Error(`${out} has more than ${MOST} bytes`);
-const wrong = /\beval\b|\bFunction\s*\(|\bimport\s*\(|\bfetch\s*\(|XMLHttpRequest|WebSocket|https?:\/\/(?!www\.w3\.org\/)/.exec(script);
+const wrong = /\beval\b|\bFunction\s*\(|\bimport\s*\(|\bfetch\s*\(|XMLHttpRequest|WebSocket|https?:\/\//.exec(script);
 if (wrong) throw new Error(`${out} holds '${wrong[0]}', which the report's policy forbids`);

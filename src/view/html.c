@@ -93,7 +93,9 @@ static void put_target(html_page *p) {
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
         glim__html_percent(glim__html_arg(p), d->target.prob);
-        glim__html_say(p, "span", "target.prob");
+        if (d->target.against)
+            glim__html_quote(glim__html_arg(p), d->target.text, d->target.text_len, HTML_LABEL);
+        glim__html_say(p, "span", d->target.against ? "target.prob-of" : "target.prob");
     }
     put_baseline(p);
     glim__buffer_puts(p->b, "</p>\n");

@@ -31,6 +31,8 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 POLICY = (r"default-src 'none'; img-src data:; style-src 'sha256-[A-Za-z0-9+/]{43}='; "
           r"script-src 'sha256-[A-Za-z0-9+/]{43}='; base-uri 'none'; form-action 'none'")
 
+import jsonschema
+
 try:
     from playwright.sync_api import sync_playwright
 except ImportError:
@@ -476,6 +478,9 @@ class Saving(Browser):
         self.assertTrue(picture.find(space + "title").text.startswith("Why"))
         self.assertFalse(any(e.get("style") or e.tag.endswith(("script", "image", "foreignObject"))
                              for e in picture.iter()))
+        self.assertNotIn("+3.75", words)
+        page.check("#glim-numbers")
+        self.assertIn("+3.75", self.save(page, "SVG").decode())
         self.assertEqual(self.save(page, "PNG")[:8], b"\x89PNG\r\n\x1a\n")
         self.assertClean(page)
 
@@ -586,10 +591,12 @@ class Words(unittest.TestCase):
             for part in ("summary", "caption"):
                 self.assertEqual(WORDS[f"{method['name']}.{part}"], d["method"][part])
 
-    def test_golden_documents_are_those_of_the_script(self):
+    def test_golden_documents_are_valid_and_those_of_the_script(self):
+        schema = json.loads((ROOT / "docs/schema/glim.explanation-1.schema.json").read_text(encoding="utf-8"))
         for name, value in recorder.cases():
             kept = json.loads((DOCUMENTS / f"{name}.json").read_text(encoding="utf-8"))
             self.assertEqual(kept, value, name)
+            jsonschema.validate(kept, schema)
 
 
 if __name__ == "__main__":

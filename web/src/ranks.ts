@@ -3,14 +3,13 @@
 // same as src/view/html-strip.c and html-table.c draw for the whole.
 
 import { Matrix, format, percent, shorten, uncertain } from "./document";
-import { Picture, Store, make, picture } from "./state";
+import { Picture, SVG, Store, make, picture } from "./state";
 import { later } from "./strip";
 import { Key, fill } from "./words";
 
 const BARS = 30;
 const BAR = 160;
 const LABEL = 24;
-const SVG = "http://www.w3.org/2000/svg";
 
 type Rank = { unit: number; score: number };
 
@@ -54,7 +53,7 @@ function bar(score: number, p: Picture, m: Matrix, both: boolean): SVGElement {
   put(rect, { x: (score < 0 ? zero - width : zero).toFixed(1), width: width.toFixed(1) });
   put(path, { d: `M${zero} 0v12` });
   svg.append(rect, path);
-  return svg;
+  return svg as SVGElement;
 }
 
 function tableRows(m: Matrix, p: Picture, ranks: Rank[]): HTMLElement[] {

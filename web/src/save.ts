@@ -4,11 +4,13 @@
 // picture is read off the page as boxes and words, so it looks as it looks there.
 
 import { Matrix, source } from "./document";
-import { Store, make } from "./state";
+import { SVG, Store, make } from "./state";
 
 type Mark =
   | { kind: "box"; x: number; y: number; w: number; h: number; colour: string }
-  | { kind: "word"; x: number; y: number; text: string; colour: string; font: string; rtl: boolean };
+  | { kind: "word"; x: number; y: number; text: string; colour: string; font: string; side: Side };
+
+type Side = "left" | "center" | "right";
 
 /** As printf's %.9g. */
 function nine(x: number): string {
@@ -37,6 +39,29 @@ export function csv(m: Matrix): string {
 
 const shown = (colour: string) => colour !== "rgba(0, 0, 0, 0)" && colour !== "transparent";
 
+const fontOf = (s: CSSStyleDeclaration) => `${s.fontStyle} ${s.fontWeight} ${s.fontSize} ${s.fontFamily}`;
+
+/** What the style sheet writes: marks of white space, numbers at units. */
+function readMarks(element: HTMLElement, origin: DOMRect, out: Mark[]): void {
+  const { m, n } = element.dataset;
+  const before = getComputedStyle(element, "::before");
+  const after = getComputedStyle(element, "::after");
+  const rects = element.getClientRects();
+  const rect = rects[rects.length - 1];
+  if (!rect) return;
+  const [x, y] = [rect.left - origin.left, rect.top - origin.top];
+  const word = (text: string, style: CSSStyleDeclaration, at: number, down: number, side: Side) =>
+    out.push({ kind: "word", x: at, y: down, text, colour: style.color, font: fontOf(style), side });
+  if (m && before.content !== "none") word(m, before, x, y + rect.height / 2, "left");
+  if (n && after.content !== "none") {
+    const size = parseFloat(after.fontSize);
+    if (after.display === "block") word(n, after, x + rect.width / 2, y + rect.height - 0.7 * size, "center");
+    else word(n, after, x + rect.width - 0.4 * size, y + rect.height - 0.3 * size, "right");
+  }
+  const missing = after.content === '"\u00d7"';
+  if (missing) word("\u00d7", after, x + rect.width, y + rect.height / 2, "right");
+}
+
 /** Words of a text node, each where the page has it. */
 function readWords(node: Text, origin: DOMRect, out: Mark[]): void {
   const parent = node.parentElement;
@@ -51,10 +76,9 @@ function readWords(node: Text, origin: DOMRect, out: Mark[]): void {
       range.setEnd(node, (at += text.length));
       const rect = range.getBoundingClientRect();
       if (!rect.width) continue;
-      const rtl = style.direction === "rtl";
-      const font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
-      const x = (rtl ? rect.right : rect.left) - origin.left;
-      out.push({ kind: "word", x, y: (rect.top + rect.bottom) / 2 - origin.top, text, colour: style.color, font, rtl });
+      const x = (rect.left + rect.right) / 2 - origin.left;
+      const y = (rect.top + rect.bottom) / 2 - origin.top;
+      out.push({ kind: "word", x, y, text, colour: style.color, font: fontOf(style), side: "center" });
     }
   }
 }
@@ -66,6 +90,13 @@ function readBoxes(element: Element, origin: DOMRect, out: Mark[]): void {
     const [x, y] = [rect.left - origin.left, rect.top - origin.top];
     const box = { kind: "box" as const, x, y, w: rect.width, h: rect.height };
     if (shown(style.backgroundColor)) out.push({ ...box, colour: style.backgroundColor });
+    const sides = [style.borderTopWidth, style.borderLeftWidth].map(parseFloat);
+    const thick = style.outlineStyle === "none" ? Math.min(...sides) : 1;
+    const frame = style.outlineStyle === "none" ? style.borderTopColor : style.outlineColor;
+    if (thick && !element.closest(".swatches") && shown(frame)) {
+      out.push({ ...box, h: thick, colour: frame }, { ...box, y: y + rect.height - thick, h: thick, colour: frame });
+      out.push({ ...box, w: thick, colour: frame }, { ...box, x: x + rect.width - thick, w: thick, colour: frame });
+    }
     if (line && shown(style.borderBottomColor) && style.borderBottomStyle === "solid")
       out.push({ ...box, y: y + rect.height - line, h: line, colour: style.borderBottomColor });
     if (line && shown(style.borderBottomColor) && style.borderBottomStyle === "dashed")
@@ -88,7 +119,10 @@ function readPage(): { marks: Mark[]; width: number; height: number } {
       const walker = document.createTreeWalker(part, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
       for (let node: Node | null = part; node; node = walker.nextNode()) {
         if (node instanceof Text) readWords(node, origin, marks);
-        else if (node instanceof Element && !node.classList.contains("unseen")) readBoxes(node, origin, marks);
+        else if (node instanceof HTMLElement) {
+          readBoxes(node, origin, marks);
+          readMarks(node, origin, marks);
+        }
       }
       down += rect.height + 10;
     }
@@ -105,13 +139,13 @@ export function svg(): string {
       return `<rect x="${k.x.toFixed(1)}" y="${k.y.toFixed(1)}" width="${k.w.toFixed(1)}" height="${k.h.toFixed(1)}" fill="${k.colour}"/>`;
     const [style, weight, size, ...family] = k.font.split(" ");
     const face = `font-style="${style}" font-weight="${weight}" font-size="${size}" font-family="${escape(family.join(" "))}"`;
-    const side = k.rtl ? ' direction="rtl"' : "";
-    return `<text x="${k.x.toFixed(1)}" y="${k.y.toFixed(1)}" dominant-baseline="central" fill="${k.colour}" ${face}${side}>${escape(k.text)}</text>`;
+    const anchor = { left: "start", center: "middle", right: "end" }[k.side];
+    return `<text x="${k.x.toFixed(1)}" y="${k.y.toFixed(1)}" dominant-baseline="central" fill="${k.colour}" text-anchor="${anchor}" ${face}>${escape(k.text)}</text>`;
   });
   const title = escape(document.querySelector("h1")?.textContent ?? "");
   const desc = escape(document.getElementById("glim-say")?.textContent ?? "");
   const size = `width="${Math.ceil(width)}" height="${Math.ceil(height)}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img"><title>${title}</title><desc>${desc}</desc><rect width="100%" height="100%" fill="${background}"/>\n${body.join("\n")}\n</svg>\n`;
+  return `<svg xmlns="${SVG}" ${size} role="img"><title>${title}</title><desc>${desc}</desc><rect width="100%" height="100%" fill="${background}"/>\n${body.join("\n")}\n</svg>\n`;
 }
 
 function png(done: (blob: Blob | null) => void): void {
@@ -131,8 +165,7 @@ function png(done: (blob: Blob | null) => void): void {
     if (k.kind === "box") g.fillRect(k.x, k.y, k.w, k.h);
     else {
       g.font = k.font;
-      g.direction = k.rtl ? "rtl" : "ltr";
-      g.textAlign = k.rtl ? "right" : "left";
+      g.textAlign = k.side;
       g.fillText(k.text, k.x, k.y);
     }
   }

@@ -110,6 +110,9 @@ function measure(m: Matrix, s: State, row: number | null): Picture {
   return { scores, errors, limit: (s.clip && next) || whole.limit, loudest: whole.loudest, next, counts };
 }
 
+/** The name of SVG, asked of the browser: a report holds no address of the web. */
+export const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg")?.namespaceURI ?? "";
+
 export function make<K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Record<string, string> = {},
