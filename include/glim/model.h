@@ -74,6 +74,11 @@ GLIM_API glim_context *glim_model_context(const glim_model *model);
    UTF-8), EUSAGE (empty text and no BOS), ENOMEM. Free with glim_tokens_free. */
 GLIM_API glim_status glim_model_tokenize(const glim_model *model, glim_tokens **out,
                                          const char *text, size_t n, glim_error *err);
+/* Two texts as an encoder reads a pair: a question and the text that answers it. They
+   are the turns 0 and 1. Errors as glim_model_tokenize. */
+GLIM_API glim_status glim_model_tokenize_pair(const glim_model *model, glim_tokens **out,
+                                              const char *a, size_t na, const char *b, size_t nb,
+                                              glim_error *err);
 /* A chat, as the JSON text of a list of {"role", "content"}, through the
    model's chat template, with the generation prompt at the end. tmpl = NULL
    recognises the template; else its name. Errors: EFORMAT, EUSAGE,

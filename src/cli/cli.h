@@ -19,6 +19,7 @@ typedef struct cli_options {
     const char *model;
     /* input */
     const char *text, *file, *chat, *tmpl;
+    const char *context, *context_file;
     bool no_template;
     /* target and units */
     const char *target, *against, *continuation, *output, *units;

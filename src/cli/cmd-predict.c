@@ -122,14 +122,15 @@ static glim_status run_predict(cli_run *run) {
     if (status)
         return status;
     const glim_model_info *info = glim_model_facts(run->model);
-    bool ranked = info->task == GLIM_TASK_GENERATE || info->task == GLIM_TASK_CLASSIFY;
-    if (!ranked && (run->o.json || !run->o.raw))
+    if (info->task == GLIM_TASK_LABEL || info->task == GLIM_TASK_SPAN ||
+        info->task == GLIM_TASK_EMBED)
+        return cli_predict_encoder(run);
+    if (info->task == GLIM_TASK_FILL && (run->o.json || !run->o.raw))
         return glim_fail(&run->err, GLIM_EUNSUPPORTED,
-                         "'%s' neither continues a text nor classifies it (--raw FILE.npy writes "
-                         "what it computes)",
+                         "'%s' fills in masked tokens (--raw FILE.npy writes its logits)",
                          info->path);
     size_t V = (size_t)info->outputs;
-    size_t T = info->task == GLIM_TASK_EMBED ? 1 : run->tokens->count;
+    size_t T = run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     a.ids = glim__calloc(run->ctx, a.n, sizeof *a.ids);
     a.probs = glim__calloc(run->ctx, 2 * a.n, sizeof *a.probs);

@@ -103,10 +103,9 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     return GLIM_OK;
 }
 
-/* The ids of a tensor, or NULL: none, or (with the reason in `status`) ids that the
-   model does not have. */
-static int32_t *read_ids(struct check *c, const char *name, size_t *n, glim_status *status) {
-    int V = glim_model_facts(c->run->model)->vocabulary;
+/* The ids of a tensor, or NULL: none, or (with the reason in `status`) ids from V up,
+   which the model does not have. */
+static int32_t *read_ids(struct check *c, const char *name, int V, size_t *n, glim_status *status) {
     const glim_st_tensor *t = glim__safetensors_find(c->st, name);
     *n = 0;
     if (!t || strcmp(t->dtype, "I64") || t->n_dims != 1 || !t->dims[0] || t->dims[0] > 1 << 24)
@@ -129,21 +128,24 @@ static int32_t *read_ids(struct check *c, const char *name, size_t *n, glim_stat
 }
 
 static glim_status backward(struct check *c, glim_session *s, size_t T) {
-    size_t n;
+    size_t n, n_row = 0;
     glim_status status = GLIM_OK;
-    int32_t *target = read_ids(c, "target", &n, &status);
+    int32_t *target = read_ids(c, "target", glim_model_facts(c->run->model)->outputs, &n, &status);
+    int32_t *row = target ? read_ids(c, "row", (int)T, &n_row, &status) : NULL;
     if (!target)
         return status;
     float one = 1;
     float *d =
         glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width, sizeof *d);
-    glim_seed seed = {.wanted = T - 1, .ids = target, .weights = &one, .n = 1};
+    glim_seed seed = {
+        .wanted = row ? (size_t)row[0] : T - 1, .ids = target, .weights = &one, .n = 1};
     if (!status && !d)
         status = glim__oom(c->run->ctx, &c->run->err, "a gradient", T * sizeof *d);
     c->gradient = true;
     if (!status)
         status = glim_session_backward(s, &seed, 1, d, &c->run->err);
     glim__free(c->run->ctx, d);
+    glim__free(c->run->ctx, row);
     glim__free(c->run->ctx, target);
     return status;
 }
@@ -153,7 +155,7 @@ static glim_status run_recording(struct check *c) {
     glim_session *s = NULL;
     glim_error *err = &c->run->err;
     glim_status status = GLIM_OK;
-    int32_t *ids = read_ids(c, "ids", &T, &status);
+    int32_t *ids = read_ids(c, "ids", glim_model_facts(c->run->model)->vocabulary, &T, &status);
     if (!ids)
         return status
                    ? status

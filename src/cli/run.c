@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every command does first: context with progress, model, input. */
 #include "cli/cli.h"
+#include "model/model.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
@@ -163,6 +164,18 @@ static glim_status read_chat(cli_run *run) {
     return status;
 }
 
+/* A text as given, or a file without the line end of its last line. */
+static glim_status read_text(cli_run *run, const char *text, const char *file, glim_buffer *out) {
+    if (text) {
+        glim__buffer_append(out, text, strlen(text));
+        return out->failed ? glim__oom(run->ctx, &run->err, "the text", strlen(text)) : GLIM_OK;
+    }
+    glim_status status = glim__file_read(out, file, MOST_INPUT, &run->err);
+    if (out->len && out->data[out->len - 1] == '\n')
+        out->len -= 1 + (out->len > 1 && out->data[out->len - 2] == '\r');
+    return status;
+}
+
 glim_status cli_input(cli_run *run) {
     int sources = !!run->o.text + !!run->o.file + !!run->o.chat;
     if (sources != 1)
@@ -178,19 +191,23 @@ glim_status cli_input(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --template or --no-template");
     if (run->o.chat)
         return read_chat(run);
-    if (run->o.text)
-        return glim_model_tokenize(run->model, &run->tokens, run->o.text, strlen(run->o.text),
-                                   &run->err);
-    glim_buffer in;
+    if ((run->o.context || run->o.context_file) && !glim_model_facts(run->model)->both_ways)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--context is for encoders; this model reads one text (put both into it)");
+    glim_buffer in, context;
     glim__buffer_init(&in, run->ctx);
-    glim_status status = glim__file_read(&in, run->o.file, MOST_INPUT, &run->err);
-    size_t n = in.len;
-    if (n && in.data[n - 1] == '\n') /* the line end of a text file is not the text's */
-        n -= 1 + (n > 1 && in.data[n - 2] == '\r');
-    if (!status)
-        status =
-            glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", n, &run->err);
+    glim__buffer_init(&context, run->ctx);
+    glim_status status = read_text(run, run->o.text, run->o.file, &in);
+    if (!status && (run->o.context || run->o.context_file))
+        status = read_text(run, run->o.context, run->o.context_file, &context);
+    const char *text = in.data ? in.data : "", *second = context.data ? context.data : "";
+    if (!status && (run->o.context || run->o.context_file))
+        status = glim_model_tokenize_pair(run->model, &run->tokens, text, in.len, second,
+                                          context.len, &run->err);
+    else if (!status)
+        status = glim_model_tokenize(run->model, &run->tokens, text, in.len, &run->err);
     glim__buffer_release(&in);
+    glim__buffer_release(&context);
     return status;
 }
 
@@ -206,15 +223,18 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     bool one = task == GLIM_TASK_EMBED || (one_only && task == GLIM_TASK_CLASSIFY);
     int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
     uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
+    uint8_t *types = glim__calloc(run->ctx, T, 1);
     glim_session *s = NULL;
-    glim_status status = ids && rows ? glim_session_new(&s, run->model, 0, &run->err)
-                                     : glim__oom(run->ctx, &run->err, "the tokens", T * 8);
+    glim_status status = ids && rows && types ? glim_session_new(&s, run->model, 0, &run->err)
+                                              : glim__oom(run->ctx, &run->err, "the tokens", T * 8);
     for (size_t i = 0; i < T && !status; i++) {
         ids[i] = run->tokens->at[i].id;
         rows[i] = (uint32_t)i;
     }
+    if (!status && run->model->types.data)
+        glim__token_types(run->model->tokenizer, run->tokens, types);
     size_t wanted = one && task == GLIM_TASK_CLASSIFY ? 1 : T;
-    glim_sequence q = {.ids = ids, .count = T, .wanted = rows, .n_wanted = wanted};
+    glim_sequence q = {.ids = ids, .types = types, .count = T, .wanted = rows, .n_wanted = wanted};
     if (!status)
         status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
     for (size_t k = 0; k < (one ? 1 : T) && !status; k++)
@@ -222,6 +242,7 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     glim_session_free(s);
     glim__free(run->ctx, ids);
     glim__free(run->ctx, rows);
+    glim__free(run->ctx, types);
     return status;
 }
 

@@ -128,6 +128,11 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
     return status;
 }
 
+glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
+                                     size_t na, const char *b, size_t nb, glim_error *err) {
+    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
+}
+
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,
                                      size_t n, const char *name, const char *tmpl,
                                      glim_error *err) {

@@ -26,6 +26,10 @@ static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id
     char number[16];
     if (!lm->whole)
         return token_text(lm, doc, id, len);
+    if (lm->direction) {
+        *len = strlen("similarity");
+        return glim_document_text(doc, "similarity", *len);
+    }
     snprintf(number, sizeof number, "class %d", id);
     const char *name = labels ? labels[id] : number;
     *len = strlen(name);
@@ -72,6 +76,23 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
     return true;
 }
 
+/* What an encoder says of a token: "Paris: B-LOC", "start: Paris". */
+static const char *said_of(const glim_lm *lm, glim_document *doc, const glim_lm_row *row,
+                           size_t *len) {
+    const glim_token *t = &lm->tokens->at[row->token];
+    const char *const *labels = glim_model_facts(lm->model)->labels;
+    char text[160], label[24];
+    int n = (int)(t->end - t->start < 60 ? t->end - t->start : 60);
+    const char *bytes = lm->tokens->text + t->start;
+    snprintf(label, sizeof label, "%d", row->id);
+    if (lm->task == GLIM_TASK_SPAN)
+        snprintf(text, sizeof text, "%s: %.*s", row->id ? "end" : "start", n, bytes);
+    else
+        snprintf(text, sizeof text, "%.*s: %.60s", n, bytes, labels ? labels[row->id] : label);
+    *len = strlen(text);
+    return glim_document_text(doc, text, *len);
+}
+
 static bool describe_rows(const glim_lm *lm, glim_document *doc) {
     size_t n = lm->base.n_rows;
     doc->n_rows = n;
@@ -90,7 +111,10 @@ static bool describe_rows(const glim_lm *lm, glim_document *doc) {
                                    .baseline_value = NAN,
                                    .prob = lm->prob[r],
                                    .residual = NAN};
-        row->text = token_text(lm, doc, t->id, &row->text_len);
+        row->text = lm->whole ? said_of(lm, doc, &lm->rows[r], &row->text_len)
+                              : token_text(lm, doc, t->id, &row->text_len);
+        if (lm->whole)
+            row->id = lm->rows[r].id;
         if (!row->text)
             return false;
     }
@@ -102,7 +126,7 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     const glim_lm_row *row = &lm->rows[0];
     double sum = 0;
     doc->target.kind = lm->kind;
-    doc->target.output = outputs[lm->output];
+    doc->target.output = lm->direction ? "similarity" : outputs[lm->output];
     doc->target.against_id = row->against;
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
@@ -118,8 +142,11 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     for (size_t r = 0; r < lm->base.n_rows; r++)
         sum += lm->value[r];
     doc->target.id = -1;
+    size_t end = doc->input.text_len;
+    if (lm->whole) /* the answer; the labelled stretch */
+        end = lm->tokens->at[lm->rows[lm->base.n_rows - 1].token].end;
     doc->target.text = doc->input.text + start;
-    doc->target.text_len = doc->input.text_len - start;
+    doc->target.text_len = end - start;
     doc->target.value = sum;
     doc->target.prob = NAN;
     return true;

@@ -76,9 +76,10 @@ static glim_status run_pass(struct pass *s, glim_error *err) {
         wanted[r] = (uint32_t)lm->rows[s->row + r].at;
     for (size_t i = 0; i < s->n && !status; i++)
         q[i] = (glim_sequence){.count = s->T,
-                               .embeddings = s->xs + (s->first + i) * lm->base.T * C,
-                               .wanted = wanted,
-                               .n_wanted = s->rows};
+                               .types = lm->types,
+                               .embeddings = s->xs + (s->first + i) * lm->base.T * C};
+    for (size_t i = 0; i < s->n && !status; i++)
+        glim__lm_wanted(lm, wanted, s->rows, s->T, &q[i]);
     glim_batch b = {.sequences = q, .count = s->n, .keep = s->sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);

@@ -30,6 +30,7 @@ struct batch {
     int32_t *ids;
     float *embeddings;    /* MEAN only */
     uint8_t *hidden;      /* ATTENTION only: (samples, T) */
+    uint8_t *types;       /* encoders only, as ids */
     uint32_t *wanted;     /* (samples, n_rows): index of each row, in order */
     size_t n, rows, most; /* samples, rows so far, rows at most */
 };
@@ -95,6 +96,7 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     uint32_t *wanted = b->wanted + b->n * R;
     int32_t *ids = b->ids + b->rows;
     uint8_t *hidden = b->hidden ? b->hidden + b->n * T : NULL;
+    uint8_t *types = b->types ? b->types + b->rows : NULL;
     *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
     if (hidden)
         memset(hidden, 0, T);
@@ -104,6 +106,8 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
         bool gone = removed(lm, keep, t);
         if (hidden)
             hidden[t] = gone;
+        if (types && (!gone || b->absent != GLIM_ABSENT_DELETE))
+            types[n] = lm->types[t];
         if (!gone || b->absent != GLIM_ABSENT_DELETE)
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
         while (row < R && lm->rows[row].at < t)
@@ -115,12 +119,11 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     while (skip < R && !lm->whole && lm->rows[skip].at < first_removed(lm, keep))
         skip++;
     s->rows_at = skip;
-    b->sequences[b->n] = (glim_sequence){.ids = ids,
-                                         .count = n,
-                                         .prefix = prefix,
-                                         .hidden = hidden,
-                                         .wanted = wanted + skip,
-                                         .n_wanted = R - skip};
+    b->sequences[b->n] =
+        (glim_sequence){.ids = ids, .count = n, .prefix = prefix, .hidden = hidden};
+    if (types)
+        b->sequences[b->n].types = types;
+    glim__lm_wanted(lm, wanted + skip, R - skip, n, &b->sequences[b->n]);
     s->count = n;
     b->rows += n;
     b->n++;
@@ -194,6 +197,8 @@ static glim_status make_batch(struct batch *b, glim_error *err) {
         ok = ok && (b->embeddings = glim__calloc(ctx, (n + T) * lm->base.C, sizeof(float)));
     if (b->absent == GLIM_ABSENT_ATTENTION)
         ok = ok && (b->hidden = glim__calloc(ctx, n, T));
+    if (lm->types)
+        ok = ok && (b->types = glim__calloc(ctx, n + T, 1));
     return ok ? GLIM_OK : glim__oom(ctx, err, "masked inputs", n * T);
 }
 
@@ -205,6 +210,7 @@ static void free_batch(struct batch *b) {
     glim__free(ctx, b->wanted);
     glim__free(ctx, b->embeddings);
     glim__free(ctx, b->hidden);
+    glim__free(ctx, b->types);
 }
 
 glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
@@ -212,6 +218,10 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
     glim_lm *lm = (glim_lm *)p;
     struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out, .most = batch_rows(lm)};
     float *mean = NULL;
+    if (lm->whole && lm->rows[0].token != SIZE_MAX && absent == GLIM_ABSENT_DELETE)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "labels and spans keep their places, so units cannot be deleted (take "
+                         "--absent mask)");
     glim_status status = make_batch(&b, err);
     if (!status && absent == GLIM_ABSENT_MEAN) {
         mean = glim__calloc(p->ctx, p->C, sizeof *mean);

@@ -9,8 +9,6 @@
 #include "model/model.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- targets ---- */
@@ -27,6 +25,14 @@ static double log_sum_exp(const float *x, size_t n) {
 
 double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *logits,
                        double *prob) {
+    if (lm->direction) {
+        double sum = 0;
+        for (size_t i = 0; i < lm->outputs; i++)
+            sum += (double)logits[i] * lm->direction[i];
+        if (prob)
+            *prob = NAN;
+        return sum;
+    }
     double a = logits[row->id], b = row->against >= 0 ? logits[row->against] : 0;
     double lse = log_sum_exp(logits, lm->outputs);
     if (prob)
@@ -43,7 +49,7 @@ double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *l
 }
 
 bool glim__lm_dense(const glim_lm *lm) {
-    return lm->output == GLIM_OUTPUT_PROB ||
+    return lm->direction || lm->output == GLIM_OUTPUT_PROB ||
            (lm->output == GLIM_OUTPUT_LOGPROB && lm->rows[0].against < 0);
 }
 
@@ -59,6 +65,11 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
     seed->n = row->against >= 0 ? 2 : 1;
     if (!glim__lm_dense(lm))
         return;
+    seed->dense = dense;
+    if (lm->direction) {
+        memcpy(dense, lm->direction, V * sizeof *dense);
+        return;
+    }
     double lse = log_sum_exp(logits, V), a = 1, b = 0;
     if (lm->output == GLIM_OUTPUT_PROB) {
         a = exp(logits[row->id] - lse);
@@ -69,7 +80,12 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
     dense[row->id] += (float)a;
     if (row->against >= 0)
         dense[row->against] -= (float)b;
-    seed->dense = dense;
+}
+
+void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, size_t n,
+                     glim_sequence *q) {
+    q->wanted = lm->direction ? lm->every : rows;
+    q->n_wanted = lm->direction ? n : n_rows;
 }
 
 /* ---- making ---- */
@@ -126,7 +142,7 @@ static glim_status append_continuation(glim_lm *lm, const char *text, glim_error
     return n ? GLIM_OK : glim_fail(err, GLIM_EUSAGE, "the continuation is empty");
 }
 
-static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *err) {
+glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err) {
     glim_context *ctx = lm->base.ctx;
     lm->base.n_rows = n;
     lm->rows = glim__calloc(ctx, n, sizeof *lm->rows);
@@ -136,58 +152,15 @@ static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *er
         return glim__oom(ctx, err, "the target", n * sizeof *lm->rows);
     lm->prob = lm->value + n;
     for (size_t r = 0; r < n; r++)
-        lm->rows[r] =
-            (glim_lm_row){.at = prompt - 1 + r, .id = -1, .against = -1, .token = SIZE_MAX};
+        lm->rows[r] = (glim_lm_row){.at = first + r, .id = -1, .against = -1, .token = SIZE_MAX};
     return GLIM_OK;
-}
-
-/* A class by its name, or its number. */
-static glim_status find_class(const glim_lm *lm, const char *name, int32_t *id, glim_error *err) {
-    const char *const *labels = glim_model_facts(lm->model)->labels;
-    char list[240] = "", *end;
-    size_t at = 0;
-    for (size_t i = 0; i < lm->outputs && labels; i++) {
-        int n = snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", labels[i]);
-        at += n > 0 && (size_t)n < sizeof list - at ? (size_t)n : 0;
-        if (!strcmp(labels[i], name)) {
-            *id = (int32_t)i;
-            return GLIM_OK;
-        }
-    }
-    long number = strtol(name, &end, 10);
-    if (*name && !*end && number >= 0 && (size_t)number < lm->outputs) {
-        *id = (int32_t)number;
-        return GLIM_OK;
-    }
-    return glim_fail(err, GLIM_EUSAGE, "there is no class '%.60s' (the classes: %s%s0 to %zu)",
-                     name, list, labels ? ", or " : "", lm->outputs - 1);
-}
-
-/* The class of a whole text, read at its first token. */
-static glim_status make_class(glim_lm *lm, const glim_target_options *o, glim_error *err) {
-    const glim_model_info *info = glim_model_facts(lm->model);
-    if (info->task != GLIM_TASK_CLASSIFY)
-        return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "'%s' is an encoder without classes; only classes can be explained",
-                         info->path);
-    if (o->continuation || o->generate)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "a classifier produces no text (leave out --continuation and "
-                         "--generate)");
-    lm->kind = o->against ? "contrast" : "class";
-    glim_status status = add_rows(lm, 1, 1, err);
-    if (!status && o->target)
-        status = find_class(lm, o->target, &lm->rows[0].id, err);
-    if (!status && o->against)
-        status = find_class(lm, o->against, &lm->rows[0].against, err);
-    return status;
 }
 
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
     if (lm->whole)
-        return make_class(lm, o, err);
+        return glim__lm_encoder_rows(lm, o, err);
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
         return glim_fail(err, GLIM_EUSAGE,
@@ -210,7 +183,7 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
     }
     if (o->continuation && (status = append_continuation(lm, o->continuation, err)))
         return status;
-    status = add_rows(lm, prompt, many ? lm->tokens->count - prompt : 1, err);
+    status = glim__lm_add_rows(lm, prompt - 1, many ? lm->tokens->count - prompt : 1, err);
     for (size_t r = 0; many && !status && r < lm->base.n_rows; r++) {
         lm->rows[r].token = prompt + r;
         lm->rows[r].id = lm->tokens->at[prompt + r].id;
@@ -226,20 +199,15 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
    target the most likely next token becomes it. */
 static void read_row(glim_lm *lm, size_t r, const float *logits) {
     glim_lm_row *row = &lm->rows[r];
-    if (row->id < 0)
+    if (row->id < 0 && !lm->direction)
         row->id = glim_sample(logits, (int)lm->outputs, NULL, 0);
     lm->value[r] = glim__lm_target(lm, row, logits, &lm->prob[r]);
 }
 
 static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
-    uint32_t wanted = (uint32_t)lm->rows[0].at;
-    glim_sequence q = {.ids = lm->ids, .count = lm->base.T, .wanted = &wanted, .n_wanted = 1};
-    glim_status status = glim_session_new(&lm->cache, lm->model, 0, err);
-    if (!status)
-        status = glim_session_forward(lm->cache, &(glim_batch){.sequences = &q, .count = 1}, err);
-    if (!status)
-        read_row(lm, 0, glim_session_logits(lm->cache, 0, 0));
-    lm->forward += lm->base.T;
+    glim_status status = lm->cache ? GLIM_OK : glim__lm_run_whole(lm, err);
+    for (size_t r = 0; r < lm->base.n_rows && !status; r++)
+        read_row(lm, r, glim_session_logits(lm->cache, 0, lm->rows[r].at));
     return status;
 }
 
@@ -359,12 +327,24 @@ static void free_lm(glim_predictor *p) {
     glim__free(p->ctx, lm->row_end);
     glim__free(p->ctx, lm->value);
     glim__free(p->ctx, lm->ids);
+    glim__free(p->ctx, lm->types);
+    glim__free(p->ctx, lm->direction);
+    glim__free(p->ctx, lm->every);
     glim__free(p->ctx, lm);
 }
 
 void glim_predictor_free(glim_predictor *p) {
     if (p)
         p->free(p);
+}
+
+glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err) {
+    lm->ids = glim__calloc(lm->base.ctx, lm->base.T, sizeof *lm->ids);
+    if (!lm->ids)
+        return glim__oom(lm->base.ctx, err, "the tokens", lm->base.T * sizeof *lm->ids);
+    for (size_t t = 0; t < lm->base.T; t++)
+        lm->ids[t] = lm->tokens->at[t].id;
+    return GLIM_OK;
 }
 
 static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error *err) {
@@ -378,11 +358,8 @@ static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error 
                          "the input has %zu tokens, the model's context %d "
                          "(shorten the input)",
                          lm->base.T, info->context_length);
-    lm->ids = glim__calloc(lm->base.ctx, lm->base.T, sizeof *lm->ids);
-    if (!lm->ids)
-        return glim__oom(lm->base.ctx, err, "the tokens", lm->base.T * sizeof *lm->ids);
-    for (size_t t = 0; t < lm->base.T; t++)
-        lm->ids[t] = lm->tokens->at[t].id;
+    if (!lm->whole && (status = glim__lm_take_ids(lm, err)))
+        return status;
     lm->base.C = (size_t)info->width;
     lm->base.units = &lm->units;
     lm->base.row_end = lm->row_end;
@@ -422,6 +399,7 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
     lm->tokens = tokens;
     lm->outputs = (size_t)glim_model_facts(model)->outputs;
     lm->whole = glim_model_facts(model)->both_ways;
+    lm->task = glim_model_facts(model)->task;
     glim_status status = choose_output(lm, o->output, o->against != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);

@@ -136,8 +136,8 @@ static glim_status found(void *data, const glim_added *a, size_t start, size_t e
                          glim_error *err) {
     struct call *c = data;
     glim_status status = encode_fragment(c, c->done, start, err);
-    if (!status && !glim__token_push(c->w.out, a->id, GLIM_TOKEN_TEXT, c->base + start,
-                                     c->base + end, -1))
+    if (!status &&
+        !glim__token_push(c->w.out, a->id, GLIM_TOKEN_TEXT, c->base + start, c->base + end, -1))
         status = oom(c, 0, err);
     c->done = end;
     return status;
@@ -155,11 +155,11 @@ static void release(struct call *c) {
     glim__free(c->p->t->ctx, c->w.path);
 }
 
-glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out,
-                                    const char *text, size_t n, size_t base, bool first,
-                                    bool parse_special, glim_error *err) {
-    struct call c = {.p = t->pipeline, .text = text, .base = base, .controls = parse_special,
-                     .first = first};
+glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out, const char *text,
+                                    size_t n, size_t base, bool first, bool parse_special,
+                                    glim_error *err) {
+    struct call c = {
+        .p = t->pipeline, .text = text, .base = base, .controls = parse_special, .first = first};
     c.w = (glim_work){.t = t, .out = out, .origin = base};
     c.w.whole.ctx = c.w.now.ctx = c.w.next.ctx = t->ctx;
     c.w.pieces.ctx = c.w.cut.ctx = t->ctx;

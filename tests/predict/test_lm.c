@@ -123,6 +123,53 @@ static void expect(const struct set_up *s, const uint8_t *keep, glim_absent abse
     free(mean);
 }
 
+/* ---- slopes ---- */
+
+struct kept {
+    size_t n;
+    float *rows;
+};
+
+static glim_status keep_rows(void *data, size_t sample, size_t row, const float *g,
+                             glim_error *err) {
+    struct kept *k = data;
+    memcpy(k->rows + row * k->n, g, k->n * sizeof *g);
+    return GLIM_OK;
+}
+
+static void check_slopes(struct set_up *s, const char *where) {
+    glim_predictor *p = s->p;
+    size_t n = p->T * p->C, R = p->n_rows;
+    glim_error err = {0};
+    float *x = calloc(3 * n, sizeof *x), *u = calloc(n, sizeof *u);
+    double values[3 * MOST], most = 0;
+    struct kept k = {n, calloc(n * R, sizeof(float))};
+    assert_int_equal(p->embed(p, x, &err), GLIM_OK);
+    assert_int_equal(p->gradient(p, x, 1, -1, values, keep_rows, &k, &err), GLIM_OK);
+    for (size_t r = 0; r < R; r++)
+        assert_true(fabs(values[r] - p->value[r]) < 1e-5);
+    const float h = 2e-3f;
+    for (size_t i = 0; i < n; i++) {
+        u[i] = (float)glim__rng_normal(4, 2, i);
+        x[n + i] = x[i] + h * u[i];
+        x[2 * n + i] = x[i] - h * u[i];
+    }
+    assert_int_equal(p->gradient(p, x + n, 2, -1, values, NULL, NULL, &err), GLIM_OK);
+    for (size_t r = 0; r < R; r++) {
+        double slope = 0, taken = (values[r] - values[R + r]) / (2 * h);
+        for (size_t i = 0; i < n; i++)
+            slope += (double)k.rows[r * n + i] * u[i];
+        if (fabs(slope - taken) > 0.02 * fabs(taken) + 0.01)
+            fail_msg("%s, row %zu: slope %g, by differences %g", where, r, slope, taken);
+        most = fabs(slope) > most ? fabs(slope) : most;
+    }
+    if (most < 0.01)
+        fail_msg("%s: no slope at all", where);
+    free(k.rows);
+    free(x);
+    free(u);
+}
+
 /* ---- masks ---- */
 
 static void compare(struct set_up *s, const uint8_t *keep, size_t n, glim_absent absent,
@@ -193,9 +240,28 @@ static void classes_have_names_and_numbers(void **state) {
         assert_int_equal(try_open(&s, classifiers[0], "a cat", &wrong[i], &err), GLIM_EUSAGE);
         close_down(&s);
     }
-    assert_int_equal(try_open(&s, "published/bert-span", "a", &(glim_target_options){0}, &err),
+    assert_int_equal(try_open(&s, "published/bert-fill", "a", &(glim_target_options){0}, &err),
                      GLIM_EUNSUPPORTED);
     close_down(&s);
+}
+
+/* Gradients at given embeddings against slopes, for every kind of encoder target: a
+   step along one token's row. */
+static void encoders_have_the_slopes_of_their_targets(void **state) {
+    static const struct {
+        const char *model, *against, *output;
+    } cases[] = {
+        {"published/bert-classes", NULL, "logprob"}, {"published/bert-classes", NULL, "logit"},
+        {"published/bert-classes", NULL, "prob"},    {"published/bert-labels", NULL, "logit"},
+        {"published/bert-labels", NULL, "logprob"},  {"published/bert-span", NULL, "logit"},
+        {"published/bert-embed", "a dog", NULL},     {"published/roberta-classes", NULL, "logit"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct set_up s;
+        open_up(&s, cases[i].model, "the small cat sat",
+                &(glim_target_options){.against = cases[i].against, .output = cases[i].output});
+        check_slopes(&s, cases[i].model);
+        close_down(&s);
+    }
 }
 
 /* Produced tokens are units too: removing one leaves every later row something else. */
@@ -402,6 +468,7 @@ int main(void) {
         cmocka_unit_test(masked_inputs_are_what_they_say_for_one_row),
         cmocka_unit_test(masked_inputs_are_what_they_say_for_a_class),
         cmocka_unit_test(classes_have_names_and_numbers),
+        cmocka_unit_test(encoders_have_the_slopes_of_their_targets),
         cmocka_unit_test(masked_inputs_are_what_they_say_for_many_rows),
         cmocka_unit_test(rows_that_see_no_removed_unit_keep_their_value),
         cmocka_unit_test(targets_are_logit_logprob_prob_and_their_contrasts),
