@@ -9,7 +9,9 @@ const MOST = 250_000; // bytes of a report's script
 const here = fileURLToPath(new URL(".", import.meta.url));
 const out = process.argv[2] ?? "viewer.js";
 
-execFileSync(process.execPath, [`${here}node_modules/typescript/bin/tsc`, "-p", here], { stdio: "inherit" });
+execFileSync(process.execPath, [`${here}node_modules/typescript/bin/tsc`, "-p", here], {
+  stdio: "inherit",
+});
 await build({
   entryPoints: [`${here}src/viewer.ts`],
   outfile: out,
@@ -23,5 +25,8 @@ await build({
 });
 const script = readFileSync(out, "latin1");
 if (script.length > MOST) throw new Error(`${out} has more than ${MOST} bytes`);
-const wrong = /\beval\b|\bFunction\s*\(|\bimport\s*\(|\bfetch\s*\(|XMLHttpRequest|WebSocket|https?:\/\//.exec(script);
+const wrong =
+  /\beval\b|\bFunction\s*\(|\bimport\s*\(|\bfetch\s*\(|XMLHttpRequest|WebSocket|https?:\/\//.exec(
+    script,
+  );
 if (wrong) throw new Error(`${out} holds '${wrong[0]}', which the report's policy forbids`);

@@ -37,7 +37,13 @@ async function copy(text: string): Promise<void> {
 }
 
 function slider(store: Store): HTMLElement {
-  const range = make("input", { type: "range", min: "0", max: "0.95", step: "0.05", id: "glim-threshold" });
+  const range = make("input", {
+    type: "range",
+    min: "0",
+    max: "0.95",
+    step: "0.05",
+    id: "glim-threshold",
+  });
   const value = make("output", { for: "glim-threshold" });
   range.addEventListener("input", () => store.change({ threshold: Number(range.value) }));
   store.listen(["threshold"], () => {
@@ -104,7 +110,9 @@ export function attachControls(m: Matrix, store: Store): void {
   tools.append(
     button("copy", (self) => void copy(location.href).then(() => fill(self, "copied"))),
     button("dark", toggleTheme),
-    button("language", () => store.change({ language: store.state.language.startsWith("zh") ? "en" : "zh-CN" })),
+    button("language", () =>
+      store.change({ language: store.state.language.startsWith("zh") ? "en" : "zh-CN" }),
+    ),
     button("help", () => showHelp(store)),
   );
   document.getElementById("glim-legend")?.after(hint(m, store));

@@ -47,7 +47,10 @@ export interface Matrix {
 
 function addUp(units: Unit[], scores: Score[][]): Score[] {
   return units.map((_, u) =>
-    scores.reduce<Score>((sum, row) => (row[u] === null ? sum : (sum ?? 0) + (row[u] as number)), null),
+    scores.reduce<Score>(
+      (sum, row) => (row[u] === null ? sum : (sum ?? 0) + (row[u] as number)),
+      null,
+    ),
   );
 }
 
@@ -81,13 +84,20 @@ export function readDocument(): Matrix | null {
 
 /** Whether the 95 % interval covers zero. */
 export function uncertain(score: Score, error: Score | undefined): boolean {
-  return score !== null && error !== null && error !== undefined && error > 0 && Math.abs(score) < 1.96 * error;
+  return (
+    score !== null &&
+    error !== null &&
+    error !== undefined &&
+    error > 0 &&
+    Math.abs(score) < 1.96 * error
+  );
 }
 
 /** The class of a score's colour: s0 .. s10 signed, a0 .. a8 amounts. */
 export function shade(score: number, limit: number, signed: boolean): string {
   if (!signed) return `a${limit > 0 ? Math.min(8, Math.round((8 * Math.abs(score)) / limit)) : 0}`;
-  const step = limit > 0 ? Math.sign(score) * Math.min(5, Math.round((Math.abs(score) / limit) * 5)) : 0;
+  const step =
+    limit > 0 ? Math.sign(score) * Math.min(5, Math.round((Math.abs(score) / limit) * 5)) : 0;
   return `s${step + 5}`;
 }
 
@@ -105,7 +115,9 @@ export function format(x: Score | undefined, scale: number, signed: boolean): st
 
 /** Five digits, for the detail. */
 export function exact(x: number, signed: boolean): string {
-  const text = String(Number(Math.abs(x).toPrecision(5))).replace("e-", "e\u2212").replace("e+", "e");
+  const text = String(Number(Math.abs(x).toPrecision(5)))
+    .replace("e-", "e\u2212")
+    .replace("e+", "e");
   return (x < 0 ? "\u2212" : signed && x !== 0 ? "+" : "") + text;
 }
 
@@ -132,7 +144,8 @@ const NAMES: Record<string, string> = {
 function mark(grapheme: string): string {
   if (NAMES[grapheme]) return NAMES[grapheme];
   if (grapheme === "\r\n") return "\\x0d\u21b5";
-  if (/^[\u0000-\u001f\u007f]/.test(grapheme)) return `\\x${grapheme.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  if (/^[\u0000-\u001f\u007f]/.test(grapheme))
+    return `\\x${grapheme.charCodeAt(0).toString(16).padStart(2, "0")}`;
   if (/^[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/.test(grapheme))
     return `\u2039U+${grapheme.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u203a`;
   return grapheme;
@@ -150,7 +163,8 @@ export function visible(text: string): string {
     .join("");
 }
 
-const WIDE = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Extended_Pictographic}|[\u3000-\u303f\uff01-\uff60]/u;
+const WIDE =
+  /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Extended_Pictographic}|[\u3000-\u303f\uff01-\uff60]/u;
 
 /** At most `most` columns, cut in the middle at whole characters. */
 export function shorten(text: string, most: number): string {

@@ -29,7 +29,16 @@ export function restoreTheme(): void {
 export function showHelp(store: Store): void {
   const dialog = make("dialog", { "aria-labelledby": "glim-help" });
   const list = make("ul");
-  const keys: Key[] = ["help.arrows", "help.enter", "help.n", "help.t", "help.w", "help.d", "help.find", "help.help"];
+  const keys: Key[] = [
+    "help.arrows",
+    "help.enter",
+    "help.n",
+    "help.t",
+    "help.w",
+    "help.d",
+    "help.find",
+    "help.help",
+  ];
   list.append(...keys.map((key) => fill(make("li"), key)));
   const letters = make("input", { type: "checkbox", id: "glim-letters" });
   letters.checked = store.state.letters;
@@ -38,7 +47,12 @@ export function showHelp(store: Store): void {
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   const label = make("label", { for: "glim-letters" }, fill(make("span"), "help.letters"));
-  dialog.append(fill(make("h2", { id: "glim-help" }), "help"), list, make("p", {}, letters, " ", label), close);
+  dialog.append(
+    fill(make("h2", { id: "glim-help" }), "help"),
+    list,
+    make("p", {}, letters, " ", label),
+    close,
+  );
   document.body.append(dialog);
   dialog.showModal();
 }

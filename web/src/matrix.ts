@@ -49,7 +49,12 @@ export function attachMatrix(m: Matrix, store: Store): void {
   let limits: number[] = [];
   const rowNames = m.rows.map((_, r) => shorten(rowName(r), 16));
   const names = m.units.map((unit) => shorten(unit.text, 16));
-  const box = make("div", { class: "matrix", id: "glim-matrix", tabindex: "0", role: "application" });
+  const box = make("div", {
+    class: "matrix",
+    id: "glim-matrix",
+    tabindex: "0",
+    role: "application",
+  });
   box.dataset.label = "matrix";
   const canvas = make("canvas", { "aria-hidden": "true" });
   const ground = make("div", { class: "ground" });
@@ -58,7 +63,16 @@ export function attachMatrix(m: Matrix, store: Store): void {
   (table as HTMLDetailsElement).open = false; // the canvas shows the same
   const legend = table.querySelector(".legend")?.cloneNode(true) as HTMLElement;
   const keys = legend.querySelector(".keys") as HTMLElement;
-  table.before(make("section", { class: "chart" }, heading, fill(make("p", { class: "note" }), "matrix.where"), box, legend));
+  table.before(
+    make(
+      "section",
+      { class: "chart" },
+      heading,
+      fill(make("p", { class: "note" }), "matrix.where"),
+      box,
+      legend,
+    ),
+  );
 
   const context = canvas.getContext("2d");
   if (!context) return;
@@ -99,7 +113,9 @@ export function attachMatrix(m: Matrix, store: Store): void {
       g.setLineDash([]);
     } else g.fillRect(x, y, CELL - 1, CELL - 1);
     if (m.signed && score < 0 && name !== "s5") {
-      g.strokeStyle = uncertain(score, m.errors?.[r][u]) ? colours.fg : colours.step(`t${name.slice(1)}`); // lowers: a bar, the sign itself
+      g.strokeStyle = uncertain(score, m.errors?.[r][u])
+        ? colours.fg
+        : colours.step(`t${name.slice(1)}`); // lowers: a bar, the sign itself
       g.beginPath();
       g.moveTo(x + 8, y + CELL / 2);
       g.lineTo(x + CELL - 9, y + CELL / 2);
@@ -130,8 +146,14 @@ export function attachMatrix(m: Matrix, store: Store): void {
     g.textBaseline = "middle";
     g.fillStyle = colours.bg;
     g.fillRect(0, 0, width, height);
-    const rows = [Math.floor(dy / CELL), Math.min(m.rows.length, Math.ceil((dy + height - top) / CELL))];
-    const cols = [Math.floor(dx / CELL), Math.min(columns.length, Math.ceil((dx + width - left) / CELL))];
+    const rows = [
+      Math.floor(dy / CELL),
+      Math.min(m.rows.length, Math.ceil((dy + height - top) / CELL)),
+    ];
+    const cols = [
+      Math.floor(dx / CELL),
+      Math.min(columns.length, Math.ceil((dx + width - left) / CELL)),
+    ];
     const part = (x: number, y: number, w: number, h: number, draw: () => void) => {
       g.save();
       g.beginPath();
@@ -142,14 +164,19 @@ export function attachMatrix(m: Matrix, store: Store): void {
     };
     part(left, top, width, height, () => {
       for (let r = rows[0]; r < rows[1]; r++)
-        for (let c = cols[0]; c < cols[1]; c++) cell(r, c, left + c * CELL - dx, top + r * CELL - dy, colours);
+        for (let c = cols[0]; c < cols[1]; c++)
+          cell(r, c, left + c * CELL - dx, top + r * CELL - dy, colours);
       cursor(dx, dy, colours);
     });
     part(0, top, left, height, () => {
       g.textAlign = "right";
       for (let r = rows[0]; r < rows[1]; r++) {
         g.fillStyle = r === store.state.row ? colours.fg : colours.soft;
-        g.fillText((r === store.state.row ? "\u25b8" : "") + rowNames[r], left - 6, top + r * CELL - dy + CELL / 2);
+        g.fillText(
+          (r === store.state.row ? "\u25b8" : "") + rowNames[r],
+          left - 6,
+          top + r * CELL - dy + CELL / 2,
+        );
       }
     });
     part(left, 0, width, top, () => {
@@ -171,8 +198,10 @@ export function attachMatrix(m: Matrix, store: Store): void {
     const c = unit === null ? -1 : columns.indexOf(unit);
     g.strokeStyle = colours.fg;
     g.lineWidth = 2;
-    if (row !== null) g.strokeRect(left - dx - 1, top + row * CELL - dy, CELL * columns.length + 1, CELL - 1);
-    if (c >= 0) g.strokeRect(left + c * CELL - dx, top - dy - 1, CELL - 1, CELL * m.rows.length + 1);
+    if (row !== null)
+      g.strokeRect(left - dx - 1, top + row * CELL - dy, CELL * columns.length + 1, CELL - 1);
+    if (c >= 0)
+      g.strokeRect(left + c * CELL - dx, top - dy - 1, CELL - 1, CELL * m.rows.length + 1);
     g.lineWidth = 1;
   }
 
@@ -190,12 +219,15 @@ export function attachMatrix(m: Matrix, store: Store): void {
         else if (uncertain(m.scores[r][u], m.errors?.[r][u])) unsure++;
       }),
     );
-    keys.replaceChildren(key("", fill(make("span"), store.state.own ? "legend.ownrows" : "legend.cells")));
+    keys.replaceChildren(
+      key("", fill(make("span"), store.state.own ? "legend.ownrows" : "legend.cells")),
+    );
     if (unsure) keys.append(key("h", fill(make("span"), "legend.hollow", String(unsure))));
     if (nil) keys.append(key("nil", fill(make("span"), "legend.none", String(nil))));
     if (none) keys.append(key("x", fill(make("span"), "legend.missing", String(none))));
     setScale(legend, limit, m.signed);
-    if (store.state.own) for (const end of legend.querySelectorAll(".least, .most, .a4")) end.textContent = "";
+    if (store.state.own)
+      for (const end of legend.querySelectorAll(".least, .most, .a4")) end.textContent = "";
   }
 
   function ask(): void {
@@ -207,7 +239,10 @@ export function attachMatrix(m: Matrix, store: Store): void {
     const edge = box.getBoundingClientRect();
     const [x, y] = [event.clientX - edge.left - left, event.clientY - edge.top - top];
     if (x < 0 || y < 0) return null;
-    const [r, c] = [Math.floor((y + box.scrollTop) / CELL), Math.floor((x + box.scrollLeft) / CELL)];
+    const [r, c] = [
+      Math.floor((y + box.scrollTop) / CELL),
+      Math.floor((x + box.scrollLeft) / CELL),
+    ];
     return r < m.rows.length && c < columns.length ? { row: r, unit: columns[c] } : null;
   }
 
@@ -230,9 +265,19 @@ export function attachMatrix(m: Matrix, store: Store): void {
   });
   box.addEventListener("keydown", (event) => {
     const c = store.state.unit === null ? -1 : columns.indexOf(store.state.unit);
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 };
+    const steps: Record<string, number> = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      PageDown: 10,
+      PageUp: -10,
+    };
     const ends: Record<string, number> = { Home: 0, End: columns.length - 1 };
-    if (!event.ctrlKey && !event.altKey && !event.metaKey && (event.key in steps || event.key in ends)) {
+    if (
+      !event.ctrlKey &&
+      !event.altKey &&
+      !event.metaKey &&
+      (event.key in steps || event.key in ends)
+    ) {
       const to = ends[event.key] ?? (c < 0 ? 0 : c + steps[event.key]);
       store.change({ unit: columns[Math.max(0, Math.min(columns.length - 1, to))] });
     } else if (!figureKey(event, m, store)) return;

@@ -25,11 +25,24 @@ function label(m: Matrix, unit: number): HTMLElement {
 }
 
 function sentences(m: Matrix, p: Picture, ranks: Rank[]): HTMLElement[] {
-  const units = fill(make("span"), `units.${m.mixed && ranks.some((r) => m.units[r.unit].generated) ? "mixed" : m.unit}` as Key);
+  const units = fill(
+    make("span"),
+    `units.${m.mixed && ranks.some((r) => m.units[r.unit].generated) ? "mixed" : m.unit}` as Key,
+  );
   const number = (x: number) => format(x, p.limit, m.signed);
   const name = (rank: Rank) => make("span", {}, "\u201c", label(m, rank.unit), "\u201d");
-  if (!ranks.length || ranks[0].score === 0) return [fill(make("span"), ranks.length ? "say.none" : "say.empty")];
-  const out = [fill(make("span"), "say.first", String(ranks.length), name(ranks[0]), number(ranks[0].score), units)];
+  if (!ranks.length || ranks[0].score === 0)
+    return [fill(make("span"), ranks.length ? "say.none" : "say.empty")];
+  const out = [
+    fill(
+      make("span"),
+      "say.first",
+      String(ranks.length),
+      name(ranks[0]),
+      number(ranks[0].score),
+      units,
+    ),
+  ];
   for (const rank of ranks.slice(1, ranks.length === 3 ? 3 : 2))
     out.push(fill(make("span"), "say.second", name(rank), number(rank.score)));
   if (ranks.length > 3) {
@@ -43,7 +56,8 @@ function bar(score: number, p: Picture, m: Matrix, both: boolean): SVGElement {
   const svg = document.createElementNS(SVG, "svg");
   const rect = document.createElementNS(SVG, "rect");
   const path = document.createElementNS(SVG, "path");
-  const width = p.limit > 0 ? ((both ? BAR / 2 : BAR) * Math.min(p.limit, Math.abs(score))) / p.limit : 0;
+  const width =
+    p.limit > 0 ? ((both ? BAR / 2 : BAR) * Math.min(p.limit, Math.abs(score))) / p.limit : 0;
   const zero = both ? BAR / 2 : 0;
   const put = (element: Element, values: Record<string, string | number>) => {
     for (const [key, value] of Object.entries(values)) element.setAttribute(key, String(value));
@@ -105,7 +119,12 @@ function legendKeys(m: Matrix, p: Picture, store: Store): HTMLElement[] {
   count(m.signed ? "s7 h" : "a4 h", "legend.hollow", (u) => uncertain(p.scores[u], p.errors?.[u]));
   count("nil", "legend.none", (u) => p.scores[u] === null && later(m, row, u));
   count("x", "legend.missing", (u) => p.scores[u] === null && !later(m, row, u));
-  if (clip) count(m.signed ? "s10 over" : "a8 over", "legend.clipped", (u) => Math.abs(p.scores[u] ?? 0) > p.limit);
+  if (clip)
+    count(
+      m.signed ? "s10 over" : "a8 over",
+      "legend.clipped",
+      (u) => Math.abs(p.scores[u] ?? 0) > p.limit,
+    );
   return out;
 }
 
@@ -136,9 +155,11 @@ export function attachRanks(m: Matrix, store: Store): void {
   };
   const atUnit = () => {
     const u = store.state.kept ?? store.state.unit;
-    for (const row of document.querySelectorAll<HTMLElement>("tr[data-u].at")) row.classList.remove("at");
+    for (const row of document.querySelectorAll<HTMLElement>("tr[data-u].at"))
+      row.classList.remove("at");
     if (u !== null)
-      for (const row of document.querySelectorAll<HTMLElement>(`tr[data-u="${u}"]`)) row.classList.add("at");
+      for (const row of document.querySelectorAll<HTMLElement>(`tr[data-u="${u}"]`))
+        row.classList.add("at");
   };
   store.listen(["row", "own", "clip", "written", "threshold"], draw);
   store.listen(["unit", "kept"], atUnit);
@@ -146,7 +167,8 @@ export function attachRanks(m: Matrix, store: Store): void {
     table.addEventListener("click", (event) => {
       const row = (event.target as Element).closest<HTMLElement>("tbody tr");
       const { u, r } = row?.dataset ?? {};
-      if (u !== undefined) store.change({ unit: Number(u), kept: store.state.kept === Number(u) ? null : Number(u) });
+      if (u !== undefined)
+        store.change({ unit: Number(u), kept: store.state.kept === Number(u) ? null : Number(u) });
       if (r !== undefined) store.change({ row: store.state.row === Number(r) ? null : Number(r) });
     });
 }

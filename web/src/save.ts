@@ -18,7 +18,8 @@ function nine(x: number): string {
   const [digits, power] = x.toExponential(8).split("e");
   const p = Number(power);
   const trim = (text: string) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  if (p < -4 || p >= 9) return `${trim(digits)}e${p < 0 ? "-" : "+"}${String(Math.abs(p)).padStart(2, "0")}`;
+  if (p < -4 || p >= 9)
+    return `${trim(digits)}e${p < 0 ? "-" : "+"}${String(Math.abs(p)).padStart(2, "0")}`;
   return trim(x.toFixed(8 - p));
 }
 
@@ -39,7 +40,8 @@ export function csv(m: Matrix): string {
 
 const shown = (colour: string) => colour !== "rgba(0, 0, 0, 0)" && colour !== "transparent";
 
-const fontOf = (s: CSSStyleDeclaration) => `${s.fontStyle} ${s.fontWeight} ${s.fontSize} ${s.fontFamily}`;
+const fontOf = (s: CSSStyleDeclaration) =>
+  `${s.fontStyle} ${s.fontWeight} ${s.fontSize} ${s.fontFamily}`;
 
 /** What the style sheet writes: marks of white space, numbers at units. */
 function readMarks(element: HTMLElement, origin: DOMRect, out: Mark[]): void {
@@ -51,11 +53,20 @@ function readMarks(element: HTMLElement, origin: DOMRect, out: Mark[]): void {
   if (!rect) return;
   const [x, y] = [rect.left - origin.left, rect.top - origin.top];
   const word = (text: string, style: CSSStyleDeclaration, at: number, down: number, side: Side) =>
-    out.push({ kind: "word", x: at, y: down, text, colour: style.color, font: fontOf(style), side });
+    out.push({
+      kind: "word",
+      x: at,
+      y: down,
+      text,
+      colour: style.color,
+      font: fontOf(style),
+      side,
+    });
   if (m && before.content !== "none") word(m, before, x, y + rect.height / 2, "left");
   if (n && after.content !== "none") {
     const size = parseFloat(after.fontSize);
-    if (after.display === "block") word(n, after, x + rect.width / 2, y + rect.height - 0.7 * size, "center");
+    if (after.display === "block")
+      word(n, after, x + rect.width / 2, y + rect.height - 0.7 * size, "center");
     else word(n, after, x + rect.width - 0.4 * size, y + rect.height - 0.3 * size, "right");
   }
   const missing = after.content === '"\u00d7"';
@@ -69,7 +80,10 @@ function readWords(node: Text, origin: DOMRect, out: Mark[]): void {
   const style = getComputedStyle(parent);
   const range = document.createRange();
   for (const match of node.data.matchAll(/\S+/g)) {
-    const pieces = parent.closest(".long, .say, p, h1, footer") && match[0].length > 24 ? Array.from(match[0]) : [match[0]];
+    const pieces =
+      parent.closest(".long, .say, p, h1, footer") && match[0].length > 24
+        ? Array.from(match[0])
+        : [match[0]];
     let at = match.index ?? 0;
     for (const text of pieces) {
       range.setStart(node, at);
@@ -78,7 +92,15 @@ function readWords(node: Text, origin: DOMRect, out: Mark[]): void {
       if (!rect.width) continue;
       const x = (rect.left + rect.right) / 2 - origin.left;
       const y = (rect.top + rect.bottom) / 2 - origin.top;
-      out.push({ kind: "word", x, y, text, colour: style.color, font: fontOf(style), side: "center" });
+      out.push({
+        kind: "word",
+        x,
+        y,
+        text,
+        colour: style.color,
+        font: fontOf(style),
+        side: "center",
+      });
     }
   }
 }
@@ -94,20 +116,42 @@ function readBoxes(element: Element, origin: DOMRect, out: Mark[]): void {
     const thick = style.outlineStyle === "none" ? Math.min(...sides) : 1;
     const frame = style.outlineStyle === "none" ? style.borderTopColor : style.outlineColor;
     if (thick && !element.closest(".swatches") && shown(frame)) {
-      out.push({ ...box, h: thick, colour: frame }, { ...box, y: y + rect.height - thick, h: thick, colour: frame });
-      out.push({ ...box, w: thick, colour: frame }, { ...box, x: x + rect.width - thick, w: thick, colour: frame });
+      out.push(
+        { ...box, h: thick, colour: frame },
+        { ...box, y: y + rect.height - thick, h: thick, colour: frame },
+      );
+      out.push(
+        { ...box, w: thick, colour: frame },
+        { ...box, x: x + rect.width - thick, w: thick, colour: frame },
+      );
     }
     if (line && shown(style.borderBottomColor) && style.borderBottomStyle === "solid")
       out.push({ ...box, y: y + rect.height - line, h: line, colour: style.borderBottomColor });
     if (line && shown(style.borderBottomColor) && style.borderBottomStyle === "dashed")
       for (let i = 0; i < rect.width; i += 3 * line)
-        out.push({ ...box, x: x + i, w: Math.min(2 * line, rect.width - i), y: y + rect.height - line, h: line, colour: style.borderBottomColor });
+        out.push({
+          ...box,
+          x: x + i,
+          w: Math.min(2 * line, rect.width - i),
+          y: y + rect.height - line,
+          h: line,
+          colour: style.borderBottomColor,
+        });
   }
 }
 
 function readPage(): { marks: Mark[]; width: number; height: number } {
   const marks: Mark[] = [];
-  const parts = ["header", ".verdict", "#glim-strip", "#glim-legend", "#glim-say", ".sum", ".caption", "footer"];
+  const parts = [
+    "header",
+    ".verdict",
+    "#glim-strip",
+    "#glim-legend",
+    "#glim-say",
+    ".sum",
+    ".caption",
+    "footer",
+  ];
   const main = document.getElementById("glim") as HTMLElement;
   const frame = main.getBoundingClientRect();
   let down = 16;
@@ -116,7 +160,10 @@ function readPage(): { marks: Mark[]; width: number; height: number } {
       const rect = part.getBoundingClientRect();
       if (!rect.height) continue;
       const origin = new DOMRect(frame.left, rect.top - down, 0, 0);
-      const walker = document.createTreeWalker(part, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+      const walker = document.createTreeWalker(
+        part,
+        NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT,
+      );
       for (let node: Node | null = part; node; node = walker.nextNode()) {
         if (node instanceof Text) readWords(node, origin, marks);
         else if (node instanceof HTMLElement) {

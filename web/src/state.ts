@@ -19,17 +19,30 @@ export interface State {
   language: string;
 }
 
-const SHARED = ["row", "kept", "numbers", "white", "threshold", "find", "own", "clip", "written"] as const;
+const SHARED = [
+  "row",
+  "kept",
+  "numbers",
+  "white",
+  "threshold",
+  "find",
+  "own",
+  "clip",
+  "written",
+] as const;
 
 export class Store {
   private listeners: { keys: (keyof State)[]; call: () => void }[] = [];
   constructor(public readonly state: State) {}
 
   change(part: Partial<State>): void {
-    const keys = (Object.keys(part) as (keyof State)[]).filter((key) => part[key] !== this.state[key]);
+    const keys = (Object.keys(part) as (keyof State)[]).filter(
+      (key) => part[key] !== this.state[key],
+    );
     if (!keys.length) return;
     Object.assign(this.state, part);
-    for (const listener of this.listeners) if (listener.keys.some((key) => keys.includes(key))) listener.call();
+    for (const listener of this.listeners)
+      if (listener.keys.some((key) => keys.includes(key))) listener.call();
     if (keys.some((key) => (SHARED as readonly string[]).includes(key))) this.share();
   }
 
@@ -42,7 +55,8 @@ export class Store {
     const parts = new URLSearchParams();
     for (const key of SHARED) {
       const value = this.state[key];
-      if (value !== null && value !== false && value !== 0 && value !== "") parts.set(key, String(value));
+      if (value !== null && value !== false && value !== 0 && value !== "")
+        parts.set(key, String(value));
       else if (value === 0 && (key === "row" || key === "kept")) parts.set(key, "0");
     }
     try {
@@ -83,7 +97,10 @@ export interface Picture {
 }
 
 /** The largest score of the scale, and the unit that has it. */
-function reach(rows: Score[][], counts: (u: number) => boolean): { limit: number; loudest: number } {
+function reach(
+  rows: Score[][],
+  counts: (u: number) => boolean,
+): { limit: number; loudest: number } {
   let [limit, loudest] = [0, -1];
   for (const row of rows)
     row.forEach((x, u) => {
@@ -107,11 +124,20 @@ function measure(m: Matrix, s: State, row: number | null): Picture {
   const counts = (u: number) => !m.units[u].fixed && (s.written || !m.units[u].generated);
   const whole = reach(rows, counts);
   const next = reach(rows, (u) => u !== whole.loudest && counts(u)).limit;
-  return { scores, errors, limit: (s.clip && next) || whole.limit, loudest: whole.loudest, next, counts };
+  return {
+    scores,
+    errors,
+    limit: (s.clip && next) || whole.limit,
+    loudest: whole.loudest,
+    next,
+    counts,
+  };
 }
 
 /** The name of SVG, asked of the browser: a report holds no address of the web. */
-export const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg")?.namespaceURI ?? "";
+export const SVG =
+  new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg")?.namespaceURI ??
+  "";
 
 export function make<K extends keyof HTMLElementTagNameMap>(
   name: K,

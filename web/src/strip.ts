@@ -11,7 +11,8 @@ export function attachStrip(m: Matrix, store: Store): void {
   const strip = document.getElementById("glim-strip");
   if (!strip) return;
   const units: HTMLElement[] = [];
-  for (const element of strip.querySelectorAll<HTMLElement>(".u")) units[Number(element.dataset.u)] = element;
+  for (const element of strip.querySelectorAll<HTMLElement>(".u"))
+    units[Number(element.dataset.u)] = element;
   const template = document.getElementById("glim-template") as HTMLInputElement | null;
 
   strip.tabIndex = 0;
@@ -41,7 +42,12 @@ export function attachStrip(m: Matrix, store: Store): void {
     const inSight = m.units.map((_, u) => u).filter((u) => !m.units[u].fixed || template?.checked);
     const at = store.state.unit === null ? -1 : inSight.indexOf(store.state.unit);
     const along = getComputedStyle(strip).direction === "rtl" ? -1 : 1;
-    const steps: Record<string, number> = { ArrowRight: along, ArrowLeft: -along, PageDown: 10, PageUp: -10 };
+    const steps: Record<string, number> = {
+      ArrowRight: along,
+      ArrowLeft: -along,
+      PageDown: 10,
+      PageUp: -10,
+    };
     const ends: Record<string, number> = { Home: 0, End: inSight.length - 1 };
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key in steps || event.key in ends) {
@@ -69,7 +75,8 @@ export function attachStrip(m: Matrix, store: Store): void {
         if (Math.abs(score) > limit) name += " over";
       }
       if (wanted && m.units[u].text.toLowerCase().includes(wanted)) name += " found";
-      if (row !== null && m.rows[row].start < m.units[u].end && m.rows[row].end > m.units[u].start) name += " now";
+      if (row !== null && m.rows[row].start < m.units[u].end && m.rows[row].end > m.units[u].start)
+        name += " now";
       const number = format(score, limit, m.signed);
       units[u].className = name;
       units[u].dataset.n = !p.counts(u) || (score === null && later(m, row, u)) ? "" : number;

@@ -19,7 +19,9 @@ function put(element: Element, key: string, args: Node[]): void {
   const text = words[key];
   if (text === undefined) return;
   element.replaceChildren(
-    ...text.split(/(\{\d\})/).map((part) => (/^\{\d\}$/.test(part) ? (args[Number(part[1])] ?? "") : part)),
+    ...text
+      .split(/(\{\d\})/)
+      .map((part) => (/^\{\d\}$/.test(part) ? (args[Number(part[1])] ?? "") : part)),
   );
 }
 
