@@ -26,7 +26,8 @@ static bool joins(uint32_t cp) {
         return false;
     const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)cp);
     return p->combining_class != 0 || p->boundclass == UTF8PROC_BOUNDCLASS_EXTEND ||
-           p->boundclass == UTF8PROC_BOUNDCLASS_SPACINGMARK || (cp >= 0x1160 && cp <= 0x11ff && cp != 0x11a7);
+           p->boundclass == UTF8PROC_BOUNDCLASS_SPACINGMARK ||
+           (cp >= 0x1160 && cp <= 0x11ff && cp != 0x11a7);
 }
 
 struct output {

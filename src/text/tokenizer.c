@@ -231,6 +231,10 @@ static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_err
     t->info.eos = read_id(g, "tokenizer.ggml.eos_token_id", V, llama ? 2 : gpt2_end);
     t->info.unk = read_id(g, "tokenizer.ggml.unknown_token_id", V, llama ? 0 : -1);
     t->info.pad = read_id(g, "tokenizer.ggml.padding_token_id", V, -1);
+    t->info.bos_text = t->info.bos < 0 ? (glim_gguf_string){0} : t->text[t->info.bos];
+    t->info.eos_text = t->info.eos < 0 ? (glim_gguf_string){0} : t->text[t->info.eos];
+    t->info.unk_text = t->info.unk < 0 ? (glim_gguf_string){0} : t->text[t->info.unk];
+    t->info.pad_text = t->info.pad < 0 ? (glim_gguf_string){0} : t->text[t->info.pad];
     t->info.add_bos = llama || glim__pretokenizer_adds_bos(t->info.pre);
     t->space_prefix = llama;
     glim_status status;
