@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim predict: the most likely next tokens, or all logits as an array. */
+#include "cli/box.h"
 #include "cli/commands.h"
 #include "file/safetensors.h"
 
@@ -99,6 +100,8 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
 }
 
 static glim_status run_predict(cli_run *run) {
+    if (run->o.predictor)
+        return cli_predict_box(run);
     glim_status status = cli_open(run);
     if (!status)
         status = cli_input(run);
@@ -127,14 +130,14 @@ static glim_status run_predict(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input,     own_flags,      cli_flags_json,
-    cli_flags_raw,   cli_flags_resources, cli_flags_talk, NULL};
+    cli_flags_model, cli_flags_predictor, cli_flags_input, own_flags, cli_flags_json,
+    cli_flags_raw,   cli_flags_resources, cli_flags_talk,  NULL};
 static const char *const examples[] = {"glim predict -m model.gguf \"The capital of France is\"",
                                        "glim predict -m model.gguf --chat talk.json --json", NULL};
 
 const cli_command cli_predict = {
     .name = "predict",
-    .summary = "the most likely next tokens",
+    .summary = "the most likely next tokens, or the classes of a black box",
     .synopsis = "-m MODEL TEXT",
     .examples = examples,
     .groups = groups,

@@ -130,28 +130,43 @@ static glim_status read_chat(cli_run *run) {
     return status;
 }
 
-glim_status cli_input(cli_run *run) {
+static glim_status count_sources(cli_run *run) {
     int sources = !!run->o.text + !!run->o.file + !!run->o.chat;
-    if (sources != 1)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         sources
-                             ? "give one input: a TEXT, --file or --chat"
+    if (sources == 1)
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EUSAGE,
+                     sources ? "give one input: a TEXT, --file or --chat"
                              : "there is no input (give a TEXT in quotes, --file FILE or --chat "
                                "FILE.json)");
+}
+
+glim_status cli_read_text(cli_run *run, glim_buffer *out) {
+    glim_status status = count_sources(run);
+    if (!status && run->o.chat)
+        status = glim_fail(&run->err, GLIM_EUSAGE, "--chat needs a model (-m FILE.gguf)");
+    if (!status && run->o.text)
+        glim__buffer_puts(out, run->o.text);
+    else if (!status)
+        status = glim__file_read(out, run->o.file, MOST_INPUT, &run->err);
+    if (run->o.file && out->len && out->data[out->len - 1] == '\n') {
+        out->len -= 1 + (out->len > 1 && out->data[out->len - 2] == '\r');
+        out->data[out->len] = 0; /* the line end of a text file is not the text's */
+    }
+    return status || !out->failed ? status : glim__oom(run->ctx, &run->err, "the text", out->len);
+}
+
+glim_status cli_input(cli_run *run) {
+    glim_buffer in;
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
     if (run->o.chat)
         return read_chat(run);
-    if (run->o.text)
-        return glim_model_tokenize(run->model, &run->tokens, run->o.text, strlen(run->o.text),
-                                   &run->err);
-    glim_buffer in;
     glim__buffer_init(&in, run->ctx);
-    glim_status status = glim__file_read(&in, run->o.file, MOST_INPUT, &run->err);
-    size_t n = in.len;
-    if (n && in.data[n - 1] == '\n') /* the line end of a text file is not the text's */
-        n -= 1 + (n > 1 && in.data[n - 2] == '\r');
+    status = cli_read_text(run, &in);
     if (!status)
-        status =
-            glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", n, &run->err);
+        status = glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", in.len,
+                                     &run->err);
     glim__buffer_release(&in);
     return status;
 }
