@@ -189,7 +189,7 @@ static void tell(int code, bool killed, char how[48]) {
     else if (WIFEXITED(code))
         snprintf(how, 48, "ended with status %d", WEXITSTATUS(code));
     else
-        snprintf(how, 48, "closed its output");
+        snprintf(how, 48, "closed its pipes");
 }
 
 void glim__child_stop(glim_child *child, bool now, char how[48]) {
