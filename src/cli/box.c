@@ -117,7 +117,7 @@ static glim_status box_table(cli_run *run, const glim_black_box *box, const doub
         double p = output_of(box, row, k, "prob");
         glim__buffer_printf(&out, "%3zu  ", i + 1);
         size_t from = out.len;
-        cli_visible(&out, name, strlen(name), ascii);
+        cli_visible(&out, name, strlen(name), CLI_TOKEN, ascii);
         cli_pad(&out, from, 20);
         if (isnan(p))
             glim__buffer_printf(&out, " %12.6g", row[k]);
@@ -127,7 +127,8 @@ static glim_status box_table(cli_run *run, const glim_black_box *box, const doub
             glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
         glim__buffer_putc(&out, '\n');
     }
-    glim_status status = cli_put(run, out.data ? out.data : "", out.len);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data ? out.data : "", out.len);
     glim__buffer_release(&out);
     return status;
 }
@@ -140,6 +141,8 @@ static glim_status write_row(cli_run *run, const double *row, size_t n) {
         all[k] = (float)row[k];
     glim_status status =
         glim__npy_write(run->ctx, run->o.raw, all, 2, (uint64_t[]){1, n}, &run->err);
+    if (!status)
+        cli_wrote(run, run->o.raw);
     glim__free(run->ctx, all);
     return status;
 }
@@ -209,11 +212,7 @@ static glim_status info_json(cli_run *run, const glim_black_box_info *info) {
 
 static void info_line(glim_buffer *out, const char *name, const char *text, bool ascii) {
     glim__buffer_printf(out, "%-15s ", name);
-    for (const char *c = text; *c; c += strcspn(c, " ") ? strcspn(c, " ") : 1)
-        if (*c == ' ')
-            glim__buffer_putc(out, ' ');
-        else
-            cli_visible(out, c, strcspn(c, " "), ascii);
+    cli_visible(out, text, strlen(text), CLI_PLAIN, ascii);
     glim__buffer_putc(out, '\n');
 }
 

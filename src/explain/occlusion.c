@@ -19,10 +19,10 @@ static const glim_param params[] = {
     {.name = "absent",
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, absent),
-     .def.s = "delete",
-     .choices = "delete|mask|mean|attention",
-     .help = "drop the tokens, put a neutral token, the mean embedding, or hide them from "
-             "attention"},
+     .def.s = "auto",
+     .choices = "auto|delete|mask|mean|attention",
+     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
+             "hide them from attention"},
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -53,7 +53,11 @@ struct work {
     double *sum, *count; /* (n_rows, units) */
 };
 
-static glim_absent absent_of(const char *name) {
+/* Encoders have a token for what is absent; decoders read on without it. */
+static glim_absent absent_of(const glim_predictor *p, const char *name) {
+    if (!strcmp(name, "auto"))
+        return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
+                                                                 : GLIM_ABSENT_DELETE;
     return !strcmp(name, "delete") ? GLIM_ABSENT_DELETE
            : !strcmp(name, "mask") ? GLIM_ABSENT_MASK
            : !strcmp(name, "mean") ? GLIM_ABSENT_MEAN
@@ -147,7 +151,7 @@ static void describe_absence(const struct work *w, glim_document *doc) {
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
-    w->absent = absent_of(o->absent);
+    w->absent = absent_of(p, o->absent);
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)

@@ -13,13 +13,17 @@
 
 enum { MOST_SHARDS = 4096, MOST_JSON = 64 << 20 };
 
+static bool is_named(const char *path, const char *end) {
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && !strcmp(path + n - m, end);
+}
+
 bool glim__is_directory(const char *path) {
     struct stat st;
-    static const char config[] = "config.json";
-    size_t n = strlen(path), m = sizeof config - 1;
-    if (!stat(path, &st) && S_ISDIR(st.st_mode))
-        return true;
-    return n >= m && !strcmp(path + n - m, config) && (n == m || path[n - m - 1] == '/');
+    const char *slash = strrchr(path, '/');
+    return (!stat(path, &st) && S_ISDIR(st.st_mode)) ||
+           !strcmp(slash ? slash + 1 : path, "config.json") || is_named(path, ".safetensors") ||
+           is_named(path, ".safetensors.index.json");
 }
 
 static char *join(const glim_directory *d, const char *name) {
@@ -32,13 +36,12 @@ static char *join(const glim_directory *d, const char *name) {
 
 static bool is_file(const glim_directory *d, const char *name) {
     struct stat st;
-    char *full = join(d, name);
-    bool there = full && !stat(full, &st) && S_ISREG(st.st_mode);
-    glim__free(d->ctx, full);
-    return there;
+    char full[4096];
+    int n = snprintf(full, sizeof full, "%s/%s", d->path, name);
+    return n > 0 && (size_t)n < sizeof full && !stat(full, &st) && S_ISREG(st.st_mode);
 }
 
-/* "DIR" of "DIR" or of "DIR/config.json", without slashes at the end. */
+/* "DIR" of "DIR" or of a file in it, without slashes at the end. */
 static char *directory_of(glim_context *ctx, const char *path) {
     struct stat st;
     size_t n = strlen(path);

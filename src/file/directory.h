@@ -18,7 +18,7 @@ typedef struct glim_directory {
     size_t n_shards;
 } glim_directory;
 
-/* True for a directory, and for a path that names its config.json. */
+/* True for a directory, and for a path that names its config.json or its weights. */
 bool glim__is_directory(const char *path);
 /* Errors: EIO, EFORMAT (what is missing, by name), EUNSUPPORTED (weights in
    pickles, quantised by a scheme that glim lacks), ENOMEM, EBUDGET. */

@@ -76,6 +76,21 @@ bool glim__gguf_put_bools(glim_gguf *g, const char *key, const bool *values, siz
                values, n * sizeof *values);
 }
 
+bool glim__gguf_put_texts(glim_gguf *g, const char *key, const char *const *values, size_t n) {
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += strlen(values[i]) + sizeof(uint64_t);
+    char *all = glim__arena_alloc(&g->arena, size + 1), *at = all;
+    for (size_t i = 0; i < n && all; i++) {
+        uint64_t len = strlen(values[i]);
+        memcpy(at, &len, sizeof len);
+        memcpy(at + sizeof len, values[i], len);
+        at += sizeof len + len;
+    }
+    const glim_gguf_value v = {.type = GLIM_GGUF_ARRAY, .element = GLIM_GGUF_STRING, .count = n};
+    return all && put(g, key, v, all, size);
+}
+
 bool glim__gguf_put_tensor(glim_gguf *g, const char *name, const glim_tensor *tensor) {
     glim_tensor *t = &g->tensors[g->n_tensors];
     *t = *tensor;

@@ -23,6 +23,7 @@ bool glim__gguf_put_real(glim_gguf *g, const char *key, double value);
 bool glim__gguf_put_bool(glim_gguf *g, const char *key, bool value);
 bool glim__gguf_put_text(glim_gguf *g, const char *key, const char *value);
 bool glim__gguf_put_bools(glim_gguf *g, const char *key, const bool *values, size_t n);
+bool glim__gguf_put_texts(glim_gguf *g, const char *key, const char *const *values, size_t n);
 /* A tensor whose data lies in a part; its name is copied. */
 bool glim__gguf_put_tensor(glim_gguf *g, const char *name, const glim_tensor *tensor);
 /* A vector of floats, copied. */

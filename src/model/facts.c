@@ -96,6 +96,10 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->bos = t->bos;
     info->eos = t->eos;
     info->adds_bos = t->add_bos;
+    info->task = m->task;
+    info->outputs = m->outputs;
+    info->labels = m->labels;
+    info->both_ways = h->both_ways;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -122,6 +126,11 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
                          "its own (give some text)");
     }
     return status;
+}
+
+glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
+                                     size_t na, const char *b, size_t nb, glim_error *err) {
+    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
 }
 
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,

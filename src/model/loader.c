@@ -375,10 +375,11 @@ static glim_status load_norm(glim_loader *l, const char *name, int i, const floa
 static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_layer *w = &l->m->layers[i];
+    const char *first = l->attn_norm ? l->attn_norm : "attn_norm";
     const char *second = l->ffn_norm ? l->ffn_norm : "ffn_norm";
     glim_status status;
     if ((status = load_qkv(l, i, w, err)) ||
-        (status = load_norm(l, "attn_norm", i, &w->attn_norm, &w->attn_norm_bias, err)) ||
+        (status = load_norm(l, first, i, &w->attn_norm, &w->attn_norm_bias, err)) ||
         (status = glim__load_matrix(l, "attn_output.weight", i, h->C, (int64_t)h->H * h->D, true,
                                     &w->o, err)) ||
         (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
@@ -429,6 +430,21 @@ static glim_status skip_drafts(glim_loader *l, glim_error *err) {
     return status;
 }
 
+/* The final norm and the head of a language model. */
+static glim_status load_end(glim_loader *l, glim_error *err) {
+    glim_model *m = l->m;
+    const glim_hyper *h = &m->hyper;
+    glim_status status;
+    if ((status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
+        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
+        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
+        return status;
+    m->outputs = h->V;
+    if (!m->head.data)
+        m->head = m->embedding;
+    return GLIM_OK;
+}
+
 glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     glim_model *m = l->m;
     glim_hyper *h = &m->hyper;
@@ -444,11 +460,13 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
         (status = glim__load_real(l, "attention.scale", false, &scale, err)))
         return status;
     const glim_gguf_value *causal = glim__loader_key(l, "attention.causal");
-    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data)
+    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data &&
+        !l->encoder)
         return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "key '%s.attention.causal' is false: the model sees later tokens too, "
-                         "which this version does not run",
-                         l->arch);
+                         "key '%s.attention.causal' is false: '%s' sees later tokens too, which "
+                         "this version does not run",
+                         l->arch, l->arch);
+    h->both_ways = l->encoder;
     if (!(eps > 0 && eps < 1) || scale < 0)
         return glim_fail(err, GLIM_EFORMAT, "norm epsilon %g or attention scale %g is out of range",
                          eps, scale);
@@ -459,12 +477,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
         return glim__oom(m->ctx, err, "the layer table", (uint64_t)h->L * sizeof *m->layers);
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
-        (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
-        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
+        (status = l->encoder ? GLIM_OK : load_end(l, err)))
         return status;
-    if (!m->head.data)
-        m->head = m->embedding;
     for (int i = 0; i < h->L && !status; i++)
         status = load_layer(l, i, err);
     return status;

@@ -13,22 +13,16 @@
 
 extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_qwen3,
     glim__arch_qwen3moe, glim__arch_gemma2, glim__arch_gemma3, glim__arch_phi3, glim__arch_gpt2,
-    glim__arch_gptneox, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe;
+    glim__arch_gptneox, glim__arch_bert, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe;
 
 static const glim_architecture *const architectures[] = {
-    &glim__arch_llama,
-    &glim__arch_qwen2,
-    &glim__arch_qwen3,
-    &glim__arch_qwen3moe,
-    &glim__arch_gemma2,
-    &glim__arch_gemma3,
-    &glim__arch_phi3,
-    &glim__arch_gpt2,
-    &glim__arch_gptneox,
-    &glim__arch_chatglm,
-    &glim__arch_glm4,
-    &glim__arch_glm4moe,
-    NULL,
+    &glim__arch_llama,   &glim__arch_qwen2,
+    &glim__arch_qwen3,   &glim__arch_qwen3moe,
+    &glim__arch_gemma2,  &glim__arch_gemma3,
+    &glim__arch_phi3,    &glim__arch_gpt2,
+    &glim__arch_gptneox, &glim__arch_bert,
+    &glim__arch_chatglm, &glim__arch_glm4,
+    &glim__arch_glm4moe, NULL,
 };
 
 const glim_architecture *const *glim__architectures(void) {
@@ -88,6 +82,14 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
         m->sites[m->n_sites++] = "hook_embed";
     if (ok && m->positions.data)
         m->sites[m->n_sites++] = "hook_pos_embed";
+    if (ok && m->types.data)
+        m->sites[m->n_sites++] = "hook_token_type_embed";
+    if (ok && m->embed_norm) {
+        glim__tape_begin(t, m->ctx, NULL, &rows);
+        glim__model_front(t, m, glim__op_input(t, NULL, m->hyper.C));
+        ok = add_sites(m, t);
+        t->count = 0;
+    }
     for (size_t i = 0; i < L && ok; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "blocks.%zu.", i);
@@ -102,7 +104,11 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     }
     if (ok) {
         glim_node normed;
+        glim_rows_part part = {.count = 1};
+        rows.parts = &part;
+        rows.n_parts = 1;
         glim__tape_begin(t, m->ctx, NULL, &rows);
+        t->picked = &rows;
         glim__model_head(t, m, glim__op_input(t, NULL, m->hyper.C), &normed);
         ok = add_sites(m, t);
         m->sites = glim__arena_alloc(&m->arena, m->n_sites * sizeof *m->sites);
@@ -164,8 +170,7 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
         return glim__oom(ctx, err, "the model", sizeof *m);
     m->ctx = ctx;
     glim__arena_init(&m->arena, ctx, 1 << 16);
-    glim_status status = glim__is_directory(path) ? glim__published_open(&m->file, ctx, path, err)
-                                                  : glim__gguf_open(&m->file, ctx, path, err);
+    glim_status status = glim__model_file_open(&m->file, ctx, path, err);
     if (status)
         goto done;
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||

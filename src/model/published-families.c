@@ -249,6 +249,9 @@ static void chatglm_keys(glim_published *p) {
 
 /* ---- the list ---- */
 
+extern const glim_published_family glim__published_bert, glim__published_distilbert,
+    glim__published_roberta, glim__published_xlm_roberta, glim__published_camembert;
+
 #define FAMILY(type_, arch_, act_key_, act_, names_, tied_, keys_)                                 \
     &(const glim_published_family) {                                                               \
         .type = type_, .arch = arch_, .act_key = act_key_, .act = act_, .names = names_,           \
@@ -272,5 +275,10 @@ const glim_published_family *const glim__published_families[] = {
     FAMILY("glm4", "glm4", "hidden_act", "silu", glm4_names, false, llama_keys),
     FAMILY("glm4_moe", "glm4moe", "hidden_act", "silu", glm4moe_names, false, glm4moe_keys),
     FAMILY("chatglm", "chatglm", "hidden_act", "silu", chatglm_names, false, chatglm_keys),
+    &glim__published_bert,
+    &glim__published_distilbert,
+    &glim__published_roberta,
+    &glim__published_xlm_roberta,
+    &glim__published_camembert,
     NULL,
 };

@@ -132,7 +132,10 @@ void glim__published_windows(glim_published *p, int period) {
 
 /* ---- tensors ---- */
 
-static const char *const prefixes[] = {"model.language_model.",
+static const char *const prefixes[] = {"bert.",
+                                       "roberta.",
+                                       "distilbert.",
+                                       "model.language_model.",
                                        "language_model.model.",
                                        "model.",
                                        "transformer.encoder.",
@@ -158,9 +161,9 @@ static const glim_published_name outside[] = {
 
 /* Not weights: buffers that old files carry. */
 static bool is_buffer(const char *name) {
-    static const char *const ends[] = {"rotary_emb.inv_freq", "rotary_pos_emb.inv_freq",
-                                       ".attn.bias",          ".attn.masked_bias",
-                                       ".attention.bias",     ".attention.masked_bias"};
+    static const char *const ends[] = {
+        "rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", ".attn.bias",   ".attn.masked_bias",
+        ".attention.bias",     ".attention.masked_bias",  ".position_ids"};
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (n >= strlen(ends[i]) && !strcmp(name + n - strlen(ends[i]), ends[i]))
@@ -203,10 +206,11 @@ static bool rename_stem(const glim_published_name *names, const char *stem, size
     return false;
 }
 
-/* "layers.3." or "h.3." -> 3 and its length; -1 outside the blocks. */
+/* "layers.3.", "h.3." and the like -> 3 and its length; -1 outside the blocks. */
 static int block_of(const char *name, size_t *len) {
-    static const char *const kinds[] = {"layers.", "h."};
-    for (int i = 0; i < 2; i++) {
+    static const char *const kinds[] = {"layers.", "h.", "encoder.layer.", "transformer.layer.",
+                                        "layer."};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t n = strlen(kinds[i]);
         char *end;
         if (strncmp(name, kinds[i], n) || !isdigit((unsigned char)name[n]))
@@ -234,13 +238,21 @@ static bool rename_tensor(const glim_published *p, const char *name, char *out, 
     if (!dot)
         return false;
     bool bias_only = !strcmp(dot, ".e_score_correction_bias");
-    if (!bias_only && strcmp(dot, ".weight") && strcmp(dot, ".bias"))
+    const char *end = bias_only || !strcmp(dot, ".beta") ? ".bias" : dot;
+    if (!strcmp(dot, ".gamma"))
+        end = ".weight";
+    if (strcmp(end, ".weight") && strcmp(end, ".bias"))
         return false;
-    const glim_published_name *names = layer < 0 ? outside : p->family->names;
+    const glim_published_name *names = p->family->names;
+    if (layer < 0)
+        names = p->family->outside ? p->family->outside : outside;
     size_t n = bias_only ? strlen(stem) : (size_t)(dot - stem);
     if (!rename_stem(names, stem, n, ours, sizeof ours))
         return false;
-    const char *end = bias_only ? ".bias" : dot;
+    if (!*ours) { /* nothing that glim computes with */
+        *out = '\0';
+        return true;
+    }
     if (layer < 0)
         snprintf(out, size, "%s%s", ours, end);
     else
@@ -264,7 +276,8 @@ static uint32_t type_of(const char *dtype) {
 static void put_tensor(glim_published *p, const glim_st_tensor *st, bool tied) {
     char name[160];
     bool known = rename_tensor(p, st->name, name, sizeof name);
-    if (p->status || is_buffer(st->name) || (known && tied && !strcmp(name, "output.weight")))
+    if (p->status || is_buffer(st->name) || (known && !*name) ||
+        (known && tied && !strcmp(name, "output.weight")))
         return;
     if (!known)
         snprintf(name, sizeof name, "%.150s", st->name);
@@ -321,7 +334,7 @@ static bool is_tied(glim_published *p) {
 }
 
 static void all_tensors(glim_published *p) {
-    bool tied = is_tied(p);
+    bool tied = p->family->outside || is_tied(p);
     for (size_t s = 0; s < p->d->n_shards; s++)
         for (size_t i = 0; i < glim__safetensors_count(p->d->shards[s]) && !p->status; i++)
             put_tensor(p, glim__safetensors_at(p->d->shards[s], i), tied);
@@ -388,4 +401,10 @@ glim_status glim__published_open(glim_gguf **out, glim_context *ctx, const char 
     else
         *out = p.g;
     return p.status;
+}
+
+glim_status glim__model_file_open(glim_gguf **out, glim_context *ctx, const char *path,
+                                  glim_error *err) {
+    return glim__is_directory(path) ? glim__published_open(out, ctx, path, err)
+                                    : glim__gguf_open(out, ctx, path, err);
 }

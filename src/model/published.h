@@ -16,6 +16,10 @@
 glim_status glim__published_open(glim_gguf **out, glim_context *ctx, const char *path,
                                  glim_error *err);
 
+/* A GGUF file, or a directory presented as one. */
+glim_status glim__model_file_open(glim_gguf **out, glim_context *ctx, const char *path,
+                                  glim_error *err);
+
 /* ---- inside: one family of model types (published-families.c) ---- */
 
 /* "mlp.gate_proj" -> "ffn_gate"; '#' stands for the same number on both sides. */
@@ -26,11 +30,12 @@ typedef struct glim_published_name {
 typedef struct glim_published glim_published;
 
 typedef struct glim_published_family {
-    const char *type, *arch;          /* model_type; GGUF architecture */
-    const char *act_key, *act;        /* the activation it must have; act may list two by '|' */
-    const glim_published_name *names; /* of a block, without .weight and .bias */
-    bool tied;                        /* when config.json does not say */
-    void (*keys)(glim_published *p);  /* what the common keys do not cover */
+    const char *type, *arch;            /* model_type; GGUF architecture */
+    const char *act_key, *act;          /* the activation it must have; act may list two by '|' */
+    const glim_published_name *names;   /* of a block, without .weight and .bias */
+    const glim_published_name *outside; /* of the blocks; NULL = a decoder's */
+    bool tied;                          /* when config.json does not say */
+    void (*keys)(glim_published *p);    /* what the common keys do not cover */
 } glim_published_family;
 
 /* One conversion; the status is sticky. */
@@ -61,6 +66,9 @@ void glim__published_put_bool(glim_published *p, const char *suffix, bool value)
 /* config[key] as "ARCH.suffix"; needed or not. */
 void glim__published_copy_int(glim_published *p, const char *key, const char *suffix, bool need);
 void glim__published_copy_real(glim_published *p, const char *key, const char *suffix, bool need);
+/* What the model is for, by architectures[0], and the names of its classes
+   (published-encoders.c). */
+void glim__published_task(glim_published *p);
 /* Which blocks slide, from layer_types, else every block but each period-th; 0: all. */
 void glim__published_windows(glim_published *p, int period);
 /* The rotation over heads of width D (published-rope.c). */

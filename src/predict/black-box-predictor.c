@@ -299,7 +299,7 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
     }
     doc->input.n_units = t->units.count;
     doc->n_rows = 1;
-    doc->target.kind = t->contrast ? "class-contrast" : "class";
+    doc->target.kind = t->contrast ? "contrast" : "class";
     doc->target.output = t->output;
     doc->target.text = copy(doc, info->classes[t->class_index]);
     doc->target.text_len = strlen(info->classes[t->class_index]);

@@ -27,7 +27,7 @@ void glim__merge_release(glim_merge *m) {
 
 void glim__merge_push(glim_merge *m, uint32_t start, uint32_t len) {
     int32_t i = (int32_t)m->count++;
-    m->symbols[i] = (glim_symbol){start, len, i - 1, -1};
+    m->symbols[i] = (glim_symbol){start, len, i - 1, -1, -1};
     if (i)
         m->symbols[i - 1].after = i;
 }
@@ -63,9 +63,9 @@ static void consider(glim_merge *m, int32_t left) {
     if (left < 0 || m->symbols[left].after < 0)
         return;
     const glim_symbol *a = &m->symbols[left], *b = &m->symbols[a->after];
-    float priority;
-    if (m->priority(m->data, a->start, a->len, b->len, &priority))
-        heap_push(m, (glim_merge_pair){priority, left, a->len + b->len});
+    glim_merge_pair pair = {.left = left, .len = a->len + b->len, .id = -1};
+    if (m->priority(m->data, a, b, &pair))
+        heap_push(m, pair);
 }
 
 void glim__merge_run(glim_merge *m) {
@@ -78,6 +78,7 @@ void glim__merge_run(glim_merge *m) {
             continue;
         glim_symbol *b = &m->symbols[a->after];
         a->len = p.len;
+        a->id = p.id;
         a->after = b->after;
         b->len = 0;
         if (a->after >= 0)

@@ -5,7 +5,7 @@
  * algorithm. Control tokens in a user's text are text unless the caller asks:
  * otherwise a prompt could end its own turn.
  */
-#include "text/vocabulary.h"
+#include "text/pipeline.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -70,13 +70,16 @@ static void note_length(glim_tokenizer *t, size_t len) {
     for (size_t i = 0; i < t->n_lengths; i++)
         if (t->special_lengths[i] == len)
             return;
-    if (t->n_lengths < GLIM_SPECIAL_LENGTHS)
-        t->special_lengths[t->n_lengths++] = len;
+    t->special_lengths[t->n_lengths++] = len;
 }
 
 /* The last id of equal texts wins; empty texts are never matched. */
 static glim_status index_tokens(glim_tokenizer *t, glim_error *err) {
-    bool ok = glim__map_reserve(&t->ids, (size_t)t->info.vocab);
+    size_t specials = 0;
+    for (int32_t i = 0; i < t->info.vocab; i++)
+        specials += special(t, i);
+    t->special_lengths = glim__arena_calloc(&t->arena, specials + 1, sizeof *t->special_lengths);
+    bool ok = t->special_lengths && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
     for (int32_t i = 0; i < t->info.vocab && ok; i++) {
         glim_gguf_string s = t->text[i];
         if (!s.len || t->type[i] == GLIM_TT_BYTE || t->type[i] == GLIM_TT_UNKNOWN)
@@ -104,6 +107,7 @@ static glim_status read_merges(glim_tokenizer *t, const glim_gguf *g, glim_error
     for (uint64_t i = 0; i < v->count && ok; i++) {
         glim_gguf_string s = glim__gguf_next_string(v, &cursor);
         int32_t old;
+        t->longest_merge = s.len > t->longest_merge ? s.len : t->longest_merge;
         ok = glim__map_set(&t->merges, s.data, s.len, (int32_t)i, &old);
         if (ok && old >= 0) /* the first of equal merges counts */
             ok = glim__map_set(&t->merges, s.data, s.len, old, NULL);
@@ -113,7 +117,7 @@ static glim_status read_merges(glim_tokenizer *t, const glim_gguf *g, glim_error
 
 /* ---- bytes of tokens, decoded where they differ from the text ---- */
 
-/* Room in the slab that decode_tokens made for all of them. */
+/* Room in the slab that glim__tokens_decode made for all of them. */
 static char *take(glim_tokenizer *t, size_t n) {
     char *at = t->slab;
     t->slab += n;
@@ -166,7 +170,7 @@ static void decode_pieces(glim_tokenizer *t, int32_t id) {
     t->bytes[id] = (glim_gguf_string){out, n};
 }
 
-static glim_status decode_tokens(glim_tokenizer *t, glim_error *err) {
+glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err) {
     bool gpt2 = !strcmp(t->info.model, "gpt2");
     size_t total = 0;
     for (int i = 0; i < 256; i++)
@@ -197,26 +201,29 @@ static int32_t read_id(const glim_gguf *g, const char *key, int32_t vocab, int32
     return id < vocab ? (int32_t)id : -1;
 }
 
-static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
+void glim__ends_add(glim_tokenizer *t, int32_t id) {
+    if (id >= 0 && id < t->info.vocab && t->n_ends < GLIM_ENDS && !glim__token_ends(t, id))
+        t->ends[t->n_ends++] = id;
+}
+
+void glim__ends_by_name(glim_tokenizer *t) {
     static const char *const names[] = {
         "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
         "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
         "<|eom_id|>",    "<|observation|>", "<|user|>"};
-    static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
-                                       "tokenizer.ggml.eom_token_id"};
     bool glm = glim__token_by_name(t, "[gMASK]") >= 0;
-    if (t->info.eos >= 0)
-        t->ends[t->n_ends++] = t->info.eos;
-    for (size_t i = 0; i < 2; i++) {
-        int32_t id = read_id(g, keys[i], t->info.vocab, -1);
-        if (id >= 0)
-            t->ends[t->n_ends++] = id;
-    }
     for (size_t i = 0; i < sizeof names / sizeof *names - (glm ? 0 : 2); i++) {
         int32_t id = glim__token_by_name(t, names[i]);
-        if (id >= 0 && t->type[id] == GLIM_TT_CONTROL && t->n_ends < GLIM_ENDS)
-            t->ends[t->n_ends++] = id;
+        if (id >= 0 && t->type[id] == GLIM_TT_CONTROL)
+            glim__ends_add(t, id);
     }
+}
+
+static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
+    glim__ends_add(t, t->info.eos);
+    glim__ends_add(t, read_id(g, "tokenizer.ggml.eot_token_id", t->info.vocab, -1));
+    glim__ends_add(t, read_id(g, "tokenizer.ggml.eom_token_id", t->info.vocab, -1));
+    glim__ends_by_name(t);
 }
 
 static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_error *err) {
@@ -316,7 +323,7 @@ glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const 
     if (!status)
         status = read_scores(t, g, err);
     if (!status)
-        status = decode_tokens(t, err);
+        status = glim__tokens_decode(t, err);
     if (!status)
         status = read_specials(t, g, err);
     if (status) {
@@ -331,6 +338,7 @@ void glim__tokenizer_close(glim_tokenizer *t) {
     if (!t)
         return;
     glim__pretokenizer_close(t->pre);
+    glim__pipeline_free(t->pipeline);
     glim__map_release(&t->ids);
     glim__map_release(&t->specials);
     glim__map_release(&t->merges);
@@ -373,6 +381,8 @@ int32_t glim__token_by_bytes(const glim_tokenizer *t, const char *bytes, size_t 
     bool gpt2 = !strcmp(t->info.model, "gpt2");
     if (!n || n > 256)
         return -1;
+    if (!strcmp(t->info.model, "bert")) /* no token of it has a space */
+        return glim__map_get(&t->ids, bytes + (*bytes == ' '), n - (*bytes == ' '));
     for (size_t i = 0; i < n; i++) {
         if (gpt2)
             len +=
@@ -461,6 +471,8 @@ glim_status glim__tokenize(const glim_tokenizer *t, glim_token_list *out, const 
         return glim_fail(err, GLIM_EFORMAT, "the text is not valid UTF-8 at byte %zu", base + bad);
     if (n > (size_t)1 << 30)
         return glim_fail(err, GLIM_ELIMIT, "the text has %zu bytes; at most 2^30", n);
+    if (t->pipeline)
+        return glim__pipeline_tokenize(t, out, text, n, base, first, parse_special, err);
     for (size_t i = 0; i < n;) {
         size_t len;
         int32_t id = special_at(t, text + i, n - i, parse_special, &len);

@@ -19,6 +19,7 @@ typedef struct glim_tokenizer_info {
     const char *pre;   /* "smollm", ...; "" when it has none */
     int32_t vocab;
     int32_t bos, eos, unk, pad; /* -1 = none */
+    int32_t mask, cls, sep;     /* of model directories; -1 = none */
     bool add_bos, add_eos;
     const char *chat_template; /* its source, or NULL */
     size_t chat_template_len;
@@ -29,6 +30,13 @@ typedef struct glim_tokenizer_info {
    Errors: EFORMAT, EUNSUPPORTED (naming model or pre), ENOMEM. */
 glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
                                  const char *arch, glim_error *err);
+/* Reads the tokenizer of a model directory: tokenizer.json; else, by family, vocab.txt
+   (WordPiece), vocab.json and merges.txt (byte-level BPE), spiece.model,
+   tokenizer.model or source.spm (SentencePiece; GLM-4's list of tokens). What
+   stands beside it: tokenizer_config.json, special_tokens_map.json,
+   generation_config.json, the chat template. `model_type` is config.json's, or
+   NULL. Errors: EIO (no such directory, no tokenizer in it), EFORMAT,
+   EUNSUPPORTED (naming the part), ELIMIT, ENOMEM, EBUDGET. */
 glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
                                      const char *model_type, glim_error *err);
 void glim__tokenizer_close(glim_tokenizer *t);
@@ -82,6 +90,14 @@ const char *const *glim__chat_template_names(void);
    EOS if the tokenizer adds it. */
 glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
                                    size_t n, glim_error *err);
+/* Two texts -> tokens, as the tokenizer puts a pair together. The source is both
+   texts joined by a newline; they are the turns 0 and 1, with the roles "first"
+   and "second". */
+glim_status glim__tokens_from_pair(glim_tokens **out, const glim_tokenizer *t, const char *a,
+                                   size_t na, const char *b, size_t nb, glim_error *err);
+/* The token type (segment) of every token of a text or a pair, into types[count]:
+   all 0 unless the tokenizer tells them apart. */
+void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8_t *types);
 /* A chat -> tokens with the generation prompt at the end. Errors: EUSAGE (no
    message, an unknown role, a role order that the template refuses). */
 glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,

@@ -22,7 +22,7 @@ enum glim_token_type {
     GLIM_TT_BYTE = 6
 };
 
-enum { GLIM_SPECIAL_LENGTHS = 128, GLIM_ENDS = 16 };
+enum { GLIM_ENDS = 16 };
 
 typedef struct glim_pretokenizer glim_pretokenizer; /* pretokenize.h */
 
@@ -47,7 +47,8 @@ struct glim_tokenizer {
     glim_map ids;            /* text of normal tokens -> id */
     glim_map specials;       /* text of control and user-defined tokens -> id */
     glim_map merges;         /* "left right" -> rank (gpt2) */
-    size_t special_lengths[GLIM_SPECIAL_LENGTHS]; /* longest first */
+    size_t longest_merge;    /* bytes of its text */
+    size_t *special_lengths; /* longest first */
     size_t n_lengths;
     bool special_first[256]; /* bytes that a special token starts with */
     bool ignore_merges, nfc, space_prefix;
@@ -55,6 +56,7 @@ struct glim_tokenizer {
     glim_pretokenizer *pre;
     int32_t ends[GLIM_ENDS];
     int n_ends;
+    struct glim_pipeline *pipeline; /* of a model directory: does the tokenising, or NULL */
     glim_status (*encode)(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                           size_t base, glim_error *err);
 };
@@ -65,6 +67,11 @@ bool glim__token_push(glim_token_list *list, int32_t id, glim_token_kind kind, s
 /* Source bytes of fragment bytes [a, b). */
 void glim__fragment_span(const glim_fragment *f, size_t a, size_t b, size_t *start, size_t *end);
 float glim__token_score(const glim_tokenizer *t, int32_t id);
+/* Fills in bytes[] and byte_ids[] from text[], type[] and info.model. */
+glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err);
+/* Notes ids that end generation: one (-1 is fine), and those known by name. */
+void glim__ends_add(glim_tokenizer *t, int32_t id);
+void glim__ends_by_name(glim_tokenizer *t);
 
 glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                              size_t base, glim_error *err);

@@ -231,7 +231,7 @@ static void a_contrast_is_the_difference(void **state) {
         explain(ctx, &c, "e e",
                 &(glim_class_options){.auto_units = true, .class_name = "other", .against = "e"},
                 "delete", GLIM_OK, &err);
-    assert_string_equal(doc->target.kind, "class-contrast");
+    assert_string_equal(doc->target.kind, "contrast");
     assert_true(doc->target.value == 0.5 - 2 && doc->scores[0] == -1);
     glim_document_free(doc);
     end_context(ctx);
