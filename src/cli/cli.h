@@ -77,9 +77,9 @@ struct cli_command {
 };
 
 /* Groups of flags (flags.c). */
-extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_input[],
-    cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
-    cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_calls[],
+    cli_flags_input[], cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[],
+    cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

@@ -161,17 +161,10 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,
-                                           cli_flags_predictor,
-                                           cli_flags_input,
-                                           cli_flags_target,
-                                           cli_flags_method,
-                                           cli_flags_output,
-                                           cli_flags_raw,
-                                           cli_flags_resources,
-                                           cli_flags_plan,
-                                           cli_flags_talk,
-                                           NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,     cli_flags_predictor, cli_flags_calls,  cli_flags_input,
+    cli_flags_target,    cli_flags_method,    cli_flags_output, cli_flags_raw,
+    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

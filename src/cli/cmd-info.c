@@ -242,8 +242,8 @@ static glim_status run_info(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_predictor, own_flags, cli_flags_json,
-    cli_flags_resources, cli_flags_talk,      NULL};
+    cli_flags_model, cli_flags_predictor, cli_flags_calls, own_flags,
+    cli_flags_json,  cli_flags_resources, cli_flags_talk,  NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 
 const cli_command cli_info = {

@@ -157,9 +157,17 @@ static glim_status run_predict(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_predictor, cli_flags_input, own_flags,      cli_flags_json,
-    cli_flags_raw,   cli_flags_resources, cli_flags_plan,  cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           own_flags,
+                                           cli_flags_json,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {"glim predict -m model.gguf \"The capital of France is\"",
                                        "glim predict -m model.gguf --chat talk.json --json", NULL};
 

@@ -110,14 +110,16 @@ glim_status cli_context(cli_run *run) {
 
 glim_status cli_open(cli_run *run) {
     const cli_options *o = &run->o;
-    const char *lone = o->class_name                ? "class (of a model: --target)"
-                       : o->labels                  ? "labels"
+    const char *lone = o->labels                    ? "labels"
                        : o->prompt_file             ? "prompt-file"
                        : o->header || o->header_env ? "header"
                        : o->length_normalise        ? "length-normalise"
                                                     : NULL;
+    if (o->class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--class is for --predictor (the class of a model: --target)");
     if (lone)
-        return glim_fail(&run->err, GLIM_EUSAGE, "--%s needs --predictor", lone);
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for --predictor", lone);
     if (!run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a model (-m FILE.gguf)",
                          run->command->name);
