@@ -17,6 +17,11 @@ enum { CLI_SITES = 64 };
 typedef struct cli_options {
     /* model */
     const char *model;
+    /* black box */
+    const char *predictor, *class_name, *mask_token, *header, *header_env, *labels, *prompt_file;
+    int64_t batch_size, concurrency;
+    double timeout;
+    bool length_normalise;
     /* input */
     const char *text, *file, *chat, *tmpl;
     const char *context, *context_file;
@@ -72,9 +77,9 @@ struct cli_command {
 };
 
 /* Groups of flags (flags.c). */
-extern const glim_param cli_flags_model[], cli_flags_input[], cli_flags_target[],
-    cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
-    cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_calls[],
+    cli_flags_input[], cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[],
+    cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];
@@ -96,6 +101,10 @@ int cli_dump_commands(FILE *out);
 glim_status cli_context(cli_run *run);
 glim_status cli_open(cli_run *run);
 glim_status cli_input(cli_run *run);
+/* The TEXT or --file, without the line end of a file. */
+glim_status cli_read_text(cli_run *run, glim_buffer *out);
+/* Opens what --predictor names, with the flags of its group. */
+glim_status cli_open_box(cli_run *run, glim_black_box **out);
 /* Counts the program, its libraries and stacks against the budget. */
 glim_status cli_count_program(cli_run *run);
 /* True when a list of site patterns names sites behind the last block. */

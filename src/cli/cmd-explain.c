@@ -109,9 +109,46 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     return status;
 }
 
+static glim_status explain_box(cli_run *run) {
+    static const char *const names[] = {"token", "word", "sentence", "turn"};
+    const cli_options *o = &run->o;
+    glim_black_box *box = NULL;
+    glim_predictor *p = NULL;
+    glim_buffer text;
+    glim_class_options c = {.class_name = o->class_name ? o->class_name : o->target,
+                            .against = o->against,
+                            .output = o->output,
+                            .mask_token = o->mask_token,
+                            .auto_units = !strcmp(o->units, "auto")};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(o->units, names[i]))
+            c.units = (glim_unit_kind)i;
+    if (o->continuation || o->generate)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--continuation and --generate are for models; a black box has classes "
+                         "(--class NAME)");
+    if (o->target && o->class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
+    glim__buffer_init(&text, run->ctx);
+    glim_status status = cli_read_text(run, &text);
+    if (!status)
+        status = cli_open_box(run, &box);
+    if (!status)
+        status =
+            glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
+    if (!status)
+        status = explain(run, p);
+    glim_predictor_free(p);
+    glim_black_box_close(box);
+    glim__buffer_release(&text);
+    return status;
+}
+
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
         return list_methods(run);
+    if (run->o.predictor)
+        return explain_box(run);
     glim_predictor *p = NULL;
     glim_status status = cli_open(run);
     if (!status)
@@ -125,11 +162,13 @@ static glim_status run_explain(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input,     cli_flags_target, cli_flags_method, cli_flags_output,
-    cli_flags_raw,   cli_flags_resources, cli_flags_plan,   cli_flags_talk,   NULL};
+    cli_flags_model,     cli_flags_predictor, cli_flags_calls,  cli_flags_input,
+    cli_flags_target,    cli_flags_method,    cli_flags_output, cli_flags_raw,
+    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
-    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html", NULL};
+    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
+    "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 
 const cli_command cli_explain = {
     .name = "explain",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim predict: the most likely next tokens or classes, or all outputs as an array. */
+#include "cli/box.h"
 #include "cli/commands.h"
 #include "file/safetensors.h"
 
@@ -114,6 +115,8 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
 }
 
 static glim_status run_predict(cli_run *run) {
+    if (run->o.predictor)
+        return cli_predict_box(run);
     glim_status status = cli_open(run);
     if (!status)
         status = cli_input(run);
@@ -154,9 +157,17 @@ static glim_status run_predict(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
-                                           cli_flags_json,  cli_flags_raw,   cli_flags_resources,
-                                           cli_flags_plan,  cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           own_flags,
+                                           cli_flags_json,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {"glim predict -m model.gguf \"The capital of France is\"",
                                        "glim predict -m model.gguf --chat talk.json --json", NULL};
 

@@ -19,6 +19,8 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
         json_object_set_new(o, "method", json_string(method));
         json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
         json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        if (run->o.predictor)
+            json_object_set_new(o, "asks", json_integer((json_int_t)plan->asks));
         json_object_set_new(o, "bytes", json_integer((json_int_t)plan->bytes));
         json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
         json_object_set_new(o, "bounded", json_boolean(plan->bounded));
@@ -26,13 +28,17 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
     }
     const char *most = plan->bounded ? "" : "at most ";
     glim__buffer_init(&out, run->ctx);
-    glim__buffer_printf(&out,
-                        "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
-                        "memory           %s at least, %s for full speed\n",
-                        run->command->takes_method ? "method" : "command", method, most,
-                        (unsigned long long)plan->forward_tokens, most,
-                        (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
-                        cli_size(wanted, plan->bytes_wanted));
+    if (run->o.predictor)
+        glim__buffer_printf(&out, "method           %s\ntexts to ask     at most %llu\n", method,
+                            (unsigned long long)plan->asks);
+    else
+        glim__buffer_printf(&out,
+                            "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
+                            "memory           %s at least, %s for full speed\n",
+                            run->command->takes_method ? "method" : "command", method, most,
+                            (unsigned long long)plan->forward_tokens, most,
+                            (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
+                            cli_size(wanted, plan->bytes_wanted));
     glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the plan", out.len)
                                     : cli_put(run, out.data, out.len);
     glim__buffer_release(&out);
@@ -102,7 +108,7 @@ static uint64_t whole_need(const cli_run *run) {
 void cli_tell_need(cli_run *run) {
     cli_run again = {.command = run->command, .o = run->o, .program = run->program};
     uint64_t budget = run->o.memory, need = 0;
-    if (run->planned || (run->o.file && !strcmp(run->o.file, "-")) ||
+    if (run->planned || run->o.predictor || (run->o.file && !strcmp(run->o.file, "-")) ||
         (run->o.chat && !strcmp(run->o.chat, "-")))
         return;
     again.o.memory = 0;

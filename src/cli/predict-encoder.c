@@ -50,8 +50,8 @@ static json_t *labels(const cli_run *run, const struct all *a) {
         if (run->tokens->at[t].kind != GLIM_TOKEN_TEXT)
             continue;
         json_t *o = piece(run, t, t, (int)best, x[best], share(x, a->width, 1, best));
-        json_object_set_new(o, "label", names ? glim__json_text(names[best], strlen(names[best]))
-                                              : json_null());
+        json_object_set_new(
+            o, "label", names ? glim__json_text(names[best], strlen(names[best])) : json_null());
         json_array_append_new(list, o);
     }
     return list;
@@ -92,8 +92,8 @@ static json_t *spans(const cli_run *run, const struct all *a) {
     for (size_t k = 0; k < n; k++) {
         double start = share(a->values, a->rows, 2, best[k].from);
         double end = share(a->values + 1, a->rows, 2, best[k].to);
-        json_array_append_new(list, piece(run, best[k].from, best[k].to, (int)k, best[k].score,
-                                          start * end));
+        json_array_append_new(
+            list, piece(run, best[k].from, best[k].to, (int)k, best[k].score, start * end));
     }
     return list;
 }
@@ -137,8 +137,9 @@ static glim_status as_table(cli_run *run, const struct all *a, const json_t *out
     for (size_t i = 0; i < json_array_size(outputs); i++)
         put_line(run, &out, json_array_get(outputs, i));
     if (glim_model_facts(run->model)->task == GLIM_TASK_EMBED)
-        glim__buffer_printf(&out, "an embedding of %zu numbers and length one (--json or --raw "
-                                  "FILE.npy has them)\n",
+        glim__buffer_printf(&out,
+                            "an embedding of %zu numbers and length one (--json or --raw "
+                            "FILE.npy has them)\n",
                             a->width);
     glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
                                     : cli_put(run, out.data ? out.data : "", out.len);
@@ -154,13 +155,13 @@ glim_status cli_predict_encoder(cli_run *run) {
     glim_status status = a.values ? cli_logits(run, false, keep, &a)
                                   : glim__oom(run->ctx, &run->err, "the outputs",
                                               a.rows * a.width * sizeof *a.values);
-    json_t *outputs = status                           ? NULL
-                      : info->task == GLIM_TASK_LABEL  ? labels(run, &a)
-                      : info->task == GLIM_TASK_SPAN   ? spans(run, &a)
-                                                       : json_array();
+    json_t *outputs = status                          ? NULL
+                      : info->task == GLIM_TASK_LABEL ? labels(run, &a)
+                      : info->task == GLIM_TASK_SPAN  ? spans(run, &a)
+                                                      : json_array();
     if (!status && run->o.raw)
-        status = glim__npy_write(run->ctx, run->o.raw, a.values, 2,
-                                 (uint64_t[]){a.rows, a.width}, &run->err);
+        status = glim__npy_write(run->ctx, run->o.raw, a.values, 2, (uint64_t[]){a.rows, a.width},
+                                 &run->err);
     if (!status && run->o.raw)
         cli_wrote(run, run->o.raw);
     if (!status && run->o.json)

@@ -109,6 +109,17 @@ glim_status cli_context(cli_run *run) {
 }
 
 glim_status cli_open(cli_run *run) {
+    const cli_options *o = &run->o;
+    const char *lone = o->labels                    ? "labels"
+                       : o->prompt_file             ? "prompt-file"
+                       : o->header || o->header_env ? "header"
+                       : o->length_normalise        ? "length-normalise"
+                                                    : NULL;
+    if (o->class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--class is for --predictor (the class of a model: --target)");
+    if (lone)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for --predictor", lone);
     if (!run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a model (-m FILE.gguf)",
                          run->command->name);
@@ -176,14 +187,30 @@ static glim_status read_text(cli_run *run, const char *text, const char *file, g
     return status;
 }
 
-glim_status cli_input(cli_run *run) {
+static glim_status count_sources(cli_run *run) {
     int sources = !!run->o.text + !!run->o.file + !!run->o.chat;
-    if (sources != 1)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         sources
-                             ? "give one input: a TEXT, --file or --chat"
+    if (sources == 1)
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EUSAGE,
+                     sources ? "give one input: a TEXT, --file or --chat"
                              : "there is no input (give a TEXT in quotes, --file FILE or --chat "
                                "FILE.json)");
+}
+
+glim_status cli_read_text(cli_run *run, glim_buffer *out) {
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
+    if (run->o.chat || run->o.tmpl || run->o.no_template || run->o.context || run->o.context_file)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--chat and --context are for models; a black box reads one text");
+    return read_text(run, run->o.text, run->o.file, out);
+}
+
+glim_status cli_input(cli_run *run) {
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
     if (!run->o.chat && (run->o.tmpl || run->o.no_template))
         return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for a chat (--chat FILE.json)",
                          run->o.tmpl ? "template" : "no-template");
@@ -197,7 +224,7 @@ glim_status cli_input(cli_run *run) {
     glim_buffer in, context;
     glim__buffer_init(&in, run->ctx);
     glim__buffer_init(&context, run->ctx);
-    glim_status status = read_text(run, run->o.text, run->o.file, &in);
+    status = read_text(run, run->o.text, run->o.file, &in);
     if (!status && (run->o.context || run->o.context_file))
         status = read_text(run, run->o.context, run->o.context_file, &context);
     const char *text = in.data ? in.data : "", *second = context.data ? context.data : "";

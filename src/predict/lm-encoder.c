@@ -139,8 +139,8 @@ static glim_status best_span(glim_lm *lm, size_t *from, size_t *to, glim_error *
         for (size_t j = i; j < lm->base.T && j < i + LONGEST_ANSWER; j++) {
             if (!may_answer(lm, i) || !may_answer(lm, j))
                 continue;
-            float score = glim_session_logits(lm->cache, 0, i)[0] +
-                          glim_session_logits(lm->cache, 0, j)[1];
+            float score =
+                glim_session_logits(lm->cache, 0, i)[0] + glim_session_logits(lm->cache, 0, j)[1];
             if (*from == SIZE_MAX || score > best) {
                 best = score;
                 *from = i;

@@ -240,6 +240,8 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
     }
     if (!status)
         status = flush(&b, mean, err);
+    for (size_t i = 0; i < n * p->n_rows && status; i++)
+        out[i] = NAN; /* which of them a failed batch held is not told */
     glim__free(p->ctx, mean);
     free_batch(&b);
     return status;
