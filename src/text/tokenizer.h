@@ -18,8 +18,8 @@ typedef struct glim_tokenizer_info {
     const char *model; /* "gpt2", "llama" */
     const char *pre;   /* "smollm", ...; "" when it has none */
     int32_t vocab;
-    int32_t bos, eos, unk, pad; /* -1 = none */
-    int32_t mask, cls, sep;     /* of model directories; -1 = none */
+    int32_t bos, eos, unk, pad;                              /* -1 = none */
+    int32_t mask, cls, sep;                                  /* of model directories; -1 = none */
     glim_gguf_string bos_text, eos_text, unk_text, pad_text; /* data NULL = none */
     bool add_bos, add_eos;
     const char *chat_template; /* its source, or NULL */
