@@ -7,6 +7,7 @@
  * character.
  */
 #include "base/utf8.h"
+#include "text/characters.h"
 #include "text/pipeline.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void add(struct segment *s, utf8proc_int32_t cp, uint32_t from, uint32_t 
         s->at = at;
         s->cap = cap;
     }
-    uint8_t class = (uint8_t)utf8proc_get_property(cp)->combining_class;
+    uint8_t class = glim__combining_class((uint32_t)cp);
     s->at[s->n] = (struct point){cp, from, to, (uint32_t)s->n, from, class};
     s->n++;
 }
