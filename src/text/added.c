@@ -43,8 +43,8 @@ glim_status glim__added_index(glim_pipeline *p, glim_error *err) {
     if (!status)
         status = glim__trie_build(&p->raw, &p->t->arena, texts, ids, p->n_added, err);
     if (!status)
-        status = glim__trie_build(&p->normalized, &p->t->arena, texts, ids + p->n_added,
-                                  p->n_added, err);
+        status = glim__trie_build(&p->normalized, &p->t->arena, texts, ids + p->n_added, p->n_added,
+                                  err);
     glim__free(ctx, texts);
     glim__free(ctx, ids);
     glim__matcher_close(w.matcher);

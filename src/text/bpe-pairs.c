@@ -77,8 +77,7 @@ static void push_character(glim_work *w, size_t start, size_t at, size_t len, si
         push(w, at, len, UNKNOWN); /* may still become part of a piece */
     } else if (w->t->info.unk >= 0) {
         glim_symbol *last = w->merge.count ? &w->merge.symbols[w->merge.count - 1] : NULL;
-        if (p->fuse_unknown && last && last->id == w->t->info.unk &&
-            last->start + last->len == at)
+        if (p->fuse_unknown && last && last->id == w->t->info.unk && last->start + last->len == at)
             last->len += (uint32_t)len;
         else
             push(w, at, len, w->t->info.unk);
@@ -134,8 +133,8 @@ static glim_status encode(glim_work *w, size_t start, size_t end, glim_error *er
     w->merge.data = p->by_score ? (const void *)w : p;
     for (size_t at = start, len; at < end; at += len) {
         uint32_t cp;
-        int32_t user = p->by_score ? glim__trie_longest(&p->users, 0, w->now.text + at, end - at, &len)
-                                   : -1;
+        int32_t user =
+            p->by_score ? glim__trie_longest(&p->users, 0, w->now.text + at, end - at, &len) : -1;
         if (user >= 0) {
             push(w, at, len, FROZEN);
             continue;

@@ -11,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-bool glim__is_space(uint32_t cp);      /* property White_Space */
+bool glim__is_space(uint32_t cp);       /* property White_Space */
 bool glim__is_punctuation(uint32_t cp); /* category P, and all ASCII symbols */
-bool glim__is_numeric(uint32_t cp);    /* category N */
-bool glim__is_mark(uint32_t cp);       /* category M */
-bool glim__is_nonspacing(uint32_t cp); /* category Mn */
-bool glim__is_other(uint32_t cp);      /* Cc, Cf, Co; unassigned ones are not */
-bool glim__is_ideograph(uint32_t cp);  /* what BERT puts spaces around */
+bool glim__is_numeric(uint32_t cp);     /* category N */
+bool glim__is_mark(uint32_t cp);        /* category M */
+bool glim__is_nonspacing(uint32_t cp);  /* category Mn */
+bool glim__is_other(uint32_t cp);       /* Cc, Cf, Co; unassigned ones are not */
+bool glim__is_ideograph(uint32_t cp);   /* what BERT puts spaces around */
 /* Letters, marks, digits, connectors, joiners: what \w is. */
 bool glim__is_word(uint32_t cp);
 

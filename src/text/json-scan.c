@@ -76,8 +76,8 @@ static int unescape(glim_scan *s, const char *end, char *out) {
     if (low < 0xdc00 || low >= 0xe000)
         return 0;
     s->at += 6;
-    return glim__utf8_encode(0x10000u + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00),
-                             out);
+    return glim__utf8_encode(
+        0x10000u + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00), out);
 }
 
 glim_status glim__scan_string(glim_scan *s, glim_gguf_string *out, glim_error *err) {
@@ -148,7 +148,8 @@ glim_status glim__scan_real(glim_scan *s, double *out, glim_error *err) {
     char text[64];
     size_t n = 0;
     glim__scan_peek(s);
-    while (n < sizeof text - 1 && s->at + n < s->end && s->at[n] && strchr("+-.0123456789eE", s->at[n])) {
+    while (n < sizeof text - 1 && s->at + n < s->end && s->at[n] &&
+           strchr("+-.0123456789eE", s->at[n])) {
         text[n] = s->at[n];
         n++;
     }

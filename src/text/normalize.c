@@ -12,8 +12,7 @@
 #include <utf8proc.h>
 
 static glim_status done(const glim_work *w, glim_error *err) {
-    return w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * w->now.n)
-                          : GLIM_OK;
+    return glim__run_status(&w->next, err);
 }
 
 /* Walks the code points of now: for (size_t at = 0, end; next_point(...); at = end) */
@@ -138,8 +137,7 @@ static glim_status run_bert(const glim_step *s, glim_work *w, glim_error *err) {
 
 enum { LEFT = 1, RIGHT = 2 };
 
-static glim_status read_strip(glim_step *s, glim_pipeline *p, const json_t *json,
-                              glim_error *err) {
+static glim_status read_strip(glim_step *s, glim_pipeline *p, const json_t *json, glim_error *err) {
     s->flags = (option(json, "strip_left", true) ? LEFT : 0u) |
                (option(json, "strip_right", true) ? RIGHT : 0u);
     return GLIM_OK;
@@ -178,8 +176,8 @@ glim_status glim__pattern_read(glim_step *s, glim_pipeline *p, const json_t *jso
     text = json_is_string(pattern) ? pattern : text;
     if (!json_is_string(text))
         return glim_fail(err, GLIM_EFORMAT, "a '%s' has no pattern", s->kind->type);
-    return glim__regex_open(&s->regex, p->t->ctx, json_string_value(text),
-                            json_string_length(text), !regex, err);
+    return glim__regex_open(&s->regex, p->t->ctx, json_string_value(text), json_string_length(text),
+                            !regex, err);
 }
 
 static glim_status read_replace(glim_step *s, glim_pipeline *p, const json_t *json,
@@ -230,9 +228,18 @@ static const glim_step_kind strip = {"Strip", read_strip, run_strip, true};
 static const glim_step_kind replace = {"Replace", read_replace, run_replace, true};
 static const glim_step_kind prepend = {"Prepend", read_prepend, run_prepend, true};
 
-static const glim_step_kind *const kinds[] = {
-    &nfc,  &nfd,   &nfkc,    &nfkd,    &lowercase,             &strip_accents,
-    &bert, &strip, &replace, &prepend, &glim_norm_precompiled, NULL};
+static const glim_step_kind *const kinds[] = {&nfc,
+                                              &nfd,
+                                              &nfkc,
+                                              &nfkd,
+                                              &lowercase,
+                                              &strip_accents,
+                                              &bert,
+                                              &strip,
+                                              &replace,
+                                              &prepend,
+                                              &glim_norm_precompiled,
+                                              NULL};
 
 glim_status glim__normalizers_read(glim_pipeline *p, const json_t *json, glim_error *err) {
     return glim__steps_read(&p->normalizers, p, json, kinds, "normalizer", err);

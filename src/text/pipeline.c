@@ -87,9 +87,11 @@ static glim_status encode_slice(struct call *c, size_t a, size_t b, glim_error *
     glim__run_copy(&w->now, &w->whole, a, b);
     w->pieces.count = 0;
     glim__cuts_add(&w->pieces, 0, b - a);
-    if (w->now.failed || w->pieces.failed)
+    if (w->pieces.failed)
         return oom(c, b - a, err);
-    glim_status status = glim__presplit(c->p, w, err);
+    glim_status status = glim__run_status(&w->now, err);
+    if (!status)
+        status = glim__presplit(c->p, w, err);
     for (size_t i = 0; i < w->pieces.count && !status; i++) {
         status = c->p->model->encode(w, w->pieces.at[i].start, w->pieces.at[i].end, err);
         if (!status && i % 4096 == 4095)
@@ -117,7 +119,7 @@ static glim_status encode_fragment(struct call *c, size_t start, size_t end, gli
     glim__run_clear(&w->now);
     glim__run_put(&w->now, c->text + start, end - start, (uint32_t)start, (uint32_t)end);
     if (w->now.failed)
-        return oom(c, end - start, err);
+        return glim__run_status(&w->now, err);
     w->begin = start;
     w->first = c->first && !c->base && !start;
     glim_status status = glim__normalize(c->p, w, err);
@@ -136,8 +138,8 @@ static glim_status found(void *data, const glim_added *a, size_t start, size_t e
                          glim_error *err) {
     struct call *c = data;
     glim_status status = encode_fragment(c, c->done, start, err);
-    if (!status && !glim__token_push(c->w.out, a->id, GLIM_TOKEN_TEXT, c->base + start,
-                                     c->base + end, -1))
+    if (!status &&
+        !glim__token_push(c->w.out, a->id, GLIM_TOKEN_TEXT, c->base + start, c->base + end, -1))
         status = oom(c, 0, err);
     c->done = end;
     return status;
@@ -155,11 +157,11 @@ static void release(struct call *c) {
     glim__free(c->p->t->ctx, c->w.path);
 }
 
-glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out,
-                                    const char *text, size_t n, size_t base, bool first,
-                                    bool parse_special, glim_error *err) {
-    struct call c = {.p = t->pipeline, .text = text, .base = base, .controls = parse_special,
-                     .first = first};
+glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out, const char *text,
+                                    size_t n, size_t base, bool first, bool parse_special,
+                                    glim_error *err) {
+    struct call c = {
+        .p = t->pipeline, .text = text, .base = base, .controls = parse_special, .first = first};
     c.w = (glim_work){.t = t, .out = out, .origin = base};
     c.w.whole.ctx = c.w.now.ctx = c.w.next.ctx = t->ctx;
     c.w.pieces.ctx = c.w.cut.ctx = t->ctx;

@@ -23,9 +23,12 @@ typedef struct glim_run {
     char *text;
     uint32_t *from, *to; /* [n] source bytes of byte i */
     size_t n, cap;
-    bool failed; /* an allocation was refused: later puts do nothing */
+    bool failed;   /* an allocation was refused: later puts do nothing */
+    bool too_long; /* so is a text of more than 2^28 bytes */
 } glim_run;
 
+/* OK, or what went wrong while putting. Errors: ENOMEM, EBUDGET, ELIMIT. */
+glim_status glim__run_status(const glim_run *r, glim_error *err);
 void glim__run_clear(glim_run *r);
 void glim__run_release(glim_run *r);
 /* n bytes that stand together for the source bytes [from, to): each byte gets its
@@ -162,9 +165,9 @@ struct glim_pipeline {
 glim_status glim__pipeline_new(glim_tokenizer **out, glim_context *ctx, glim_error *err);
 void glim__pipeline_free(glim_pipeline *p);
 /* What glim__tokenize does for such a tokenizer. */
-glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out,
-                                    const char *text, size_t n, size_t base, bool first,
-                                    bool parse_special, glim_error *err);
+glim_status glim__pipeline_tokenize(const glim_tokenizer *t, glim_token_list *out, const char *text,
+                                    size_t n, size_t base, bool first, bool parse_special,
+                                    glim_error *err);
 
 /* ---- parts ---- */
 
@@ -174,11 +177,9 @@ glim_status glim__normalizers_read(glim_pipeline *p, const json_t *json, glim_er
 glim_status glim__presplits_read(glim_pipeline *p, const json_t *json, glim_error *err);
 glim_status glim__postprocessor_read(glim_pipeline *p, const json_t *json, glim_error *err);
 glim_status glim__steps_read(glim_steps *steps, glim_pipeline *p, const json_t *json,
-                             const glim_step_kind *const *kinds, const char *what,
-                             glim_error *err);
+                             const glim_step_kind *const *kinds, const char *what, glim_error *err);
 /* A regex or literal of {"Regex": ...} or {"String": ...}. */
-glim_status glim__pattern_read(glim_step *s, glim_pipeline *p, const json_t *json,
-                               glim_error *err);
+glim_status glim__pattern_read(glim_step *s, glim_pipeline *p, const json_t *json, glim_error *err);
 glim_status glim__normalize(const glim_pipeline *p, glim_work *w, glim_error *err);
 glim_status glim__presplit(const glim_pipeline *p, glim_work *w, glim_error *err);
 
@@ -226,8 +227,8 @@ glim_status glim__vocabulary_finish(glim_pipeline *p, glim_error *err);
 int32_t glim__vocabulary_find(const glim_tokenizer *t, const char *text, size_t n);
 /* Adds the merge of two tokens of the highest rank so far. */
 glim_status glim__merges_room(glim_pipeline *p, size_t count, glim_error *err);
-glim_status glim__merges_add(glim_pipeline *p, size_t rank, glim_gguf_string a,
-                             glim_gguf_string b, glim_error *err);
+glim_status glim__merges_add(glim_pipeline *p, size_t rank, glim_gguf_string a, glim_gguf_string b,
+                             glim_error *err);
 
 /* ---- templates ---- */
 

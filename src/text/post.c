@@ -31,8 +31,10 @@ static glim_status add_special(const glim_pipeline *p, glim_template *t, const j
     for (size_t i = 0; i < json_array_size(ids) && !status; i++) {
         const json_t *id = json_array_get(ids, i);
         if (!valid(p, id))
-            return glim_fail(err, GLIM_EFORMAT, "the template's '%.60s' has an id outside of the "
-                             "vocabulary", name);
+            return glim_fail(err, GLIM_EFORMAT,
+                             "the template's '%.60s' has an id outside of the "
+                             "vocabulary",
+                             name);
         status = add_slot(t, (int32_t)json_integer_value(id), type, err);
     }
     return status;
@@ -49,8 +51,10 @@ static glim_status read_template(const glim_pipeline *p, glim_template *t, const
         const char *id = json_string_value(json_object_get(either, "id"));
         int64_t type = json_integer_value(json_object_get(either, "type_id"));
         if (!id)
-            return glim_fail(err, GLIM_EFORMAT, "part %zu of a template of tokenizer.json is "
-                             "neither a SpecialToken nor a Sequence", i);
+            return glim_fail(err, GLIM_EFORMAT,
+                             "part %zu of a template of tokenizer.json is "
+                             "neither a SpecialToken nor a Sequence",
+                             i);
         if (special)
             status = add_special(p, t, json_object_get(json_object_get(specials, id), "ids"), id,
                                  type, err);

@@ -111,8 +111,8 @@ static void part_by_class(glim_work *w, glim_cut piece, class_fn *is, unsigned b
 
 static glim_status part_by_regex(glim_work *w, const glim_regex *regex, glim_cut piece,
                                  unsigned flags, glim_error *err) {
-    struct joiner j = {.out = &w->cut, .behaviour = flags & BEHAVIOUR,
-                       .invert = (flags & INVERT) != 0};
+    struct joiner j = {
+        .out = &w->cut, .behaviour = flags & BEHAVIOUR, .invert = (flags & INVERT) != 0};
     const char *text = w->now.text + piece.start;
     size_t n = piece.end - piece.start;
     for (size_t at = 0; at < n;) {
@@ -206,8 +206,7 @@ static glim_status run_whitespace(const glim_step *s, glim_work *w, glim_error *
 
 /* ---- Split ---- */
 
-static glim_status read_split(glim_step *s, glim_pipeline *p, const json_t *json,
-                              glim_error *err) {
+static glim_status read_split(glim_step *s, glim_pipeline *p, const json_t *json, glim_error *err) {
     s->flags = json_is_true(json_object_get(json, "invert")) ? INVERT : 0;
     glim_status status = read_behaviour(s, json, ISOLATED, err);
     return status ? status : glim__pattern_read(s, p, json, err);
@@ -222,7 +221,8 @@ static glim_status run_split(const glim_step *s, glim_work *w, glim_error *err) 
 static glim_status read_byte_level(glim_step *s, glim_pipeline *p, const json_t *json,
                                    glim_error *err) {
     const json_t *by_regex = json_object_get(json, "use_regex");
-    s->flags = ISOLATED | (json_is_true(json_object_get(json, "add_prefix_space")) ? PREFIX_SPACE : 0) |
+    s->flags = ISOLATED |
+               (json_is_true(json_object_get(json, "add_prefix_space")) ? PREFIX_SPACE : 0) |
                (json_is_false(by_regex) ? 0 : BY_REGEX);
     p->byte_level = true;
     return glim__regex_open(&s->regex, p->t->ctx, gpt2, sizeof gpt2 - 1, false, err);
@@ -249,7 +249,7 @@ static glim_status run_byte_level(const glim_step *s, glim_work *w, glim_error *
     if (s->flags & PREFIX_SPACE)
         add_spaces(w);
     if (w->now.failed)
-        return glim__oom(w->t->ctx, err, "splitting the text", 0);
+        return glim__run_status(&w->now, err);
     if (s->flags & BY_REGEX)
         status = all_by_regex(s, w, err);
     else
@@ -299,8 +299,8 @@ static glim_status read_metaspace(glim_step *s, glim_pipeline *p, const json_t *
 static void put_metaspace(const glim_step *s, glim_work *w, glim_cut c) {
     const glim_run *in = &w->now;
     size_t at = c.start, origin = c.start ? in->from[c.start] : w->begin;
-    bool starts = in->text[at] == ' ' ||
-                  (c.end - at >= s->len && !memcmp(in->text + at, s->text, s->len));
+    bool starts =
+        in->text[at] == ' ' || (c.end - at >= s->len && !memcmp(in->text + at, s->text, s->len));
     if (!starts && (s->flags & ALWAYS || (s->flags & FIRST && !origin && w->first)))
         glim__run_put(&w->next, s->text, s->len, in->from[at], in->from[at]);
     while (at < c.end) {
@@ -324,7 +324,7 @@ static glim_status run_metaspace(const glim_step *s, glim_work *w, glim_error *e
     w->now = w->next;
     w->next = r;
     if (w->now.failed)
-        return glim__oom(w->t->ctx, err, "splitting the text", 0);
+        return glim__run_status(&w->now, err);
     if (s->flags & SPLIT)
         status = all_by_regex(&(glim_step){.kind = s->kind, .regex = s->regex, .flags = WITH_NEXT},
                               w, err);
@@ -349,8 +349,8 @@ static const glim_step_kind whitespace_split = {"WhitespaceSplit", NULL, run_whi
                                                 false};
 static const glim_step_kind punctuation = {"Punctuation", read_punctuation, run_punctuation, false};
 
-static const glim_step_kind *const kinds[] = {&byte_level, &split,      &digits,
-                                              &metaspace,  &bert,       &whitespace,
+static const glim_step_kind *const kinds[] = {&byte_level,       &split,       &digits,
+                                              &metaspace,        &bert,        &whitespace,
                                               &whitespace_split, &punctuation, NULL};
 
 glim_status glim__presplits_read(glim_pipeline *p, const json_t *json, glim_error *err) {
@@ -363,9 +363,13 @@ glim_status glim__presplit(const glim_pipeline *p, glim_work *w, glim_error *err
         w->cut.count = 0;
         glim__run_clear(&w->next);
         glim_status status = s->kind->run(s, w, err);
+        if (!status)
+            status = glim__run_status(&w->next, err);
+        if (!status)
+            status = glim__run_status(&w->now, err);
         if (status)
             return status;
-        if (w->cut.failed || w->next.failed || w->now.failed)
+        if (w->cut.failed)
             return glim__oom(w->t->ctx, err, "splitting the text", 9 * w->now.n);
         glim_cuts c = w->pieces;
         w->pieces = w->cut;

@@ -179,9 +179,9 @@ glim_status glim__regex_open(glim_regex **out, glim_context *ctx, const char *pa
         glim_buffer text;
         glim__buffer_init(&text, ctx);
         if (!rewrite(&text, pattern, n))
-            status = glim_fail(err, GLIM_EUNSUPPORTED,
-                               "the expression '%.80s' has a class that glim does not read",
-                               r->literal);
+            status =
+                glim_fail(err, GLIM_EUNSUPPORTED,
+                          "the expression '%.80s' has a class that glim does not read", r->literal);
         else if (text.failed)
             status = glim__oom(ctx, err, "the tokenizer", n);
         else

@@ -125,8 +125,13 @@ glim_status glim__sentencepiece_scan(glim_pipeline *p, const char *name, glim_er
     struct cursor c = over((glim_gguf_string){p->file.data ? p->file.data : "", p->file.len});
     struct field f;
     bool ok = true;
-    p->spm = (glim_spm_options){.type = 1, .bos = 1, .eos = 2, .pad = -1, .dummy_prefix = true,
-                                .collapse = true, .escape = true};
+    p->spm = (glim_spm_options){.type = 1,
+                                .bos = 1,
+                                .eos = 2,
+                                .pad = -1,
+                                .dummy_prefix = true,
+                                .collapse = true,
+                                .escape = true};
     while (ok && next_field(&c, &f)) {
         p->n_pieces += f.number == 1 && f.type == 2;
         if (f.number == 2 && f.type == 2)
@@ -171,8 +176,7 @@ static bool read_piece(struct piece *out, glim_gguf_string bytes) {
 }
 
 /* One piece into the vocabulary. */
-static glim_status set_piece(glim_pipeline *p, int32_t id, const struct piece *x,
-                             glim_error *err) {
+static glim_status set_piece(glim_pipeline *p, int32_t id, const struct piece *x, glim_error *err) {
     glim_tokenizer *t = p->t;
     glim_status status = glim__vocabulary_set(t, id, x->text, err);
     if (status)
@@ -191,8 +195,8 @@ struct reading {
     bool table;
 };
 
-static glim_status take_piece(glim_pipeline *p, struct reading *r, int32_t i,
-                              const struct piece *x, glim_error *err) {
+static glim_status take_piece(glim_pipeline *p, struct reading *r, int32_t i, const struct piece *x,
+                              glim_error *err) {
     bool normal = x->type == GLIM_TT_NORMAL, user = x->type == GLIM_TT_USER;
     r->texts[i] = x->text;
     r->floats[i] = x->score;
@@ -232,10 +236,11 @@ static glim_status read_roles(glim_pipeline *p, bool table, glim_error *err) {
     glim_status status = GLIM_OK;
     for (int32_t i = 0; i < t->info.vocab && !status; i++) {
         glim_gguf_string s = t->text[i];
-        bool language = s.len > 4 && !memcmp(s.data, ">>", 2) && !memcmp(s.data + s.len - 2, "<<", 2);
+        bool language =
+            s.len > 4 && !memcmp(s.data, ">>", 2) && !memcmp(s.data + s.len - 2, "<<", 2);
         if (language || i == t->info.eos || i == t->info.pad || i == t->info.unk)
-            status = glim__added_put(p, (glim_added){.id = i, .special = !language}, s.data, s.len,
-                                     err);
+            status =
+                glim__added_put(p, (glim_added){.id = i, .special = !language}, s.data, s.len, err);
     }
     return status;
 }
@@ -257,9 +262,9 @@ static glim_status read_pieces(glim_pipeline *p, struct reading *r, const char *
         struct piece x;
         if (f.number != 1 || f.type != 2)
             continue;
-        status = read_piece(&x, f.bytes) ? take_piece(p, r, i, &x, err)
-                                         : glim_fail(err, GLIM_EFORMAT, "%s: piece %d is broken",
-                                                     name, i);
+        status = read_piece(&x, f.bytes)
+                     ? take_piece(p, r, i, &x, err)
+                     : glim_fail(err, GLIM_EFORMAT, "%s: piece %d is broken", name, i);
         i++;
     }
     if (!status)
@@ -373,7 +378,7 @@ static glim_status run_sentencepiece(const glim_step *s, glim_work *w, glim_erro
         w->next.n -= 3;
     while (o->collapse && !o->escape && w->next.n && w->next.text[w->next.n - 1] == ' ')
         w->next.n--;
-    return w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n) : GLIM_OK;
+    return glim__run_status(&w->next, err);
 }
 
 const glim_step_kind glim_norm_sentencepiece = {"SentencePiece", NULL, run_sentencepiece, true};

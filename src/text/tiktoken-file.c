@@ -50,7 +50,8 @@ glim_status glim__tiktoken_count(glim_pipeline *p, glim_error *err) {
     if (at < end || p->n_pieces > 4 * lines + (1 << 16))
         return glim_fail(err, GLIM_EFORMAT,
                          "tokenizer.model is neither a SentencePiece model nor a list of tokens "
-                         "and ranks (byte %zu)", (size_t)(at - p->file.data));
+                         "and ranks (byte %zu)",
+                         (size_t)(at - p->file.data));
     return GLIM_OK;
 }
 
@@ -72,9 +73,10 @@ static glim_status set_token(glim_pipeline *p, const struct line *x, float *scor
 }
 
 static glim_status add_steps(glim_pipeline *p, glim_error *err) {
-    json_t *json = json_pack("{s:s, s:[{s:s, s:{s:s}, s:s}, {s:s, s:b, s:b}]}", "type", "Sequence",
-                             "pretokenizers", "type", "Split", "pattern", "Regex", GLM, "behavior",
-                             "Isolated", "type", "ByteLevel", "add_prefix_space", 0, "use_regex", 0);
+    json_t *json =
+        json_pack("{s:s, s:[{s:s, s:{s:s}, s:s}, {s:s, s:b, s:b}]}", "type", "Sequence",
+                  "pretokenizers", "type", "Split", "pattern", "Regex", GLM, "behavior", "Isolated",
+                  "type", "ByteLevel", "add_prefix_space", 0, "use_regex", 0);
     if (!json)
         return glim_fail(err, GLIM_ENOMEM, "out of memory: the tokenizer");
     glim_status status = glim__presplits_read(p, json, err);

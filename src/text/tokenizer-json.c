@@ -14,12 +14,22 @@ enum { PART_ADDED, PART_NORMALIZER, PART_PRE, PART_POST, PART_DECODER, PARTS };
 static const char *const part_names[PARTS] = {"added_tokens", "normalizer", "pre_tokenizer",
                                               "post_processor", "decoder"};
 
-enum { O_TYPE, O_UNK, O_UNK_ID, O_PREFIX, O_SUFFIX, O_FUSE, O_BYTES, O_IGNORE, O_LONGEST,
-       O_DROPOUT, OPTIONS };
+enum {
+    O_TYPE,
+    O_UNK,
+    O_UNK_ID,
+    O_PREFIX,
+    O_SUFFIX,
+    O_FUSE,
+    O_BYTES,
+    O_IGNORE,
+    O_LONGEST,
+    O_DROPOUT,
+    OPTIONS
+};
 static const char *const option_names[OPTIONS] = {
-    "type",           "unk_token",     "unk_id",        "continuing_subword_prefix",
-    "end_of_word_suffix", "fuse_unk",  "byte_fallback", "ignore_merges",
-    "max_input_chars_per_word", "dropout"};
+    "type",     "unk_token",     "unk_id",        "continuing_subword_prefix", "end_of_word_suffix",
+    "fuse_unk", "byte_fallback", "ignore_merges", "max_input_chars_per_word",  "dropout"};
 
 struct reader {
     glim_pipeline *p;
@@ -67,7 +77,9 @@ static glim_status read_model_members(struct reader *r, glim_error *err) {
             break;
         if ((status = glim__scan_key(&r->scan, &key, err)))
             break;
-        glim_gguf_string *span = is(key, "vocab") ? &r->vocab : is(key, "merges") ? &r->merges : NULL;
+        glim_gguf_string *span = is(key, "vocab")    ? &r->vocab
+                                 : is(key, "merges") ? &r->merges
+                                                     : NULL;
         if (span && span->data)
             return glim_fail(err, GLIM_EFORMAT, "the model of %s has '%.*s' twice", r->scan.name,
                              (int)key.len, key.data);
@@ -215,8 +227,8 @@ static glim_status read_vocab(struct reader *r, bool list, glim_error *err) {
     for (size_t i = 0; i < p->n_added; i++)
         top = p->added[i].id > top ? p->added[i].id : top;
     if (top > 4.0 * (double)(c.count + p->n_added) + (1 << 16))
-        return glim_fail(err, GLIM_ELIMIT, "a token has the id %.0f; there are only %zu tokens", top,
-                         c.count + p->n_added);
+        return glim_fail(err, GLIM_ELIMIT, "a token has the id %.0f; there are only %zu tokens",
+                         top, c.count + p->n_added);
     if ((status = glim__vocabulary_room(p->t, (size_t)(top + 1), err)))
         return status;
     if (list) {
@@ -306,8 +318,10 @@ static glim_status find_unknown(struct reader *r, glim_error *err) {
         if (is(r->p->added[i].content, json_string_value(v)))
             t->info.unk = r->p->added[i].id;
     return t->info.unk >= 0 ? GLIM_OK
-                            : glim_fail(err, GLIM_EFORMAT, "the unknown token '%.60s' is not in "
-                                        "the vocabulary", json_string_value(v));
+                            : glim_fail(err, GLIM_EFORMAT,
+                                        "the unknown token '%.60s' is not in "
+                                        "the vocabulary",
+                                        json_string_value(v));
 }
 
 static glim_status read_bpe(struct reader *r, glim_error *err) {
@@ -364,16 +378,17 @@ static glim_status read_model(struct reader *r, glim_error *err) {
     } models[] = {{"BPE", read_bpe}, {"WordPiece", read_wordpiece}, {"Unigram", read_unigram}};
     const char *type = json_string_value(r->options[O_TYPE]);
     if (!type) /* files of the first years do not say it */
-        type = r->merges.data                             ? "BPE"
-               : r->vocab.data && *r->vocab.data == '['   ? "Unigram"
-               : r->options[O_LONGEST]                    ? "WordPiece"
-                                                          : "without a type";
+        type = r->merges.data                           ? "BPE"
+               : r->vocab.data && *r->vocab.data == '[' ? "Unigram"
+               : r->options[O_LONGEST]                  ? "WordPiece"
+                                                        : "without a type";
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (!strcmp(models[i].type, type))
             return models[i].read(r, err);
     return glim_fail(err, GLIM_EUNSUPPORTED,
                      "the model '%.60s' of tokenizer.json is not known (known: BPE, WordPiece, "
-                     "Unigram)", type);
+                     "Unigram)",
+                     type);
 }
 
 static const char *model_name(const glim_pipeline *p) {

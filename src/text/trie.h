@@ -13,9 +13,9 @@
 
 typedef struct glim_trie {
     uint32_t nodes;
-    const uint8_t *label; /* [nodes] the byte that leads to the node */
+    const uint8_t *label;  /* [nodes] the byte that leads to the node */
     const uint32_t *first; /* [nodes + 1] children of k are first[k] .. first[k + 1] - 1 */
-    const int32_t *id; /* [nodes] or -1 */
+    const int32_t *id;     /* [nodes] or -1 */
 } glim_trie;
 
 /* Keys with ids[i] < 0 and empty keys are left out; of equal keys the last one's
@@ -28,7 +28,6 @@ uint32_t glim__trie_step(const glim_trie *t, uint32_t node, uint8_t byte);
 uint32_t glim__trie_walk(const glim_trie *t, const char *key, size_t n);
 /* The id of the longest key that s[0..n) begins with (its length in *len) from
    `node` on, or -1. */
-int32_t glim__trie_longest(const glim_trie *t, uint32_t node, const char *s, size_t n,
-                           size_t *len);
+int32_t glim__trie_longest(const glim_trie *t, uint32_t node, const char *s, size_t n, size_t *len);
 
 #endif

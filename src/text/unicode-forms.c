@@ -169,6 +169,6 @@ glim_status glim__unicode_form(glim_work *w, unsigned form, glim_error *err) {
     }
     flush(&s, form);
     glim__free(w->t->ctx, s.at);
-    return s.failed || w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n)
-                                      : GLIM_OK;
+    return s.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n)
+                    : glim__run_status(&w->next, err);
 }

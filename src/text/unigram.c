@@ -33,7 +33,8 @@ static void offer(struct node *to, double score, size_t from, int32_t id, bool s
 }
 
 static double score_of(const glim_pipeline *p, int32_t id, size_t len) {
-    if (p->user_pieces && !p->piece_ids && p->t->type[id] == GLIM_TT_USER) /* always kept together */
+    if (p->user_pieces && !p->piece_ids &&
+        p->t->type[id] == GLIM_TT_USER) /* always kept together */
         return (double)len * p->user_score - 0.1;
     return p->scores[id];
 }
@@ -55,8 +56,7 @@ static void search(glim_work *w, const char *text, size_t n) {
             int32_t id = p->trie.id[k];
             if (id < 0)
                 continue;
-            offer(&best[i + 1], here + score_of(p, id, i + 1 - at), at, id,
-                  p->user_pieces);
+            offer(&best[i + 1], here + score_of(p, id, i + 1 - at), at, id, p->user_pieces);
             single = single || i + 1 - at == len;
         }
         if (!single)
@@ -77,9 +77,10 @@ static glim_status emit_unknown(glim_work *w, size_t start, size_t end, glim_err
         return ok ? GLIM_OK : glim__oom(t->ctx, err, "the tokens", 0);
     id = id < 0 ? t->info.unk : id;
     if (id < 0)
-        return glim_fail(err, GLIM_EFORMAT, "the vocabulary has no token for '%.*s' and no "
-                         "unknown token", (int)(end - start < 40 ? end - start : 40),
-                         w->now.text + start);
+        return glim_fail(err, GLIM_EFORMAT,
+                         "the vocabulary has no token for '%.*s' and no "
+                         "unknown token",
+                         (int)(end - start < 40 ? end - start : 40), w->now.text + start);
     return glim__work_emit(w, id, start, end) ? GLIM_OK : glim__oom(t->ctx, err, "the tokens", 0);
 }
 

@@ -66,8 +66,8 @@ static glim_status no_token(glim_gguf_string s, size_t rank, glim_error *err) {
                      (int)(s.len < 60 ? s.len : 60), s.data);
 }
 
-glim_status glim__merges_add(glim_pipeline *p, size_t rank, glim_gguf_string a,
-                             glim_gguf_string b, glim_error *err) {
+glim_status glim__merges_add(glim_pipeline *p, size_t rank, glim_gguf_string a, glim_gguf_string b,
+                             glim_error *err) {
     char both[2 * LONGEST_TOKEN];
     const glim_tokenizer *t = p->t;
     int32_t *key = p->pair_keys[rank];
@@ -140,7 +140,8 @@ static glim_status build_trie(glim_pipeline *p, glim_error *err) {
     if (!ids)
         return glim__oom(t->ctx, err, "the vocabulary", V * sizeof *ids);
     for (size_t i = 0; i < V; i++) {
-        int32_t found = t->text[i].len ? glim__map_get(&t->ids, t->text[i].data, t->text[i].len) : -1;
+        int32_t found =
+            t->text[i].len ? glim__map_get(&t->ids, t->text[i].data, t->text[i].len) : -1;
         ids[i] = found == (int32_t)i ? found : -1;
     }
     glim_status status = glim__trie_build(&p->trie, &t->arena, t->text, ids, V, err);

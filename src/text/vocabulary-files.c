@@ -21,8 +21,7 @@ glim_status glim__added_put(glim_pipeline *p, glim_added a, const char *content,
         if (p->added[i].content.len == n && !memcmp(p->added[i].content.data, content, n))
             return GLIM_OK; /* the first to name it knows most */
     if (p->n_added % 64 == 0) {
-        glim_added *more =
-            glim__arena_alloc(&p->t->arena, (p->n_added + 64) * sizeof *more);
+        glim_added *more = glim__arena_alloc(&p->t->arena, (p->n_added + 64) * sizeof *more);
         if (!more || p->n_added >= MOST_ADDED)
             return more ? glim_fail(err, GLIM_ELIMIT, "more than 2^16 added tokens")
                         : glim__oom(p->t->ctx, err, "the tokenizer", n);
@@ -63,7 +62,8 @@ static glim_status read_decoder(glim_pipeline *p, const glim_side_files *f, glim
         if (!decimal(json_object_iter_key(i), &a.id) || !json_is_string(content))
             return glim_fail(err, GLIM_EFORMAT, "added_tokens_decoder has a broken entry '%.40s'",
                              json_object_iter_key(i));
-        status = glim__added_put(p, a, json_string_value(content), json_string_length(content), err);
+        status =
+            glim__added_put(p, a, json_string_value(content), json_string_length(content), err);
     }
     return status;
 }
@@ -77,13 +77,12 @@ static glim_status read_added(glim_pipeline *p, const char *dir, glim_error *err
     glim__buffer_init(&text, p->t->ctx);
     glim_status status = glim__dir_read(&text, dir, "added_tokens.json", MOST_BYTES, err);
     if (!status)
-        status = glim__json_parse(&all, text.data ? text.data : "", text.len, "added_tokens.json",
-                                  err);
+        status =
+            glim__json_parse(&all, text.data ? text.data : "", text.len, "added_tokens.json", err);
     glim__buffer_release(&text);
     for (void *i = json_object_iter(all); i && !status; i = json_object_iter_next(all, i)) {
         const json_t *id = json_object_iter_value(i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) > 1 << 23)
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > 1 << 23)
             status = glim_fail(err, GLIM_EFORMAT, "added_tokens.json has a broken id");
         else
             status = glim__added_put(
@@ -145,8 +144,7 @@ static glim_status steps(glim_pipeline *p, const char *normalizer, const char *p
 
 /* ---- vocab.txt ---- */
 
-static const char *const bert_names[] = {NULL,    NULL,     "[UNK]", "[PAD]",
-                                         "[CLS]", "[MASK]", "[SEP]"};
+static const char *const bert_names[] = {NULL, NULL, "[UNK]", "[PAD]", "[CLS]", "[MASK]", "[SEP]"};
 
 static glim_status bert_steps(glim_pipeline *p, const glim_side_files *f, glim_error *err) {
     const json_t *lower = json_object_get(f->config, "do_lower_case");
@@ -320,8 +318,8 @@ static glim_status read_merges(glim_pipeline *p, const char *dir, glim_error *er
 
 static const char *const roberta_names[] = {"<s>", "</s>",   "<unk>", "<pad>",
                                             "<s>", "<mask>", "</s>"};
-static const char *const gpt2_names[] = {"<|endoftext|>", "<|endoftext|>", NULL, NULL,
-                                         NULL,            NULL,            NULL};
+static const char *const gpt2_names[] = {
+    "<|endoftext|>", "<|endoftext|>", NULL, NULL, NULL, NULL, NULL};
 
 static glim_status read_bytes(glim_pipeline *p, const char *dir, const char *model_type,
                               const glim_side_files *f, glim_error *err) {
@@ -329,7 +327,8 @@ static glim_status read_bytes(glim_pipeline *p, const char *dir, const char *mod
     if (!family)
         return glim_fail(err, GLIM_EUNSUPPORTED,
                          "how the model type '%.60s' splits text is not known without "
-                         "tokenizer.json (save the tokenizer again with transformers)", model_type);
+                         "tokenizer.json (save the tokenizer again with transformers)",
+                         model_type);
     p->model = &glim_model_bpe;
     p->t->info.model = "gpt2";
     glim_status status = read_table(p, &p->file, dir, "vocab.json", err);
@@ -379,13 +378,12 @@ static glim_status add_sentinels(glim_pipeline *p, int32_t from, glim_error *err
 
 static glim_status read_pieces(glim_pipeline *p, const char *dir, const char *name,
                                const char *model_type, glim_error *err) {
-    static const char *const glm[] = {"[MASK]",     "[gMASK]",  "[sMASK]",       "sop",
-                                      "eop",        "<|system|>", "<|user|>",    "<|assistant|>",
-                                      "<|observation|>"};
-    static const char *const glm4[] = {"<|endoftext|>", "[MASK]",     "[gMASK]",
-                                       "[sMASK]",       "<sop>",      "<eop>",
-                                       "<|system|>",    "<|user|>",   "<|assistant|>",
-                                       "<|observation|>"};
+    static const char *const glm[] = {"[MASK]",   "[gMASK]",       "[sMASK]",
+                                      "sop",      "eop",           "<|system|>",
+                                      "<|user|>", "<|assistant|>", "<|observation|>"};
+    static const char *const glm4[] = {"<|endoftext|>", "[MASK]",         "[gMASK]",    "[sMASK]",
+                                       "<sop>",         "<eop>",          "<|system|>", "<|user|>",
+                                       "<|assistant|>", "<|observation|>"};
     bool t5 = !strcmp(model_type, "t5"), chatglm = !strcmp(model_type, "chatglm");
     bool marian = !strcmp(model_type, "marian"), had = p->n_added > 0;
     glim_status status = glim__dir_read(&p->file, dir, name, MOST_BYTES, err);
@@ -405,7 +403,8 @@ static glim_status read_pieces(glim_pipeline *p, const char *dir, const char *na
     if (!status && marian)
         status = read_table(p, &p->table, dir, "vocab.json", err);
     if (!status)
-        status = list ? glim__tiktoken_read(p, err) : glim__sentencepiece_read(p, name, marian, err);
+        status =
+            list ? glim__tiktoken_read(p, err) : glim__sentencepiece_read(p, name, marian, err);
     if (!status)
         status = glim__vocabulary_finish(p, err);
     if (status)
@@ -442,5 +441,6 @@ glim_status glim__vocabulary_files_read(glim_pipeline *p, const char *dir, const
         return read_bytes(p, dir, model_type, f, err);
     return glim_fail(err, GLIM_EIO,
                      "'%s' has no tokenizer: expected tokenizer.json, vocab.txt, vocab.json with "
-                     "merges.txt, spiece.model, tokenizer.model or source.spm", dir);
+                     "merges.txt, spiece.model, tokenizer.model or source.spm",
+                     dir);
 }

@@ -21,7 +21,8 @@ static glim_status encode(glim_work *w, size_t start, size_t end, glim_error *er
     while (at < end && known && ok) {
         uint32_t node = at == start ? 0 : p->continuation;
         bool can = at == start || !p->prefix_len || node;
-        int32_t id = can ? glim__trie_longest(&p->trie, node, w->now.text + at, end - at, &len) : -1;
+        int32_t id =
+            can ? glim__trie_longest(&p->trie, node, w->now.text + at, end - at, &len) : -1;
         known = id >= 0;
         ok = !known || glim__work_emit(w, id, at, at + len);
         at += len;

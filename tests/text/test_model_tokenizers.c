@@ -147,8 +147,8 @@ static void check_directory(const char *name) {
     bool plain = json_is_true(json_object_get(want, "plain"));
     bool loose = json_is_true(json_object_get(want, "loose"));
     snprintf(dir, sizeof dir, GOLDEN "/%s", name);
-    if (glim__tokenizer_open_dir(&t, ctx, dir, json_string_value(json_object_get(want, "model_type")),
-                                 &err))
+    if (glim__tokenizer_open_dir(&t, ctx, dir,
+                                 json_string_value(json_object_get(want, "model_type")), &err))
         fail_msg("%s: %s", name, err.message);
     assert_true(json_array_size(lines) >= 145 && json_array_size(lines) == json_array_size(ids));
     for (size_t i = 0; i < json_array_size(lines); i++)

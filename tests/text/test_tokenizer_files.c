@@ -74,8 +74,8 @@ static void check_ids(const glim_tokenizer *t, const char *text, bool specials, 
 #define SPECIAL(id, text)                                                                          \
     "{\"id\": " #id ", \"content\": \"" text "\", \"special\": true, \"normalized\": false}"
 #define SMALL(more, model)                                                                         \
-    "{\"added_tokens\": [" SPECIAL(3, "<s>") ", " SPECIAL(4, "</s>") ", "                          \
-    SPECIAL(6, "<|im_end|>") "], " more "\"model\": {\"type\": \"BPE\", " VOCAB model "}}"
+    "{\"added_tokens\": [" SPECIAL(3, "<s>") ", " SPECIAL(4, "</s>") ", " SPECIAL(                 \
+        6, "<|im_end|>") "], " more "\"model\": {\"type\": \"BPE\", " VOCAB model "}}"
 #define MERGES ", \"merges\": [\"a b\"]"
 
 /* ---- beside the vocabulary ---- */
@@ -129,7 +129,8 @@ static void control_tokens_stay_text_for_every_model(void **state) {
     glim__tokenizer_close(t);
     put_text("tokenizer.json",
              "{\"added_tokens\": [" SPECIAL(1, "ab") "], \"model\": {\"type\": \"Unigram\", "
-             "\"unk_id\": 0, \"vocab\": [[\"?\", 0], [\"ab\", 5], [\"a\", -1], [\"b\", -1e0]]}}");
+                                                     "\"unk_id\": 0, \"vocab\": [[\"?\", 0], "
+                                                     "[\"ab\", 5], [\"a\", -1], [\"b\", -1e0]]}}");
     t = open_dir(NULL);
     CHECK(t, "ab", false, 2, 3);
     CHECK(t, "abb", true, 1, 3);
@@ -142,14 +143,16 @@ static void a_chat_lets_tokens_swallow_the_spaces_that_they_would(void **state) 
     glim_tokens *tokens;
     glim_error err = {0};
     clear_dir();
-    put_text("tokenizer.json",
-             "{\"added_tokens\": [{\"id\": 7, \"content\": \"<|user|>\", \"special\": true, "
-             "\"rstrip\": true}, {\"id\": 8, \"content\": \"<|end|>\", \"special\": true, "
-             "\"rstrip\": true}, {\"id\": 9, \"content\": \"<|assistant|>\", \"special\": true, "
-             "\"rstrip\": true}], \"model\": {\"type\": \"BPE\", \"unk_token\": \"c\", " VOCAB MERGES
-             "}}");
+    put_text(
+        "tokenizer.json",
+        "{\"added_tokens\": [{\"id\": 7, \"content\": \"<|user|>\", \"special\": true, "
+        "\"rstrip\": true}, {\"id\": 8, \"content\": \"<|end|>\", \"special\": true, "
+        "\"rstrip\": true}, {\"id\": 9, \"content\": \"<|assistant|>\", \"special\": true, "
+        "\"rstrip\": true}], \"model\": {\"type\": \"BPE\", \"unk_token\": \"c\", " VOCAB MERGES
+        "}}");
     glim_tokenizer *t = open_dir(NULL);
-    assert_int_equal(glim__chat_template_find(&form, "phi3", glim__tokenizer_info(t), &err), GLIM_OK);
+    assert_int_equal(glim__chat_template_find(&form, "phi3", glim__tokenizer_info(t), &err),
+                     GLIM_OK);
     assert_int_equal(glim__tokens_from_chat(&tokens, t, form, talk, 1, &err), GLIM_OK);
     static const int32_t want[] = {7, 2, 8, 9};
     assert_int_equal(tokens->count, 4);
@@ -166,7 +169,8 @@ static void a_pair_is_two_turns_of_one_source(void **state) {
     clear_dir();
     put_text("tokenizer.json",
              SMALL("\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"</s>\", 4], "
-                   "\"cls\": [\"<s>\", 3]}, ", MERGES));
+                   "\"cls\": [\"<s>\", 3]}, ",
+                   MERGES));
     glim_tokenizer *t = open_dir(NULL);
     assert_int_equal(glim__tokens_from_pair(&tokens, t, "ab", 2, "cab", 3, NULL), GLIM_OK);
     static const int32_t want[] = {3, 2, 4, 5, 2, 4}, turns[] = {-1, 0, -1, 1, 1, -1};
@@ -201,12 +205,15 @@ static void bytes_of_tokens_are_those_of_the_text(void **state) {
     CHECK(t, "player", false, 1);
     glim__tokenizer_close(t);
     clear_dir();
-    put_text("tokenizer.json",
-             "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": \"<unk>\", "
-             "\"vocab\": {\"<unk>\": 0, \"<0xE4>\": 1, \"<0xB8>\": 2, \"<0xAD>\": 3, \"\xe2\x96\x81\": 4, "
-             "\"a\": 5, \"\xe2\x96\x81""a\": 6}, \"merges\": [[\"\xe2\x96\x81\", \"a\"]]}, "
-             "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": "
-             "\"\xe2\x96\x81\"}}");
+    put_text(
+        "tokenizer.json",
+        "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": \"<unk>\", "
+        "\"vocab\": {\"<unk>\": 0, \"<0xE4>\": 1, \"<0xB8>\": 2, \"<0xAD>\": 3, \"\xe2\x96\x81\": "
+        "4, "
+        "\"a\": 5, \"\xe2\x96\x81"
+        "a\": 6}, \"merges\": [[\"\xe2\x96\x81\", \"a\"]]}, "
+        "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": "
+        "\"\xe2\x96\x81\"}}");
     t = open_dir(NULL);
     CHECK(t, " a\xe4\xb8\xad", false, 6, 1, 2, 3);
     s = glim__token_bytes(t, 6);
@@ -245,7 +252,7 @@ static void the_lists_of_glm_get_their_names_and_their_beginning(void **state) {
 /* ---- broken files ---- */
 
 static void broken_files_are_refused_with_their_reason(void **state) {
-#define M(rest) "{\"model\": {\"type\": \"BPE\", " rest "}}"
+#define M(rest)    "{\"model\": {\"type\": \"BPE\", " rest "}}"
 #define WITH(part) "{" part ", \"model\": {\"type\": \"BPE\", " VOCAB MERGES "}}"
     static const struct {
         const char *text;
@@ -286,7 +293,8 @@ static void broken_files_are_refused_with_their_reason(void **state) {
         {WITH("\"normalizer\": 3"), GLIM_EFORMAT, "no type"},
         {WITH("\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"!\"}"),
          GLIM_EFORMAT, "base64"},
-        {WITH("\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"/////w==\"}"),
+        {WITH(
+             "\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"/////w==\"}"),
          GLIM_EFORMAT, "broken"},
         {WITH("\"pre_tokenizer\": {\"type\": \"UnicodeScripts\"}"), GLIM_EUNSUPPORTED,
          "pre_tokenizer 'UnicodeScripts'"},
@@ -298,7 +306,8 @@ static void broken_files_are_refused_with_their_reason(void **state) {
          "no pattern"},
         {WITH("\"pre_tokenizer\": {\"type\": \"Punctuation\", \"behavior\": \"Odd\"}"),
          GLIM_EUNSUPPORTED, "Odd"},
-        {WITH("\"post_processor\": {\"type\": \"Odd\"}"), GLIM_EUNSUPPORTED, "post_processor 'Odd'"},
+        {WITH("\"post_processor\": {\"type\": \"Odd\"}"), GLIM_EUNSUPPORTED,
+         "post_processor 'Odd'"},
         {WITH("\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"x\", 9], \"cls\": "
               "[\"x\", 1]}"),
          GLIM_EFORMAT, "'sep'"},
@@ -311,7 +320,8 @@ static void broken_files_are_refused_with_their_reason(void **state) {
          GLIM_EFORMAT, "part 0"},
         {WITH("\"added_tokens\": [{\"content\": \"x\"}]"), GLIM_EFORMAT, "added token 0"},
         {WITH("\"added_tokens\": [{\"id\": 1, \"content\": \"x\"}]"), GLIM_EFORMAT, "the id 1"},
-        {WITH("\"added_tokens\": [{\"id\": 1e3, \"content\": \"x\"}]"), GLIM_EFORMAT, "added token"},
+        {WITH("\"added_tokens\": [{\"id\": 1e3, \"content\": \"x\"}]"), GLIM_EFORMAT,
+         "added token"},
         {WITH("\"added_tokens\": [{\"id\": 900000, \"content\": \"x\"}]"), GLIM_ELIMIT, "900000"},
         {"{\"model\": {\"type\": \"Unigram\", \"unk_id\": 1, \"vocab\": [[\"a\", 0]]}}",
          GLIM_EFORMAT, "unk_id 1"},
@@ -381,7 +391,8 @@ static void directories_without_a_tokenizer_say_what_is_missing(void **state) {
 /* ---- memory and time ---- */
 
 static glim_status open_and_use(const char *name, const char *model_type, glim_error *err) {
-    static const char text[] = "The caf\xc3\xa9, e\xcc\x81\xcc\xa3 \xe4\xb8\xad\xe5\x9b\xbd \xef\xac\x81 12 <mask>!\n";
+    static const char text[] =
+        "The caf\xc3\xa9, e\xcc\x81\xcc\xa3 \xe4\xb8\xad\xe5\x9b\xbd \xef\xac\x81 12 <mask>!\n";
     char path[512];
     glim_tokenizer *t;
     glim_tokens *tokens = NULL;
@@ -433,10 +444,24 @@ static void any_refused_allocation_is_an_error_without_leaks(void **state) {
 
 static void tokenise_long(const char *name, const char *model_type) {
     enum { N = 1 << 17 };
-    static const char *const parts[] = {"a", " ", "\n", "hello world, ", "\xe4\xb8\xad", "a\n  \t",
-                                        "\xf0\x9f\x98\x80", "'s", "1", "e\xcc\x81", "<", "!",
-                                        "\xcc\x81\xcc\xa3", "<mask> [MASK]", "\xef\xac\x81",
-                                        "\xea\xb0\x81", "\r\n", "\xe2\x96\x81"};
+    static const char *const parts[] = {"a",
+                                        " ",
+                                        "\n",
+                                        "hello world, ",
+                                        "\xe4\xb8\xad",
+                                        "a\n  \t",
+                                        "\xf0\x9f\x98\x80",
+                                        "'s",
+                                        "1",
+                                        "e\xcc\x81",
+                                        "<",
+                                        "!",
+                                        "\xcc\x81\xcc\xa3",
+                                        "<mask> [MASK]",
+                                        "\xef\xac\x81",
+                                        "\xea\xb0\x81",
+                                        "\r\n",
+                                        "\xe2\x96\x81"};
     char path[512], *text = malloc(N);
     glim_tokenizer *t;
     glim_error err = {0};
