@@ -98,7 +98,7 @@ const glim_param cli_flags_input[] = {
      .type = GLIM_STRING,
      .offset = AT(context),
      .value_name = "TEXT",
-     .help = "the text that answers TEXT, a question (encoders)"},
+     .help = "where the answer to TEXT is (encoders)"},
     {.name = "context-file",
      .type = GLIM_STRING,
      .offset = AT(context_file),
@@ -113,11 +113,11 @@ const glim_param cli_flags_input[] = {
      .type = GLIM_STRING,
      .offset = AT(tmpl),
      .value_name = "NAME",
-     .help = "chat template by name, instead of the model's own"},
+     .help = "chat template by name, not the model's own"},
     {.name = "no-template",
      .type = GLIM_BOOL,
      .offset = AT(no_template),
-     .help = "the chat's contents as plain text, joined by newlines"},
+     .help = "the chat's contents, joined by newlines"},
     {0},
 };
 
