@@ -100,13 +100,17 @@ static void fill(const struct work *w, glim_document *doc) {
                 doc->scores[r * U + u] = w->sum[r * U + u] / w->count[r * U + u];
 }
 
+static void all_absent(struct work *w) {
+    for (size_t u = 0; u < w->p->units->count; u++)
+        w->keep[u] = w->p->units->at[u].fixed;
+}
+
 /* The value with everything absent: the baseline, and how far the scores are
    from adding up, which tells of units that matter only together. */
 static glim_status check_all(struct work *w, glim_document *doc, glim_error *err) {
     size_t U = w->p->units->count;
     double base = 0, sum = 0, value = 0;
-    for (size_t u = 0; u < U; u++)
-        w->keep[u] = w->p->units->at[u].fixed;
+    all_absent(w);
     glim_status status = w->p->values(w->p, w->keep, 1, w->absent, w->values, err);
     if (status)
         return status;
@@ -186,6 +190,10 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
     glim_status status = set_up(&w, opts, err);
     for (size_t i = 0; i < w.windows && !status; i++) {
         window_mask(&w, i, w.keep);
+        p->plan_values(p, w.keep, 1, w.absent, out);
+    }
+    if (!status) {
+        all_absent(&w);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
     glim__free(p->ctx, w.free_units);

@@ -42,6 +42,6 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
 /* Lets go of the pages of weights after a block of a large batch. */
 void glim__session_forget(const glim_session *s);
 /* Blocks whose values fit beside the rest. */
-int glim__session_fits(const glim_session *s, size_t wanted);
+int glim__session_fits(glim_session *s, size_t wanted);
 
 #endif
