@@ -154,6 +154,8 @@ static glim_status fill_empty(struct batch *b, glim_error *err) {
     glim_sequence q = {.ids = &lm->neutral, .count = 1, .wanted = &row, .n_wanted = 1};
     for (size_t i = 0; i < b->n; i++) {
         const uint8_t *keep = b->keep + b->samples[i].index * lm->units.count;
+        if (sees_nothing(lm, keep, lm->base.T - 1))
+            continue; /* it ran the neutral token */
         for (size_t r = 0; r < R && sees_nothing(lm, keep, lm->rows[r].at); r++) {
             glim_status status =
                 ran ? GLIM_OK
