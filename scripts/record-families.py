@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Record tiny models of the families in recording/families.py.
+"""Record tiny models of the families in recording/families.py and encoders.py.
 
     scripts/record-families.py [NAME...]
 
@@ -14,7 +14,7 @@ import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from recording import families, sites, vocabularies  # noqa: E402
+from recording import encoders, families, sites, vocabularies  # noqa: E402
 
 spec = importlib.util.spec_from_file_location("record_models", HERE / "record-models.py")
 models = importlib.util.module_from_spec(spec)
@@ -53,6 +53,8 @@ def record(name, family):
         sys.exit(f"record-families: no seed of {name} writes a varied text")
     path = models.OUT / f"{name}.gguf"
     families.write_file(path, model, family, vocabulary, name)
+    if family.get("full") or family.get("published"):
+        vocabulary.publish(models.OUT / "published" / name, model)
     about = {"arch": family["arch"]}
     names = sites.MORE_GRADIENTS if family.get("full") else sites.GRADIENTS
     tensors = record_sites(model, family, ids, names)
@@ -68,15 +70,29 @@ def record(name, family):
     print(f"{name}: seed {seed}, {path.stat().st_size} bytes, {ids} -> {generated}")
 
 
+def record_encoder(name, case):
+    vocabulary = vocabularies.ByteLevel("gpt-2")
+    text, ids = vocabularies.text_of_length(vocabulary, models.TEXT, 11)
+    model = encoders.build(case, 1, len(vocabulary.tokens))
+    encoders.publish(models.OUT / "published" / name, model, vocabulary)
+    tensors = encoders.record(case, model, ids)
+    about = models.facts(name, {"arch": "bert"}, text, 1, model)
+    models.store(models.OUT / "published" / f"{name}.safetensors", tensors, about)
+    print(f"{name}: {len(tensors)} tensors")
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for name in sys.argv[1:] or families.CASES:
-        if name not in families.CASES:
-            sys.exit(f"record-families: there is no case {name}; "
-                     f"known are {', '.join(families.CASES)}")
-        record(name, families.CASES[name])
+    known = [*families.CASES, *encoders.CASES]
+    for name in sys.argv[1:] or known:
+        if name not in known:
+            sys.exit(f"record-families: there is no case {name}; known are {', '.join(known)}")
+        if name in encoders.CASES:
+            record_encoder(name, encoders.CASES[name])
+        else:
+            record(name, families.CASES[name])
 
 
 if __name__ == "__main__":

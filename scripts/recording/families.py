@@ -173,6 +173,7 @@ GLM4MOE = LLAMA | dict(arch="glm4moe", norm2="post_attention_norm",
                        classes=(tf.Glm4MoeConfig, tf.Glm4MoeForCausalLM))
 GEMMA2 = dict(arch="gemma2", parts=gemma2_parts, plus_one=True,
               classes=(tf.Gemma2Config, tf.Gemma2ForCausalLM))
+GEMMA3 = GEMMA2 | dict(arch="gemma3", classes=(tf.Gemma3TextConfig, tf.Gemma3ForCausalLM))
 PHI3 = dict(arch="phi3", parts=phi3_parts, classes=(tf.Phi3Config, tf.Phi3ForCausalLM))
 GPT = dict(arch="gpt2", parts=gpt2_parts, conv1d=True, layer_norm=True,
            classes=(tf.GPT2Config, tf.GPT2LMHeadModel))
@@ -185,14 +186,21 @@ CASES = {
     "gemma2": GEMMA2 | dict(options=SMALL | dict(
         num_hidden_layers=3, head_dim=12, sliding_window=4, query_pre_attn_scalar=12,
         attn_logit_softcapping=3.0, final_logit_softcapping=5.0) | rope(), full=True, one=True),
+    "gemma3-text": GEMMA3 | dict(options=SMALL | dict(
+        num_hidden_layers=3, head_dim=12, sliding_window=4, query_pre_attn_scalar=9,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0,
+                                            "rope_theta": 1e6},
+                         "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}),
+        published=True),
     "phi3": PHI3 | dict(options=SMALL | dict(sliding_window=5, tie_word_embeddings=False) | rope(),
                         full=True),
     "phi3-partial": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, head_dim=16,
                                                      hidden_size=64, sliding_window=None)
                                 | rope(partial_rotary_factor=0.75)),
-    "phi3-short": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
+    "phi3-short": PHI3 | dict(published=True, options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
                               | long_rope(32)),
-    "phi3-long": PHI3 | dict(options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
+    "phi3-long": PHI3 | dict(published=True, options=SMALL | dict(tie_word_embeddings=False, sliding_window=None)
                              | long_rope(8)),
     "gpt2": GPT | dict(options=GPT2, full=True, one=True),
     "gptneox": GPTNEOX | dict(options=NEOX | rope(partial_rotary_factor=0.25), full=True, one=True),
@@ -322,6 +330,12 @@ def write_keys(w, family, config):
     else:
         w.add_layer_norm_rms_eps(config.rms_norm_eps)
     rope = getattr(config, "rope_parameters", None)
+    if family["arch"] == "gemma3":
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(rope["full_attention"]["factor"])
+        w.add_sliding_window_pattern([t == "sliding_attention" for t in config.layer_types])
+        w.add_attention_scale(config.query_pre_attn_scalar ** -0.5)
+        rope = rope["full_attention"]
     if rope:
         w.add_rope_freq_base(rope["rope_theta"])
         w.add_rope_dimension_count(int(width * rope.get("partial_rotary_factor", 1)))
@@ -330,7 +344,7 @@ def write_keys(w, family, config):
         w.add_rope_scaling_orig_ctx_len(original)
         w.add_rope_scaling_attn_factors(math.sqrt(
             1 + math.log(config.max_position_embeddings / original) / math.log(original)))
-    if family["arch"] in ("gemma2", "phi3") and config.sliding_window:
+    if family["arch"] in ("gemma2", "gemma3", "phi3") and config.sliding_window:
         w.add_sliding_window(config.sliding_window)
     if family["arch"] == "gemma2":
         w.add_attn_logit_softcapping(config.attn_logit_softcapping)

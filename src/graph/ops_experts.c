@@ -105,7 +105,7 @@ struct expert {
     float *buffer, *x, *g, *u, *h, *y, *dg, *du;
     int64_t *row;
     int64_t C, F, rows, most;
-    glim_matrix gate, up, down;
+    const glim_matrix *gate, *up, *down;
 };
 
 static void find_rows(struct expert *s, int e) {
@@ -113,13 +113,9 @@ static void find_rows(struct expert *s, int e) {
     for (int64_t t = 0; t < s->n->rows->T; t++)
         if (s->n->aux[t * s->how->count + e] != 0)
             s->row[s->rows++] = t;
-    const glim_matrix *const all[] = {s->how->gate, s->how->up, s->how->down};
-    glim_matrix *own[] = {&s->gate, &s->up, &s->down};
-    for (int i = 0; i < 3; i++) {
-        *own[i] = *all[i];
-        own[i]->rows = i < 2 ? s->F : s->C;
-        own[i]->first_row = (int64_t)e * own[i]->rows;
-    }
+    s->gate = &s->how->gate[e];
+    s->up = &s->how->up[e];
+    s->down = &s->how->down[e];
 }
 
 static void gather(const struct expert *s, float *out, const float *in) {
@@ -136,19 +132,19 @@ static glim_status product(const struct expert *s, float *y, const float *x, con
 /* y = the expert's output for its rows. */
 static glim_status run_expert(struct expert *s, glim_error *err) {
     gather(s, s->x, s->t->nodes[s->n->inputs[0]].data);
-    glim_status status = product(s, s->g, s->x, &s->gate, err);
+    glim_status status = product(s, s->g, s->x, s->gate, err);
     if (!status)
-        status = product(s, s->u, s->x, &s->up, err);
+        status = product(s, s->u, s->x, s->up, err);
     if (status)
         return status;
     glim__kernels(s->t->ctx)->gate(s->h, s->g, s->u, (size_t)(s->rows * s->F), s->how->act);
-    return product(s, s->y, s->h, &s->down, err);
+    return product(s, s->y, s->h, s->down, err);
 }
 
 static glim_status open_expert(struct expert *s, glim_tape *t, glim_tape_node *n, bool back,
                                glim_error *err) {
     *s = (struct expert){.t = t, .n = n, .how = n->as.experts, .C = n->cols};
-    s->F = s->how->gate->rows / s->how->count;
+    s->F = s->how->gate->rows;
     int64_t T = n->rows->T, E = s->how->count;
     for (int e = 0; e < E; e++) {
         int64_t rows = 0;
@@ -217,11 +213,11 @@ static glim_status walk_expert(struct expert *s, int e, float *dx, float *dw, gl
     memset(s->h, 0, rows * F * sizeof *s->h);
     memset(s->dg, 0, 2 * (size_t)s->most * F * sizeof *s->dg);
     memset(s->x, 0, rows * C * sizeof *s->x);
-    if ((status = glim__linear_backward(s->t->ctx, s->h, F, s->y, C, s->rows, &s->down, err)))
+    if ((status = glim__linear_backward(s->t->ctx, s->h, F, s->y, C, s->rows, s->down, err)))
         return status;
     kernels->gate_backward(s->dg, s->du, s->h, s->g, s->u, rows * F, s->how->act);
-    if ((status = glim__linear_backward(s->t->ctx, s->x, C, s->dg, F, s->rows, &s->gate, err)) ||
-        (status = glim__linear_backward(s->t->ctx, s->x, C, s->du, F, s->rows, &s->up, err)))
+    if ((status = glim__linear_backward(s->t->ctx, s->x, C, s->dg, F, s->rows, s->gate, err)) ||
+        (status = glim__linear_backward(s->t->ctx, s->x, C, s->du, F, s->rows, s->up, err)))
         return status;
     for (size_t i = 0; i < rows; i++)
         kernels->add(dx + s->row[i] * s->C, dx + s->row[i] * s->C, s->x + i * C, C);
@@ -278,6 +274,6 @@ glim_node glim__op_experts(glim_tape *t, glim_node x, glim_node logits, const gl
 }
 
 uint64_t glim__experts_scratch(const glim_experts *how, uint64_t rows, bool back) {
-    uint64_t C = (uint64_t)how->gate->cols, F = (uint64_t)(how->gate->rows / how->count);
+    uint64_t C = (uint64_t)how->gate->cols, F = (uint64_t)how->gate->rows;
     return 4 * rows * (2 * C + (back ? 5 : 3) * F + (back ? (uint64_t)how->count : 0)) + 8 * rows;
 }

@@ -343,6 +343,11 @@ glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out,
     size_t floats = (size_t)(last->rows->T * last->cols);
     glim_status status = GLIM_OK;
     t->rules = rules;
+    if (out == in) { /* nothing lies between them */
+        for (size_t i = 0; i < floats; i++)
+            d_in[i] += d_out[i];
+        return GLIM_OK;
+    }
     last->grad = glim__workspace_take(t->space, floats);
     if (!last->grad)
         return glim__oom(t->ctx, err, "a gradient", (uint64_t)floats * 4);

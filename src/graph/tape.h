@@ -51,12 +51,12 @@ typedef struct glim_attention {
     float scale;
     int window;                       /* keys t - window < j <= t; 0 = all */
     float soft_cap;                   /* 0 = none */
+    bool both_ways;                   /* later keys are seen too (no window, no prefix) */
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
 
-/* A mixture of experts; matrices hold the experts one below the other. */
 typedef struct glim_experts {
-    const glim_matrix *gate, *up, *down; /* (E F, C), (E F, C), (E C, F) */
+    const glim_matrix *gate, *up, *down; /* [E] (F, C), (F, C), (C, F) */
     int count, used;                     /* E, and how many a row goes through */
     bool sigmoid;                        /* of the router's logits; else softmax over E */
     bool normalise;                      /* weights of the chosen sum to one, before scale */
@@ -184,6 +184,10 @@ void glim__tape_release(glim_tape *t);
 glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed value */
 /* The last row of every sequence; `rows` says where that is: R = n_parts rows. */
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
+/* The mean of every sequence's rows; `rows` has one row a sequence. */
+glim_node glim__op_mean(glim_tape *t, glim_node x, const glim_rows *rows);
+/* Each row divided by its length. */
+glim_node glim__op_unit(glim_tape *t, glim_node x);
 glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads);
 glim_node glim__op_layer_norm(glim_tape *t, glim_node x, const float *weight, const float *bias,

@@ -18,6 +18,7 @@ static glim_status load(glim_loader *l, glim_error *err) {
     glim_hyper *h = &l->m->hyper;
     double score_cap = 50, logit_cap = 30, scale = 0;
     glim_status status;
+    l->norm_plus_one = l->published;
     if ((status = glim__load_decoder(l, err)) ||
         (status = glim__load_real(l, "attn_logit_softcapping", false, &score_cap, err)) ||
         (status = glim__load_real(l, "final_logit_softcapping", false, &logit_cap, err)) ||

@@ -39,6 +39,7 @@ static glim_status load_special(glim_loader *l, double *base, glim_error *err) {
 
 static glim_status load(glim_loader *l, glim_error *err) {
     double base = 10000;
+    l->norm_plus_one = l->published;
     glim_status status = glim__load_decoder(l, err);
     if (status || (status = load_special(l, &base, err)) ||
         (status = glim__load_windows(l, PATTERN, base, err)))

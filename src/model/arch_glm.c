@@ -18,6 +18,7 @@ static glim_status load(glim_loader *l, glim_error *err) {
 }
 
 static glim_status load_post(glim_loader *l, glim_error *err) {
+    l->drafts = true;
     glim_status status = load(l, err);
     return status ? status : glim__load_post_norms(l, err);
 }

@@ -10,6 +10,7 @@
 
 static glim_status load(glim_loader *l, glim_error *err) {
     glim_status status = glim__load_mixture_sizes(l, true, err);
+    l->drafts = true;
     l->ffn_norm = "post_attention_norm";
     if (status || (status = glim__load_decoder(l, err)))
         return status;

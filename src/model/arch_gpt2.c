@@ -8,6 +8,7 @@
 static glim_status load(glim_loader *l, glim_error *err) {
     glim_hyper *h = &l->m->hyper;
     l->no_rope = l->plain_mlp = true;
+    l->turned = l->published;
     h->layer_norm = true;
     glim_status status = glim__load_decoder(l, err);
     h->act = GLIM_ACT_GELU_TANH;

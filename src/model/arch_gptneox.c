@@ -13,6 +13,7 @@ static glim_status load(glim_loader *l, glim_error *err) {
     if (parallel && parallel->type != GLIM_GGUF_BOOL)
         return glim_fail(err, GLIM_EFORMAT, "key 'gptneox.use_parallel_residual' is no bool");
     l->plain_mlp = true;
+    l->by_head = l->published;
     h->layer_norm = true;
     h->parallel = !parallel || *(const unsigned char *)parallel->data;
     glim_status status = glim__load_decoder(l, err);

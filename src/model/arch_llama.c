@@ -4,7 +4,8 @@
  *
  * GGUF conversion permutes the rows of q and k inside each head so that
  * interleaved rotation gives the original result. glim undoes that when it
- * reads the rows (pair_rows) and rotates halves: then every site has the order
+ * reads the rows (pair_rows; published weights have the original order) and
+ * rotates halves: then every site has the order
  * that transformers and TransformerLens show, for nothing. A sliding window is
  * Mistral's: every block has it.
  */
@@ -35,7 +36,7 @@ static glim_status load(glim_loader *l, glim_error *err) {
                          h->rope_width, h->D);
     for (int i = 0; i < h->L && !status; i++) {
         glim_layer *w = &l->m->layers[i];
-        w->q.pair_rows = w->k.pair_rows = h->D;
+        w->q.pair_rows = w->k.pair_rows = l->published ? 0 : h->D;
         if (!(status = undo_bias(l, &w->q_bias, &w->q, err)))
             status = undo_bias(l, &w->k_bias, &w->k, err);
     }

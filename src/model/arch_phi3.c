@@ -28,8 +28,8 @@ static glim_status load_long(glim_loader *l, glim_error *err) {
     double magnitude = 0;
     glim_status status;
     if ((status = glim__load_vector(l, "rope_factors_short.weight", -1, half, false, &near, err)) ||
-        (status = glim__load_vector(l, "rope_factors_long.weight", -1, half, near != NULL, &far,
-                                    err)) ||
+        (status =
+             glim__load_vector(l, "rope_factors_long.weight", -1, half, near != NULL, &far, err)) ||
         !near)
         return status;
     if ((status = positive(near, half, "rope_factors_short.weight", err)) ||

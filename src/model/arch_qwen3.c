@@ -8,7 +8,9 @@
 
 static glim_status load(glim_loader *l, glim_error *err) {
     glim_status status = glim__load_decoder(l, err);
-    return status ? status : glim__load_head_norms(l, true, err);
+    if (status || (status = glim__load_windows(l, -1, 0, err)))
+        return status;
+    return glim__load_head_norms(l, true, err);
 }
 
 static glim_status load_mixture(glim_loader *l, glim_error *err) {

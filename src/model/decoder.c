@@ -55,14 +55,9 @@ static glim_node pick(glim_tape *t, glim_node x) {
     return t->picked ? glim__op_pick(t, x, t->picked) : x;
 }
 
-static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
-                        glim_node *k, glim_node *v) {
+glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
+                               glim_node *k, glim_node *v) {
     const glim_hyper *h = &m->hyper;
-    const struct norm first = {w->attn_norm, w->attn_norm_bias, "ln1.hook_scale",
-                               "ln1.hook_normalized"};
-    const struct norm after = {w->attn_post_norm, NULL, "ln1_post.hook_scale",
-                               "ln1_post.hook_normalized"};
-    glim_node a = norm_with_sites(t, m, x, &first);
     glim_node q = project(t, m, w, pick(t, a), true);
     *k = project(t, m, w, a, false);
     *v = glim__op_linear(t, a, &w->v, w->v_bias);
@@ -73,6 +68,7 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
                           .scale = h->score_scale,
                           .window = w->window,
                           .soft_cap = h->score_cap,
+                          .both_ways = h->both_ways,
                           .cached_k = t->cached_k,
                           .cached_v = t->cached_v};
     glim_node z = glim__op_attention(t, q, *k, *v, &how);
@@ -82,7 +78,16 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
     glim_node o = glim__op_linear(t, z, &w->o, w->o_bias);
     if (o)
         t->nodes[o].as.linear.heads = h->H;
-    glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
+    return glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
+}
+
+static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
+                        glim_node *k, glim_node *v) {
+    const struct norm first = {w->attn_norm, w->attn_norm_bias, "ln1.hook_scale",
+                               "ln1.hook_normalized"};
+    const struct norm after = {w->attn_post_norm, NULL, "ln1_post.hook_scale",
+                               "ln1_post.hook_normalized"};
+    glim_node o = glim__attention_part(t, m, w, norm_with_sites(t, m, x, &first), k, v);
     if (w->attn_post_norm)
         o = norm_with_sites(t, m, o, &after);
     return glim__op_site(t, o, GLIM_SITE_VALUE, "hook_attn_out", 0);
@@ -112,6 +117,8 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
 }
 
 glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed) {
+    if (m->task != GLIM_TASK_GENERATE)
+        return glim__encoder_head(t, m, h, normed);
     const struct norm last = {m->final_norm, m->final_norm_bias, "ln_final.hook_scale",
                               "ln_final.hook_normalized"};
     *normed = norm_with_sites(t, m, h, &last);

@@ -70,7 +70,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     const glim_hyper *h = &m->hyper;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
     char format[32];
-    snprintf(format, sizeof format, "GGUF %u", glim__gguf_version(m->file));
+    uint32_t version = glim__gguf_version(m->file);
+    snprintf(format, sizeof format, version ? "GGUF %u" : "safetensors", version);
     info->path = glim__gguf_path(m->file);
     info->format = glim__arena_strdup(&m->arena, format);
     info->architecture = m->arch->name;
@@ -95,6 +96,10 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->bos = t->bos;
     info->eos = t->eos;
     info->adds_bos = t->add_bos;
+    info->task = m->task;
+    info->outputs = m->outputs;
+    info->labels = m->labels;
+    info->both_ways = h->both_ways;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -123,6 +128,11 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
     return status;
 }
 
+glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
+                                     size_t na, const char *b, size_t nb, glim_error *err) {
+    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
+}
+
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,
                                      size_t n, const char *name, const char *tmpl,
                                      glim_error *err) {
@@ -133,7 +143,8 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
     glim__arena_init(&arena, m->ctx, 1 << 14);
     glim_status status = GLIM_OK;
     if (tmpl || !chat)
-        status = glim__chat_template_find(&chat, tmpl, glim__tokenizer_info(m->tokenizer), err);
+        status =
+            glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
     if (!status)
         status = glim__chat_parse(&messages, &count, &arena, json, n, name, err);
     if (!status)

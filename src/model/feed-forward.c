@@ -16,8 +16,8 @@
 static glim_status load_gated(glim_loader *l, int i, glim_layer *w, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_status status;
-    if ((status = glim__load_matrix(l, "ffn_gate.weight", i, h->F, h->C, !l->fused_gate, &w->gate,
-                                    err)))
+    if ((status =
+             glim__load_matrix(l, "ffn_gate.weight", i, h->F, h->C, !l->fused_gate, &w->gate, err)))
         return status;
     int rows = w->gate.data ? h->F : 2 * h->F;
     if ((status = glim__load_matrix(l, "ffn_up.weight", i, rows, h->C, true, &w->up, err)))
@@ -35,20 +35,17 @@ static glim_status load_gated(glim_loader *l, int i, glim_layer *w, glim_error *
 
 static glim_status load_plain(glim_loader *l, int i, glim_layer *w, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
-    glim_status status =
-        glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err);
-    return status ? status
-                  : glim__load_vector(l, "ffn_up.bias", i, h->F, false, &w->up_bias, err);
+    glim_status status = glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err);
+    return status ? status : glim__load_vector(l, "ffn_up.bias", i, h->F, false, &w->up_bias, err);
 }
 
-static glim_status load_shared(glim_loader *l, int i, glim_mixture *x, int width,
-                               glim_error *err) {
+static glim_status load_shared(glim_loader *l, int i, glim_mixture *x, int width, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_status status;
     if ((status = glim__load_matrix(l, "ffn_gate_shexp.weight", i, width, h->C, true,
                                     &x->shared_gate, err)) ||
-        (status = glim__load_matrix(l, "ffn_up_shexp.weight", i, width, h->C, true, &x->shared_up,
-                                    err)))
+        (status =
+             glim__load_matrix(l, "ffn_up_shexp.weight", i, width, h->C, true, &x->shared_up, err)))
         return status;
     return glim__load_matrix(l, "ffn_down_shexp.weight", i, h->C, width, true, &x->shared_down,
                              err);
@@ -61,10 +58,7 @@ static glim_status load_mixture(glim_loader *l, int i, glim_layer *w, glim_error
     glim_status status;
     if (!x)
         return glim__oom(l->m->ctx, err, "a mixture of experts", sizeof *x);
-    x->how = (glim_experts){.gate = &x->gate,
-                            .up = &x->up,
-                            .down = &x->down,
-                            .count = n->count,
+    x->how = (glim_experts){.count = n->count,
                             .used = n->used,
                             .sigmoid = n->sigmoid,
                             .normalise = n->normalise,
@@ -72,14 +66,14 @@ static glim_status load_mixture(glim_loader *l, int i, glim_layer *w, glim_error
                             .act = h->act};
     if ((status = glim__load_matrix(l, "ffn_gate_inp.weight", i, n->count, h->C, true, &x->router,
                                     err)) ||
-        (status = glim__load_stack(l, "ffn_gate_exps.weight", i, n->count, n->width, h->C,
-                                   &x->gate, err)) ||
-        (status = glim__load_stack(l, "ffn_up_exps.weight", i, n->count, n->width, h->C, &x->up,
+        (status = glim__load_stack(l, "ffn_gate_exps", i, n->count, n->width, h->C, &x->how.gate,
                                    err)) ||
-        (status = glim__load_stack(l, "ffn_down_exps.weight", i, n->count, h->C, n->width,
-                                   &x->down, err)) ||
-        (status = glim__load_vector(l, "exp_probs_b.bias", i, n->count, false,
-                                    &x->how.choice_bias, err)))
+        (status =
+             glim__load_stack(l, "ffn_up_exps", i, n->count, n->width, h->C, &x->how.up, err)) ||
+        (status = glim__load_stack(l, "ffn_down_exps", i, n->count, h->C, n->width, &x->how.down,
+                                   err)) ||
+        (status = glim__load_vector(l, "exp_probs_b.bias", i, n->count, false, &x->how.choice_bias,
+                                    err)))
         return status;
     w->mixture = x;
     return n->shared ? load_shared(l, i, x, n->shared * n->width, err) : GLIM_OK;
@@ -94,8 +88,8 @@ glim_status glim__load_mixture_sizes(glim_loader *l, bool sigmoid, glim_error *e
     glim_status status;
     if ((status = glim__load_int(l, "expert_count", 1, GLIM_MOST_EXPERTS, true, &n->count, err)) ||
         (status = glim__load_int(l, "expert_used_count", 1, n->count, true, &n->used, err)) ||
-        (status = glim__load_int(l, "expert_feed_forward_length", 1, 1 << 20, true, &n->width,
-                                 err)) ||
+        (status =
+             glim__load_int(l, "expert_feed_forward_length", 1, 1 << 20, true, &n->width, err)) ||
         (status = glim__load_int(l, "expert_shared_count", 0, 64, false, &n->shared, err)) ||
         (status = glim__load_int(l, "leading_dense_block_count", 0, GLIM_MAX_LAYERS, false,
                                  &n->dense, err)) ||
@@ -172,8 +166,8 @@ glim_node glim__feed_forward(glim_tape *t, const glim_model *m, const glim_layer
         return run_mixture(t, w->mixture, a);
     if (!w->gate.data)
         return run_plain(t, w, m->hyper.act, a);
-    const struct gated all = {&w->gate,        &w->up,         &w->down,
-                              w->gate_bias,    w->up_bias,     w->down_bias,
-                              "mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_post"};
+    const struct gated all = {&w->gate,       &w->up,       &w->down,       w->gate_bias,
+                              w->up_bias,     w->down_bias, "mlp.hook_pre", "mlp.hook_pre_linear",
+                              "mlp.hook_post"};
     return run_gated(t, &all, m->hyper.act, a);
 }

@@ -32,6 +32,10 @@ static const char *const harmless_tensors[] = {
     "blk.*.attn.masked_bias",
     "v.*",
     "mm.*",
+    "vision_tower.*",
+    "multi_modal_projector.*",
+    "model.vision_tower.*",
+    "model.multi_modal_projector.*",
     NULL,
 };
 

@@ -111,6 +111,11 @@ static glim_status check_type(const glim_tensor *t, const char *name, glim_error
                      name, info ? info->name : "of an unknown id");
 }
 
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err) {
     char full[96];
@@ -128,12 +133,23 @@ glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n
     if (!v)
         return glim__oom(l->m->ctx, err, full, (uint64_t)n * 4);
     glim__kernels_ref.dequantise[t->type](t->data, v, (size_t)n);
+    for (int i = 0; i < n && l->norm_plus_one && ends_with(name, "norm.weight"); i++)
+        v[i] += 1;
     for (int i = 0; i < n; i++)
         if (!isfinite(v[i]))
             return glim_fail(err, GLIM_EFORMAT, "tensor '%s' holds a value that is not finite",
                              full);
     *out = v;
     return GLIM_OK;
+}
+
+static glim_matrix matrix_of(const glim_tensor *t, int64_t rows, int64_t cols) {
+    const glim_type_info *info = glim__type_info(t->type);
+    return (glim_matrix){.data = t->data,
+                         .type = (glim_type)t->type,
+                         .rows = rows,
+                         .cols = cols,
+                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
 }
 
 glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
@@ -144,42 +160,49 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
     if (!t)
         return need ? glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full)
                     : GLIM_OK;
-    glim_status status = check_shape(t, full, (uint64_t)cols, (uint64_t)rows, err);
+    bool turned = l->turned && layer >= 0;
+    glim_status status = check_shape(t, full, (uint64_t)(turned ? rows : cols),
+                                     (uint64_t)(turned ? cols : rows), err);
     if (!status)
         status = check_type(t, full, err);
     if (status)
         return status;
-    const glim_type_info *info = glim__type_info(t->type);
-    *out = (glim_matrix){.data = t->data,
-                         .type = (glim_type)t->type,
-                         .rows = rows,
-                         .cols = cols,
-                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    *out = matrix_of(t, rows, cols);
+    if (turned) {
+        out->turned = true;
+        out->row_bytes = (size_t)rows * (size_t)glim__type_info(t->type)->block_bytes;
+    }
     return GLIM_OK;
 }
 
 glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
-                             int64_t cols, glim_matrix *out, glim_error *err) {
-    char full[96];
-    const glim_tensor *t = find(l, name, layer, full, sizeof full);
-    *out = (glim_matrix){0};
+                             int64_t cols, const glim_matrix **out, glim_error *err) {
+    char full[96], own[64];
+    glim_matrix *all = glim__arena_calloc(&l->m->arena, (size_t)count, sizeof *all);
+    if (!all)
+        return glim__oom(l->m->ctx, err, name, (uint64_t)count * sizeof *all);
+    *out = all;
+    snprintf(own, sizeof own, "%s.weight", name);
+    const glim_tensor *t = find(l, own, layer, full, sizeof full);
+    glim_status status = GLIM_OK;
+    for (int e = 0; e < count && !t && !status; e++) {
+        snprintf(own, sizeof own, "%s.%d.weight", name, e);
+        status = glim__load_matrix(l, own, layer, rows, cols, true, &all[e], err);
+    }
     if (!t)
-        return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full);
+        return status;
     if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows ||
         t->dims[2] != (uint64_t)count || t->dims[3] != 1)
         return glim_fail(err, GLIM_EFORMAT,
                          "tensor '%s' has shape (%" PRIu64 ", %" PRIu64 ", %" PRIu64
                          ") as (experts, out, in); expected (%d, %" PRId64 ", %" PRId64 ")",
                          full, t->dims[2], t->dims[1], t->dims[0], count, rows, cols);
-    glim_status status = check_type(t, full, err);
-    if (status)
+    if ((status = check_type(t, full, err)))
         return status;
-    const glim_type_info *info = glim__type_info(t->type);
-    *out = (glim_matrix){.data = t->data,
-                         .type = (glim_type)t->type,
-                         .rows = rows * count,
-                         .cols = cols,
-                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    for (int e = 0; e < count; e++) {
+        all[e] = matrix_of(t, rows, cols);
+        all[e].first_row = e * rows;
+    }
     return GLIM_OK;
 }
 
@@ -274,6 +297,21 @@ glim_status glim__load_windows(glim_loader *l, int period, double base, glim_err
     return GLIM_OK;
 }
 
+/* [head][q, k, v][D] -> [q, k, v][head][D]. */
+static glim_status regroup_bias(glim_loader *l, const float **bias, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    size_t n = (size_t)h->H * 3 * (size_t)h->D;
+    float *own = glim__arena_alloc(&l->m->arena, n * sizeof *own);
+    if (!own)
+        return glim__oom(l->m->ctx, err, "a bias", n * sizeof *own);
+    for (int part = 0; part < 3; part++)
+        for (int head = 0; head < h->H; head++)
+            memcpy(own + (part * h->H + head) * h->D, *bias + (head * 3 + part) * h->D,
+                   (size_t)h->D * sizeof *own);
+    *bias = own;
+    return GLIM_OK;
+}
+
 /* Biases of q, k and v: one tensor behind the fused one, or three. */
 static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fused,
                                  glim_error *err) {
@@ -283,6 +321,8 @@ static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fuse
     glim_status status = GLIM_OK;
     if (fused)
         status = glim__load_vector(l, "attn_qkv.bias", i, q + 2 * kv, false, &all, err);
+    if (!status && all && l->by_head)
+        status = regroup_bias(l, &all, err);
     if (status || all) {
         w->q_bias = all;
         w->k_bias = all ? all + q : NULL;
@@ -307,8 +347,10 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
         w->q = w->k = w->v = all;
         w->q.rows = q;
         w->k.rows = w->v.rows = kv;
-        w->k.first_row = q;
-        w->v.first_row = q + kv;
+        w->k.first_row = l->by_head ? h->D : q;
+        w->v.first_row = l->by_head ? 2 * h->D : q + kv;
+        w->q.group = w->k.group = w->v.group = l->by_head ? h->D : 0;
+        w->q.group_stride = w->k.group_stride = w->v.group_stride = 3 * h->D;
     } else if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
                (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
                (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err))) {
@@ -333,10 +375,11 @@ static glim_status load_norm(glim_loader *l, const char *name, int i, const floa
 static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_layer *w = &l->m->layers[i];
+    const char *first = l->attn_norm ? l->attn_norm : "attn_norm";
     const char *second = l->ffn_norm ? l->ffn_norm : "ffn_norm";
     glim_status status;
     if ((status = load_qkv(l, i, w, err)) ||
-        (status = load_norm(l, "attn_norm", i, &w->attn_norm, &w->attn_norm_bias, err)) ||
+        (status = load_norm(l, first, i, &w->attn_norm, &w->attn_norm_bias, err)) ||
         (status = glim__load_matrix(l, "attn_output.weight", i, h->C, (int64_t)h->H * h->D, true,
                                     &w->o, err)) ||
         (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
@@ -375,6 +418,8 @@ glim_status glim__load_post_norms(glim_loader *l, glim_error *err) {
 static glim_status skip_drafts(glim_loader *l, glim_error *err) {
     glim_hyper *h = &l->m->hyper;
     int drafts = 0, layer;
+    if (!l->drafts)
+        return GLIM_OK;
     glim_status status =
         glim__load_int(l, "nextn_predict_layers", 0, h->L - 1, false, &drafts, err);
     h->L -= drafts;
@@ -383,6 +428,21 @@ static glim_status skip_drafts(glim_loader *l, glim_error *err) {
             layer < h->L + drafts)
             l->used[i] = 1;
     return status;
+}
+
+/* The final norm and the head of a language model. */
+static glim_status load_end(glim_loader *l, glim_error *err) {
+    glim_model *m = l->m;
+    const glim_hyper *h = &m->hyper;
+    glim_status status;
+    if ((status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
+        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
+        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
+        return status;
+    m->outputs = h->V;
+    if (!m->head.data)
+        m->head = m->embedding;
+    return GLIM_OK;
 }
 
 glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
@@ -400,11 +460,13 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
         (status = glim__load_real(l, "attention.scale", false, &scale, err)))
         return status;
     const glim_gguf_value *causal = glim__loader_key(l, "attention.causal");
-    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data)
+    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data &&
+        !l->encoder)
         return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "key '%s.attention.causal' is false: the model sees later tokens too, "
-                         "which this version does not run",
-                         l->arch);
+                         "key '%s.attention.causal' is false: '%s' sees later tokens too, which "
+                         "this version does not run",
+                         l->arch, l->arch);
+    h->both_ways = l->encoder;
     if (!(eps > 0 && eps < 1) || scale < 0)
         return glim_fail(err, GLIM_EFORMAT, "norm epsilon %g or attention scale %g is out of range",
                          eps, scale);
@@ -415,12 +477,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
         return glim__oom(m->ctx, err, "the layer table", (uint64_t)h->L * sizeof *m->layers);
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
-        (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
-        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
+        (status = l->encoder ? GLIM_OK : load_end(l, err)))
         return status;
-    if (!m->head.data)
-        m->head = m->embedding;
     for (int i = 0; i < h->L && !status; i++)
         status = load_layer(l, i, err);
     return status;

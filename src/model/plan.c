@@ -36,11 +36,10 @@ static uint64_t layer_bytes(const glim_model *m, const glim_layer *w, size_t row
         most = n > most ? n : most;
     }
     if (x) {
-        glim_matrix one[2] = {x->gate, x->down};
+        const glim_matrix *one[] = {x->how.gate, x->how.down};
         experts = glim__experts_scratch(&x->how, rows, keep);
         for (int i = 0; i < 2; i++) {
-            one[i].rows /= x->how.count;
-            uint64_t n = glim__linear_scratch(m->ctx, &one[i], (int64_t)rows);
+            uint64_t n = glim__linear_scratch(m->ctx, one[i], (int64_t)rows);
             most = n > most ? n : most;
         }
     }
@@ -48,7 +47,7 @@ static uint64_t layer_bytes(const glim_model *m, const glim_layer *w, size_t row
 }
 
 static uint64_t product_bytes(const glim_model *m, size_t rows, size_t wanted, bool keep) {
-    uint64_t most = glim__linear_scratch(m->ctx, &m->head, (int64_t)wanted);
+    uint64_t most = m->head.data ? glim__linear_scratch(m->ctx, &m->head, (int64_t)wanted) : 0;
     for (int i = 0; i<m->hyper.L; i += m->hyper.L> 1 ? m->hyper.L - 1 : 1) {
         uint64_t n = layer_bytes(m, &m->layers[i], rows, keep);
         most = n > most ? n : most;
@@ -72,7 +71,7 @@ static void plan_block(glim_tape *t, const glim_model *m, int i, bool keep, uint
 uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, size_t source,
                            size_t wanted, bool keep, uint64_t *per_kept_layer) {
     const glim_hyper *h = &m->hyper;
-    uint64_t kept = 0, working = 0, C = (uint64_t)h->C, V = (uint64_t)h->V;
+    uint64_t kept = 0, working = 0, C = (uint64_t)h->C, V = (uint64_t)m->outputs;
     glim_rows shape = {.T = (int64_t)rows};
     glim_rope ropes[GLIM_MAX_ROPES] = {{0}};
     glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
@@ -90,7 +89,7 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     if (per_kept_layer)
         *per_kept_layer = kept;
     uint64_t stream = rows * C * 4;
-    uint64_t added = m->positions.data ? stream : 0;
+    uint64_t added = (m->positions.data ? stream : 0) + (m->embed_norm ? 2 * stream : 0);
     uint64_t base = keep ? ((uint64_t)h->L + 1) * stream + 3 * stream : 2 * stream;
     uint64_t logits = wanted * (V + 3 * C) * 4 * (keep ? 2 : 1);
     uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;

@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-enum { LONGEST_PAIR = 1024 };
-
 uint32_t glim__alphabet_letter(uint8_t b) {
     if ((b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae)
         return b;
@@ -40,6 +38,7 @@ struct work {
     glim_token_list *out;
     size_t base;
     glim_buffer written;
+    char *key; /* room for the longest merge */
     glim_merge merge;
 };
 
@@ -49,13 +48,12 @@ static bool rank(const void *data, const glim_symbol *left, const glim_symbol *r
     const struct work *w = data;
     const char *text = w->written.data + left->start;
     uint32_t a = left->len, b = right->len;
-    char key[LONGEST_PAIR + 1];
-    if (a + b > LONGEST_PAIR)
+    if ((size_t)a + 1 + b > w->t->longest_merge)
         return false;
-    memcpy(key, text, a);
-    key[a] = ' ';
-    memcpy(key + a + 1, text + a, b);
-    int32_t found = glim__map_get(&w->t->merges, key, a + 1 + b);
+    memcpy(w->key, text, a);
+    w->key[a] = ' ';
+    memcpy(w->key + a + 1, text + a, b);
+    int32_t found = glim__map_get(&w->t->merges, w->key, a + 1 + b);
     out->priority = -(float)found;
     return found >= 0 && glim__map_get(&w->t->ids, text, a + b) >= 0;
 }
@@ -120,7 +118,10 @@ glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, cons
     struct work w = {.t = t, .f = f, .out = out, .base = base};
     w.merge = (glim_merge){.ctx = t->ctx, .priority = rank, .data = &w};
     glim__buffer_init(&w.written, t->ctx);
-    glim_status status = glim__pretokenize(t->pre, f->text, f->n, piece, &w, err);
+    w.key = glim__alloc(t->ctx, t->longest_merge + 1);
+    glim_status status = w.key ? glim__pretokenize(t->pre, f->text, f->n, piece, &w, err)
+                               : glim__oom(t->ctx, err, "the tokens", t->longest_merge);
+    glim__free(t->ctx, w.key);
     glim__buffer_release(&w.written);
     glim__merge_release(&w.merge);
     return status;

@@ -10,12 +10,23 @@
  * engines do not count.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "text/new-letters.h"
 #include "text/vocabulary.h"
 
 #include <pcre2.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Categories with what Unicode 14 lacks, for use inside a class. */
+#define LU   "\\p{Lu}" NEW_LU
+#define LL   "\\p{Ll}" NEW_LL
+#define LM   "\\p{Lm}" NEW_LM
+#define LO   "\\p{Lo}" NEW_LO
+#define LET  "\\p{L}" NEW_LU NEW_LL NEW_LM NEW_LO
+#define MARK "\\p{M}" NEW_M
+#define NUM  "\\p{N}" NEW_N
+#define PUN  "\\p{P}" NEW_P
+#define SYM  "\\p{S}" NEW_S
 #define WS                                                                                         \
     "\\t-\\r "                                                                                     \
     "\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
@@ -24,17 +35,46 @@
 #define LAST  S "+(?!" NOT_S ")|" S "+"
 #define TAIL  S "*[\\r\\n]+|" LAST
 #define SHORT "(?:'(?i:[sdmt]|ll|ve|re))"
-#define GPT2  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|" LAST
+#define GPT2  "'s|'t|'re|'ve|'m|'ll|'d| ?[" LET "]+| ?[" NUM "]+| ?[^" WS LET NUM "]+|" LAST
 #define LLAMA3(digits)                                                                             \
-    SHORT "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n]*|" TAIL
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+    SHORT "|[^\\r\\n" LET NUM "]?[" LET "]+|" digits "| ?[^" WS LET NUM "]+[\\r\\n]*|" TAIL
+#define UPPER "[" LU "\\p{Lt}" LM LO MARK "]"
+#define LOWER "[" LL LM LO MARK "]"
 #define GPT4O(end, digits)                                                                         \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" end "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER     \
-    "*" end "|" digits "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n/]*|" TAIL
-#define CJK_MIXED "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+"
+    "[^\\r\\n" LET NUM "]?" UPPER "*" LOWER "+" end "|[^\\r\\n" LET NUM "]?" UPPER "+" LOWER       \
+    "*" end "|" digits "| ?[^" WS LET NUM "]+[\\r\\n/]*|" TAIL
+#define CJK_MIXED  "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+"
+#define CJK_KANA   "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+"
+#define ASCII_MARK "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~]"
+#define DEEPSEEK3(line_ends, tail)                                                                 \
+    ASCII_MARK "[A-Za-z]+|[^\\r\\n" LET PUN SYM "]?[" LET MARK "]+| ?[" PUN SYM "]+" line_ends     \
+               "|" tail
+#define STOPS   " ?[^(" WS "|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C})]+"
+#define HAN     "[\\p{sc:Han}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}]"
+#define NOT_HAN "(?!" HAN ")"
+#define KIMI_WORD(upper, lower)                                                                    \
+    "[^\\r\\n" LET NUM "]?(?:" NOT_HAN UPPER ")" upper "(?:" NOT_HAN LOWER ")" lower SHORT "?"
+/* Cased letters as DeepSeek's first tokenizer lists them. */
+#define CASED                                                                                      \
+    "A-Za-z\\x{B5}\\x{C0}-\\x{D6}\\x{D8}-\\x{F6}\\x{F8}-\\x{1BA}\\x{1BC}-\\x{1BF}\\x{1C4}-"        \
+    "\\x{293}\\x{295}-\\x{2AF}\\x{370}-\\x{373}\\x{376}\\x{377}\\x{37B}-\\x{37D}\\x{37F}"          \
+    "\\x{386}\\x{388}-\\x{38A}\\x{38C}\\x{38E}-\\x{3A1}\\x{3A3}-\\x{3F5}\\x{3F7}-\\x{481}"         \
+    "\\x{48A}-\\x{52F}\\x{531}-\\x{556}\\x{10A0}-\\x{10C5}\\x{13A0}-\\x{13F5}\\x{13F8}-"           \
+    "\\x{13FD}\\x{1C90}-\\x{1CBA}\\x{1CBD}-\\x{1CBF}\\x{1D00}-\\x{1D2B}\\x{1D6B}-\\x{1D77}"        \
+    "\\x{1D79}-\\x{1D9A}\\x{1E00}-\\x{1F15}\\x{1F18}-\\x{1F1D}\\x{1F20}-\\x{1F45}\\x{1F48}-"       \
+    "\\x{1F4D}\\x{1F50}-\\x{1F57}\\x{1F59}\\x{1F5B}\\x{1F5D}\\x{1F5F}-\\x{1F7D}\\x{1F80}-"         \
+    "\\x{1FB4}\\x{1FB6}-\\x{1FBC}\\x{1FBE}\\x{1FC2}-\\x{1FC4}\\x{1FC6}-\\x{1FCC}\\x{1FD0}-"        \
+    "\\x{1FD3}\\x{1FD6}-\\x{1FDB}\\x{1FE0}-\\x{1FEC}\\x{1FF2}-\\x{1FF4}\\x{1FF6}-\\x{1FFC}"        \
+    "\\x{2102}\\x{2107}\\x{210A}-\\x{2113}\\x{2115}\\x{2119}-\\x{211D}\\x{2124}\\x{2126}"          \
+    "\\x{2128}\\x{212A}-\\x{212D}\\x{212F}-\\x{2134}\\x{2139}\\x{213C}-\\x{213F}\\x{2145}-"        \
+    "\\x{2149}\\x{214E}\\x{2183}\\x{2184}\\x{2C00}-\\x{2C7B}\\x{2C7E}-\\x{2CE4}\\x{2CEB}-"         \
+    "\\x{2CEE}\\x{2CF2}\\x{2CF3}\\x{A640}-\\x{A66D}\\x{A680}-\\x{A69B}\\x{A722}-\\x{A76F}"         \
+    "\\x{A771}-\\x{A787}\\x{A78B}-\\x{A78E}\\x{AB70}-\\x{ABBF}\\x{FB00}-\\x{FB06}\\x{FB13}-"       \
+    "\\x{FB17}\\x{FF21}-\\x{FF3A}\\x{FF41}-\\x{FF5A}\\x{10400}-\\x{1044F}\\x{104B0}-"              \
+    "\\x{104D3}\\x{104D8}-\\x{104FB}\\x{10C80}-\\x{10CB2}\\x{10CC0}-\\x{10CF2}\\x{118A0}-"         \
+    "\\x{118DF}\\x{1E900}-\\x{1E943}"
 
-enum { MOST_EXPRESSIONS = 4, MOST_NAMES = 12 };
+enum { MOST_EXPRESSIONS = 6, MOST_NAMES = 20 };
 
 struct row {
     const char *names[MOST_NAMES];
@@ -43,40 +83,104 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {{"gpt-2", "phi-2", "roberta-bpe", "mpt", "olmo", "jais", "modern-bert", "exaone4"},
+    {{"gpt-2", "phi-2", "roberta-bpe", "mpt", "olmo", "jais", "modern-bert", "exaone4", "jina-es",
+      "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code", "gigachat", "a.x-4.0",
+      "mellum", "trillion", "granite-docling"},
      {GPT2},
      0,
      0},
-    {{"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "lfm2"},
-     {LLAMA3("\\p{N}{1,3}")},
+    {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+      "jina-v5-nano"},
+     {LLAMA3("[" NUM "]{1,3}")},
      true,
      true},
-    {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {LLAMA3("\\p{N}{1,3}")}, 0, 0},
-    {{"glm4", "glm5"}, {LLAMA3("\\p{N}{1,3}")}, true, 0},
-    {{"qwen2", "deepseek-r1-qwen", "kormo", "megrez", "stablelm2", "hunyuan", "grok-2"},
-     {LLAMA3("\\p{N}")},
+    {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {LLAMA3("[" NUM "]{1,3}")}, 0, 0},
+    {{"glm4", "glm5"}, {LLAMA3("[" NUM "]{1,3}")}, true, 0},
+    {{"minicpm5"}, {"[" NUM "]{1,3}", LLAMA3("[" NUM "]+")}, true, 0},
+    {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "grok-2",
+      "solar-open"},
+     {LLAMA3("[" NUM "]")},
+     0,
+     0},
+    {{"laguna"}, {"[^\\n]+|[\\n]+", LLAMA3("[" NUM "]")}, 0, 0},
+    {{"ufakzeka"},
+     {"[^\\r\\n" LET NUM "]?[" LET "]+|[" NUM "]| ?[^" WS LET NUM "]+[\\r\\n]*|" TAIL},
+     0,
+     0},
+    {{"seed-coder"},
+     {SHORT "|[^\\r\\n" LET NUM "]?[" LET "]+|[" NUM "]| ?[^" WS LET NUM "]+|" TAIL},
+     0,
+     0},
+    {{"bailingmoe", "bailingmoe2", "llada-moe"},
+     {SHORT "|[^\\r\\n" LET NUM "]?+[" LET "]+|[" NUM "]| ?[^" WS LET NUM "]++[\\r\\n]*|" S
+            "*[\\r\\n]|" LAST},
+     0,
+     0},
+    {{"exaone-moe"},
+     {SHORT "|[^\\r\\n" LET NUM "]?(?:[" LET "][" MARK "]*(?: [" LET "][" MARK "]*)*)+|[" NUM
+            "]| ?[^" WS LET NUM "]+[\\r\\n/]?|" S "*[\\r\\n]|" LAST},
+     0,
+     0},
+    {{"jais-2"},
+     {SHORT "|[^\\r\\n" LET NUM "]?[" LET "]+|[" NUM "]{1,3}| ?[^" WS LET NUM "]+[\\r\\n]*|" S
+            "*[\\r\\n]+|" S "{512}(?!" NOT_S ")|" S "{256}(?!" NOT_S ")|" S "{128}(?!" NOT_S ")|" S
+            "{64}(?!" NOT_S ")|" S "{32}(?!" NOT_S ")|" S "{16}(?!" NOT_S ")|" S "{8}(?!" NOT_S
+            ")|" S "{4}(?!" NOT_S ")|" S "{1,2}(?!" NOT_S ")|" S},
      0,
      0},
     {{"qwen35"},
-     {SHORT "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" WS
-            "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" TAIL},
+     {SHORT "|[^\\r\\n" LET NUM "]?[" LET MARK "]+|[" NUM "]| ?[^" WS LET MARK NUM
+            "]+[\\r\\n]*|" TAIL},
      0,
      0},
-    {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"},
-     {"\\p{N}", GPT2},
+    {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"},
+     {"[" NUM "]", GPT2},
      0,
      0},
-    {{"gpt-4o", "llama4", "kanana2"}, {GPT4O(SHORT "?", "\\p{N}{1,3}")}, 0, 0},
-    {{"tekken"}, {GPT4O("", "\\p{N}")}, true, true},
-    {{"deepseek-coder"}, {"[\\r\\n]", S "?\\p{L}+", S "?\\p{P}+", CJK_MIXED "|\\p{N}"}, 0, 0},
-    {{"deepseek-v3", "hunyuan-dense", "joyai-llm"},
-     {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
-      "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?"
-      "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" TAIL},
+    {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
+     {GPT4O(SHORT "?", "[" NUM "]{1,3}")},
      0,
      0},
-    {{"falcon"}, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}, 0, 0},
-    {{"default", ""}, {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, 0, 0},
+    {{"tiny_aya", "cohere2moe"},
+     {"\\d{1,3}(?=(?:\\d{3})*\\b)", GPT4O(SHORT "?", "[" NUM "]{1,3}")},
+     0,
+     0},
+    {{"tekken"}, {GPT4O("", "[" NUM "]")}, true, true},
+    {{"youtu"},
+     {"[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}"
+      "\\x{2019}\\x{2014}\\x{FF1A}\\x{FF1B}\\x{FF0C}\\x{3001}-\\x{303F}\\x{FE30}-\\x{FE4F}]+|"
+      "[\\x{3105}-\\x{312F}]+|" CJK_KANA,
+      GPT4O(SHORT "?", "[" NUM "]")},
+     true,
+     0},
+    {{"kimi-k2"},
+     {HAN "+|" KIMI_WORD("*", "+") "|" KIMI_WORD("+", "*") "|[" NUM "]{1,3}| ?[^" WS LET NUM
+                                                           "]+[\\r\\n]*|" TAIL},
+     0,
+     0},
+    {{"superbpe"}, {"[" NUM "]+", "(?=(?:\\d{3})+(?!\\d))"}, 0, 0},
+    {{"deepseek-llm"},
+     {"[\\r\\n]", S "?[" CASED "]+",
+      S "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
+      S "+$", CJK_MIXED, "[" NUM "]+"},
+     0,
+     0},
+    {{"deepseek-coder"},
+     {"[\\r\\n]", S "?[" LET "]+", S "?[" PUN "]+", CJK_MIXED, "[" NUM "]"},
+     0,
+     0},
+    {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
+     {"[" NUM "]{1,3}", CJK_KANA, DEEPSEEK3("[\\r\\n]*", TAIL)},
+     0,
+     0},
+    {{"spark2_5"},
+     {"[" NUM "]{1,3}", CJK_KANA, DEEPSEEK3("", "[\\r\\n]|" LAST), "[" NUM "]"},
+     0,
+     0},
+    {{"bloom", "poro-chat", "gpt3-finnish"}, {STOPS}, 0, 0},
+    {{"viking"}, {STOPS, "[" NUM "]"}, 0, 0},
+    {{"falcon"}, {"[" PUN "\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}, 0, 0},
+    {{"default", ""}, {"[" PUN "\\$\\+<=>\\^~\\|]+", GPT2, "[" NUM "]+", "[0-9][0-9][0-9]"}, 0, 0},
 };
 
 struct glim_pretokenizer {
@@ -125,10 +229,12 @@ glim_status glim__pretokenizer_open(glim_pretokenizer **out, glim_context *ctx, 
     const struct row *row = find_row(pre);
     *out = NULL;
     if (!row)
-        return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "the pre-tokenizer '%.60s' is not known (glim will not guess how the text "
-                         "is split)",
-                         pre);
+        return glim_fail(
+            err, GLIM_EUNSUPPORTED,
+            "the pre-tokenizer '%.60s' is not known, and glim will not guess how the "
+            "text is split (convert the model again so that tokenizer.ggml.pre names a "
+            "known one, like llama-bpe or qwen2)",
+            pre);
     glim_pretokenizer *p = glim__calloc(ctx, 1, sizeof *p);
     if (!p)
         return glim__oom(ctx, err, "the tokenizer", sizeof *p);
@@ -200,15 +306,15 @@ static glim_status split(const struct splitter *s, unsigned level, size_t start,
         return start < end ? s->fn(s->data, start, end, s->err) : GLIM_OK;
     size_t at = start;
     while (at < end) {
-        int code = pcre2_match(s->p->code[level], (PCRE2_SPTR)s->text + start, end - start,
-                               at - start, PCRE2_NO_UTF_CHECK, s->match, s->how);
+        int code =
+            pcre2_match(s->p->code[level], (PCRE2_SPTR)s->text + start, end - start, at - start,
+                        PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY_ATSTART, s->match, s->how);
         if (code < 0 && code != PCRE2_ERROR_NOMATCH)
             return match_failed(s, code);
         PCRE2_SIZE *v = pcre2_get_ovector_pointer(s->match);
-        bool found = code > 0 && v[1] > v[0];
-        size_t from = found ? start + v[0] : end, to = found ? start + v[1] : end;
+        size_t from = code > 0 ? start + v[0] : end, to = code > 0 ? start + v[1] : end;
         glim_status status = from > at ? split(s, level + 1, at, from) : GLIM_OK;
-        if (!status && found)
+        if (!status && to > from) /* an empty match only cuts */
             status = split(s, level + 1, from, to);
         if (status)
             return status;

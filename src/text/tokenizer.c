@@ -70,13 +70,16 @@ static void note_length(glim_tokenizer *t, size_t len) {
     for (size_t i = 0; i < t->n_lengths; i++)
         if (t->special_lengths[i] == len)
             return;
-    if (t->n_lengths < GLIM_SPECIAL_LENGTHS)
-        t->special_lengths[t->n_lengths++] = len;
+    t->special_lengths[t->n_lengths++] = len;
 }
 
 /* The last id of equal texts wins; empty texts are never matched. */
 static glim_status index_tokens(glim_tokenizer *t, glim_error *err) {
-    bool ok = glim__map_reserve(&t->ids, (size_t)t->info.vocab);
+    size_t specials = 0;
+    for (int32_t i = 0; i < t->info.vocab; i++)
+        specials += special(t, i);
+    t->special_lengths = glim__arena_calloc(&t->arena, specials + 1, sizeof *t->special_lengths);
+    bool ok = t->special_lengths && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
     for (int32_t i = 0; i < t->info.vocab && ok; i++) {
         glim_gguf_string s = t->text[i];
         if (!s.len || t->type[i] == GLIM_TT_BYTE || t->type[i] == GLIM_TT_UNKNOWN)
@@ -104,6 +107,7 @@ static glim_status read_merges(glim_tokenizer *t, const glim_gguf *g, glim_error
     for (uint64_t i = 0; i < v->count && ok; i++) {
         glim_gguf_string s = glim__gguf_next_string(v, &cursor);
         int32_t old;
+        t->longest_merge = s.len > t->longest_merge ? s.len : t->longest_merge;
         ok = glim__map_set(&t->merges, s.data, s.len, (int32_t)i, &old);
         if (ok && old >= 0) /* the first of equal merges counts */
             ok = glim__map_set(&t->merges, s.data, s.len, old, NULL);
@@ -222,6 +226,17 @@ static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
     glim__ends_by_name(t);
 }
 
+static glim_gguf_string name_of(const glim_tokenizer *t, int32_t id) {
+    return id < 0 ? (glim_gguf_string){0} : t->text[id];
+}
+
+void glim__name_specials(glim_tokenizer *t) {
+    t->info.bos_text = name_of(t, t->info.bos);
+    t->info.eos_text = name_of(t, t->info.eos);
+    t->info.unk_text = name_of(t, t->info.unk);
+    t->info.pad_text = name_of(t, t->info.pad);
+}
+
 static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_error *err) {
     bool llama = !strcmp(t->info.model, "llama");
     int32_t V = t->info.vocab;
@@ -230,6 +245,7 @@ static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_err
     t->info.eos = read_id(g, "tokenizer.ggml.eos_token_id", V, llama ? 2 : gpt2_end);
     t->info.unk = read_id(g, "tokenizer.ggml.unknown_token_id", V, llama ? 0 : -1);
     t->info.pad = read_id(g, "tokenizer.ggml.padding_token_id", V, -1);
+    glim__name_specials(t);
     t->info.add_bos = llama || glim__pretokenizer_adds_bos(t->info.pre);
     t->space_prefix = llama;
     glim_status status;

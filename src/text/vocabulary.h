@@ -22,7 +22,7 @@ enum glim_token_type {
     GLIM_TT_BYTE = 6
 };
 
-enum { GLIM_SPECIAL_LENGTHS = 128, GLIM_ENDS = 16 };
+enum { GLIM_ENDS = 16 };
 
 typedef struct glim_pretokenizer glim_pretokenizer; /* pretokenize.h */
 
@@ -47,7 +47,8 @@ struct glim_tokenizer {
     glim_map ids;            /* text of normal tokens -> id */
     glim_map specials;       /* text of control and user-defined tokens -> id */
     glim_map merges;         /* "left right" -> rank (gpt2) */
-    size_t special_lengths[GLIM_SPECIAL_LENGTHS]; /* longest first */
+    size_t longest_merge;    /* bytes of its text */
+    size_t *special_lengths; /* longest first */
     size_t n_lengths;
     bool special_first[256]; /* bytes that a special token starts with */
     bool ignore_merges, nfc, space_prefix;
@@ -71,6 +72,8 @@ glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err);
 /* Notes ids that end generation: one (-1 is fine), and those known by name. */
 void glim__ends_add(glim_tokenizer *t, int32_t id);
 void glim__ends_by_name(glim_tokenizer *t);
+/* The texts of the special tokens that the info has the ids of; templates use them. */
+void glim__name_specials(glim_tokenizer *t);
 
 glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                              size_t base, glim_error *err);

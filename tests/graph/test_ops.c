@@ -86,6 +86,11 @@ static glim_node build_attention_window(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
     return attention_with(t, in, 0, 2.0f);
 }
+static glim_node build_attention_both(glim_tape *t, const glim_node *in) {
+    glim_node z = attention_with(t, in, 0, 0);
+    t->nodes[z].as.attention.both_ways = true;
+    return z;
+}
 /* The last row of the one sequence, `rows` being the test's. */
 static glim_node picked(glim_tape *t, glim_node x) {
     static glim_rows_part part;
@@ -96,6 +101,16 @@ static glim_node picked(glim_tape *t, glim_node x) {
     part = (glim_rows_part){0, 1, position, whole->hidden};
     last = (glim_rows){1, &position, &part, 1};
     return glim__op_pick(t, x, &last);
+}
+/* The one sequence as one row. */
+static glim_node build_mean(glim_tape *t, const glim_node *in) {
+    static const glim_rows_part part = {0, 1, 0, NULL};
+    static const int32_t position = 0;
+    static const glim_rows one = {1, &position, &part, 1};
+    return glim__op_mean(t, in[0], &one);
+}
+static glim_node build_unit(glim_tape *t, const glim_node *in) {
+    return glim__op_unit(t, in[0]);
 }
 static glim_node build_linear_few(glim_tape *t, const glim_node *in) {
     glim_node y = build_linear(t, in);
@@ -124,15 +139,18 @@ static glim_node build_act_gelu_erf(glim_tape *t, const glim_node *in) {
 /* Five experts of width 3 over rows of 7, two for a row. */
 static glim_node experts_with(glim_tape *t, const glim_node *in, bool sigmoid, bool normalise) {
     enum { E = 5, F = 3, C = 7 };
-    static glim_matrix gate, up, down;
+    static glim_matrix gate[E], up[E], down[E];
     static glim_experts how;
     static const float choice[E] = {0, 0.45f, -0.4f, 0.15f, 0.25f};
-    gate = (glim_matrix){weights, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
-    up = (glim_matrix){weights + E * F * C, GLIM_TYPE_F32, E * F, C, 4 * C, 0, 0};
-    down = (glim_matrix){weights + 2 * E * F * C, GLIM_TYPE_F32, E * C, F, 4 * F, 0, 0};
-    how = (glim_experts){.gate = &gate,
-                         .up = &up,
-                         .down = &down,
+    for (int e = 0; e < E; e++) {
+        const float *w = weights + 3 * e * F * C;
+        gate[e] = (glim_matrix){w, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        up[e] = (glim_matrix){w + F * C, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        down[e] = (glim_matrix){w + 2 * F * C, GLIM_TYPE_F32, C, F, .row_bytes = 4 * F};
+    }
+    how = (glim_experts){.gate = gate,
+                         .up = up,
+                         .down = down,
                          .count = E,
                          .used = 2,
                          .sigmoid = sigmoid,
@@ -188,9 +206,14 @@ static const struct op_case cases[] = {
     {"attention", "hidden", 7, {24, 12, 12}, 4, hidden, 1, build_attention},
     {"attention", "window", 9, {24, 12, 12}, 2, NULL, 1, build_attention_window},
     {"attention", "cap", 7, {24, 12, 12}, 0, NULL, 1, build_attention_cap},
+    {"attention", "both ways", 9, {24, 12, 12}, 0, NULL, 1, build_attention_both},
+    {"attention", "both ways, hidden", 7, {24, 12, 12}, 0, hidden, 1, build_attention_both},
+    {"attention", "both ways, blocks", 101, {24, 12, 12}, 0, NULL, 1, build_attention_both},
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
+    {"mean", "", 5, {7}, 0, NULL, 1, build_mean},
+    {"unit", "", 5, {7}, 0, NULL, 1, build_unit},
     {"pick", "", 5, {7}, 0, NULL, 1, build_pick},
     {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
     {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
@@ -212,7 +235,7 @@ struct run {
     glim_tape tape;
     glim_rows rows;
     glim_rows_part part;
-    int32_t position[64];
+    int32_t position[128];
     glim_node in[3], out;
     float *x[3];
 };
