@@ -4,9 +4,9 @@
 
 usage: record-chats.py MODEL-DIR OUT-DIR   (needs jinja2 and gguf)
 
-OUT-DIR/NAME.json holds a template and its renderings. The templates below are
-written anew; each behaves as the published one of its family on chats without
-tools. OUT-DIR/real.json holds renderings by the templates inside the real files
+OUT-DIR/NAME.json holds a template and its renderings; a rendering is null where
+the template raises. The templates below are written anew; each behaves as the
+published one of its name on chats without tools. OUT-DIR/real.json holds renderings by the templates inside the real files
 of MODEL-DIR, without the templates themselves.
 """
 import json
@@ -54,23 +54,23 @@ def mistral(begin, end, answer, system):
             user + "{% else %}{{ " + answer + " }}{% endif %}{% endfor %}")
 
 
-# name: (family, template, bos, eos)
+# name: (template, bos, eos)
 TEMPLATES = {
-    "chatml": ("chatml", CHATML_TURNS, "", ""),
+    "chatml": (CHATML_TURNS, "", ""),
     "chatml-default": (
-        "chatml", "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are kind."
+        "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are kind."
         "\\nYou help.<|im_end|>\\n' }}{% endif %}" + CHATML_TURNS, "", ""),
     "chatml-default-lines": (  # line ends inside of the literals
-        "chatml", "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are kind."
+        "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are kind."
         "<|im_end|>\n' }}{% endif %}" + CHATML_TURNS.replace("\\n", "\n"), "", ""),
     "chatml-tools": (  # a first system header that is not the default's
-        "chatml", "{% if tools %}{{ '<|im_start|>system\\n' }}{{ 'tools<|im_end|>\\n' }}"
+        "{% if tools %}{{ '<|im_start|>system\\n' }}{{ 'tools<|im_end|>\\n' }}"
         "{% elif messages[0]['role'] != 'system' %}"
         "{{ '<|im_start|>system\\nYou are kind.<|im_end|>\\n' }}{% endif %}" + CHATML_TURNS, "", ""),
-    "llama3": ("llama3", "{{ bos_token }}{% for m in messages %}" + LLAMA3_TURNS + "{% endfor %}" +
+    "llama3": ("{{ bos_token }}{% for m in messages %}" + LLAMA3_TURNS + "{% endfor %}" +
                LLAMA3_END, "<|begin_of_text|>", "<|eot_id|>"),
     "llama3.1": (
-        "llama3", "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+        "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
         "{% set system = messages[0]['content'] | trim %}{% set rest = messages[1:] %}"
         "{% else %}{% set system = '' %}{% set rest = messages %}{% endif %}"
         "{% set date_string = '26 Jul 2024' %}"
@@ -80,7 +80,7 @@ TEMPLATES = {
         "{% for m in rest %}" + LLAMA3_TURNS + "{% endfor %}" + LLAMA3_END,
         "<|begin_of_text|>", "<|eot_id|>"),
     "llama2": (
-        "llama2", SPLIT_SYSTEM + "{% for m in rest %}" + ALTERNATE +
+        SPLIT_SYSTEM + "{% for m in rest %}" + ALTERNATE +
         "{% if loop.first and system_message is defined %}"
         "{% set text = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + m['content'] %}"
         "{% else %}{% set text = m['content'] %}{% endif %}"
@@ -88,45 +88,101 @@ TEMPLATES = {
         "{% else %}{{ ' ' + text.strip() + ' ' + eos_token }}{% endif %}{% endfor %}",
         "<s>", "</s>"),
     "gemma": (
-        "gemma", "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+        "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
         "{{ raise_exception('System role not supported') }}{% endif %}{% set prefix = '' %}"
         "{% for m in messages %}" + ALTERNATE + GEMMA_TURNS, "<bos>", "<eos>"),
     "gemma3": (
-        "gemma", "{{ bos_token }}" + SPLIT_SYSTEM + "{% if system_message is defined %}"
+        "{{ bos_token }}" + SPLIT_SYSTEM + "{% if system_message is defined %}"
         "{% set prefix = system_message + '\\n\\n' %}{% else %}{% set prefix = '' %}{% endif %}"
         "{% for m in rest %}" + ALTERNATE + GEMMA_TURNS, "<bos>", "<eos>"),
-    "mistral": ("mistral", mistral("[INST] ", " [/INST]", "m['content'] + eos_token", None),
+    "mistral": (mistral("[INST] ", " [/INST]", "m['content'] + eos_token", None),
                 "<s>", "</s>"),
     "mistral-spaced": (
-        "mistral", mistral("[INST] ", " [/INST]", "m['content'] + eos_token + ' '", None),
+        mistral("[INST] ", " [/INST]", "m['content'] + eos_token + ' '", None),
         "<s>", "</s>"),
-    "mistral-v1": ("mistral", mistral(" [INST] ", " [/INST]", "' ' + m['content'] + eos_token",
+    "mistral-v1": (mistral(" [INST] ", " [/INST]", "' ' + m['content'] + eos_token",
                                       "first"), "<s>", "</s>"),
-    "mistral-v3": ("mistral", mistral("[INST] ", "[/INST]", "' ' + m['content']|trim + eos_token",
+    "mistral-v3": (mistral("[INST] ", "[/INST]", "' ' + m['content']|trim + eos_token",
                                       "last"), "<s>", "</s>"),
-    "mistral-tekken": ("mistral", mistral("[INST]", "[/INST]", "m['content'] + eos_token", "last"),
+    "mistral-tekken": (mistral("[INST]", "[/INST]", "m['content'] + eos_token", "last"),
                        "<s>", "</s>"),
-    "glm4": ("glm4", GLM4_TURNS + "<|assistant|>{% endif %}", "", ""),
-    "glm4-line": ("glm4", GLM4_TURNS + "<|assistant|>\n{% endif %}", "", ""),
+    "glm4": (GLM4_TURNS + "<|assistant|>{% endif %}", "", ""),
+    "glm4-line": (GLM4_TURNS + "<|assistant|>\n{% endif %}", "", ""),
     "chatglm3": (
-        "chatglm3", "{% for m in messages %}{% if loop.first %}[gMASK]sop{% endif %}"
+        "{% for m in messages %}{% if loop.first %}[gMASK]sop{% endif %}"
         "<|{{ m['role'] }}|>\n {{ m['content'] }}{% endfor %}"
         "{% if add_generation_prompt %}<|assistant|>{% endif %}", "", ""),
     "phi3": (
-        "phi3", "{% for m in messages %}{% if m['role'] == 'system' %}"
+        "{% for m in messages %}{% if m['role'] == 'system' %}"
         "{{ '<|system|>\\n' + m['content'] + '<|end|>\\n' }}{% elif m['role'] == 'user' %}"
         "{{ '<|user|>\\n' + m['content'] + '<|end|>\\n' }}{% else %}"
         "{{ '<|assistant|>\\n' + m['content'] + '<|end|>\\n' }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}",
         "<s>", "<|endoftext|>"),
     "zephyr": (
-        "zephyr", "{% for m in messages %}\n{% if m['role'] == 'user' %}\n"
+        "{% for m in messages %}\n{% if m['role'] == 'user' %}\n"
         "{{ '<|user|>\\n' + m['content'] + eos_token }}\n{% elif m['role'] == 'system' %}\n"
         "{{ '<|system|>\\n' + m['content'] + eos_token }}\n{% else %}\n"
         "{{ '<|assistant|>\\n' + m['content'] + eos_token }}\n{% endif %}\n"
         "{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n"
         "{% endfor %}", "<s>", "</s>"),
 }
+
+# Later templates look back, cut thoughts out of answers, gather text in blocks.
+TEMPLATES["thinking"] = (
+    """{%- set ns = namespace(last=-1) %}
+{%- for m in messages[::-1] %}
+    {%- if ns.last < 0 and m.role == "user" and not m.content.startswith("<tool") %}
+        {%- set ns.last = messages|length - 1 - loop.index0 %}
+    {%- endif %}
+{%- endfor %}
+{%- for m in messages %}
+    {%- set text = m.content %}
+    {%- if m.role == "assistant" %}
+        {%- set thought = m.thought if m.thought is string else "" %}
+        {%- if "</think>" in text %}
+            {%- set thought = text.split("</think>")[0].rstrip("\\n").split("<think>")[-1] %}
+            {%- set text = text.split("</think>")[-1].lstrip("\\n") %}
+        {%- endif %}
+        {%- if loop.index0 > ns.last and thought %}
+            {{- "<|im_start|>" + m.role + "\\n<think>\\n" + thought.strip("\\n") + "\\n</think>\\n\\n" + text }}
+        {%- else %}
+            {{- "<|im_start|>" + m.role + "\\n" + text }}
+        {%- endif %}
+        {{- "<|im_end|>\\n" }}
+    {%- else %}
+        {{- "<|im_start|>" + m.role + "\\n" + text + "<|im_end|>" + "\\n" }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- "<|im_start|>assistant\\n" }}
+{%- endif %}
+""", "", "<|im_end|>")
+TEMPLATES["macro-blocks"] = (
+    """{#- a comment -#}
+{% macro turn(role, text, end=eos_token) %}
+<{{ role | upper }}>{{ text | trim }}{{ end }}
+{% endmacro %}
+{% if messages[0].role == "system" %}
+  {% set head %}
+# {{ messages[0].content | replace("\\n", " ") }}
+  {% endset %}
+  {% set rest = messages[1:] %}
+{% else %}
+  {% set head = "" %}
+  {% set rest = messages %}
+{% endif %}
+{{ bos_token ~ head }}{{ rest | selectattr("role", "equalto", "user") | list | length }} questions
+{% for m in rest if m.role in ["user", "assistant"] -%}
+  {{ turn(m.role, m.content) if not loop.last else turn(m.role, m.content, end="") }}
+  {%- if loop.index is divisibleby 2 %} {{ loop.index // 2 }}/{{ "%d" | length }}{% endif %}
+{% else %}
+nobody spoke
+{% endfor %}
+{% raw %}{{ kept }}{% endraw %}
+
+{{- "<ASSISTANT>" if add_generation_prompt else "" }}
+""", "<s>", "</s>")
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 CHATS = [
@@ -141,6 +197,11 @@ CHATS = [
     [(USER, "one"), (USER, "two")],
     [(ASSISTANT, "I begin"), (USER, "ok")],
     [(USER, "👩‍👩‍👧 é \U00020bb7")],
+    [(SYSTEM, "alone")],
+    [(USER, "")],
+    [(USER, "q"), (ASSISTANT, "<think>\nhm\n</think>\n\nanswer"), (USER, "again")],
+    [(USER, "q"), (ASSISTANT, "<think>hm</think>answer")],
+    [("tool", "42"), (USER, "so?")],
 ]
 
 
@@ -169,8 +230,8 @@ def save(path, value):
 
 def main():
     where, out = map(pathlib.Path, sys.argv[1:3])
-    for name, (family, template, bos, eos) in TEMPLATES.items():
-        save(out / f"{name}.json", {"family": family, "template": template,
+    for name, (template, bos, eos) in TEMPLATES.items():
+        save(out / f"{name}.json", {"template": template, "bos": bos, "eos": eos,
                                     "cases": list(cases(template, bos, eos))})
     real = {}
     for name, file in FILES.items():

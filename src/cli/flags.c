@@ -10,7 +10,7 @@ const glim_param cli_flags_model[] = {
      .type = GLIM_STRING,
      .offset = AT(model),
      .value_name = "FILE",
-     .help = "the GGUF file",
+     .help = "a GGUF file, or a directory with config.json",
      .group = "Model"},
     {0},
 };

@@ -143,7 +143,8 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
     glim__arena_init(&arena, m->ctx, 1 << 14);
     glim_status status = GLIM_OK;
     if (tmpl || !chat)
-        status = glim__chat_template_find(&chat, tmpl, glim__tokenizer_info(m->tokenizer), err);
+        status =
+            glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
     if (!status)
         status = glim__chat_parse(&messages, &count, &arena, json, n, name, err);
     if (!status)

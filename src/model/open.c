@@ -149,7 +149,8 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
         return glim_fail(err, GLIM_EFORMAT, "the tokenizer has %d tokens, the embedding %d rows",
                          t->vocab, m->hyper.V);
     if (t->chat_template)
-        glim__chat_template_find(&m->chat, NULL, t, NULL); /* NULL stays: asked for when used */
+        glim__chat_template_find(&m->chat, m->ctx, NULL, t,
+                                 NULL); /* NULL stays: asked for when used */
     return GLIM_OK;
 }
 

@@ -1,370 +1,238 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chat templates. Models carry Jinja source; glim does not run it but recognises
- * the family by what the source contains and writes the text itself, so that it
- * knows which bytes are the template's and which are a message's. An unknown
- * template is an error that names the choice. Each family is one function that
- * writes the turns; the table at the bottom says how to recognise it.
+ * Chat templates. A model's own template is run as it is (jinja.h), so that the
+ * prompt is what the model was trained on, and every byte is known to be the
+ * template's or a message's. The first plan was to recognise families of templates
+ * by what their source contains: half of the templates that looked known wrote
+ * something else. The families that users may name are templates too.
+ *
+ * What a template can ask of its surroundings: `messages`, `add_generation_prompt`
+ * (true), the texts of the special tokens, `tools` and `documents` (none). No
+ * clock: a template that writes today's date falls back on its own fixed one, or
+ * is refused, since an explanation must be repeatable.
  */
 #include "text/chat.h"
-#include "base/utf8.h"
 
 #include <string.h>
 
 struct glim_chat_template {
     const char *name;
-    const char *contains[3], *lacks; /* how it is recognised; first row that fits wins */
-    bool (*also)(const char *source, size_t n);
-    glim_status (*write)(glim_chat_text *out, const glim_chat_input *in, glim_error *err);
+    const char *source; /* NULL: the model's own */
 };
 
-/* ---- writing ---- */
+static const glim_chat_template own = {"own", NULL};
 
-static void put(glim_chat_text *o, const char *s, size_t n, long turn) {
-    for (size_t i = 0; i < n; i++) {
-        glim__buffer_putc(&o->text, s[i]);
-        int32_t mark = (int32_t)turn;
-        glim__buffer_append(&o->turn_of, &mark, sizeof mark);
-    }
-}
+#define EACH "{% for m in messages %}"
+#define MARKS                                                                                      \
+    "{% set bos = bos_token | default('<s>') %}{% set eos = eos_token | default('</s>') %}"
+#define SYSTEM                                                                                     \
+    "{% if messages[0].role == 'system' %}{% set system = messages[0].content %}"                  \
+    "{% set rest = messages[1:] %}{% else %}{% set rest = messages %}{% endif %}"                  \
+    "{% for m in rest %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"                     \
+    "{{ raise_exception('user and assistant must take turns, the user first') }}{% endif %}"
 
-static void literal(glim_chat_text *o, const char *s) {
-    put(o, s, strlen(s), -1);
-}
-
-/* What Python's strip takes away, which templates call. */
-static bool space(uint32_t c) {
-    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f) || c == 0x85 ||
-           c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-enum trim { TRIM_NONE = 0, TRIM_FRONT = 1, TRIM_BACK = 2, TRIM = 3 };
-
-/* A message's own text, trimmed where the template trims. */
-static void content(glim_chat_text *o, const glim_chat_input *in, size_t i, enum trim trim) {
-    const char *s = in->messages[i].content;
-    size_t n = in->messages[i].content_len, cut = 0, keep = 0;
-    uint32_t cp;
-    for (size_t at = 0; at < n;) {
-        int len = glim__utf8_decode(s + at, n - at, &cp);
-        bool blank = len && space(cp);
-        at += len ? (size_t)len : 1;
-        if (blank && !keep)
-            cut = at;
-        else if (!blank)
-            keep = at; /* the end of the last visible character */
-    }
-    cut = trim & TRIM_FRONT ? cut : 0;
-    n = trim & TRIM_BACK ? (keep > cut ? keep : cut) : n;
-    o->skipped[i] = cut;
-    put(o, s + cut, n - cut, (long)i);
-}
-
-static bool source_has(const glim_chat_input *in, const char *words) {
-    const char *s = in->info->chat_template;
-    return s && memmem(s, in->info->chat_template_len, words, strlen(words));
-}
-
-static bool role_is(const glim_chat_input *in, size_t i, const char *role) {
-    return !strcmp(in->messages[i].role, role);
-}
-
-/* system only first, then user and assistant by turns, starting with user. */
-static glim_status check_turns(const glim_chat_input *in, const char *name, glim_error *err) {
-    size_t first = role_is(in, 0, "system");
-    for (size_t i = first; i < in->n; i++) {
-        const char *want = (i - first) % 2 ? "assistant" : "user";
-        if (!role_is(in, i, want))
-            return glim_fail(err, GLIM_EUSAGE,
-                             "message %zu has the role '%s'; the template '%s' "
-                             "wants '%s' there",
-                             i, in->messages[i].role, name, want);
-    }
-    return GLIM_OK;
-}
-
-/* The system text that a ChatML template puts in when there is none: the
-   literal behind the system header in its source, where a line end is written
-   as such or as \n. */
-static void default_system(glim_chat_text *o, const glim_chat_input *in) {
-    static const char head[] = "<|im_start|>system", tail[] = "<|im_end|>";
-    const char *s = in->info->chat_template, *end = s ? s + in->info->chat_template_len : NULL;
-    while (s && (s = memmem(s, (size_t)(end - s), head, sizeof head - 1))) {
-        s += sizeof head - 1;
-        size_t line_end = s < end && *s == '\n' ? 1 : end - s > 1 && !memcmp(s, "\\n", 2) ? 2 : 0;
-        s += line_end;
-        const char *stop = memmem(s, (size_t)(end - s), tail, sizeof tail - 1);
-        size_t n = stop && line_end ? (size_t)(stop - s) : 0;
-        if (!n || memchr(s, '\'', n) || memchr(s, '{', n) || memchr(s, '"', n))
-            continue;
-        literal(o, "<|im_start|>system\n");
-        for (size_t i = 0; i < n; i++) {
-            bool escape = i + 1 < n && s[i] == '\\' && s[i + 1] == 'n';
-            put(o, escape ? "\n" : s + i, 1, -1);
-            i += escape;
-        }
-        literal(o, "<|im_end|>\n");
-        return;
-    }
-}
-
-static glim_status write_chatml(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    if (!role_is(in, 0, "system"))
-        default_system(o, in);
-    for (size_t i = 0; i < in->n; i++) {
-        literal(o, "<|im_start|>");
-        literal(o, in->messages[i].role);
-        literal(o, "\n");
-        content(o, in, i, TRIM_NONE);
-        literal(o, "<|im_end|>\n");
-    }
-    literal(o, "<|im_start|>assistant\n");
-    return GLIM_OK;
-}
-
-/* From 3.1 on, dates open the system turn, which is always there. The template's
-   own fixed date is written, never today's: an explanation can be repeated. */
-static glim_status write_llama3(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    const char *dates = source_has(in, "Cutting Knowledge Date: December 2023")
-                            ? "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
-                            : NULL;
-    literal(o, "<|begin_of_text|>");
-    if (dates && !role_is(in, 0, "system")) {
-        literal(o, "<|start_header_id|>system<|end_header_id|>\n\n");
-        literal(o, dates);
-        literal(o, "<|eot_id|>");
-    }
-    for (size_t i = 0; i < in->n; i++) {
-        literal(o, "<|start_header_id|>");
-        literal(o, in->messages[i].role);
-        literal(o, "<|end_header_id|>\n\n");
-        if (dates && !i && role_is(in, 0, "system"))
-            literal(o, dates);
-        content(o, in, i, TRIM);
-        literal(o, "<|eot_id|>");
-    }
-    literal(o, "<|start_header_id|>assistant<|end_header_id|>\n\n");
-    return GLIM_OK;
-}
-
-static glim_status write_gemma(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    glim_status status = check_turns(in, "gemma", err);
-    if (!status && role_is(in, 0, "system") && source_has(in, "System role not supported"))
-        status = glim_fail(err, GLIM_EUSAGE, "the model's template takes no system message");
-    if (status)
-        return status;
-    literal(o, "<bos>");
-    for (size_t i = role_is(in, 0, "system"); i < in->n; i++) {
-        literal(o, "<start_of_turn>");
-        literal(o, role_is(in, i, "assistant") ? "model" : "user");
-        literal(o, "\n");
-        if (i == 1 && role_is(in, 0, "system")) {
-            content(o, in, 0, TRIM_NONE);
-            literal(o, "\n\n");
-        }
-        content(o, in, i, TRIM);
-        literal(o, "<end_of_turn>\n");
-    }
-    literal(o, "<start_of_turn>model\n");
-    return GLIM_OK;
-}
-
-static glim_status write_llama2(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    glim_status status = check_turns(in, "llama2", err);
-    size_t first = role_is(in, 0, "system");
-    for (size_t i = first; i < in->n && !status; i++) {
-        if (role_is(in, i, "user")) {
-            literal(o, "<s>[INST] ");
-            if (i == 1 && first) {
-                literal(o, "<<SYS>>\n");
-                content(o, in, 0, TRIM_NONE);
-                literal(o, "\n<</SYS>>\n\n");
-            }
-            content(o, in, i, i == 1 && first ? TRIM_BACK : TRIM);
-            literal(o, " [/INST]");
-        } else {
-            literal(o, " ");
-            content(o, in, i, TRIM);
-            literal(o, " </s>");
-        }
-    }
-    return status;
-}
-
-/* A mark with the spaces around it, as the template's source writes it. */
-struct mark {
-    const char *s;
-    size_t n;
+static const glim_chat_template families[] = {
+    {"chatml", EACH "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+                    "{% endfor %}{{ '<|im_start|>assistant\\n' }}"},
+    {"llama2", MARKS SYSTEM
+     "{% set text = m.content %}{% if loop.first and system is defined %}"
+     "{% set text = '<<SYS>>\\n' + system + '\\n<</SYS>>\\n\\n' + m.content %}{% endif %}"
+     "{% if m.role == 'user' %}{{ bos + '[INST] ' + text.strip() + ' [/INST]' }}"
+     "{% else %}{{ ' ' + text.strip() + ' ' + eos }}{% endif %}{% endfor %}"},
+    {"mistral", MARKS
+     "{{ bos }}" SYSTEM "{% if m.role == 'user' %}{{ '[INST] ' }}"
+     "{% if loop.first and system is defined %}{{ system + '\\n\\n' }}{% endif %}"
+     "{{ m.content + ' [/INST]' }}{% else %}{{ ' ' + m.content + eos }}{% endif %}{% endfor %}"},
+    {"phi3", EACH "{{ '<|' + m.role + '|>\\n' + m.content + '<|end|>\\n' }}{% endfor %}"
+                  "{{ '<|assistant|>\\n' }}"},
+    {"glm4", "[gMASK]<sop>" EACH "{{ '<|' + m.role + '|>\\n' + m.content }}{% endfor %}"
+             "{{ '<|assistant|>' }}"},
+    {"chatglm3", "[gMASK]sop" EACH "{{ '<|' + m.role + '|>\\n ' + m.content }}{% endfor %}"
+                 "{{ '<|assistant|>' }}"},
+    {"zephyr", MARKS EACH "{{ '<|' + m.role + '|>\\n' + m.content + eos + '\\n' }}{% endfor %}"
+                          "{{ '<|assistant|>\\n' }}"},
+    {"gemma",
+     "{{ bos_token | default('<bos>') }}" SYSTEM
+     "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else 'user') + '\\n' }}"
+     "{% if loop.first and system is defined %}{{ system + '\\n\\n' }}{% endif %}"
+     "{{ m.content.strip() + '<end_of_turn>\\n' }}{% endfor %}{{ '<start_of_turn>model\\n' }}"},
+    {"llama3",
+     "{{ bos_token | default('<|begin_of_text|>') }}" EACH
+     "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\\n\\n' + m.content.strip() + "
+     "'<|eot_id|>' }}{% endfor %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}"},
 };
+enum { FAMILIES = sizeof families / sizeof *families };
 
-static struct mark find_mark(const glim_chat_input *in, const char *word, const char *fallback) {
-    const char *src = in->info->chat_template ? in->info->chat_template : "";
-    const char *end = src + in->info->chat_template_len;
-    const char *at = memmem(src, (size_t)(end - src), word, strlen(word));
-    if (!at)
-        return (struct mark){fallback, strlen(fallback)};
-    const char *to = at + strlen(word);
-    while (at > src && at[-1] == ' ')
-        at--;
-    while (to < end && *to == ' ')
-        to++;
-    return (struct mark){at, (size_t)(to - at)};
-}
-
-/* The generations differ in the spaces around [INST], in what surrounds an
-   answer, and in the turn that takes the system text; the template's own source
-   tells which. */
-static glim_status write_mistral(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    struct mark open = find_mark(in, "[INST]", "[INST] ");
-    struct mark close = find_mark(in, "[/INST]", " [/INST]");
-    bool known = source_has(in, "[INST]"), trim = source_has(in, "|trim + eos");
-    bool spaced = !known || source_has(in, "' ' + m") || source_has(in, "\" \" + m");
-    size_t first = role_is(in, 0, "system");
-    size_t takes_system = source_has(in, "loop.last and system_message") ? in->n - 1 : 1;
-    glim_status status = check_turns(in, "mistral", err);
-    if (!status && known && first && !source_has(in, "system_message"))
-        status = glim_fail(err, GLIM_EUSAGE, "the model's template takes no system message");
-    literal(o, "<s>");
-    for (size_t i = first; i < in->n && !status; i++) {
-        if (role_is(in, i, "user")) {
-            put(o, open.s, open.n, -1);
-            if (i == takes_system && first) {
-                content(o, in, 0, TRIM_NONE);
-                literal(o, "\n\n");
-            }
-            content(o, in, i, TRIM_NONE);
-            put(o, close.s, close.n, -1);
-        } else {
-            literal(o, spaced ? " " : "");
-            content(o, in, i, trim ? TRIM : TRIM_NONE);
-            literal(o, source_has(in, "eos_token + ' '") ? "</s> " : "</s>");
-        }
-    }
-    return status;
-}
-
-static glim_status write_marked(glim_chat_text *o, const glim_chat_input *in, const char *start,
-                                const char *end, const char *last) {
-    literal(o, start);
-    for (size_t i = 0; i < in->n; i++) {
-        literal(o, "<|");
-        literal(o, in->messages[i].role);
-        literal(o, "|>\n");
-        content(o, in, i, TRIM_NONE);
-        literal(o, end);
-    }
-    literal(o, last);
-    return GLIM_OK;
-}
-
-static glim_status write_phi3(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    return write_marked(o, in, "", "<|end|>\n", "<|assistant|>\n");
-}
-
-static glim_status write_zephyr(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    return write_marked(o, in, "", "</s>\n", "<|assistant|>\n");
-}
-
-static glim_status write_glm4(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    bool line_end = source_has(in, "<|assistant|>\n{% endif");
-    return write_marked(o, in, "[gMASK]<sop>", "", line_end ? "<|assistant|>\n" : "<|assistant|>");
-}
-
-static glim_status write_chatglm3(glim_chat_text *o, const glim_chat_input *in, glim_error *err) {
-    literal(o, "[gMASK]sop");
-    for (size_t i = 0; i < in->n; i++) {
-        literal(o, "<|");
-        literal(o, in->messages[i].role);
-        literal(o, "|>\n ");
-        content(o, in, i, TRIM_NONE);
-    }
-    literal(o, "<|assistant|>");
-    return GLIM_OK;
-}
-
-/* Others share zephyr's marks but do not end a user's turn with the end token. */
-static bool user_ends(const char *source, size_t n) {
-    const char *at = memmem(source, n, "<|user|>", 8);
-    size_t left = at ? n - (size_t)(at - source) : 0;
-    const char *stop = left ? memmem(at, left, "}}", 2) : NULL;
-    return stop && memmem(at, (size_t)(stop - at), "eos_token", 9);
-}
-
-/* Later templates of a name that are written otherwise are kept out by `lacks`. */
-static const glim_chat_template templates[] = {
-    {"chatml", {"<|im_start|>"}, "<|im_sep|>", NULL, write_chatml},
-    {"llama2", {"[INST]", "<<SYS>>"}, NULL, NULL, write_llama2},
-    {"mistral", {"[INST]"}, "[SYSTEM_PROMPT]", NULL, write_mistral},
-    {"phi3", {"<|assistant|>", "<|end|>"}, "<|/tool|>", NULL, write_phi3},
-    {"glm4", {"[gMASK]<sop>"}, "<think>", NULL, write_glm4},
-    {"chatglm3", {"[gMASK]sop"}, NULL, NULL, write_chatglm3},
-    {"zephyr", {"<|user|>", "<|assistant|>"}, NULL, user_ends, write_zephyr},
-    {"gemma", {"<start_of_turn>"}, NULL, NULL, write_gemma},
-    {"llama3", {"<|start_header_id|>"}, NULL, NULL, write_llama3},
-};
-enum { TEMPLATES = sizeof templates / sizeof *templates };
-
-static const char *const names[TEMPLATES + 1] = {"chatml",   "llama2", "mistral", "phi3",   "glm4",
-                                                 "chatglm3", "zephyr", "gemma",   "llama3", NULL};
-
-const char *const *glim__chat_template_names(void) {
-    return names;
-}
+#define CHOICE                                                                                     \
+    "(choose with --template: chatml, llama2, mistral, phi3, glm4, chatglm3, zephyr, gemma, "      \
+    "llama3)"
 
 const char *glim__chat_template_name(const glim_chat_template *t) {
     return t->name;
 }
 
-static bool fits(const glim_chat_template *t, const glim_tokenizer_info *info) {
-    const char *s = info->chat_template;
-    size_t n = info->chat_template_len;
-    for (int i = 0; i < 3 && t->contains[i]; i++)
-        if (!memmem(s, n, t->contains[i], strlen(t->contains[i])))
-            return false;
-    return (!t->lacks || !memmem(s, n, t->lacks, strlen(t->lacks))) && (!t->also || t->also(s, n));
+/* An error of the template's language says what else there is. */
+static glim_status advise(glim_status status, const glim_error *why, glim_error *err) {
+    if (status == GLIM_EUNSUPPORTED || status == GLIM_ELIMIT)
+        return glim_fail(err, status, "%.300s %s", why->message, CHOICE);
+    return status ? glim_fail(err, status, "%s", why->message) : GLIM_OK;
 }
 
-glim_status glim__chat_template_find(const glim_chat_template **out, const char *name,
-                                     const glim_tokenizer_info *info, glim_error *err) {
+static glim_status parse(const glim_jinja_node **out, glim_arena *arena,
+                         const glim_chat_template *t, const glim_tokenizer_info *info,
+                         glim_error *err) {
+    glim_error why = {0};
+    const char *source = t->source ? t->source : info->chat_template;
+    size_t n = t->source ? strlen(t->source) : info->chat_template_len;
+    return advise(glim__jinja_parse(out, arena, source, n, &why), &why, err);
+}
+
+glim_status glim__chat_template_find(const glim_chat_template **out, glim_context *ctx,
+                                     const char *name, const glim_tokenizer_info *info,
+                                     glim_error *err) {
+    const glim_jinja_node *root;
+    glim_arena arena;
     *out = NULL;
-    for (int i = 0; i < TEMPLATES && !*out; i++)
-        if (name ? !strcmp(name, templates[i].name)
-                 : info->chat_template && fits(&templates[i], info))
-            *out = &templates[i];
+    for (int i = 0; i < FAMILIES && name && !*out; i++)
+        if (!strcmp(name, families[i].name))
+            *out = &families[i];
     if (*out)
         return GLIM_OK;
-    return glim_fail(err, name ? GLIM_EUSAGE : GLIM_EUNSUPPORTED,
-                     "%s%.40s%s (choose with --template: chatml, llama2, mistral, phi3, glm4, "
-                     "chatglm3, zephyr, gemma, llama3)",
-                     name                  ? "there is no chat template '"
-                     : info->chat_template ? "the model's chat template is not known"
-                                           : "the model has no chat template",
-                     name ? name : "", name ? "'" : "");
+    if (name)
+        return glim_fail(err, GLIM_EUSAGE, "there is no chat template '%.40s' " CHOICE, name);
+    if (!info->chat_template)
+        return glim_fail(err, GLIM_EUNSUPPORTED, "the model has no chat template " CHOICE);
+    glim__arena_init(&arena, ctx, 1 << 16);
+    glim_status status = parse(&root, &arena, &own, info, err);
+    glim__arena_release(&arena);
+    if (!status)
+        *out = &own;
+    return status;
 }
 
-glim_status glim__chat_write(glim_chat_text *out, const glim_chat_template *t,
+/* ---- what a template may ask for ---- */
+
+struct variables {
+    glim_arena *arena;
+    glim_jinja_dict *dict;
+    bool failed;
+};
+
+static void let(struct variables *v, const char *name, glim_jinja_value value) {
+    v->failed =
+        v->failed || !glim__jinja_dict_set(v->arena, v->dict,
+                                           glim__jinja_string(name, NULL, strlen(name)), value);
+}
+
+static glim_jinja_value message(struct variables *v, const glim_message *m, size_t source) {
+    glim_jinja_dict *dict = glim__arena_calloc(v->arena, 1, sizeof *dict);
+    uint32_t *from = glim__arena_calloc(v->arena, m->content_len + 1, sizeof *from);
+    struct variables inside = {v->arena, dict, !dict || !from};
+    for (size_t i = 0; from && i < m->content_len; i++)
+        from[i] = (uint32_t)(source + i + 1);
+    if (!inside.failed) {
+        let(&inside, "role", glim__jinja_string(m->role, NULL, strlen(m->role)));
+        let(&inside, "content", glim__jinja_string(m->content, from, m->content_len));
+    }
+    v->failed = v->failed || inside.failed;
+    return (glim_jinja_value){.type = GLIM_JINJA_DICT, .dict = dict};
+}
+
+static void set_variables(struct variables *v, const glim_chat_input *in) {
+    const glim_jinja_value none = {.type = GLIM_JINJA_NONE};
+    const glim_jinja_value yes = {.type = GLIM_JINJA_BOOL, .i = 1};
+    const struct {
+        const char *name;
+        glim_gguf_string text;
+    } tokens[] = {{"bos_token", in->info->bos_text},
+                  {"eos_token", in->info->eos_text},
+                  {"unk_token", in->info->unk_text},
+                  {"pad_token", in->info->pad_text}};
+    glim_jinja_value list = {.type = GLIM_JINJA_LIST};
+    size_t source = 0;
+    list.list = glim__arena_calloc(v->arena, 1, sizeof *list.list);
+    if (list.list)
+        list.list->at = glim__arena_calloc(v->arena, in->n + 1, sizeof *list.list->at);
+    v->failed = !list.list || !list.list->at;
+    for (size_t i = 0; i < in->n && !v->failed; i++) {
+        list.list->at[list.list->n++] = message(v, &in->messages[i], source);
+        source += in->messages[i].content_len + 1;
+    }
+    let(v, "messages", list);
+    let(v, "add_generation_prompt", yes);
+    let(v, "tools", none);
+    let(v, "documents", none);
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+        if (tokens[i].text.data)
+            let(v, tokens[i].name,
+                glim__jinja_string(tokens[i].text.data, NULL, tokens[i].text.len));
+}
+
+/* ---- writing ---- */
+
+/* A role is written as a part of the template, so it must not be able to spell
+   its marks. */
+static bool plain(const char *role) {
+    size_t n = strspn(role, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+    return n > 0 && n <= 64 && !role[n];
+}
+
+static glim_status check_roles(const glim_chat_template *t, const glim_chat_input *in,
+                               glim_error *err) {
+    for (size_t i = 0; i < in->n; i++) {
+        const char *role = in->messages[i].role;
+        bool known = !strcmp(role, "system") || !strcmp(role, "user") || !strcmp(role, "assistant");
+        if (t->source ? !known : !plain(role))
+            return glim_fail(err, GLIM_EUSAGE,
+                             "message %zu has the role '%.40s' (known: system, user, assistant)", i,
+                             role);
+    }
+    return GLIM_OK;
+}
+
+/* Keeps the first writing of every byte of the source. */
+static glim_status drop_repeats(glim_jinja_text *text, glim_arena *arena, size_t source,
+                                glim_error *err) {
+    uint32_t *from = glim__arena_calloc(arena, text->n + 1, sizeof *from);
+    uint8_t *seen = glim__arena_calloc(arena, source + 2, 1);
+    if (!from || !seen)
+        return glim__oom(arena->ctx, err, "the chat", text->n * sizeof *from);
+    for (size_t i = 0; i < text->n && text->from; i++) {
+        uint32_t at = text->from[i];
+        from[i] = at && !seen[at] ? at : 0;
+        seen[at] = 1;
+    }
+    text->from = from;
+    return GLIM_OK;
+}
+
+glim_status glim__chat_write(glim_jinja_text *out, glim_arena *arena, const glim_chat_template *t,
                              const glim_chat_input *in, glim_error *err) {
-    static const char *const roles[] = {"system", "user", "assistant"};
+    glim_jinja_dict dict = {0};
+    struct variables v = {.arena = arena, .dict = &dict};
+    const glim_jinja_node *root = NULL;
+    glim_error why = {0};
+    size_t source = 0;
+    *out = (glim_jinja_text){0};
     if (!in->n)
         return glim_fail(err, GLIM_EUSAGE, "the chat has no message");
-    for (size_t i = 0; i < in->n; i++) {
-        bool known = false;
-        for (size_t k = 0; k < 3; k++)
-            known = known || role_is(in, i, roles[k]);
-        if (!known)
-            return glim_fail(err, GLIM_EUSAGE,
-                             "message %zu has the role '%.40s' (known: system, "
-                             "user, assistant)",
-                             i, in->messages[i].role);
-    }
-    glim_status status = t->write(out, in, err);
-    if (!status && (out->text.failed || out->turn_of.failed))
-        status = glim__oom(out->text.ctx, err, "the chat", out->text.len);
-    if (!status && !out->text.len)
-        status = glim_fail(err, GLIM_EUSAGE,
-                           "the template '%s' writes nothing for these messages "
-                           "(add a user message)",
-                           t->name);
-    return status;
+    glim_status status = check_roles(t, in, err);
+    if (!status)
+        status = parse(&root, arena, t, in->info, err);
+    for (size_t i = 0; i < in->n; i++)
+        source += in->messages[i].content_len + 1;
+    if (!status && source > (size_t)1 << 28)
+        status = glim_fail(err, GLIM_ELIMIT, "the chat has %zu bytes; at most 2^28", source);
+    if (status)
+        return status;
+    set_variables(&v, in);
+    if (v.failed)
+        return glim__oom(arena->ctx, err, "the chat", source);
+    status = advise(glim__jinja_render(out, arena, root, &dict, &why), &why, err);
+    if (!status && !out->n)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "the template '%s' writes nothing for these messages "
+                         "(add a user message)",
+                         t->name);
+    return status ? status : drop_repeats(out, arena, source, err);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chat.h: a chat written out by its template, with the owner of every byte. */
+/* chat.h: a chat written out by its template, with the source of every byte. */
 #ifndef GLIM_TEXT_CHAT_H
 #define GLIM_TEXT_CHAT_H
 
-#include "base/buffer.h"
+#include "text/jinja.h"
 #include "text/tokenizer.h"
 
 typedef struct glim_chat_input {
@@ -12,13 +12,12 @@ typedef struct glim_chat_input {
     const glim_tokenizer_info *info;
 } glim_chat_input;
 
-typedef struct glim_chat_text {
-    glim_buffer text;
-    glim_buffer turn_of; /* int32_t a byte: the message it comes from, -1 = template */
-    size_t *skipped;     /* [n] bytes trimmed from the front of each message */
-} glim_chat_text;
-
-glim_status glim__chat_write(glim_chat_text *out, const glim_chat_template *t,
+/* The prompt. A byte's source is counted in the messages' contents joined by
+   newlines; no byte of them occurs twice: where a template repeats a message, its
+   second writing is the template's. Memory is from the arena. Errors: EUSAGE (no
+   message, a role, or what the template itself refuses), EUNSUPPORTED (names
+   --template), ELIMIT, ENOMEM. */
+glim_status glim__chat_write(glim_jinja_text *out, glim_arena *arena, const glim_chat_template *t,
                              const glim_chat_input *in, glim_error *err);
 
 #endif

@@ -50,7 +50,8 @@
     ASCII_MARK "[A-Za-z]+|[^\\r\\n" LET PUN SYM "]?[" LET MARK "]+| ?[" PUN SYM "]+" line_ends     \
                "|" tail
 #define STOPS   " ?[^(" WS "|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C})]+"
-#define NOT_HAN "(?!\\p{sc:Han})"
+#define HAN     "[\\p{sc:Han}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}]"
+#define NOT_HAN "(?!" HAN ")"
 #define KIMI_WORD(upper, lower)                                                                    \
     "[^\\r\\n" LET NUM "]?(?:" NOT_HAN UPPER ")" upper "(?:" NOT_HAN LOWER ")" lower SHORT "?"
 /* Cased letters as DeepSeek's first tokenizer lists them. */
@@ -153,8 +154,8 @@ static const struct row rows[] = {
      true,
      0},
     {{"kimi-k2"},
-     {"\\p{sc:Han}+|" KIMI_WORD("*", "+") "|" KIMI_WORD("+", "*") "|[" NUM "]{1,3}| ?[^" WS LET NUM
-                                                                  "]+[\\r\\n]*|" TAIL},
+     {HAN "+|" KIMI_WORD("*", "+") "|" KIMI_WORD("+", "*") "|[" NUM "]{1,3}| ?[^" WS LET NUM
+                                                           "]+[\\r\\n]*|" TAIL},
      0,
      0},
     {{"superbpe"}, {"[" NUM "]+", "(?=(?:\\d{3})+(?!\\d))"}, 0, 0},

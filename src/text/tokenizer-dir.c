@@ -167,6 +167,7 @@ static glim_status read_all(glim_tokenizer *t, const char *dir, const char *mode
     glim__ends_add(t, t->info.eos);
     add_ends(t, f->generation);
     glim__ends_by_name(t);
+    glim__name_specials(t);
     return read_template(t, dir, f, err);
 }
 

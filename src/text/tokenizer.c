@@ -226,6 +226,17 @@ static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
     glim__ends_by_name(t);
 }
 
+static glim_gguf_string name_of(const glim_tokenizer *t, int32_t id) {
+    return id < 0 ? (glim_gguf_string){0} : t->text[id];
+}
+
+void glim__name_specials(glim_tokenizer *t) {
+    t->info.bos_text = name_of(t, t->info.bos);
+    t->info.eos_text = name_of(t, t->info.eos);
+    t->info.unk_text = name_of(t, t->info.unk);
+    t->info.pad_text = name_of(t, t->info.pad);
+}
+
 static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_error *err) {
     bool llama = !strcmp(t->info.model, "llama");
     int32_t V = t->info.vocab;
@@ -234,6 +245,7 @@ static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_err
     t->info.eos = read_id(g, "tokenizer.ggml.eos_token_id", V, llama ? 2 : gpt2_end);
     t->info.unk = read_id(g, "tokenizer.ggml.unknown_token_id", V, llama ? 0 : -1);
     t->info.pad = read_id(g, "tokenizer.ggml.padding_token_id", V, -1);
+    glim__name_specials(t);
     t->info.add_bos = llama || glim__pretokenizer_adds_bos(t->info.pre);
     t->space_prefix = llama;
     glim_status status;

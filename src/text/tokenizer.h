@@ -18,8 +18,9 @@ typedef struct glim_tokenizer_info {
     const char *model; /* "gpt2", "llama" */
     const char *pre;   /* "smollm", ...; "" when it has none */
     int32_t vocab;
-    int32_t bos, eos, unk, pad; /* -1 = none */
-    int32_t mask, cls, sep;     /* of model directories; -1 = none */
+    int32_t bos, eos, unk, pad;                              /* -1 = none */
+    int32_t mask, cls, sep;                                  /* of model directories; -1 = none */
+    glim_gguf_string bos_text, eos_text, unk_text, pad_text; /* data NULL = none */
     bool add_bos, add_eos;
     const char *chat_template; /* its source, or NULL */
     size_t chat_template_len;
@@ -75,16 +76,16 @@ typedef struct glim_message {
     size_t content_len;
 } glim_message;
 
-/* A chat template family: recognised from the model's own template, or named
-   by the user. NULL `name` = recognise. The names: chatml, llama2, mistral,
-   phi3, glm4, chatglm3, zephyr, gemma, llama3. */
+/* The model's own chat template (NULL `name`), or a family that the user names:
+   chatml, llama2, mistral, phi3, glm4, chatglm3, zephyr, gemma, llama3. */
 typedef struct glim_chat_template glim_chat_template;
-/* Errors: EUNSUPPORTED (no match; names --template and the known ones). */
-glim_status glim__chat_template_find(const glim_chat_template **out, const char *name,
-                                     const glim_tokenizer_info *info, glim_error *err);
+/* Errors: EUNSUPPORTED (the model has none, or it says what glim does not know;
+   names --template and the families), EUSAGE (no such name), ENOMEM. */
+glim_status glim__chat_template_find(const glim_chat_template **out, glim_context *ctx,
+                                     const char *name, const glim_tokenizer_info *info,
+                                     glim_error *err);
+/* "own", or the family's name. */
 const char *glim__chat_template_name(const glim_chat_template *t);
-/* All names, NULL-terminated. */
-const char *const *glim__chat_template_names(void);
 
 /* Text of a prompt -> tokens: BOS by the tokenizer's rule, then the text, then
    EOS if the tokenizer adds it. */
@@ -98,8 +99,8 @@ glim_status glim__tokens_from_pair(glim_tokens **out, const glim_tokenizer *t, c
 /* The token type (segment) of every token of a text or a pair, into types[count]:
    all 0 unless the tokenizer tells them apart. */
 void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8_t *types);
-/* A chat -> tokens with the generation prompt at the end. Errors: EUSAGE (no
-   message, an unknown role, a role order that the template refuses). */
+/* A chat -> tokens with the generation prompt at the end; BOS by the tokenizer's
+   rule, unless the template writes it. Errors: those of glim__chat_write. */
 glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
                                    const glim_chat_template *tmpl, const glim_message *messages,
                                    size_t n, glim_error *err);

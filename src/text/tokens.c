@@ -4,7 +4,10 @@
  * text is its messages' contents joined by newlines; tokens of the template have
  * no bytes of it. The whole rendered chat is tokenised as one text, because that
  * is what the model was trained on: a token may hold bytes of the template and
- * of a message; it belongs to the message.
+ * of a message; it belongs to the message. Names of special tokens are special in
+ * the template's bytes alone. The usual runtimes also parse those that a message
+ * spells; glim does not, so that a text cannot end its own turn: there, and only
+ * there, the ids differ from theirs.
  */
 #include "text/chat.h"
 #include "text/pipeline.h"
@@ -170,50 +173,62 @@ void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8
     }
 }
 
+static int turn_of(const glim_tokens *tokens, size_t at) {
+    size_t low = 0, high = tokens->n_turns;
+    while (low + 1 < high) {
+        size_t middle = (low + high) / 2;
+        if (tokens->turns[middle].start <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (int)low;
+}
+
 /* Gives a token of the rendered text its kind, turn and bytes of the source. */
-static void place(glim_token *token, const glim_chat_text *chat, const size_t *source_at) {
-    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
+static void place(glim_token *token, const glim_jinja_text *chat, const glim_tokens *tokens) {
     size_t start = token->start, end = token->end;
     token->kind = GLIM_TOKEN_TEMPLATE;
     token->turn = -1;
     token->start = token->end = 0;
     for (size_t i = start; i < end; i++) {
-        if (turn_of[i] < 0 || (token->turn >= 0 && turn_of[i] != token->turn))
+        size_t at = chat->from[i] ? chat->from[i] - 1 : 0;
+        if (!chat->from[i] || (token->turn >= 0 && turn_of(tokens, at) != token->turn))
             continue;
-        if (token->turn < 0)
-            token->start = source_at[i];
-        token->kind = GLIM_TOKEN_TEXT;
-        token->turn = turn_of[i];
-        token->end = source_at[i] + 1;
+        if (token->turn < 0) {
+            token->start = at;
+            token->turn = turn_of(tokens, at);
+            token->kind = GLIM_TOKEN_TEXT;
+        }
+        token->start = at < token->start ? at : token->start;
+        token->end = at + 1 > token->end ? at + 1 : token->end;
     }
 }
 
 /* Tokenises the rendered text: special tokens of the template are parsed, those
    that a message spells are not. */
 static glim_status tokenize_chat(const glim_tokenizer *t, glim_token_list *list,
-                                 const glim_chat_text *chat, glim_error *err) {
-    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
-    const char *text = chat->text.data;
-    size_t n = chat->text.len, run = 0;
+                                 const glim_jinja_text *chat, glim_error *err) {
+    size_t n = chat->n, run = 0;
     bool first = true;
     for (size_t i = 0; i < n;) {
-        size_t most = 0, len = 0;
+        size_t most = 0, len = 0, longest = t->n_lengths ? t->special_lengths[0] : 0;
         int32_t id = -1;
-        while (i + most < n && turn_of[i + most] < 0 && most < 64)
-            most++;
-        for (len = most; len > 1; len--) {
-            id = glim__map_get(&t->specials, text + i, len);
-            if (id >= 0)
-                break;
+        if (t->special_first[(uint8_t)chat->s[i]])
+            while (i + most < n && !chat->from[i + most] && most < longest)
+                most++;
+        for (size_t k = 0; k < t->n_lengths && id < 0; k++) {
+            len = t->special_lengths[k];
+            id = len <= most ? glim__map_get(&t->specials, chat->s + i, len) : -1;
         }
         if (id < 0) {
             i++;
             continue;
         }
         size_t start = i, end = i + len;
-        glim__added_reach(t, id, text, n, run, &start, &end);
+        glim__added_reach(t, id, chat->s, n, run, &start, &end);
         glim_status status =
-            glim__tokenize(t, list, text + run, start - run, run, first, false, err);
+            glim__tokenize(t, list, chat->s + run, start - run, run, first, false, err);
         if (!status && !glim__token_push(list, id, GLIM_TOKEN_TEMPLATE, start, end, -1))
             status = glim__oom(t->ctx, err, "the tokens", 0);
         if (status)
@@ -221,55 +236,27 @@ static glim_status tokenize_chat(const glim_tokenizer *t, glim_token_list *list,
         i = run = end;
         first = true;
     }
-    return glim__tokenize(t, list, text + run, n - run, run, first, false, err);
-}
-
-/* Where each byte of the rendered text lies in the source. */
-static void map_source(const glim_chat_text *chat, const glim_tokens *tokens, size_t *source_at) {
-    const int32_t *turn_of = (const int32_t *)(const void *)chat->turn_of.data;
-    size_t done = 0;
-    int32_t current = -1;
-    for (size_t i = 0; i < chat->text.len; i++) {
-        if (turn_of[i] < 0)
-            continue;
-        if (turn_of[i] != current) {
-            current = turn_of[i];
-            done = tokens->turns[current].start + chat->skipped[current];
-        }
-        source_at[i] = done++;
-    }
+    return glim__tokenize(t, list, chat->s + run, n - run, run, first, false, err);
 }
 
 static glim_status render(glim_token_list *list, const glim_tokenizer *t,
                           const glim_chat_template *tmpl, const glim_chat_input *in,
                           const glim_tokens *tokens, glim_error *err) {
-    glim_chat_text chat = {0};
-    size_t *source_at = NULL;
-    glim__buffer_init(&chat.text, t->ctx);
-    glim__buffer_init(&chat.turn_of, t->ctx);
-    chat.skipped = glim__calloc(t->ctx, in->n + 1, sizeof *chat.skipped);
-    glim_status status = chat.skipped ? glim__chat_write(&chat, tmpl, in, err)
-                                      : glim__oom(t->ctx, err, "the chat", 0);
-    if (!status && !(source_at = glim__calloc(t->ctx, chat.text.len + 1, sizeof *source_at)))
-        status = glim__oom(t->ctx, err, "the chat", chat.text.len * sizeof *source_at);
-    glim_gguf_string bos = glim__token_bytes(t, t->info.bos);
-    bool has_bos = bos.len && chat.text.len >= bos.len && !status &&
-                   !memcmp(chat.text.data, bos.data, bos.len);
+    glim_arena arena;
+    glim_jinja_text chat = {0};
+    glim__arena_init(&arena, t->ctx, 1 << 16);
+    glim_status status = glim__chat_write(&chat, &arena, tmpl, in, err);
+    glim_gguf_string bos = t->info.bos_text;
+    bool has_bos = bos.len && chat.n >= bos.len && !memcmp(chat.s, bos.data, bos.len);
     if (!status && t->info.add_bos && !has_bos &&
         !glim__token_push(list, t->info.bos, GLIM_TOKEN_SPECIAL, 0, 0, -1))
         status = glim__oom(t->ctx, err, "the tokens", 0);
     size_t skip = list->count;
     if (!status)
         status = tokenize_chat(t, list, &chat, err);
-    if (!status) {
-        map_source(&chat, tokens, source_at);
-        for (size_t i = skip; i < list->count; i++)
-            place(&list->at[i], &chat, source_at);
-    }
-    glim__buffer_release(&chat.text);
-    glim__buffer_release(&chat.turn_of);
-    glim__free(t->ctx, chat.skipped);
-    glim__free(t->ctx, source_at);
+    for (size_t i = skip; i < list->count && !status; i++)
+        place(&list->at[i], &chat, tokens);
+    glim__arena_release(&arena);
     return status;
 }
 

@@ -43,8 +43,8 @@ static bool joined(const struct grouping *g, const glim_token *a, const glim_tok
         return false;
     if (b->start <= g->tokens->text_len && !g->graphemes[b->start])
         return true;
-    if (b->start < a->end || a->start == a->end)
-        return true; /* two tokens of one source range, or a token of none */
+    if (b->start < a->end || a->start == a->end) /* one source range, or a token of none */
+        return a->turn == b->turn; /* but a template may write a later message first */
     if (a->turn != b->turn ||
         (a->kind == GLIM_TOKEN_GENERATED) != (b->kind == GLIM_TOKEN_GENERATED))
         return false;

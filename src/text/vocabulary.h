@@ -72,6 +72,8 @@ glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err);
 /* Notes ids that end generation: one (-1 is fine), and those known by name. */
 void glim__ends_add(glim_tokenizer *t, int32_t id);
 void glim__ends_by_name(glim_tokenizer *t);
+/* The texts of the special tokens that the info has the ids of; templates use them. */
+void glim__name_specials(glim_tokenizer *t);
 
 glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                              size_t base, glim_error *err);

@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
             glim_view_options how = {.width = width,
                                      .color = (glim_color)(width == 70 ? width % 4 : 0),
                                      .ascii = width == 70,
-                                     .numbers = width == 20};
+                                     .numbers = width == 20,
+                                     .lang = width == 70 ? "zh-CN" : NULL};
             char *text = NULL;
             size_t len;
             if (glim_view_render(glim_views()[i], doc, &how, &text, &len, &err))

@@ -37,7 +37,7 @@ static void chats_of_the_real_files_are_those_of_their_templates(void **state) {
         }
         if (glim__gguf_open(&g, ctx, path, &err) || glim__tokenizer_open(&t, ctx, g, "", &err))
             fail_msg("%s", err.message);
-        check_chats(ctx, glim__tokenizer_info(t), "chatml", json_object_get(one, "cases"), name);
+        check_chats(ctx, glim__tokenizer_info(t), json_object_get(one, "cases"), name);
         glim__tokenizer_close(t);
         glim__gguf_close(g);
     }

@@ -170,7 +170,7 @@ static glim_tokens *chat_tokens(struct tiny *y, const char *pre) {
     tiny_open(
         y, ctx,
         &(struct tiny_options){.pre = pre, .pieces = pieces, .control = marks, .no_prefix = true});
-    if (glim__chat_template_find(&t, "chatml", glim__tokenizer_info(y->t), &err) ||
+    if (glim__chat_template_find(&t, ctx, "chatml", glim__tokenizer_info(y->t), &err) ||
         glim__tokens_from_chat(&tokens, y->t, t, talk, 3, &err))
         fail_msg("%s", err.message);
     return tokens;
@@ -254,7 +254,8 @@ static void a_message_cannot_end_its_own_turn(void **state) {
     glim_tokens *tokens = NULL;
     glim_error err = {0};
     tiny_open(&y, ctx, &(struct tiny_options){.pre = "gpt-2", .control = marks});
-    assert_int_equal(glim__chat_template_find(&t, "chatml", glim__tokenizer_info(y.t), &err), 0);
+    assert_int_equal(glim__chat_template_find(&t, ctx, "chatml", glim__tokenizer_info(y.t), &err),
+                     0);
     assert_int_equal(glim__tokens_from_chat(&tokens, y.t, t, sly, 1, &err), GLIM_OK);
     size_t ends = 0, text = 0;
     for (size_t i = 0; i < tokens->count; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c: growing runs and lists of pieces, with sticky failures. */
+/* encode.c: growing runs and lists of pieces, with sticky failures. */
 #include "base/utf8.h"
 #include "text/pipeline.h"
 
