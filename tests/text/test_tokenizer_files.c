@@ -151,7 +151,7 @@ static void a_chat_lets_tokens_swallow_the_spaces_that_they_would(void **state) 
         "\"rstrip\": true}], \"model\": {\"type\": \"BPE\", \"unk_token\": \"c\", " VOCAB MERGES
         "}}");
     glim_tokenizer *t = open_dir(NULL);
-    assert_int_equal(glim__chat_template_find(&form, "phi3", glim__tokenizer_info(t), &err),
+    assert_int_equal(glim__chat_template_find(&form, ctx, "phi3", glim__tokenizer_info(t), &err),
                      GLIM_OK);
     assert_int_equal(glim__tokens_from_chat(&tokens, t, form, talk, 1, &err), GLIM_OK);
     static const int32_t want[] = {7, 2, 8, 9};
