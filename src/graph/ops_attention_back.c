@@ -140,10 +140,13 @@ static void key_item(void *data, size_t item, int worker) {
 
 static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error *err) {
     glim_attention_run run;
-    for (int i = 0; i < 3; i++)
-        if (!glim__tape_grad(t, n, i))
-            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
-    glim_status status = glim__attention_begin(&run, t, n, true, err);
+    glim_status status = GLIM_OK;
+    float *d; /* the run takes them from the nodes */
+    for (int i = 0; i < 3 && !status; i++)
+        status = glim__tape_grad(t, n, i, &d, err);
+    if (status)
+        return status;
+    status = glim__attention_begin(&run, t, n, true, err);
     bool asked = n->pattern && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD);
     run.frozen = frozen;
     if (!status && asked) {

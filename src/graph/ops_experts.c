@@ -227,11 +227,15 @@ static glim_status walk_expert(struct expert *s, int e, float *dx, float *dw, gl
 static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct expert s;
     size_t weights = (size_t)(n->rows->T * n->as.experts->count);
-    float *dx = glim__tape_grad(t, n, 0), *d_logits = glim__tape_grad(t, n, 1);
-    float *dw = glim__workspace_take(t->space, weights);
-    glim_status status = open_expert(&s, t, n, true, err);
-    if (!status && (!dx || !d_logits || !dw))
-        status = glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    float *dx, *d_logits, *dw;
+    glim_status status;
+    if ((status = glim__tape_grad(t, n, 0, &dx, err)) ||
+        (status = glim__tape_grad(t, n, 1, &d_logits, err)))
+        return status;
+    dw = glim__workspace_take(t->space, weights);
+    status = open_expert(&s, t, n, true, err);
+    if (!status && !dw)
+        status = glim__oom(t->ctx, err, "a gradient", weights * sizeof *dw);
     if (!status)
         memset(dw, 0, weights * sizeof *dw);
     for (int e = 0; e < s.how->count && !status; e++) {

@@ -47,10 +47,10 @@ static glim_status gate_forward(glim_tape *t, glim_tape_node *n, glim_error *err
 static glim_status gate_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct gated s = setup(t, n);
     s.dy = n->grad;
-    s.da = glim__tape_grad(t, n, 0);
-    s.db = glim__tape_grad(t, n, 1);
-    if (!s.da || !s.db)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim_status status;
+    if ((status = glim__tape_grad(t, n, 0, &s.da, err)) ||
+        (status = glim__tape_grad(t, n, 1, &s.db, err)))
+        return status;
     glim__tape_rows(t, n, gate_back_rows, &s);
     return GLIM_OK;
 }
@@ -108,11 +108,11 @@ static glim_status act_backward(glim_tape *t, glim_tape_node *n, glim_error *err
     struct gated s = {.kernels = glim__kernels(t->ctx),
                       .a = t->nodes[n->inputs[0]].data,
                       .dy = n->grad,
-                      .da = glim__tape_grad(t, n, 0),
                       .cols = n->cols,
                       .act = n->as.act};
-    if (!s.da)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim_status status = glim__tape_grad(t, n, 0, &s.da, err);
+    if (status)
+        return status;
     glim__tape_rows(t, n, act_back_rows, &s);
     return GLIM_OK;
 }
@@ -164,11 +164,11 @@ static glim_status cap_forward(glim_tape *t, glim_tape_node *n, glim_error *err)
 static glim_status cap_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct cap s = {.y = n->data,
                     .dy = n->grad,
-                    .dx = glim__tape_grad(t, n, 0),
                     .cols = n->cols,
                     .c = n->as.number};
-    if (!s.dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim_status status = glim__tape_grad(t, n, 0, &s.dx, err);
+    if (status)
+        return status;
     glim__tape_rows(t, n, cap_back_rows, &s);
     return GLIM_OK;
 }

@@ -58,10 +58,11 @@ static glim_status linear_forward(glim_tape *t, glim_tape_node *n, glim_error *e
 }
 
 static glim_status linear_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    float *dx = glim__tape_grad(t, n, 0);
+    float *dx;
     int64_t cols = n->as.linear.w->cols;
-    if (!dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * cols) * 4);
+    glim_status status = glim__tape_grad(t, n, 0, &dx, err);
+    if (status)
+        return status;
     return glim__linear_backward(t->ctx, dx, (size_t)cols, n->grad, (size_t)n->cols, n->rows->T,
                                  n->as.linear.w, err);
 }
@@ -115,9 +116,10 @@ static glim_status add_backward(glim_tape *t, glim_tape_node *n, glim_error *err
             n->grad = NULL;
             break;
         }
-        float *d = glim__tape_grad(t, n, i);
-        if (!d)
-            return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+        float *d;
+        glim_status status = glim__tape_grad(t, n, i, &d, err);
+        if (status)
+            return status;
         struct sum s = {glim__kernels(t->ctx), d, d, n->grad, 1, n->cols};
         glim__tape_rows(t, n, sum_rows, &s);
     }
@@ -161,9 +163,10 @@ static void pick_start(glim_tape *t, glim_tape_node *n) {
 
 static glim_status pick_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
-    float *d = glim__tape_grad(t, n, 0);
-    if (!d)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(x->rows->T * n->cols) * 4);
+    float *d;
+    glim_status status = glim__tape_grad(t, n, 0, &d, err);
+    if (status)
+        return status;
     for (size_t p = 0; p < n->rows->n_parts; p++) {
         float *row = d + last_row(x, p) * n->cols;
         const float *from = n->grad + (int64_t)p * n->cols;
@@ -214,9 +217,10 @@ static glim_status scale_forward(glim_tape *t, glim_tape_node *n, glim_error *er
 }
 
 static glim_status scale_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    float *d = glim__tape_grad(t, n, 0);
-    if (!d)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    float *d;
+    glim_status status = glim__tape_grad(t, n, 0, &d, err);
+    if (status)
+        return status;
     struct sum s = {.kernels = glim__kernels(t->ctx),
                     .out = d,
                     .a = n->grad,

@@ -77,9 +77,9 @@ static glim_status walk_norm(glim_tape *t, glim_tape_node *n, bool frozen, glim_
     struct norm s = setup(t, n);
     s.dy = n->grad;
     s.frozen = frozen;
-    s.dx = glim__tape_grad(t, n, 0);
-    if (!s.dx)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim_status status = glim__tape_grad(t, n, 0, &s.dx, err);
+    if (status)
+        return status;
     glim__tape_rows(t, n, backward_rows, &s);
     return GLIM_OK;
 }

@@ -29,9 +29,10 @@ static glim_status mean_forward(glim_tape *t, glim_tape_node *n, glim_error *err
 
 static glim_status mean_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
-    float *d = glim__tape_grad(t, n, 0);
-    if (!d)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(x->rows->T * n->cols) * 4);
+    float *d;
+    glim_status status = glim__tape_grad(t, n, 0, &d, err);
+    if (status)
+        return status;
     for (size_t p = 0; p < n->rows->n_parts; p++) {
         const glim_rows_part *part = &x->rows->parts[p];
         for (int64_t r = part->first; r < part->first + part->count; r++)
@@ -69,9 +70,10 @@ static glim_status unit_forward(glim_tape *t, glim_tape_node *n, glim_error *err
 }
 
 static glim_status unit_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    float *d = glim__tape_grad(t, n, 0);
-    if (!d)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    float *d;
+    glim_status status = glim__tape_grad(t, n, 0, &d, err);
+    if (status)
+        return status;
     for (int64_t r = 0; r < n->rows->T; r++) {
         const float *y = n->data + r * n->cols, *dy = n->grad + r * n->cols;
         float dot = glim__kernels(t->ctx)->dot_f32(y, dy, (size_t)n->cols);

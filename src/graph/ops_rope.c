@@ -99,10 +99,10 @@ static glim_status rope_forward(glim_tape *t, glim_tape_node *n, glim_error *err
 static glim_status rope_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     struct turn s = setup(t, n);
     s.in = n->grad;
-    s.out = glim__tape_grad(t, n, 0);
     s.back = true;
-    if (!s.out)
-        return glim__oom(t->ctx, err, "a gradient", (uint64_t)(n->rows->T * n->cols) * 4);
+    glim_status status = glim__tape_grad(t, n, 0, &s.out, err);
+    if (status)
+        return status;
     glim__tape_rows(t, n, turn_rows, &s);
     return GLIM_OK;
 }

@@ -306,17 +306,20 @@ glim_status glim__tape_forward(glim_tape *t, glim_error *err) {
     return GLIM_OK;
 }
 
-float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i) {
+glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float **out,
+                            glim_error *err) {
     glim_tape_node *in = &t->nodes[n->inputs[i]];
     if (!in->grad) {
         size_t floats = (size_t)(in->rows->T * in->cols);
         in->grad = glim__workspace_take(t->space, floats);
-        if (in->grad)
-            memset(in->grad, 0, floats * sizeof *in->grad);
-        if (in->grad && in->op->start)
+        if (!in->grad)
+            return glim__oom(t->ctx, err, "a gradient", (uint64_t)floats * 4);
+        memset(in->grad, 0, floats * sizeof *in->grad);
+        if (in->op->start)
             in->op->start(t, in);
     }
-    return in->grad;
+    *out = in->grad;
+    return GLIM_OK;
 }
 
 static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {

@@ -227,8 +227,9 @@ glim_tape_node *glim__tape_append(glim_tape *t, const glim_op *op, glim_node a, 
 static inline glim_node glim__tape_index(const glim_tape *t, const glim_tape_node *n) {
     return n ? (glim_node)(n - t->nodes) : 0;
 }
-/* The gradient of input i of n, zeroed at first use; NULL when refused. */
-float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i);
+/* The gradient of input i of n, zeroed at first use. Errors: ENOMEM, EBUDGET. */
+glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float **out,
+                            glim_error *err);
 /* True when a hook asks for this site of the node with one of the actions. */
 bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
                       unsigned actions);
