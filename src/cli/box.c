@@ -3,7 +3,7 @@
    Headers may come from a file or a variable, so that a key is in no history. */
 #include "cli/box.h"
 #include "base/utf8.h"
-#include "file/safetensors.h"
+#include "predict/black-box.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -88,11 +88,9 @@ static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_
     json_t *all = json_object(), *outputs = json_array();
     for (size_t i = 0; i < n; i++) {
         size_t k = order[i];
-        json_t *o = json_object();
-        json_object_set_new(o, "text", json_string(info->classes[k]));
-        json_object_set_new(o, "id", json_integer((json_int_t)k));
-        json_object_set_new(o, "logit", glim__json_number(output_of(box, row, k, "logit")));
-        json_object_set_new(o, "prob", glim__json_number(output_of(box, row, k, "prob")));
+        const char *name = info->classes[k];
+        json_t *o = cli_output_json(name, strlen(name), (int64_t)k, output_of(box, row, k, "logit"),
+                                    output_of(box, row, k, "prob"));
         json_object_set_new(o, "score", glim__json_number(row[k]));
         json_array_append_new(outputs, o);
     }
@@ -106,31 +104,15 @@ static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_
 
 static glim_status box_table(cli_run *run, const glim_black_box *box, const double *row,
                              const size_t *order, size_t n) {
-    enum { BAR = 30 };
     const glim_black_box_info *info = glim_black_box_facts(box);
-    bool ascii = cli_ascii(run);
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < n; i++) {
         size_t k = order[i];
         const char *name = info->classes[k];
-        double p = output_of(box, row, k, "prob");
-        glim__buffer_printf(&out, "%3zu  ", i + 1);
-        size_t from = out.len;
-        cli_visible(&out, name, strlen(name), CLI_TOKEN, ascii);
-        cli_pad(&out, from, 20);
-        if (isnan(p))
-            glim__buffer_printf(&out, " %12.6g", row[k]);
-        else
-            glim__buffer_printf(&out, " %6.1f %%  ", 100 * p);
-        for (int b = 0; !isnan(p) && b < (int)(BAR * p + 0.5); b++)
-            glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
-        glim__buffer_putc(&out, '\n');
+        cli_rank(run, &out, i + 1, name, strlen(name), output_of(box, row, k, "prob"), row[k]);
     }
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data ? out.data : "", out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 static glim_status write_row(cli_run *run, const double *row, size_t n) {
@@ -139,10 +121,7 @@ static glim_status write_row(cli_run *run, const double *row, size_t n) {
         return glim__oom(run->ctx, &run->err, "the array", n * sizeof *all);
     for (size_t k = 0; k < n; k++)
         all[k] = (float)row[k];
-    glim_status status =
-        glim__npy_write(run->ctx, run->o.raw, all, 2, (uint64_t[]){1, n}, &run->err);
-    if (!status)
-        cli_wrote(run, run->o.raw);
+    glim_status status = cli_put_raw(run, all, 1, n);
     glim__free(run->ctx, all);
     return status;
 }
@@ -196,11 +175,10 @@ static const char *scale_words(glim_scale scale) {
 }
 
 static glim_status info_json(cli_run *run, const glim_black_box_info *info) {
-    static const char *const scales[] = {"raw", "logit", "logprob", "prob"};
     json_t *o = json_object(), *classes = json_array();
     const char *texts[][2] = {{"predictor", info->spec}, {"kind", info->kind},
                               {"name", info->name},      {"how", info->how},
-                              {"digest", info->digest},  {"scale", scales[info->scale]}};
+                              {"digest", info->digest},  {"scale", glim__scale_name(info->scale)}};
     json_object_set_new(o, "schema", json_string("glim.predictor/1"));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         json_object_set_new(o, texts[i][0], texts[i][1] ? json_string(texts[i][1]) : json_null());
@@ -235,10 +213,7 @@ static glim_status info_text(cli_run *run, const glim_black_box_info *info) {
     info_line(&out, "can", "predict (methods that need gradients are for models)", ascii);
     if (info->digest)
         info_line(&out, "digest", info->digest, ascii);
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data, out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 /* Classes are known once it has answered; a TEXT may say to what. */

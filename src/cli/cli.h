@@ -119,6 +119,11 @@ void cli_erase_progress(void);
    so the terminal form is wanted. */
 bool cli_wants_terminal(const cli_run *run);
 glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
+/* The same of a whole answer, which `what` names when there was no memory for it;
+   releases it. */
+glim_status cli_put_buffer(cli_run *run, glim_buffer *out, const char *what);
+/* (rows, width) to the file of --raw. */
+glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t width);
 /* A JSON answer to a file, or to standard output for "-"; takes the reference. */
 glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
 /* Says on standard error that a file was written, unless asked to be quiet. */
@@ -144,7 +149,14 @@ void cli_pad(glim_buffer *out, size_t from, int columns);
 const char *cli_size(char out[32], uint64_t bytes);
 /* {"id", "text", "start", "end", "kind"} of one token. */
 json_t *cli_token_json(const cli_run *run, const glim_token *t);
-const char *cli_token_text(const cli_run *run, const glim_token *t, size_t *len);
+/* {"text", "id", "logit", "prob"}: what a model may say next, or a class. */
+json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob);
+/* glim.prediction/1 of the input; takes the reference to the outputs. */
+json_t *cli_prediction_json(const cli_run *run, json_t *outputs);
+/* A line of a ranking: place, text, probability as a number and a bar. With a
+   probability of NaN the value stands instead. */
+void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,
+              double prob, double value);
 
 /* Logits of rows [first, first + n) of the tokens, in pieces: each row is handed
    to fn. Only the last row when last_only. */

@@ -18,10 +18,7 @@ static glim_status list_methods(cli_run *run) {
         glim__buffer_printf(&out, "  %-22s %s\n", glim_methods()[i]->name,
                             glim_methods()[i]->summary);
     glim__buffer_puts(&out, "\nParameters: glim explain --method NAME --help\n");
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the list", out.len)
-                                    : cli_put(run, out.data, out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the list");
 }
 
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {

@@ -206,10 +206,7 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
         describe_file(g, run->err.message, &out);
     if (!run->o.tensors && !run->o.sites && !opened)
         describe(run, &out);
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data ? out.data : "", out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 static glim_status run_info(cli_run *run) {

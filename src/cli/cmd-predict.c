@@ -2,7 +2,6 @@
 /* glim predict: the most likely next tokens or classes, or all outputs as an array. */
 #include "cli/box.h"
 #include "cli/commands.h"
-#include "file/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,49 +68,27 @@ static const char *output_text(const cli_run *run, int32_t id, size_t *len, char
 }
 
 static glim_status as_json(cli_run *run, const struct answer *a) {
-    json_t *all = json_object(), *outputs = json_array(), *tokens = json_array();
+    json_t *outputs = json_array();
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
         char number[16];
         const char *text = output_text(run, a->ids[i], &len, number);
-        json_t *o = json_object();
-        json_object_set_new(o, "text", glim__json_text(text, len));
-        json_object_set_new(o, "id", json_integer(a->ids[i]));
-        json_object_set_new(o, "logit", glim__json_number(a->logits[i]));
-        json_object_set_new(o, "prob", glim__json_number(a->probs[i]));
-        json_array_append_new(outputs, o);
+        json_array_append_new(outputs,
+                              cli_output_json(text, len, a->ids[i], a->logits[i], a->probs[i]));
     }
-    for (size_t i = 0; i < run->tokens->count; i++)
-        json_array_append_new(tokens, cli_token_json(run, &run->tokens->at[i]));
-    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(run->tokens->text, run->tokens->text_len));
-    json_object_set_new(all, "outputs", outputs);
-    json_object_set_new(all, "tokens", tokens);
-    return cli_put_json(run, run->o.json, all, false);
+    return cli_put_json(run, run->o.json, cli_prediction_json(run, outputs), false);
 }
 
 static glim_status as_table(cli_run *run, const struct answer *a) {
-    enum { BAR = 30 };
-    bool ascii = cli_ascii(run);
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
         char number[16];
         const char *text = output_text(run, a->ids[i], &len, number);
-        glim__buffer_printf(&out, "%3zu  ", i + 1);
-        size_t from = out.len;
-        cli_visible(&out, text, len, CLI_TOKEN, ascii);
-        cli_pad(&out, from, 20);
-        glim__buffer_printf(&out, " %6.1f %%  ", 100 * a->probs[i]);
-        for (int k = 0; k < (int)(BAR * a->probs[i] + 0.5); k++)
-            glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
-        glim__buffer_putc(&out, '\n');
+        cli_rank(run, &out, i + 1, text, len, a->probs[i], a->logits[i]);
     }
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data ? out.data : "", out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 static glim_status run_predict(cli_run *run) {
@@ -144,9 +121,7 @@ static glim_status run_predict(cli_run *run) {
     if (!status)
         status = cli_logits(run, !run->o.raw, take, &a);
     if (!status && run->o.raw)
-        status = glim__npy_write(run->ctx, run->o.raw, a.all, 2, (uint64_t[]){T, V}, &run->err);
-    if (!status && run->o.raw)
-        cli_wrote(run, run->o.raw);
+        status = cli_put_raw(run, a.all, T, V);
     if (!status && run->o.json)
         status = as_json(run, &a);
     if (!status && cli_wants_terminal(run))

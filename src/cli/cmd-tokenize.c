@@ -27,10 +27,7 @@ static glim_status as_table(cli_run *run) {
         else
             glim__buffer_printf(&out, " %s\n", kinds[t->kind]);
     }
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data, out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 static glim_status run_tokenize(cli_run *run) {

@@ -39,10 +39,7 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
                             (unsigned long long)plan->forward_tokens, most,
                             (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
                             cli_size(wanted, plan->bytes_wanted));
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the plan", out.len)
-                                    : cli_put(run, out.data, out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the plan");
 }
 
 static size_t fitting(const cli_run *run, size_t tokens) {

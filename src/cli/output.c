@@ -2,9 +2,11 @@
 /* Where answers go, and how tokens look to people. The environment is read here
    and nowhere below: NO_COLOR, TERM, COLORTERM, COLUMNS, LANG. */
 #include "cli/cli.h"
+#include "file/safetensors.h"
 #include "view/width.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,6 +34,21 @@ glim_status cli_put(cli_run *run, const char *text, size_t n) {
         n -= (size_t)done;
     }
     return GLIM_OK;
+}
+
+glim_status cli_put_buffer(cli_run *run, glim_buffer *out, const char *what) {
+    glim_status status = out->failed ? glim__oom(run->ctx, &run->err, what, out->len)
+                                     : cli_put(run, out->data, out->len);
+    glim__buffer_release(out);
+    return status;
+}
+
+glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t width) {
+    glim_status status =
+        glim__npy_write(run->ctx, run->o.raw, data, 2, (uint64_t[]){rows, width}, &run->err);
+    if (!status)
+        cli_wrote(run, run->o.raw);
+    return status;
 }
 
 glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single) {
@@ -131,14 +148,6 @@ const char *cli_size(char out[32], uint64_t bytes) {
     return out;
 }
 
-const char *cli_token_text(const cli_run *run, const glim_token *t, size_t *len) {
-    if (t->end > t->start) {
-        *len = t->end - t->start;
-        return run->tokens->text + t->start;
-    }
-    return glim_model_token_bytes(run->model, t->id, len);
-}
-
 json_t *cli_token_json(const cli_run *run, const glim_token *t) {
     static const char *const kinds[] = {"text", "special", "template", "generated"};
     size_t n;
@@ -150,4 +159,42 @@ json_t *cli_token_json(const cli_run *run, const glim_token *t) {
     json_object_set_new(o, "end", json_integer((json_int_t)t->end));
     json_object_set_new(o, "kind", json_string(kinds[t->kind]));
     return o;
+}
+
+json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob) {
+    json_t *o = json_object();
+    json_object_set_new(o, "text", glim__json_text(text, n));
+    json_object_set_new(o, "id", json_integer(id));
+    json_object_set_new(o, "logit", glim__json_number(logit));
+    json_object_set_new(o, "prob", glim__json_number(prob));
+    return o;
+}
+
+json_t *cli_prediction_json(const cli_run *run, json_t *outputs) {
+    const glim_tokens *t = run->tokens;
+    json_t *all = json_object(), *tokens = json_array();
+    for (size_t i = 0; i < t->count; i++)
+        json_array_append_new(tokens, cli_token_json(run, &t->at[i]));
+    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
+    json_object_set_new(all, "text", glim__json_text(t->text, t->text_len));
+    json_object_set_new(all, "outputs", outputs);
+    json_object_set_new(all, "tokens", tokens);
+    return all;
+}
+
+void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,
+              double prob, double value) {
+    enum { BAR = 30 };
+    bool ascii = cli_ascii(run);
+    glim__buffer_printf(out, "%3zu  ", place);
+    size_t from = out->len;
+    cli_visible(out, text, n, CLI_TOKEN, ascii);
+    cli_pad(out, from, 20);
+    if (isnan(prob))
+        glim__buffer_printf(out, " %12.6g", value);
+    else
+        glim__buffer_printf(out, " %6.1f %%  ", 100 * prob);
+    for (int k = 0; !isnan(prob) && k < (int)(BAR * prob + 0.5); k++)
+        glim__buffer_puts(out, ascii ? "#" : "\xe2\x96\x88");
+    glim__buffer_putc(out, '\n');
 }

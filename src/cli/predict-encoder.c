@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim predict for encoders that do not rank: labels of tokens, spans, embeddings. */
 #include "cli/commands.h"
-#include "file/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,10 +32,10 @@ static json_t *piece(const cli_run *run, size_t from, size_t to, int id, double 
                      double prob) {
     const glim_tokens *t = run->tokens;
     size_t start = t->at[from].start, end = t->at[to].end;
-    return json_pack("{s:o, s:i, s:o, s:o, s:I, s:I}", "text",
-                     glim__json_text(t->text + start, end - start), "id", id, "logit",
-                     glim__json_number(logit), "prob", glim__json_number(prob), "start",
-                     (json_int_t)start, "end", (json_int_t)end);
+    json_t *o = cli_output_json(t->text + start, end - start, id, logit, prob);
+    json_object_set_new(o, "start", json_integer((json_int_t)start));
+    json_object_set_new(o, "end", json_integer((json_int_t)end));
+    return o;
 }
 
 static json_t *labels(const cli_run *run, const struct all *a) {
@@ -99,13 +98,7 @@ static json_t *spans(const cli_run *run, const struct all *a) {
 }
 
 static json_t *as_json(const cli_run *run, const struct all *a, json_t *outputs) {
-    json_t *all = json_object(), *tokens = json_array();
-    for (size_t i = 0; i < run->tokens->count; i++)
-        json_array_append_new(tokens, cli_token_json(run, &run->tokens->at[i]));
-    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(run->tokens->text, run->tokens->text_len));
-    json_object_set_new(all, "outputs", json_incref(outputs));
-    json_object_set_new(all, "tokens", tokens);
+    json_t *all = cli_prediction_json(run, json_incref(outputs));
     if (glim_model_facts(run->model)->task == GLIM_TASK_EMBED) {
         json_t *embedding = json_array();
         for (size_t i = 0; i < a->width; i++)
@@ -141,10 +134,7 @@ static glim_status as_table(cli_run *run, const struct all *a, const json_t *out
                             "an embedding of %zu numbers and length one (--json or --raw "
                             "FILE.npy has them)\n",
                             a->width);
-    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
-                                    : cli_put(run, out.data ? out.data : "", out.len);
-    glim__buffer_release(&out);
-    return status;
+    return cli_put_buffer(run, &out, "the answer");
 }
 
 glim_status cli_predict_encoder(cli_run *run) {
@@ -160,10 +150,7 @@ glim_status cli_predict_encoder(cli_run *run) {
                       : info->task == GLIM_TASK_SPAN  ? spans(run, &a)
                                                       : json_array();
     if (!status && run->o.raw)
-        status = glim__npy_write(run->ctx, run->o.raw, a.values, 2, (uint64_t[]){a.rows, a.width},
-                                 &run->err);
-    if (!status && run->o.raw)
-        cli_wrote(run, run->o.raw);
+        status = cli_put_raw(run, a.values, a.rows, a.width);
     if (!status && run->o.json)
         status = cli_put_json(run, run->o.json, as_json(run, &a, outputs), false);
     if (!status && cli_wants_terminal(run))

@@ -162,10 +162,7 @@ static glim_status cap_forward(glim_tape *t, glim_tape_node *n, glim_error *err)
 }
 
 static glim_status cap_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    struct cap s = {.y = n->data,
-                    .dy = n->grad,
-                    .cols = n->cols,
-                    .c = n->as.number};
+    struct cap s = {.y = n->data, .dy = n->grad, .cols = n->cols, .c = n->as.number};
     glim_status status = glim__tape_grad(t, n, 0, &s.dx, err);
     if (status)
         return status;
