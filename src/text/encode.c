@@ -68,6 +68,12 @@ void glim__run_copy(glim_run *r, const glim_run *other, size_t a, size_t b) {
     r->n += b - a;
 }
 
+void glim__work_swap(glim_work *w) {
+    glim_run r = w->now;
+    w->now = w->next;
+    w->next = r;
+}
+
 void glim__cuts_add(glim_cuts *c, size_t start, size_t end) {
     if (start >= end || c->failed)
         return;

@@ -91,9 +91,7 @@ static glim_status read_bert(glim_step *s, glim_pipeline *p, const json_t *json,
 }
 
 static void swap(glim_work *w) {
-    glim_run r = w->now;
-    w->now = w->next;
-    w->next = r;
+    glim__work_swap(w);
     glim__run_clear(&w->next);
 }
 

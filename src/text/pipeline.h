@@ -69,6 +69,7 @@ typedef struct glim_work {
     size_t begin;  /* where the fragment begins in the source */
     bool first;    /* the sequence starts with this fragment */
 } glim_work;
+void glim__work_swap(glim_work *w); /* now and next */
 
 /* Appends the token of run bytes [a, b); false when memory is refused. */
 bool glim__work_emit(glim_work *w, int32_t id, size_t a, size_t b);

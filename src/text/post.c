@@ -117,25 +117,25 @@ void glim__template_ends(glim_pipeline *p, int32_t bos, int32_t eos) {
     }
 }
 
-static glim_status read_bert(glim_step *s, glim_pipeline *p, const json_t *json, glim_error *err) {
+static glim_status read_pair(glim_pipeline *p, const json_t *json,
+                             void (*fill)(glim_pipeline *, int32_t cls, int32_t sep),
+                             glim_error *err) {
     int32_t cls = -1, sep = -1;
     glim_status status = named(p, json, "cls", &cls, err);
     if (!status)
         status = named(p, json, "sep", &sep, err);
     if (!status)
-        glim__template_bert(p, cls, sep);
+        fill(p, cls, sep);
     return status;
+}
+
+static glim_status read_bert(glim_step *s, glim_pipeline *p, const json_t *json, glim_error *err) {
+    return read_pair(p, json, glim__template_bert, err);
 }
 
 static glim_status read_roberta(glim_step *s, glim_pipeline *p, const json_t *json,
                                 glim_error *err) {
-    int32_t cls = -1, sep = -1;
-    glim_status status = named(p, json, "cls", &cls, err);
-    if (!status)
-        status = named(p, json, "sep", &sep, err);
-    if (!status)
-        glim__template_roberta(p, cls, sep);
-    return status;
+    return read_pair(p, json, glim__template_roberta, err);
 }
 
 static const glim_step_kind template = {"TemplateProcessing", read_processing, NULL, false};

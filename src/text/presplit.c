@@ -238,9 +238,7 @@ static void add_spaces(glim_work *w) {
         glim__run_copy(&w->next, &w->now, c->start, c->end);
         *c = (glim_cut){(uint32_t)start, (uint32_t)w->next.n};
     }
-    glim_run r = w->now;
-    w->now = w->next;
-    w->next = r;
+    glim__work_swap(w);
     glim__run_clear(&w->next);
 }
 
@@ -320,9 +318,7 @@ static glim_status run_metaspace(const glim_step *s, glim_work *w, glim_error *e
         put_metaspace(s, w, w->pieces.at[i]);
         w->pieces.at[i] = (glim_cut){(uint32_t)start, (uint32_t)w->next.n};
     }
-    glim_run r = w->now;
-    w->now = w->next;
-    w->next = r;
+    glim__work_swap(w);
     if (w->now.failed)
         return glim__run_status(&w->now, err);
     if (s->flags & SPLIT)
@@ -331,9 +327,7 @@ static glim_status run_metaspace(const glim_step *s, glim_work *w, glim_error *e
     else
         for (size_t i = 0; i < w->pieces.count; i++)
             glim__cuts_add(&w->cut, w->pieces.at[i].start, w->pieces.at[i].end);
-    r = w->now; /* the caller takes next */
-    w->now = w->next;
-    w->next = r;
+    glim__work_swap(w); /* the caller takes next */
     return status;
 }
 
@@ -374,11 +368,8 @@ glim_status glim__presplit(const glim_pipeline *p, glim_work *w, glim_error *err
         glim_cuts c = w->pieces;
         w->pieces = w->cut;
         w->cut = c;
-        if (s->kind->rewrites) {
-            glim_run r = w->now;
-            w->now = w->next;
-            w->next = r;
-        }
+        if (s->kind->rewrites)
+            glim__work_swap(w);
     }
     return GLIM_OK;
 }

@@ -87,6 +87,20 @@ static glim_status fill(glim_token_list *list, const glim_tokenizer *t,
     return status;
 }
 
+/* Hands the list over to the tokens, or frees both. */
+static glim_status finish(glim_tokens **out, glim_tokens *tokens, glim_token_list *list,
+                          glim_status status) {
+    if (status) {
+        glim__token_list_release(list);
+        glim_tokens_free(tokens);
+        return status;
+    }
+    tokens->at = list->at;
+    tokens->count = list->count;
+    *out = tokens;
+    return GLIM_OK;
+}
+
 glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
                                    size_t n, glim_error *err) {
     *out = NULL;
@@ -95,16 +109,9 @@ glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, c
     glim_status status = tokens ? GLIM_OK : glim__oom(t->ctx, err, "the text", n);
     if (!status)
         status = fill(&list, t, &(glim_gguf_string){text, n}, &(size_t){0}, false, err);
-    if (status) {
-        glim__token_list_release(&list);
-        glim_tokens_free(tokens);
-        return status;
-    }
-    memcpy(tokens->text, text, n);
-    tokens->at = list.at;
-    tokens->count = list.count;
-    *out = tokens;
-    return GLIM_OK;
+    if (!status)
+        memcpy(tokens->text, text, n);
+    return finish(out, tokens, &list, status);
 }
 
 /* ---- chat ---- */
@@ -146,15 +153,7 @@ glim_status glim__tokens_from_pair(glim_tokens **out, const glim_tokenizer *t, c
     *out = NULL;
     glim_status status = tokens ? fill(&list, t, texts, starts, true, err)
                                 : glim__oom(t->ctx, err, "the texts", na + nb);
-    if (status) {
-        glim__token_list_release(&list);
-        glim_tokens_free(tokens);
-        return status;
-    }
-    tokens->at = list.at;
-    tokens->count = list.count;
-    *out = tokens;
-    return GLIM_OK;
+    return finish(out, tokens, &list, status);
 }
 
 void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8_t *types) {
@@ -269,15 +268,7 @@ glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
     glim_tokens *tokens = chat_source(t->ctx, messages, n);
     glim_status status =
         tokens ? render(&list, t, tmpl, &in, tokens, err) : glim__oom(t->ctx, err, "the chat", 0);
-    if (status) {
-        glim__token_list_release(&list);
-        glim_tokens_free(tokens);
-        return status;
-    }
-    tokens->at = list.at;
-    tokens->count = list.count;
-    *out = tokens;
-    return GLIM_OK;
+    return finish(out, tokens, &list, status);
 }
 
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,
