@@ -202,26 +202,30 @@ static glim_status put(struct check *c, double tolerance, bool partial) {
     return c->text.len ? cli_put(c->run, c->text.data, c->text.len) : GLIM_OK;
 }
 
-/* What was found, also when the run was interrupted. */
-static glim_status report(struct check *c, glim_status status) {
+/* Writes what was found, also when the run was interrupted; its error stays. */
+static glim_status conclude(struct check *c, double tolerance, glim_status status) {
     cli_run *run = c->run;
     glim_error kept = run->err;
-    bool partial = status == GLIM_ECANCELLED;
-    if (status && !partial)
+    glim_context_reset(run->ctx);
+    glim_status written = put(c, tolerance, status != GLIM_OK);
+    if (!status)
+        return written;
+    run->err = kept;
+    return status;
+}
+
+static glim_status report(struct check *c, glim_status status) {
+    cli_run *run = c->run;
+    if (status && status != GLIM_ECANCELLED)
         return status;
-    if (!partial && !c->compared)
+    if (!status && !c->compared)
         return glim_fail(&run->err, GLIM_EFORMAT, "'%s' holds no site of this model",
                          run->o.recording);
-    if (!partial && !c->failed)
+    if (!status && !c->failed)
         glim__buffer_printf(&c->text, "%d sites agree to %g\n", c->compared, run->o.tolerance);
-    glim_context_reset(run->ctx);
-    glim_status written = put(c, run->o.tolerance, partial);
-    if (partial) {
-        run->err = kept;
+    status = conclude(c, run->o.tolerance, status);
+    if (status || !c->failed)
         return status;
-    }
-    if (written || !c->failed)
-        return written;
     return glim_fail(&run->err, GLIM_ENUMERIC,
                      "%d of %d sites differ; the first is %s, by %.2g of its largest value",
                      c->failed, c->compared, c->first, c->first_off);
@@ -289,20 +293,13 @@ static glim_status scan(struct check *c) {
     if (!status)
         status = scan_all(c, g);
     glim__gguf_close(g);
-    bool partial = status == GLIM_ECANCELLED;
-    if (status && !partial)
+    if (status && status != GLIM_ECANCELLED)
         return status;
-    glim_error kept = run->err;
-    if (!partial && !c->failed)
+    if (!status && !c->failed)
         glim__buffer_printf(&c->text, "%d tensors, all values finite\n", c->compared);
-    glim_context_reset(run->ctx);
-    glim_status written = put(c, NAN, partial);
-    if (partial) {
-        run->err = kept;
+    status = conclude(c, NAN, status);
+    if (status || !c->failed)
         return status;
-    }
-    if (written || !c->failed)
-        return written;
     return glim_fail(&run->err, GLIM_ENUMERIC,
                      "%d of %d tensors hold values that are not finite; the first is '%s'",
                      c->failed, c->compared, c->first);
