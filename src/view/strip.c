@@ -127,6 +127,27 @@ static void begin_look(glim_page *p, const glim_document_unit *u, int step) {
         glim__page_shade(p, step);
 }
 
+/* What of a unit stands on this line: from which column, and the score that is
+   marked below it, once. */
+struct part {
+    const glim_document_unit *u;
+    int step, start;
+    double score;
+};
+
+static void end_part(struct strip *s, const struct part *part) {
+    glim__page_plain(s->p, part->u->fixed || part->step);
+    mark_unit(s, part->start, s->p->column - part->start, part->score);
+}
+
+static void break_part(struct strip *s, struct part *part) {
+    end_part(s, part);
+    end_line(s);
+    part->start = 0;
+    part->score = NAN;
+    begin_look(s->p, part->u, part->step);
+}
+
 /* Units flow like text; one is broken only when it is longer than a line. */
 static void put_unit(struct strip *s, size_t unit) {
     glim_page *p = s->p;
@@ -141,36 +162,22 @@ static void put_unit(struct strip *s, size_t unit) {
         end_line(s);
     for (size_t i = 0; i < skip && p->column; i++, p->column++)
         glim__buffer_putc(&p->b, ' ');
-    int start = p->column;
-    bool styled = u->fixed || step;
+    struct part part = {u, step, p->column, score};
     begin_look(p, u, step);
     for (size_t i = skip, len; i < n; i += len) {
         glim_buffer one;
         glim__buffer_init(&one, p->b.ctx);
         int need = glim__page_grapheme(p, &one, t + i, n - i, &len);
-        if (p->column && p->column + need > p->width) {
-            glim__page_plain(p, styled);
-            mark_unit(s, start, p->column - start, score);
-            score = NAN;
-            end_line(s);
-            start = 0;
-            begin_look(p, u, step);
-        }
+        if (p->column && p->column + need > p->width)
+            break_part(s, &part);
         glim__buffer_append(&p->b, one.data ? one.data : "", one.len);
         p->b.failed = p->b.failed || one.failed;
         glim__buffer_release(&one);
         p->column += need;
-        if (t[i] == '\n' && i + len < n) {
-            glim__page_plain(p, styled);
-            mark_unit(s, start, p->column - start, score);
-            score = NAN;
-            end_line(s);
-            start = 0;
-            begin_look(p, u, step);
-        }
+        if (t[i] == '\n' && i + len < n)
+            break_part(s, &part);
     }
-    glim__page_plain(p, styled);
-    mark_unit(s, start, p->column - start, score);
+    end_part(s, &part);
     for (; wants_marks(p) && p->column < s->marks_column; p->column++)
         glim__buffer_putc(&p->b, ' ');
 }
