@@ -85,7 +85,7 @@ static size_t best_spans(const cli_run *run, const struct all *a, struct span *o
 
 static json_t *spans(const cli_run *run, const struct all *a) {
     enum { MOST = 100 };
-    struct span best[MOST];
+    struct span best[MOST] = {{0}};
     json_t *list = json_array();
     size_t n = best_spans(run, a, best, (size_t)(run->o.top < MOST ? run->o.top : MOST));
     for (size_t k = 0; k < n; k++) {

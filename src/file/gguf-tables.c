@@ -62,11 +62,11 @@ bool glim__gguf_put_bool(glim_gguf *g, const char *key, bool value) {
 bool glim__gguf_put_text(glim_gguf *g, const char *key, const char *value) {
     char head[8];
     uint64_t n = strlen(value);
-    char *text = glim__arena_alloc(&g->arena, n + sizeof head);
+    char *text = glim__arena_alloc(&g->arena, sizeof head + n + 1);
     if (!text)
         return false;
     memcpy(text, &n, sizeof n);
-    memcpy(text + sizeof n, value, n);
+    memcpy(text + sizeof n, value, n + 1);
     return put(g, key, (glim_gguf_value){.type = GLIM_GGUF_STRING, .count = 1}, text, n + sizeof n);
 }
 

@@ -48,6 +48,8 @@ static double choose(const glim_experts *how, const double *s, bool *in) {
                 most = value;
             }
         }
+        if (best < 0)
+            break;
         in[best] = true;
         sum += s[best];
     }

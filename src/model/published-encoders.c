@@ -183,14 +183,14 @@ static void distilbert_keys(glim_published *p) {
 }
 
 #define ENCODER(name_, type_, act_key_, names_, outside_, keys_)                                   \
-    const glim_published_family name_ = {.type = type_,                                            \
+    const glim_published_family name_ = {.type = (type_),                                          \
                                          .arch = "bert",                                           \
-                                         .act_key = act_key_,                                      \
+                                         .act_key = (act_key_),                                    \
                                          .act = "gelu",                                            \
-                                         .names = names_,                                          \
-                                         .outside = outside_,                                      \
+                                         .names = (names_),                                        \
+                                         .outside = (outside_),                                    \
                                          .tied = true,                                             \
-                                         .keys = keys_}
+                                         .keys = (keys_)}
 
 ENCODER(glim__published_bert, "bert", "hidden_act", bert_names, bert_outside, bert_keys);
 ENCODER(glim__published_distilbert, "distilbert", "activation", distilbert_names,

@@ -254,8 +254,8 @@ extern const glim_published_family glim__published_bert, glim__published_distilb
 
 #define FAMILY(type_, arch_, act_key_, act_, names_, tied_, keys_)                                 \
     &(const glim_published_family) {                                                               \
-        .type = type_, .arch = arch_, .act_key = act_key_, .act = act_, .names = names_,           \
-        .tied = tied_, .keys = keys_                                                               \
+        .type = (type_), .arch = (arch_), .act_key = (act_key_), .act = (act_), .names = (names_), \
+        .tied = (tied_), .keys = (keys_)                                                           \
     }
 #define GELU_TANH "gelu_pytorch_tanh|gelu_new|gelu_fast"
 

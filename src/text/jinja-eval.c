@@ -110,8 +110,9 @@ static glim_jinja_value repeat(glim_jinja_run *r, const glim_jinja_value *v, int
     if (v->list->n && n > ((size_t)1 << 24) / v->list->n)
         return glim__jinja_fail(r, GLIM_ELIMIT, "the chat template counts too far");
     glim_jinja_value list = glim__jinja_new_list(r, v->type, n * v->list->n);
-    for (size_t i = 0; !r->status && i < list.list->n; i++)
-        list.list->at[i] = v->list->at[i % v->list->n];
+    for (size_t i = 0; i < n && !r->status; i++)
+        for (size_t k = 0; k < v->list->n; k++)
+            list.list->at[i * v->list->n + k] = v->list->at[k];
     return list;
 }
 
@@ -293,8 +294,8 @@ static glim_jinja_value collection(glim_jinja_run *r, const glim_jinja_node *n) 
     if (n->kind == JINJA_DICT) {
         glim_jinja_value d = {.type = GLIM_JINJA_DICT,
                               .dict = glim__jinja_alloc(r, 1, sizeof *d.dict)};
-        for (const glim_jinja_node *a = n->a; a && !r->status; a = a->next->next) {
-            glim_jinja_value key = glim__jinja_eval(r, a), value = glim__jinja_eval(r, a->next);
+        for (const glim_jinja_node *a = n->a, *b; a && (b = a->next) && !r->status; a = b->next) {
+            glim_jinja_value key = glim__jinja_eval(r, a), value = glim__jinja_eval(r, b);
             if (!r->status && !glim__jinja_dict_set(r->arena, d.dict, key, value))
                 r->status = glim__oom(r->arena->ctx, r->err, "the chat", 0);
         }

@@ -129,7 +129,7 @@ static glim_jinja_list chosen(glim_jinja_run *r, const glim_jinja_node *n) {
             kept.list->at[count++] = all.at[i];
         r->scope = before;
     }
-    return (glim_jinja_list){r->status ? NULL : kept.list->at, count};
+    return r->status ? (glim_jinja_list){0} : (glim_jinja_list){kept.list->at, count};
 }
 
 static void for_loop(glim_jinja_run *r, const glim_jinja_node *n) {
@@ -157,7 +157,7 @@ static void for_loop(glim_jinja_run *r, const glim_jinja_node *n) {
 }
 
 static void set(glim_jinja_run *r, const glim_jinja_node *n) {
-    glim_jinja_value value = {0};
+    glim_jinja_value value;
     if (n->a) {
         value = glim__jinja_eval(r, n->a);
     } else {

@@ -214,13 +214,13 @@ bool glim__jinja_dict_set(glim_arena *arena, glim_jinja_dict *d, glim_jinja_valu
         *old = value;
         return true;
     }
-    if (d->n == d->cap) {
-        size_t cap = d->cap ? 2 * d->cap : 4;
+    if (!d->values || d->n == d->cap) {
+        size_t cap = d->values ? 2 * d->cap : 4;
         glim_jinja_value *keys = glim__arena_alloc(arena, cap * sizeof *keys);
         glim_jinja_value *values = glim__arena_alloc(arena, cap * sizeof *values);
         if (!keys || !values)
             return false;
-        if (d->n) {
+        if (d->values) {
             memcpy(keys, d->keys, d->n * sizeof *keys);
             memcpy(values, d->values, d->n * sizeof *values);
         }
@@ -234,16 +234,16 @@ bool glim__jinja_dict_set(glim_arena *arena, glim_jinja_dict *d, glim_jinja_valu
 }
 
 static glim_jinja_list characters(glim_jinja_run *r, glim_jinja_text t) {
-    glim_jinja_value list = glim__jinja_new_list(r, GLIM_JINJA_LIST, t.n);
+    glim_jinja_value *at = glim__jinja_alloc(r, t.n, sizeof *at);
     size_t n = 0;
     uint32_t cp;
-    for (size_t i = 0; i < t.n && !r->status;) {
+    for (size_t i = 0; at && i < t.n;) {
         int len = glim__utf8_decode(t.s + i, t.n - i, &cp);
         size_t to = i + (len ? (size_t)len : 1);
-        list.list->at[n++] = glim__jinja_of_text(glim__jinja_cut(t, i, to));
+        at[n++] = glim__jinja_of_text(glim__jinja_cut(t, i, to));
         i = to;
     }
-    return (glim_jinja_list){r->status ? NULL : list.list->at, n};
+    return (glim_jinja_list){at, n};
 }
 
 glim_jinja_list glim__jinja_elements(glim_jinja_run *r, const glim_jinja_value *v) {

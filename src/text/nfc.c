@@ -54,7 +54,7 @@ static bool put(struct output *o, const char *s, size_t n, size_t from, size_t t
 }
 
 static bool make_room(struct output *o, size_t n) {
-    if (n <= o->room)
+    if (o->points && n <= o->room)
         return true;
     o->room = 0;
     glim__free(o->ctx, o->points);
