@@ -102,6 +102,19 @@ static void sentences_end_where_people_end_them(void **state) {
     both("We use e.g. apples and pears. Good.", GLIM_UNIT_SENTENCE,
          "We use e.g. apples and pears.| Good.");
     both("He said \"Stop.\" She stopped.", GLIM_UNIT_SENTENCE, "He said \"Stop.\"| She stopped.");
+    both("Dr. Smith met Mr. and Mrs. Jones vs. the State. End.", GLIM_UNIT_SENTENCE,
+         "Dr. Smith met Mr. and Mrs. Jones vs. the State.| End.");
+    both("A. B. Smith left the U.S. Army. The U.S. He went on.", GLIM_UNIT_SENTENCE,
+         "A. B. Smith left the U.S. Army.| The U.S.| He went on.");
+    both("See p. 5 and Fig. 3. It is No. 7. No. Stop.", GLIM_UNIT_SENTENCE,
+         "See p. 5 and Fig. 3.| It is No. 7.| No.| Stop.");
+    both("Wait... what? Yes \xe2\x80\xa6 no. Ok...", GLIM_UNIT_SENTENCE,
+         "Wait... what?| Yes \xe2\x80\xa6 no.| Ok...");
+    both("See https://a.org/x.html?y=1. Then go!", GLIM_UNIT_SENTENCE,
+         "See https://a.org/x.html?y=1.| Then go!");
+    both("\"Why?\" she asked. (Really?) Yes.", GLIM_UNIT_SENTENCE,
+         "\"Why?\" she asked.| (Really?)| Yes.");
+    both("1. One thing. 2. Another.", GLIM_UNIT_SENTENCE, "1. One thing.| 2. Another.");
     both("No end", GLIM_UNIT_SENTENCE, "No end");
     both(" Spaces around ", GLIM_UNIT_SENTENCE, " Spaces around ");
     both("line one\nline two", GLIM_UNIT_SENTENCE, "line one\n|line two");
@@ -112,6 +125,10 @@ static void chinese_sentences_keep_their_closing_marks(void **state) {
     both("他说：“你好！”然后走了。", GLIM_UNIT_SENTENCE, "他说：“你好！”|然后走了。");
     both("真的吗？！是的……好。", GLIM_UNIT_SENTENCE, "真的吗？！|是的……|好。");
     both("第一行\n第二行。", GLIM_UNIT_SENTENCE, "第一行\n|第二行。");
+    both("「好。」「不。」…完", GLIM_UNIT_SENTENCE, "「好。」|「不。」|…完");
+    both("你好。Hello there. 再见。用e.g.这个。", GLIM_UNIT_SENTENCE,
+         "你好。|Hello there.| 再见。|用e.g.这个。");
+    both("一；二。\n\n三。", GLIM_UNIT_SENTENCE, "一；|二。\n\n|三。");
     both("我有3.5元。够吗？", GLIM_UNIT_SENTENCE, "我有3.5元。|够吗？");
 }
 
@@ -124,6 +141,8 @@ static void characters_are_never_parted(void **state) {
     both("🇫🇷🇨🇳", GLIM_UNIT_TOKEN, "🇫🇷|🇨🇳");             /* letters in pairs are flags */
     both("e\xcc\x81z", GLIM_UNIT_TOKEN, "e\xcc\x81|z"); /* a combining acute */
     both("\r\nx", GLIM_UNIT_TOKEN, "\r\n|x");
+    both("\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7\xe0\xa4\x95", GLIM_UNIT_TOKEN,
+         "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7|\xe0\xa4\x95"); /* a Hindi conjunct */
     both("\xf0\xa0\xae\xb7", GLIM_UNIT_WORD, "\xf0\xa0\xae\xb7");
 }
 
