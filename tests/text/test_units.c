@@ -287,6 +287,29 @@ static void a_message_cannot_end_its_own_turn(void **state) {
     tiny_close(&y);
 }
 
+/* A run of line ends is one token, whoever wrote its parts. */
+static void a_user_defined_token_may_lie_over_the_templates_edge(void **state) {
+    static const char *const user[] = {"\n", "\n\n", "\n\n\n", NULL};
+    static const glim_message lines[] = {{"user", "x\n", 2}};
+    static const char source[] = "<|im_start|>{{ messages[0].content }}\n\n<|im_end|>";
+    const glim_chat_template *t;
+    struct tiny y;
+    glim_tokens *tokens = NULL;
+    glim_error err = {0};
+    tiny_open(&y, ctx, &(struct tiny_options){.pre = "gpt-2", .control = marks, .user = user});
+    y.t->info.chat_template = source;
+    y.t->info.chat_template_len = sizeof source - 1;
+    assert_int_equal(glim__chat_template_find(&t, ctx, NULL, &y.t->info, &err), GLIM_OK);
+    assert_int_equal(glim__tokens_from_chat(&tokens, y.t, t, lines, 1, &err), GLIM_OK);
+    assert_int_equal(tokens->count, 4);
+    assert_int_equal(tokens->at[2].id, 256 + 2 + 2);
+    assert_int_equal(tokens->at[2].kind, GLIM_TOKEN_TEXT);
+    assert_int_equal(tokens->at[2].start, 1);
+    assert_int_equal(tokens->at[2].end, 2);
+    glim_tokens_free(tokens);
+    tiny_close(&y);
+}
+
 /* ---- memory ---- */
 
 static void no_refused_allocation_leaks(void **state) {
@@ -334,6 +357,7 @@ int main(void) {
         cmocka_unit_test(no_unit_reaches_over_a_turn),
         cmocka_unit_test(turns_without_a_chat_name_the_flag),
         cmocka_unit_test(a_message_cannot_end_its_own_turn),
+        cmocka_unit_test(a_user_defined_token_may_lie_over_the_templates_edge),
         cmocka_unit_test(no_refused_allocation_leaks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
