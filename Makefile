@@ -27,9 +27,8 @@ bench: setup all ## measure, beside the peers when they are installed
 fuzz: ## run the fuzzers for SECONDS each (default 60)
 	@scripts/fuzz $(or $(SECONDS),60)
 
-lint: all ## clang-tidy over the sources
-	@command -v clang-tidy >/dev/null || { echo "lint: clang-tidy is missing (apt install clang-tidy)"; exit 1; }
-	@clang-tidy --quiet -p $(BUILD) $$(git ls-files 'src/*.c')
+lint: ## clang-tidy over the sources
+	@scripts/lint
 
 format: ## clang-format all C files
 	@git ls-files '*.c' '*.h' '*.inc' | xargs clang-format -i

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a C file with the report's style and script and their policy hashes.
+"""Writes a C file with the report's words, style and script and their policy hashes.
 
-usage: embed.py OUT.c MISSING STYLE.css [SCRIPT.js]
+usage: embed.py OUT.c MISSING EN.json ZH-CN.json STYLE.css [SCRIPT.js]
 
 MISSING says why there is no script; empty with one.
 """
 import base64
 import hashlib
+import json
+import re
 import sys
 
 
@@ -22,12 +24,28 @@ def c_array(name, text):
     return "const char %s[%d] = {\n%s};\n" % (name, len(data), ",\n".join(lines))
 
 
+def c_string(text):
+    return '"' + "".join(chr(b) if 31 < b < 127 and b not in b'"\\?' else "\\%03o" % b
+                         for b in text.encode("utf-8")) + '"'
+
+
+def c_words(en_path, zh_path):
+    en, zh = (json.load(open(path, encoding="utf-8")) for path in (en_path, zh_path))
+    for key in sorted(set(en) | set(zh)):
+        holes = [sorted(set(re.findall(r"\{\d\}", words.get(key, "{missing}")))) for words in (en, zh)]
+        if key not in en or key not in zh or holes[0] != holes[1]:
+            sys.exit(f"embed.py: '{key}' differs between {en_path} and {zh_path}")
+    rows = ["    {%s, %s, %s},\n" % tuple(map(c_string, (key, en[key], zh[key]))) for key in en]
+    return "const glim_html_word glim__html_words[] = {\n%s    {0, 0, 0}};\n" % "".join(rows)
+
+
 def main():
-    out, missing, style_path = sys.argv[1:4]
+    out, missing, en_path, zh_path, style_path = sys.argv[1:6]
     style = open(style_path, encoding="utf-8").read()
-    script = open(sys.argv[4], encoding="utf-8").read() if len(sys.argv) > 4 else ""
+    script = open(sys.argv[6], encoding="utf-8").read() if len(sys.argv) > 6 else ""
     with open(out, "w", encoding="utf-8") as f:
         f.write('/* made by scripts/embed.py */\n#include "view/html.h"\n')
+        f.write(c_words(en_path, zh_path))
         f.write(c_array("glim__html_style", style))
         f.write(c_array("glim__html_style_hash", policy_hash(style)))
         f.write(c_array("glim__html_missing", missing))

@@ -34,6 +34,8 @@ SMALL = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_atte
 PACKED = SMALL | dict(hidden_size=64, intermediate_size=64, num_hidden_layers=1, head_dim=16)
 BLOCKS = SMALL | dict(hidden_size=256, intermediate_size=256, num_hidden_layers=1, head_dim=64,
                       num_key_value_heads=1)
+PUBLISHED = ("llama", "llama-untied", "llama-llama3", "llama-linear", "llama-yarn", "llama-biases",
+             "qwen2")  # also as directories
 PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
 GEMMA_ROPE = {"full_attention": {"rope_type": "default", "rope_theta": 1e6},
               "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}
@@ -64,6 +66,27 @@ def all_cases():
         "gemma3": case("gemma3", None, SMALL | dict(
             num_hidden_layers=7, num_key_value_heads=1, head_dim=12, sliding_window=4,
             query_pre_attn_scalar=12, rms_norm_eps=1e-6), GEMMA_ROPE, one=True, captum=True,
+            text="was the sand in the sand"),
+        "llama-biases": case("llama", "smollm", SMALL | dict(attention_bias=True, mlp_bias=True)),
+        "llama-wide": case("llama", "smollm", SMALL | dict(
+            hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=194)),
+        "llama-yarn-given": case("llama", "smollm", SMALL | dict(
+            head_dim=16, num_hidden_layers=1), {
+                "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 16.0,
+                "beta_slow": 2.0, "attention_factor": 1.4,
+                "original_max_position_embeddings": 16}),
+        "mistral": case("llama", "smollm", SMALL | dict(sliding_window=3, head_dim=12),
+                        family="mistral"),
+        "qwen2-window": case("qwen2", "qwen2", SMALL | dict(
+            num_hidden_layers=3, use_sliding_window=True, sliding_window=3, max_window_layers=1),
+            {"rope_type": "default", "rope_theta": 1e6}),
+        "gemma3-pattern": case("gemma3", None, SMALL | dict(
+            num_hidden_layers=3, head_dim=12, sliding_window=3, query_pre_attn_scalar=12,
+            rms_norm_eps=1e-6, final_logit_softcapping=3.0,
+            layer_types=["full_attention", "sliding_attention", "full_attention"]),
+            GEMMA_ROPE | {"full_attention": {"rope_type": "linear", "rope_theta": 1e6,
+                                             "factor": 8.0}},
             text="was the sand in the sand"),
         "llama-kquants": case("llama", "smollm", BLOCKS, kinds={
             "token_embd": TYPES.Q6_K, "attn_q": TYPES.Q4_K, "attn_k": TYPES.Q2_K,
@@ -121,7 +144,7 @@ def make(name, c, seed):
                                   eos_token_id=2, pad_token_id=None)
     if c["arch"] == "qwen2":
         options = {k: v for k, v in options.items() if k != "head_dim"}
-    model = twins.build(c["arch"], seed, 0.15 if c["full"] else 0.03, rope_parameters=c["rope"],
+    model = twins.build(c.get("family", c["arch"]), seed, 0.15 if c["full"] else 0.03, rope_parameters=c["rope"],
                         **options)
     path = OUT / f"{name}.gguf"
     twins.write_file(path, c["arch"], model, vocabulary, name, c["kinds"], c["rope"],
@@ -139,6 +162,8 @@ def record(name, c):
             break
     else:
         sys.exit(f"record-models: no seed of {name} writes a varied text")
+    if name in PUBLISHED:
+        vocabulary.publish(OUT / "published" / name, model)
     names = sites.MORE_GRADIENTS if c["full"] else sites.GRADIENTS
     tensors, target = record_sites(model, ids, names)
     assert len(set(ids)) < len(ids), "one id should occur twice"

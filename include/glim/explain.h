@@ -51,7 +51,8 @@ GLIM_API void glim_predictor_free(glim_predictor *p);
 
 /* How much work a method will be, before it runs. */
 typedef struct glim_plan {
-    uint64_t forward_tokens, backward_tokens;
+    uint64_t forward_tokens, backward_tokens; /* of a black box: texts, and 0 */
+    uint64_t asks;         /* texts that a black box is asked for at most; 0 for a model */
     uint64_t bytes;        /* working memory at the least, mapped model included */
     uint64_t bytes_wanted; /* with nothing recomputed */
     double seconds;        /* estimate on this machine; < 0 = unknown */

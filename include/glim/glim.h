@@ -8,6 +8,7 @@
 #include <glim/explain.h>
 #include <glim/model.h>
 #include <glim/param.h>
+#include <glim/predictor.h>
 #include <glim/site.h>
 #include <glim/text.h>
 #include <glim/view.h>

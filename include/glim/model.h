@@ -23,6 +23,16 @@ extern "C" {
 typedef struct glim_model glim_model;
 typedef struct glim_session glim_session;
 
+/* What the end of a model computes, from a wanted row unless said otherwise. */
+typedef enum glim_task {
+    GLIM_TASK_GENERATE, /* logits of the next token (V) */
+    GLIM_TASK_FILL,     /* logits of the token at a masked place (V) */
+    GLIM_TASK_CLASSIFY, /* logits of the classes, from the first row */
+    GLIM_TASK_LABEL,    /* logits of the classes, for every row */
+    GLIM_TASK_SPAN,     /* start and end logit (2) of every row */
+    GLIM_TASK_EMBED     /* (C), the mean of all wanted rows, of length one */
+} glim_task;
+
 /* What one tensor type holds in a file. */
 typedef struct glim_type_use {
     const char *type; /* "Q4_1" */
@@ -46,6 +56,10 @@ typedef struct glim_model_info {
     bool adds_bos, tied_head;
     const glim_type_use *types;
     size_t n_types;
+    glim_task task;
+    int outputs;               /* width of a logits row */
+    const char *const *labels; /* [outputs] names of the classes, or NULL */
+    bool both_ways;            /* tokens see later ones: an encoder */
 } glim_model_info;
 
 /* Opens a GGUF file and checks every tensor that the architecture needs.
@@ -60,6 +74,11 @@ GLIM_API glim_context *glim_model_context(const glim_model *model);
    UTF-8), EUSAGE (empty text and no BOS), ENOMEM. Free with glim_tokens_free. */
 GLIM_API glim_status glim_model_tokenize(const glim_model *model, glim_tokens **out,
                                          const char *text, size_t n, glim_error *err);
+/* Two texts as an encoder reads a pair: a question and the text that answers it. They
+   are the turns 0 and 1. Errors as glim_model_tokenize. */
+GLIM_API glim_status glim_model_tokenize_pair(const glim_model *model, glim_tokens **out,
+                                              const char *a, size_t na, const char *b, size_t nb,
+                                              glim_error *err);
 /* A chat, as the JSON text of a list of {"role", "content"}, through the
    model's chat template, with the generation prompt at the end. tmpl = NULL
    recognises the template; else its name. Errors: EFORMAT, EUSAGE,
@@ -90,6 +109,7 @@ typedef struct glim_sequence {
     size_t count, prefix;
     const float *embeddings; /* (count, C) instead of the tokens' rows, or NULL */
     const uint8_t *hidden;   /* (prefix + count): 1 = no later position attends to it; or NULL */
+    const uint8_t *types;    /* (count) segment of each row, for models that have them; or NULL */
     const uint32_t *wanted;  /* rows (0 .. count-1) whose logits are wanted */
     size_t n_wanted;
 } glim_sequence;
@@ -131,7 +151,8 @@ GLIM_API void glim_session_keep_layers(glim_session *s, int layers);
    hook returned. */
 GLIM_API glim_status glim_session_forward(glim_session *s, const glim_batch *batch,
                                           glim_error *err);
-/* Logits (V) of a wanted row of the last forward; borrowed until the next. */
+/* Outputs (info.outputs) of a wanted row of the last forward; borrowed until the
+   next. An embedding has one row a sequence. */
 GLIM_API const float *glim_session_logits(const glim_session *s, size_t sequence, size_t wanted);
 /* Gradient of the seeds' sum with respect to `hook_embed`, for all rows of the
    batch in order: d_embed (sum of counts, C), overwritten. Needs keep; may be

@@ -112,6 +112,12 @@ class Recorder:
                lambda m, a, at=at: self.keep(at + "mlp.hook_post", a[0]))
         yield mlp_out, "", self.output(at + "hook_mlp_out")
 
+    def modules(self):
+        yield self.model.model.embed_tokens, "", self.output("hook_embed")
+        for i, layer in enumerate(self.model.model.layers):
+            yield from self.hook_layer(i, layer)
+        yield self.model.model.norm, "register_forward_pre_hook", self.norm_input("ln_final")
+
     @contextlib.contextmanager
     def attached(self):
         module = sys.modules[type(self.model).__module__]
@@ -121,11 +127,8 @@ class Recorder:
         def attach(target, kind, hook):
             handles.append(getattr(target, kind or "register_forward_hook")(hook))
 
-        attach(self.model.model.embed_tokens, "", self.output("hook_embed"))
-        for i, layer in enumerate(self.model.model.layers):
-            for target, kind, hook in self.hook_layer(i, layer):
-                attach(target, kind, hook)
-        attach(self.model.model.norm, "register_forward_pre_hook", self.norm_input("ln_final"))
+        for target, kind, hook in self.modules():
+            attach(target, kind, hook)
         module.eager_attention_forward = self.attention
         try:
             yield

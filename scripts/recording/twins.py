@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from gguf.quants import dequantize, quantize
 from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM,
-                          Qwen2Config, Qwen2ForCausalLM)
+                          MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM)
 
 TYPES = gguf.GGMLQuantizationType
 CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-           "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM)}
+           "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+           "mistral": (MistralConfig, MistralForCausalLM)}
 
 LAYER = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj",
          "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
@@ -60,9 +61,9 @@ def convert(arch, config, name, w, back):
     return w
 
 
-def build(arch, seed, spread, **options):
+def build(family, seed, spread, **options):
     """spread: of the embedding; small, or a tied head only repeats the last token."""
-    config_class, model_class = CLASSES[arch]
+    config_class, model_class = CLASSES[family]
     config = config_class(attn_implementation="eager", **options)
     config.dtype = torch.float32
     model = model_class(config).eval()
@@ -71,7 +72,7 @@ def build(arch, seed, spread, **options):
         for name, p in model.named_parameters():
             if p.dim() == 1:
                 p.normal_(0, 0.2)
-                if name.endswith("norm.weight") and arch != "gemma3":
+                if name.endswith("norm.weight") and family != "gemma3":
                     p.add_(1)
             elif "embed_tokens" in name:
                 p.normal_(0, spread)
@@ -112,6 +113,35 @@ def random_blocks(shape, kind, scale, seed):
 
 # ---- files ----
 
+def write_windows(w, arch, config):
+    """Gemma's every sixth block sees all, which files do not say."""
+    if not getattr(config, "sliding_window", None):
+        return
+    w.add_sliding_window(config.sliding_window)
+    slides = [kind == "sliding_attention" for kind in getattr(config, "layer_types", None) or []]
+    if slides and (arch != "gemma3" or slides != [(i + 1) % 6 > 0 for i in range(len(slides))]):
+        w.add_sliding_window_pattern(slides)
+
+
+def write_rope(w, rope):
+    kind = rope.get("rope_type")
+    w.add_rope_freq_base(rope["rope_theta"])
+    if kind == "linear":
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(rope["factor"])
+    if kind == "yarn":
+        w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        w.add_rope_scaling_factor(rope["factor"])
+        w.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        if rope.get("attention_factor"):
+            w.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
+        if rope.get("mscale_all_dim"):
+            w.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        if rope.get("beta_fast"):
+            w.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+            w.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+
+
 def write_keys(w, arch, config, vocabulary, title, rope):
     w.add_name(title)
     w.add_context_length(config.max_position_embeddings)
@@ -127,18 +157,12 @@ def write_keys(w, arch, config, vocabulary, title, rope):
         w.add_rope_dimension_count(width)
     w.add_layer_norm_rms_eps(config.rms_norm_eps)
     w.add_vocab_size(config.vocab_size)
+    write_windows(w, arch, config)
     if arch == "gemma3":
-        w.add_sliding_window(config.sliding_window)
-        w.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
-    else:
-        w.add_rope_freq_base(rope["rope_theta"])
-    if rope.get("rope_type") == "linear":
-        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        w.add_rope_scaling_factor(rope["factor"])
-    if rope.get("rope_type") == "yarn":
-        w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
-        w.add_rope_scaling_factor(rope["factor"])
-        w.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        if config.final_logit_softcapping:
+            w.add_final_logit_softcapping(config.final_logit_softcapping)
+        rope = config.rope_parameters["full_attention"]
+    write_rope(w, rope)
     vocabulary.write(w)
 
 

@@ -6,7 +6,7 @@ piece covers have tokens of their own.
 """
 import json
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE = 1, 2, 3, 5, 6
 
@@ -57,6 +57,20 @@ class ByteLevel:
 
     def encode(self, text):
         return self.tokenizer.encode(text).ids
+
+    def publish(self, path, model):
+        """The directory that transformers writes."""
+        model.save_pretrained(path)
+        for extra in ("generation_config.json",):
+            (path / extra).unlink(missing_ok=True)
+        self.tokenizer.decoder = decoders.ByteLevel()
+        self.tokenizer.save(str(path / "tokenizer.json"))
+        (path / "tokenizer_config.json").write_text(json.dumps({
+            "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": self.specials[1],
+            "eos_token": self.specials[2], "pad_token": self.specials[3],
+            "chat_template": CHATML}, indent=1) + "\n")
+        for file in path.iterdir():
+            file.chmod(0o644)
 
     def write(self, w):
         w.add_tokenizer_model("gpt2")

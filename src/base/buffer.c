@@ -113,8 +113,12 @@ static glim_status read_all(glim_buffer *out, int fd, const char *name, size_t l
         if (!grow(out, want))
             return glim__oom(out->ctx, err, name, want);
         ssize_t n = read(fd, out->data + out->len, want);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
+            glim_status status = glim__check_cancel(out->ctx, err);
+            if (status)
+                return status;
             continue;
+        }
         if (n < 0)
             return cannot_read(err, name, errno);
         out->len += (size_t)n;
@@ -129,7 +133,12 @@ static glim_status read_all(glim_buffer *out, int fd, const char *name, size_t l
 glim_status glim__file_read(glim_buffer *out, const char *path, size_t limit, glim_error *err) {
     bool is_stdin = strcmp(path, "-") == 0;
     const char *name = is_stdin ? "standard input" : path;
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
+    do /* opening a named pipe waits for its writer */
+        fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR && !glim_context_cancelled(out->ctx));
+    if (fd < 0 && errno == EINTR)
+        return glim__check_cancel(out->ctx, err);
     if (fd < 0)
         return cannot_read(err, name, errno);
     struct stat st;

@@ -32,9 +32,14 @@ void *glim__realloc(glim_context *ctx, void *p, size_t n);        /* keeps p on 
 void glim__free(glim_context *ctx, void *p);
 char *glim__strdup(glim_context *ctx, const char *s);
 char *glim__strndup(glim_context *ctx, const char *s, size_t n);
+/* Fills in the message of glim__oom; true when it was the budget. */
+bool glim__oom_tell(glim_context *ctx, glim_error *err, const char *what, uint64_t bytes);
 /* The status and message that fit the last refusal: EBUDGET with the numbers
    and the advice to raise --memory, or ENOMEM. `what` names the subject. */
-glim_status glim__oom(glim_context *ctx, glim_error *err, const char *what, uint64_t bytes);
+static inline glim_status glim__oom(glim_context *ctx, glim_error *err, const char *what,
+                                    uint64_t bytes) {
+    return glim__oom_tell(ctx, err, what, bytes) ? GLIM_EBUDGET : GLIM_ENOMEM;
+}
 /* Counts (or gives back) memory that did not come from glim__alloc. */
 bool glim__reserve(glim_context *ctx, uint64_t bytes);
 void glim__unreserve(glim_context *ctx, uint64_t bytes);

@@ -44,6 +44,10 @@ static size_t too_deep(const char *text, size_t len) {
 glim_status glim__json_parse(json_t **out, const char *text, size_t len, const char *name,
                              glim_error *err) {
     *out = NULL;
+    if (len >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) { /* some editors put a mark in front */
+        text += 3;
+        len -= 3;
+    }
     size_t deep = too_deep(text, len);
     if (deep < len)
         return glim_fail(err, GLIM_EFORMAT, "%s: byte %zu: JSON nests deeper than %d levels", name,

@@ -196,15 +196,18 @@ const char *glim__size_text(uint64_t bytes, char out[24]) {
     return out;
 }
 
-glim_status glim__oom(glim_context *ctx, glim_error *err, const char *what, uint64_t bytes) {
+bool glim__oom_tell(glim_context *ctx, glim_error *err, const char *what, uint64_t bytes) {
     const glim_memory *m = &ctx->memory;
     char need[24], left[24], budget[24];
     uint64_t used = glim_context_bytes(ctx);
     glim__size_text(bytes, need);
-    if (!atomic_load(&m->over_budget))
-        return glim_fail(err, GLIM_ENOMEM, "out of memory: %s needs %s", what, need);
-    return glim_fail(err, GLIM_EBUDGET,
-                     "%s needs %s; of the memory budget of %s, %s are left (raise --memory)", what,
-                     need, glim__size_text(m->budget, budget),
-                     glim__size_text(used < m->budget ? m->budget - used : 0, left));
+    if (!atomic_load(&m->over_budget)) {
+        glim_fail(err, GLIM_ENOMEM, "out of memory: %s needs %s", what, need);
+        return false;
+    }
+    glim_fail(err, GLIM_EBUDGET,
+              "%s needs %s; of the memory budget of %s, %s are left (raise --memory)", what, need,
+              glim__size_text(m->budget, budget),
+              glim__size_text(used < m->budget ? m->budget - used : 0, left));
+    return true;
 }

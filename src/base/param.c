@@ -57,8 +57,11 @@ static glim_status refuse(const glim_param *p, const char *value, const char *ex
 static glim_status check_bounds(const glim_param *p, double x, const char *value, glim_error *err) {
     if ((p->min == 0 && p->max == 0) || (x >= p->min && x <= p->max))
         return GLIM_OK;
-    return glim_fail(err, GLIM_EUSAGE, "--%s: '%s' is out of range (%.15g to %.15g)", p->name,
-                     value, p->min, p->max);
+    bool whole = p->type != GLIM_REAL;
+    return glim_fail(err, GLIM_EUSAGE,
+                     whole ? "--%s: '%s' is out of range (%.0f to %.0f)"
+                           : "--%s: '%s' is out of range (%g to %g)",
+                     p->name, value, p->min, p->max);
 }
 
 static bool starts_number(const char *s) {
@@ -118,9 +121,9 @@ static int unit_power(const char *unit) {
 
 static glim_status set_size(const glim_param *p, uint64_t *out, const char *value,
                             glim_error *err) {
-    char *end;
+    char *end = NULL;
     double x = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
-    int power = x >= 0 && strpbrk(value, "xXeE") == NULL ? unit_power(end) : -1;
+    int power = x >= 0 && end && strpbrk(value, "xXeE") == NULL ? unit_power(end) : -1;
     if (power < 0)
         return refuse(p, value, "a size such as 2G, 512M or 4096", err);
     x = ldexp(x, 10 * power);

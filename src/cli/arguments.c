@@ -2,8 +2,8 @@
 /*
  * Flags from the tables. getopt_long is not used: it abbreviates, it cannot take
  * `--json` and `--json FILE.json` alike, and its messages name no neighbour. One
- * grammar: --name VALUE, --name=VALUE, -m VALUE, -- ends the flags, anything else
- * is the text.
+ * grammar: --name VALUE, --name=VALUE, -m VALUE, -qv, -- ends the flags, anything
+ * else is the text.
  */
 #include "cli/cli.h"
 
@@ -30,8 +30,7 @@ static struct found find_in(cli_run *run, const char *name, size_t len, char let
     return (struct found){0};
 }
 
-/* Edit distance, for "did you mean". */
-static int distance(const char *a, size_t n, const char *b) {
+int cli_distance(const char *a, size_t n, const char *b) {
     enum { MOST = 40 };
     size_t m = strlen(b);
     int row[MOST + 1];
@@ -55,17 +54,31 @@ static int distance(const char *a, size_t n, const char *b) {
 static void consider(const glim_param *table, const char *name, size_t n, int *best,
                      const char **out) {
     for (; table && table->type != GLIM_PARAM_END; table++) {
-        int d = distance(name, n, table->name);
-        if (d < *best) {
+        int d = cli_distance(name, n, table->name);
+        if (d < *best && (size_t)d < n) {
             *best = d;
             *out = table->name;
         }
     }
 }
 
+/* The method that has such a parameter, or NULL. */
+static const char *method_with(const char *name, size_t n) {
+    for (size_t i = 0; glim_methods()[i]; i++)
+        for (const glim_param *p = glim_methods()[i]->params; p && p->type != GLIM_PARAM_END; p++)
+            if (strlen(p->name) == n && !memcmp(p->name, name, n))
+                return glim_methods()[i]->name;
+    return NULL;
+}
+
 static glim_status unknown(cli_run *run, const char *arg, size_t n) {
     const char *near = NULL;
+    const char *other = run->command->takes_method ? method_with(arg + 2, n - 2) : NULL;
     int best = 4;
+    if (other)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "'%.*s' is for other methods, such as %s (name the method: --method %s)",
+                         (int)n, arg, other, other);
     for (size_t g = 0; run->command->groups[g]; g++)
         consider(run->command->groups[g], arg + 2, n - 2, &best, &near);
     consider(run->method ? run->method->params : NULL, arg + 2, n - 2, &best, &near);
@@ -97,11 +110,11 @@ static glim_status set_flag(cli_run *run, struct found f, const char *inline_val
         return GLIM_OK;
     }
     const char *value = inline_value;
-    bool next =
-        *i + 1 < argc && (argv[*i + 1][0] != '-' || !argv[*i + 1][1] || p->type == GLIM_INT ||
-                          p->type == GLIM_REAL || (p->type == GLIM_STRING && !p->optional_value));
+    bool next = *i + 1 < argc;
     if (!value && p->optional_value)
-        value = next && looks_like_file(p->name, argv[*i + 1]) ? argv[++*i] : "-";
+        value = next && argv[*i + 1][0] != '-' && looks_like_file(p->name, argv[*i + 1])
+                    ? argv[++*i]
+                    : "-";
     else if (!value && next)
         value = argv[++*i];
     if (!value)
@@ -109,24 +122,42 @@ static glim_status set_flag(cli_run *run, struct found f, const char *inline_val
     return glim_param_set(p, f.options, value, &run->err);
 }
 
+static glim_status take_text(cli_run *run, const char *arg) {
+    const cli_command *c = run->command;
+    if (!c->text)
+        return glim_fail(&run->err, GLIM_EUSAGE, "%s takes no text, but there is '%.40s'", c->name,
+                         arg);
+    if (run->o.text)
+        return glim_fail(&run->err, GLIM_EUSAGE, "there are two %ss, '%.40s' and '%.40s'%s",
+                         c->text, run->o.text, arg,
+                         strcmp(c->text, "text") ? "" : " (put a text of several words in quotes)");
+    run->o.text = arg;
+    return GLIM_OK;
+}
+
+/* -m VALUE, -mVALUE, -qv. */
+static glim_status parse_letters(cli_run *run, int argc, char **argv, int *i) {
+    const char *arg = argv[*i];
+    for (size_t k = 1; arg[k]; k++) {
+        struct found f = find_in(run, NULL, 0, arg[k]);
+        if (!f.param)
+            return glim_fail(&run->err, GLIM_EUSAGE,
+                             "%s has no flag '%s%.40s' (see glim %s --help%s)", run->command->name,
+                             k == 1 ? "" : "-", arg + (k == 1 ? 0 : k), run->command->name,
+                             run->command->text ? "; what begins with - goes behind --" : "");
+        if (f.param->type != GLIM_BOOL)
+            return set_flag(run, f, arg[k + 1] ? arg + k + 1 : NULL, argc, argv, i);
+        set_flag(run, f, NULL, argc, argv, i);
+    }
+    return GLIM_OK;
+}
+
 static glim_status parse_word(cli_run *run, int argc, char **argv, int *i) {
     char *arg = argv[*i];
-    if (arg[0] != '-' || !arg[1]) {
-        if (run->o.text)
-            return glim_fail(&run->err, GLIM_EUSAGE,
-                             "there are two texts, '%.40s' and '%.40s' "
-                             "(put a text of several words in quotes)",
-                             run->o.text, arg);
-        run->o.text = arg;
-        return GLIM_OK;
-    }
-    if (arg[1] != '-') {
-        struct found f = find_in(run, NULL, 0, arg[1]);
-        if (!f.param)
-            return glim_fail(&run->err, GLIM_EUSAGE, "%s has no flag '-%c' (see glim %s --help)",
-                             run->command->name, arg[1], run->command->name);
-        return set_flag(run, f, arg[2] ? arg + 2 : NULL, argc, argv, i);
-    }
+    if (arg[0] != '-' || !arg[1])
+        return take_text(run, arg);
+    if (arg[1] != '-')
+        return parse_letters(run, argc, argv, i);
     char *equals = strchr(arg, '=');
     size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
     struct found f = find_in(run, arg + 2, n - 2, 0);
@@ -168,12 +199,8 @@ glim_status cli_parse(cli_run *run, int argc, char **argv) {
     for (int i = 2; i < argc && !status; i++) {
         if (flags && !strcmp(argv[i], "--")) {
             flags = false;
-        } else if (flags) {
-            status = parse_word(run, argc, argv, &i);
-        } else if (run->o.text) {
-            status = glim_fail(&run->err, GLIM_EUSAGE, "there are two texts");
         } else {
-            run->o.text = argv[i];
+            status = flags ? parse_word(run, argc, argv, &i) : take_text(run, argv[i]);
         }
     }
     return status;

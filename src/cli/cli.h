@@ -17,8 +17,14 @@ enum { CLI_SITES = 64 };
 typedef struct cli_options {
     /* model */
     const char *model;
+    /* black box */
+    const char *predictor, *class_name, *mask_token, *header, *header_env, *labels, *prompt_file;
+    int64_t batch_size, concurrency;
+    double timeout;
+    bool length_normalise;
     /* input */
     const char *text, *file, *chat, *tmpl;
+    const char *context, *context_file;
     bool no_template;
     /* target and units */
     const char *target, *against, *continuation, *output, *units;
@@ -27,7 +33,8 @@ typedef struct cli_options {
     const char *method;
     bool list;
     /* output */
-    const char *json, *csv, *html, *raw, *out;
+    const char *json, *csv, *html, *raw, *out, *lang;
+    uint64_t html_limit;
     /* resources */
     int64_t threads, seed;
     uint64_t memory;
@@ -55,11 +62,14 @@ typedef struct cli_run {
     glim_context *ctx;
     glim_model *model;
     glim_tokens *tokens;
+    uint64_t program; /* bytes of the program itself, once counted */
+    bool planned;     /* the whole need is known and was compared with the budget */
     glim_error err;
 } cli_run;
 
 struct cli_command {
     const char *name, *summary, *synopsis;
+    const char *text;                /* what a word without a flag is, "text"; NULL: refused */
     const char *const *examples;     /* NULL-terminated */
     const glim_param *const *groups; /* NULL-terminated */
     bool takes_method;               /* the method's own parameters are flags too */
@@ -67,16 +77,22 @@ struct cli_command {
 };
 
 /* Groups of flags (flags.c). */
-extern const glim_param cli_flags_model[], cli_flags_input[], cli_flags_target[],
-    cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
-    cli_flags_resources[], cli_flags_talk[];
+extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_calls[],
+    cli_flags_input[], cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[],
+    cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find(const char *name);
+/* The command whose name is nearest, or NULL when none is near. */
+const cli_command *cli_nearest(const char *name);
+/* Edit distance of a (n bytes) and b. */
+int cli_distance(const char *a, size_t n, const char *b);
 
 /* Parses argv[2..) into run->o. EUSAGE names the flag and the nearest one. */
 glim_status cli_parse(cli_run *run, int argc, char **argv);
+/* Refuses two answers at one place, and answers that would overwrite an input. */
+glim_status cli_check_outputs(cli_run *run);
 void cli_help(const cli_run *run, FILE *out);
 void cli_overview(FILE *out);
 int cli_dump_commands(FILE *out);
@@ -85,6 +101,16 @@ int cli_dump_commands(FILE *out);
 glim_status cli_context(cli_run *run);
 glim_status cli_open(cli_run *run);
 glim_status cli_input(cli_run *run);
+/* The TEXT or --file, without the line end of a file. */
+glim_status cli_read_text(cli_run *run, glim_buffer *out);
+/* Opens what --predictor names, with the flags of its group. */
+glim_status cli_open_box(cli_run *run, glim_black_box **out);
+/* Counts the program, its libraries and stacks against the budget. */
+glim_status cli_count_program(cli_run *run);
+/* True when a list of site patterns names sites behind the last block. */
+bool cli_wants_ends(const char *patterns);
+/* After EBUDGET: what the whole run would need, into run->err. */
+void cli_tell_need(cli_run *run);
 
 /* Removes the progress line before an answer is printed. */
 void cli_erase_progress(void);
@@ -93,14 +119,25 @@ void cli_erase_progress(void);
    so the terminal form is wanted. */
 bool cli_wants_terminal(const cli_run *run);
 glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
+/* A JSON answer to a file, or to standard output for "-"; takes the reference. */
 glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
+/* Says on standard error that a file was written, unless asked to be quiet. */
+void cli_wrote(const cli_run *run, const char *path);
+/* What a run would cost, as text or glim.plan/1. */
+glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan);
+/* The plan of a command that runs the tokens once: rows whose logits are wanted,
+   tokens to come, with a backward pass or not. */
+glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward);
 glim_color cli_color(const cli_run *run);
 int cli_width(const cli_run *run);
 bool cli_ascii(const cli_run *run);
+/* "zh-CN" or "en", from --lang or the environment. */
+const char *cli_lang(const cli_run *run);
 
-/* Appends token text for people: spaces as a middle dot, control characters and
-   broken UTF-8 escaped. */
-void cli_visible(glim_buffer *out, const char *s, size_t n, bool ascii);
+/* Appends text for people: control characters and broken UTF-8 escaped; with
+   CLI_TOKEN spaces are a middle dot, with CLI_STREAM line ends and tabs stay. */
+typedef enum cli_look { CLI_PLAIN, CLI_TOKEN, CLI_STREAM } cli_look;
+void cli_visible(glim_buffer *out, const char *s, size_t n, cli_look look, bool ascii);
 /* Pads the last `from`.. of the buffer to a number of terminal columns. */
 void cli_pad(glim_buffer *out, size_t from, int columns);
 /* A size like "94 MiB". */

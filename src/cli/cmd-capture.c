@@ -32,10 +32,19 @@ static const glim_param own_flags[] = {
     {0},
 };
 
+struct capture;
+
+/* One pattern: a site that an earlier one fits too is that one's. */
+struct pattern {
+    struct capture *all;
+    size_t index;
+};
+
 struct capture {
     cli_run *run;
     glim_st_writer *writer;
     glim_hook hooks[CLI_SITES];
+    struct pattern of[CLI_SITES];
     size_t n_hooks;
     char patterns[4096];
     size_t T, V;
@@ -44,9 +53,13 @@ struct capture {
 };
 
 static glim_status visit(void *data, const glim_site *site, glim_error *err) {
-    struct capture *c = data;
+    const struct pattern *mine = data;
+    struct capture *c = mine->all;
     char name[160];
     uint64_t dims[3], n = 1;
+    for (size_t i = 0; i < mine->index; i++)
+        if (glim__site_match(c->hooks[i].pattern, site->name))
+            return GLIM_OK;
     snprintf(name, sizeof name, "%s%s", site->gradient ? "grad." : "", site->name);
     for (int i = 0; i < site->n_dims; i++) {
         /* the declaring pass has one token: (1, ...) is T rows; (H, 1, 1) is (H, T, T) */
@@ -81,13 +94,14 @@ static glim_status read_patterns(struct capture *c) {
                              p);
         if (c->n_hooks == CLI_SITES)
             return glim_fail(&c->run->err, GLIM_EUSAGE, "at most %d patterns", CLI_SITES);
-        c->hooks[c->n_hooks++] = (glim_hook){p, actions, visit, c};
+        c->of[c->n_hooks] = (struct pattern){c, c->n_hooks};
+        c->hooks[c->n_hooks] = (glim_hook){p, actions, visit, &c->of[c->n_hooks]};
+        c->n_hooks++;
     }
     return c->n_hooks ? GLIM_OK : glim_fail(&c->run->err, GLIM_EUSAGE, "--site names nothing");
 }
 
-/* One pass over `count` tokens; every row's logits are wanted, so that the final
-   sites have all rows. */
+/* One pass over `count` tokens. */
 static glim_status pass(struct capture *c, glim_session *s, size_t count) {
     glim_error *err = &c->run->err;
     int32_t *ids = glim__calloc(c->run->ctx, count, sizeof *ids);
@@ -99,11 +113,7 @@ static glim_status pass(struct capture *c, glim_session *s, size_t count) {
     glim_status status = ids && rows && (d || !c->run->o.grad)
                              ? GLIM_OK
                              : glim__oom(c->run->ctx, err, "the tokens", count * sizeof *ids);
-    bool ends = false;
-    for (size_t h = 0; h < c->n_hooks; h++)
-        ends = ends || glim__site_match(c->hooks[h].pattern, "hook_logits") ||
-               glim__site_match(c->hooks[h].pattern, "ln_final.hook_scale") ||
-               glim__site_match(c->hooks[h].pattern, "ln_final.hook_normalized");
+    bool ends = cli_wants_ends(c->run->o.site); /* they have a row for each wanted one */
     for (size_t i = 0; i < count && !status; i++) {
         ids[i] = c->run->tokens->at[i].id;
         rows[i] = (uint32_t)(ends ? i : count - 1);
@@ -164,9 +174,10 @@ static glim_status run_all(struct capture *c, glim_session *s, int64_t *ids) {
     if (!status)
         status = glim__st_writer_end(c->writer, err);
     glim__st_writer_free(c->writer);
+    if (!status)
+        cli_wrote(c->run, c->run->o.out);
     if (!status && !c->run->o.quiet)
-        fprintf(stderr, "glim: wrote %s: %zu tensors over %zu tokens\n", c->run->o.out, c->seen / 2,
-                c->T);
+        fprintf(stderr, "glim: %zu tensors over %zu tokens\n", c->seen / 2, c->T);
     return status;
 }
 
@@ -184,6 +195,12 @@ static glim_status run_capture(cli_run *run) {
         status = cli_input(run);
     if (!status)
         status = read_patterns(c);
+    if (!status && run->o.dry_run) {
+        status = cli_plan_pass(run, cli_wants_ends(run->o.site) ? run->tokens->count : 1, 0,
+                               run->o.grad);
+        free(c);
+        return status;
+    }
     if (!status)
         status = glim_session_new(&s, run->model, 0, &run->err);
     if (!status) {
@@ -199,8 +216,9 @@ static glim_status run_capture(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,     cli_flags_input, own_flags,
-                                           cli_flags_resources, cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model, cli_flags_input, own_flags, cli_flags_resources,
+    cli_flags_plan,  cli_flags_talk,  NULL};
 static const char *const examples[] = {
     "glim capture -m model.gguf --site 'blocks.*.hook_resid_post' -o acts.safetensors \"text\"",
     NULL};
@@ -209,6 +227,7 @@ const cli_command cli_capture = {
     .name = "capture",
     .summary = "inner values under TransformerLens names, into a file",
     .synopsis = "-m MODEL --site PATTERN -o FILE TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .run = run_capture,

@@ -10,12 +10,16 @@
 
 static glim_status list_methods(cli_run *run) {
     glim_buffer out;
+    if (run->o.json)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--list has no JSON form (glim --dump-commands has one)");
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; glim_methods()[i]; i++)
         glim__buffer_printf(&out, "  %-22s %s\n", glim_methods()[i]->name,
                             glim_methods()[i]->summary);
     glim__buffer_puts(&out, "\nParameters: glim explain --method NAME --help\n");
-    glim_status status = cli_put(run, out.data, out.len);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the list", out.len)
+                                    : cli_put(run, out.data, out.len);
     glim__buffer_release(&out);
     return status;
 }
@@ -35,32 +39,10 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
     return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
 
-/* ---- plan ---- */
-
 static glim_status show_plan(cli_run *run, const glim_predictor *p) {
     glim_plan plan;
-    char least[32], wanted[32];
     glim_status status = glim_explain_plan(&plan, p, run->method, run->method_opts, &run->err);
-    if (status)
-        return status;
-    if (run->o.json) {
-        json_t *o = json_object();
-        json_object_set_new(o, "schema", json_string("glim.plan/1"));
-        json_object_set_new(o, "method", json_string(run->method->name));
-        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan.forward_tokens));
-        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan.backward_tokens));
-        json_object_set_new(o, "bytes", json_integer((json_int_t)plan.bytes));
-        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan.bytes_wanted));
-        json_object_set_new(o, "bounded", json_boolean(plan.bounded));
-        return cli_put_json(run, run->o.json, o, false);
-    }
-    printf("method           %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
-           "memory           %s at least, %s for full speed\n",
-           run->method->name, plan.bounded ? "" : "at most ",
-           (unsigned long long)plan.forward_tokens, plan.bounded ? "" : "at most ",
-           (unsigned long long)plan.backward_tokens, cli_size(least, plan.bytes),
-           cli_size(wanted, plan.bytes_wanted));
-    return GLIM_OK;
+    return status ? status : cli_put_plan(run, run->method->name, &plan);
 }
 
 /* ---- the array behind the scores ---- */
@@ -109,14 +91,15 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     }
     if (run->o.dry_run)
         return show_plan(run, p);
+    run->planned = true;
     glim_status status =
         glim_explain(&doc, p, run->method, run->method_opts, (uint64_t)run->o.seed, &run->err);
     if (doc) { /* a partial one, too */
         glim_error kept = run->err;
         glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (!shown && run->o.raw && !status)
-            shown = write_raw(run, p, doc);
+        glim_status shown = run->o.raw && !status ? write_raw(run, p, doc) : GLIM_OK;
+        if (!shown)
+            shown = cli_show(run, doc);
         if (status)
             run->err = kept;
         else
@@ -126,9 +109,46 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     return status;
 }
 
+static glim_status explain_box(cli_run *run) {
+    static const char *const names[] = {"token", "word", "sentence", "turn"};
+    const cli_options *o = &run->o;
+    glim_black_box *box = NULL;
+    glim_predictor *p = NULL;
+    glim_buffer text;
+    glim_class_options c = {.class_name = o->class_name ? o->class_name : o->target,
+                            .against = o->against,
+                            .output = o->output,
+                            .mask_token = o->mask_token,
+                            .auto_units = !strcmp(o->units, "auto")};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(o->units, names[i]))
+            c.units = (glim_unit_kind)i;
+    if (o->continuation || o->generate)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--continuation and --generate are for models; a black box has classes "
+                         "(--class NAME)");
+    if (o->target && o->class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
+    glim__buffer_init(&text, run->ctx);
+    glim_status status = cli_read_text(run, &text);
+    if (!status)
+        status = cli_open_box(run, &box);
+    if (!status)
+        status =
+            glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
+    if (!status)
+        status = explain(run, p);
+    glim_predictor_free(p);
+    glim_black_box_close(box);
+    glim__buffer_release(&text);
+    return status;
+}
+
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
         return list_methods(run);
+    if (run->o.predictor)
+        return explain_box(run);
     glim_predictor *p = NULL;
     glim_status status = cli_open(run);
     if (!status)
@@ -141,17 +161,20 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,     cli_flags_input,  cli_flags_target,
-                                           cli_flags_method,    cli_flags_output, cli_flags_raw,
-                                           cli_flags_resources, cli_flags_talk,   NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,     cli_flags_predictor, cli_flags_calls,  cli_flags_input,
+    cli_flags_target,    cli_flags_method,    cli_flags_output, cli_flags_raw,
+    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
-    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html", NULL};
+    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
+    "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 
 const cli_command cli_explain = {
     .name = "explain",
     .summary = "which parts of the input made the model say this",
     .synopsis = "-m MODEL TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .takes_method = true,

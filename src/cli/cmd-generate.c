@@ -45,7 +45,22 @@ struct stream {
     size_t n;
     double *probs;
     size_t count;
+    bool ascii;
+    glim_buffer shown; /* what is ready, made safe */
+    glim_status status;
 };
+
+/* Whole characters go out, with whatever could steer a terminal written as an
+   escape. */
+static bool put_safe(struct stream *s, const char *text, size_t n) {
+    glim__buffer_clear(&s->shown);
+    cli_visible(&s->shown, text, n, CLI_STREAM, s->ascii);
+    if (s->shown.failed)
+        s->status = glim__oom(s->run->ctx, &s->run->err, "the text", n);
+    else if (s->shown.len)
+        s->status = cli_put(s->run, s->shown.data, s->shown.len);
+    return !s->status;
+}
 
 /* Bytes of pending that form whole characters (a broken byte counts). */
 static size_t whole(const char *s, size_t n) {
@@ -76,7 +91,7 @@ static bool show(void *data, int32_t id, double probability) {
         bytes += part;
         len -= part;
         size_t ready = whole(s->pending, s->n);
-        if (cli_put(s->run, s->pending, ready))
+        if (!put_safe(s, s->pending, ready))
             return false;
         memmove(s->pending, s->pending + ready, s->n - ready);
         s->n -= ready;
@@ -84,7 +99,7 @@ static bool show(void *data, int32_t id, double probability) {
     return !glim_context_cancelled(s->run->ctx);
 }
 
-static glim_status as_json(cli_run *run, size_t start, const double *probs) {
+static glim_status as_json(cli_run *run, size_t start, const double *probs, bool partial) {
     json_t *all = json_object(), *list = json_array();
     size_t from = start < run->tokens->count ? run->tokens->at[start].start : run->tokens->text_len;
     for (size_t i = start; i < run->tokens->count; i++) {
@@ -96,6 +111,7 @@ static glim_status as_json(cli_run *run, size_t start, const double *probs) {
     json_object_set_new(all, "text",
                         glim__json_text(run->tokens->text + from, run->tokens->text_len - from));
     json_object_set_new(all, "tokens", list);
+    json_object_set_new(all, "partial", json_boolean(partial));
     return cli_put_json(run, run->o.json, all, false);
 }
 
@@ -103,33 +119,46 @@ static glim_status run_generate(cli_run *run) {
     glim_status status = cli_open(run);
     if (!status)
         status = cli_input(run);
+    if (!status && run->o.dry_run)
+        return cli_plan_pass(run, 1, (size_t)run->o.tokens, false);
     if (status)
         return status;
     glim_sampling how = {run->o.temperature, run->o.top_k, run->o.top_p, (uint64_t)run->o.seed};
-    struct stream s = {.run = run};
+    struct stream s = {.run = run, .ascii = cli_ascii(run)};
     size_t start = run->tokens->count;
-    s.probs = glim__calloc(run->ctx, (size_t)run->o.tokens, sizeof *s.probs);
+    glim__buffer_init(&s.shown, run->ctx);
+    size_t most = (size_t)glim_model_facts(run->model)->context_length;
+    most = (size_t)run->o.tokens < most ? (size_t)run->o.tokens : most;
+    s.probs = glim__calloc(run->ctx, most, sizeof *s.probs);
     if (!s.probs)
-        return glim__oom(run->ctx, &run->err, "probabilities", 0);
-    status =
-        glim_generate(run->model, run->tokens, (size_t)run->o.tokens, &how, show, &s, &run->err);
+        return glim__oom(run->ctx, &run->err, "probabilities", most * sizeof *s.probs);
+    status = glim_generate(run->model, run->tokens, most, &how, show, &s, &run->err);
+    status = status ? status : s.status;
     if (!status && glim_context_cancelled(run->ctx))
         status = glim_fail(&run->err, GLIM_ECANCELLED, "interrupted");
-    if (run->o.json && (!status || status == GLIM_ECANCELLED)) {
-        glim_status written = as_json(run, start, s.probs);
-        status = status ? status : written;
-    } else if (!run->o.json) {
-        for (size_t i = 0; i < s.n; i++)
-            printf("<%02X>", (unsigned char)s.pending[i]);
-        putchar('\n');
-    }
+    glim_status written = GLIM_OK;
+    glim_error kept = run->err;
+    bool partial = status == GLIM_ECANCELLED;
+    glim_context_reset(run->ctx);
+    if (run->o.json && (!status || partial))
+        written = as_json(run, start, s.probs, partial);
+    else if (!run->o.json && (!status || s.count) && put_safe(&s, s.pending, s.n))
+        written = cli_put(run, "\n", 1);
+    if (status)
+        run->err = kept;
+    else
+        status = written;
+    if (!status && run->tokens->count == (size_t)glim_model_facts(run->model)->context_length &&
+        !run->o.quiet)
+        fprintf(stderr, "glim: note: the context is full\n");
+    glim__buffer_release(&s.shown);
     glim__free(run->ctx, s.probs);
     return status;
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_input, own_flags, cli_flags_json,
-    cli_flags_resources, cli_flags_talk,  NULL};
+    cli_flags_model,     cli_flags_input, own_flags,      cli_flags_json,
+    cli_flags_resources, cli_flags_plan,  cli_flags_talk, NULL};
 static const char *const examples[] = {"glim generate -m model.gguf --chat talk.json --tokens 40",
                                        NULL};
 
@@ -137,6 +166,7 @@ const cli_command cli_generate = {
     .name = "generate",
     .summary = "continue a text or a chat",
     .synopsis = "-m MODEL TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .run = run_generate,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim info: what is in a file, also in one that glim cannot run. */
+#include "cli/box.h"
 #include "cli/commands.h"
+#include "model/published.h"
 #include "file/gguf.h"
 
 #include <inttypes.h>
@@ -27,15 +29,28 @@ static uint64_t memory_for(const cli_run *run, size_t T, bool keep) {
 
 static void row(glim_buffer *out, const char *name, const char *format, ...) GLIM_PRINTF(3, 4);
 static void row(glim_buffer *out, const char *name, const char *format, ...) {
-    char text[512];
+    char text[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     glim__buffer_printf(out, "%-15s ", name);
-    for (const char *s = text; *s; s++) /* names in a file may hold anything */
-        glim__buffer_putc(out, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    cli_visible(out, text, strlen(text), CLI_PLAIN, false); /* a file may name itself anything */
     glim__buffer_putc(out, '\n');
+}
+
+/* What the model is for, and the names of its classes. */
+static void show_task(const glim_model_info *i, glim_buffer *out) {
+    static const char *const tasks[] = {"continues a text",         "fills in masked tokens",
+                                        "classifies a text",        "labels tokens",
+                                        "finds a span of the text", "embeds a text"};
+    glim_buffer names;
+    glim__buffer_init(&names, out->ctx);
+    for (int k = 0; k < i->outputs && k < 12 && i->labels; k++)
+        glim__buffer_printf(&names, "%s%s", k ? ", " : ": ", i->labels[k]);
+    row(out, "task", "%s%s%s", tasks[i->task], names.len ? names.data : "",
+        i->labels && i->outputs > 12 ? ", ..." : "");
+    glim__buffer_release(&names);
 }
 
 static void describe(cli_run *run, glim_buffer *out) {
@@ -59,7 +74,9 @@ static void describe(cli_run *run, glim_buffer *out) {
     row(out, "context", "%d tokens", i->context_length);
     if (i->sliding_window)
         row(out, "window", "%d tokens in sliding layers", i->sliding_window);
-    row(out, "rope base", "%g", i->rope_base);
+    if (i->rope_base > 0)
+        row(out, "rope base", "%g", i->rope_base);
+    show_task(i, out);
     row(out, "licence", "%s", i->license ? i->license : "not said in the file");
     for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4)
         row(out, T == 128 ? "memory" : "", "%zu tokens: %s forward, %s with gradients", T,
@@ -94,7 +111,10 @@ static void list_tensors(const glim_gguf *g, glim_buffer *out) {
         for (int d = t->n_dims - 1; d >= 0; d--)
             at += snprintf(shape + at, sizeof shape - (size_t)at, "%" PRIu64 "%s", t->dims[d],
                            d ? ", " : ")");
-        glim__buffer_printf(out, "%-40s %-8s %s\n", t->name, type ? type->name : "unknown",
+        size_t from = out->len;
+        cli_visible(out, t->name, strlen(t->name), CLI_PLAIN, false);
+        cli_pad(out, from, 40);
+        glim__buffer_printf(out, " %-8s %s\n", type ? type->name : "unknown",
                             t->n_dims ? shape : "()");
     }
 }
@@ -104,7 +124,9 @@ static json_t *text_or_null(const char *s) {
 }
 
 static json_t *facts_json(cli_run *run) {
+    static const char *const tasks[] = {"generate", "fill", "classify", "label", "span", "embed"};
     const glim_model_info *i = glim_model_facts(run->model);
+    json_t *labels = json_array();
     json_t *o = json_object(), *types = json_array(), *memory = json_array();
     const struct {
         const char *name;
@@ -119,6 +141,7 @@ static json_t *facts_json(cli_run *run) {
                  {"tokenizer", i->tokenizer},
                  {"pre", i->pre},
                  {"chat_template", i->chat_template},
+                 {"task", tasks[i->task]},
                  {"warning", i->warning}};
     const struct {
         const char *name;
@@ -134,6 +157,7 @@ static json_t *facts_json(cli_run *run) {
                    {"vocabulary", i->vocabulary},
                    {"context_length", i->context_length},
                    {"sliding_window", i->sliding_window},
+                   {"outputs", i->outputs},
                    {"bos", i->bos},
                    {"eos", i->eos}};
     json_object_set_new(o, "schema", json_string("glim.info/1"));
@@ -156,6 +180,9 @@ static json_t *facts_json(cli_run *run) {
         json_object_set_new(t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
         json_array_append_new(memory, t);
     }
+    for (int k = 0; k < i->outputs && i->labels; k++)
+        json_array_append_new(labels, text_or_null(i->labels[k]));
+    json_object_set_new(o, "labels", labels);
     json_object_set_new(o, "types", types);
     json_object_set_new(o, "memory", memory);
     return o;
@@ -173,45 +200,57 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
     glim__buffer_init(&out, run->ctx);
     if (run->o.tensors)
         list_tensors(g, &out);
-    else if (run->o.sites && !opened)
+    if (run->o.sites)
         list_sites(run, &out);
-    else if (opened)
+    if (!run->o.tensors && !run->o.sites && opened)
         describe_file(g, run->err.message, &out);
-    else
+    if (!run->o.tensors && !run->o.sites && !opened)
         describe(run, &out);
     glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
                                     : cli_put(run, out.data ? out.data : "", out.len);
     glim__buffer_release(&out);
-    return status ? status : run->o.sites ? opened : GLIM_OK;
+    return status;
 }
 
 static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
-    if (run->o.text && !run->o.model) /* `glim info model.gguf` is clear enough */
+    if (run->o.predictor)
+        return cli_info_box(run);
+    if (run->o.text && run->o.model)
+        return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
+                         run->o.model, run->o.text);
+    if (run->o.json && (run->o.tensors || run->o.sites))
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is a plain list (leave out --json)",
+                         run->o.tensors ? "tensors" : "sites");
+    if (run->o.text) /* `glim info model.gguf` is clear enough */
         run->o.model = run->o.text;
     glim_status opened = cli_open(run);
-    if (!run->o.model || (opened && opened != GLIM_EUNSUPPORTED && opened != GLIM_EFORMAT))
+    bool readable = opened == GLIM_EUNSUPPORTED || opened == GLIM_EFORMAT;
+    if (!run->o.model || (opened && (!readable || run->o.json || run->o.sites)))
         return opened;
+    if (opened && glim__is_directory(run->o.model))
+        return opened; /* says what it lacks */
     if (opened || run->o.tensors) {
-        glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+        glim_status status = glim__model_file_open(&g, run->ctx, run->o.model, &run->err);
         if (status)
             return status;
     }
-    glim_status status = run->o.json && !opened
-                             ? cli_put_json(run, run->o.json, facts_json(run), false)
-                             : show(run, g, opened);
+    glim_status status =
+        run->o.json ? cli_put_json(run, run->o.json, facts_json(run), false) : show(run, g, opened);
     glim__gguf_close(g);
-    return run->o.json && opened ? opened : status;
+    return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,     own_flags,      cli_flags_json,
-                                           cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model, cli_flags_predictor, cli_flags_calls, own_flags,
+    cli_flags_json,  cli_flags_resources, cli_flags_talk,  NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 
 const cli_command cli_info = {
     .name = "info",
     .summary = "what is in a model file, and what it will need",
     .synopsis = "-m MODEL",
+    .text = "model",
     .examples = examples,
     .groups = groups,
     .run = run_info,

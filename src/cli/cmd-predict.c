@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* glim predict: the most likely next tokens, or all logits as an array. */
+/* glim predict: the most likely next tokens or classes, or all outputs as an array. */
+#include "cli/box.h"
 #include "cli/commands.h"
 #include "file/safetensors.h"
 
@@ -14,7 +15,7 @@ static const glim_param own_flags[] = {
      .def.i = 10,
      .min = 1,
      .max = 10000,
-     .help = "how many tokens",
+     .help = "how many tokens or classes",
      .group = "Prediction"},
     {0},
 };
@@ -30,11 +31,12 @@ struct answer {
 /* The n largest logits in order, by insertion. */
 static glim_status take(void *data, size_t row, const float *logits, glim_error *err) {
     struct answer *a = data;
-    size_t V = (size_t)glim_model_facts(a->run->model)->vocabulary, have = 0;
+    const glim_model_info *info = glim_model_facts(a->run->model);
+    size_t V = (size_t)info->outputs, have = 0;
     double sum = 0;
     if (a->all)
         memcpy(a->all + row * V, logits, V * sizeof *logits);
-    if (row + 1 != a->run->tokens->count)
+    if (row != (info->task == GLIM_TASK_CLASSIFY ? 0 : a->run->tokens->count - 1))
         return GLIM_OK;
     for (size_t i = 0; i < V; i++) {
         if (have == a->n && logits[i] <= a->logits[have - 1])
@@ -55,11 +57,23 @@ static glim_status take(void *data, size_t row, const float *logits, glim_error 
     return GLIM_OK;
 }
 
+/* A token's bytes, or a class by name. */
+static const char *output_text(const cli_run *run, int32_t id, size_t *len, char number[16]) {
+    const glim_model_info *info = glim_model_facts(run->model);
+    if (info->task != GLIM_TASK_CLASSIFY)
+        return glim_model_token_bytes(run->model, id, len);
+    snprintf(number, 16, "class %d", id);
+    const char *name = info->labels ? info->labels[id] : number;
+    *len = strlen(name);
+    return name;
+}
+
 static glim_status as_json(cli_run *run, const struct answer *a) {
     json_t *all = json_object(), *outputs = json_array(), *tokens = json_array();
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
-        const char *text = glim_model_token_bytes(run->model, a->ids[i], &len);
+        char number[16];
+        const char *text = output_text(run, a->ids[i], &len, number);
         json_t *o = json_object();
         json_object_set_new(o, "text", glim__json_text(text, len));
         json_object_set_new(o, "id", json_integer(a->ids[i]));
@@ -83,28 +97,43 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
-        const char *text = glim_model_token_bytes(run->model, a->ids[i], &len);
+        char number[16];
+        const char *text = output_text(run, a->ids[i], &len, number);
         glim__buffer_printf(&out, "%3zu  ", i + 1);
         size_t from = out.len;
-        cli_visible(&out, text, len, ascii);
+        cli_visible(&out, text, len, CLI_TOKEN, ascii);
         cli_pad(&out, from, 20);
         glim__buffer_printf(&out, " %6.1f %%  ", 100 * a->probs[i]);
         for (int k = 0; k < (int)(BAR * a->probs[i] + 0.5); k++)
             glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
         glim__buffer_putc(&out, '\n');
     }
-    glim_status status = cli_put(run, out.data ? out.data : "", out.len);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data ? out.data : "", out.len);
     glim__buffer_release(&out);
     return status;
 }
 
 static glim_status run_predict(cli_run *run) {
+    if (run->o.predictor)
+        return cli_predict_box(run);
     glim_status status = cli_open(run);
     if (!status)
         status = cli_input(run);
+    if (!status && run->o.dry_run)
+        return cli_plan_pass(run, run->o.raw ? run->tokens->count : 1, 0, false);
     if (status)
         return status;
-    size_t V = (size_t)glim_model_facts(run->model)->vocabulary, T = run->tokens->count;
+    const glim_model_info *info = glim_model_facts(run->model);
+    if (info->task == GLIM_TASK_LABEL || info->task == GLIM_TASK_SPAN ||
+        info->task == GLIM_TASK_EMBED)
+        return cli_predict_encoder(run);
+    if (info->task == GLIM_TASK_FILL && (run->o.json || !run->o.raw))
+        return glim_fail(&run->err, GLIM_EUNSUPPORTED,
+                         "'%s' fills in masked tokens (--raw FILE.npy writes its logits)",
+                         info->path);
+    size_t V = (size_t)info->outputs;
+    size_t T = run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     a.ids = glim__calloc(run->ctx, a.n, sizeof *a.ids);
     a.probs = glim__calloc(run->ctx, 2 * a.n, sizeof *a.probs);
@@ -116,6 +145,8 @@ static glim_status run_predict(cli_run *run) {
         status = cli_logits(run, !run->o.raw, take, &a);
     if (!status && run->o.raw)
         status = glim__npy_write(run->ctx, run->o.raw, a.all, 2, (uint64_t[]){T, V}, &run->err);
+    if (!status && run->o.raw)
+        cli_wrote(run, run->o.raw);
     if (!status && run->o.json)
         status = as_json(run, &a);
     if (!status && cli_wants_terminal(run))
@@ -126,16 +157,25 @@ static glim_status run_predict(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_input,     own_flags,      cli_flags_json,
-    cli_flags_raw,   cli_flags_resources, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           own_flags,
+                                           cli_flags_json,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {"glim predict -m model.gguf \"The capital of France is\"",
                                        "glim predict -m model.gguf --chat talk.json --json", NULL};
 
 const cli_command cli_predict = {
     .name = "predict",
-    .summary = "the most likely next tokens",
+    .summary = "the most likely next tokens, or classes",
     .synopsis = "-m MODEL TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .run = run_predict,

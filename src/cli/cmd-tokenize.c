@@ -20,7 +20,7 @@ static glim_status as_table(cli_run *run) {
         const char *text = glim_model_token_bytes(run->model, t->id, &n);
         glim__buffer_printf(&out, "%6zu  %8d  ", i, t->id);
         size_t from = out.len;
-        cli_visible(&out, text, n, cli_ascii(run));
+        cli_visible(&out, text, n, CLI_TOKEN, cli_ascii(run));
         cli_pad(&out, from, 24);
         if (t->kind == GLIM_TOKEN_TEXT)
             glim__buffer_printf(&out, " %zu-%zu\n", t->start, t->end);
@@ -50,6 +50,7 @@ const cli_command cli_tokenize = {
     .name = "tokenize",
     .summary = "how a text is cut into tokens",
     .synopsis = "-m MODEL TEXT",
+    .text = "text",
     .examples = examples,
     .groups = groups,
     .run = run_tokenize,

@@ -2,13 +2,15 @@
 /*
  * glim verify: a model against a recording, site by site in walk order, so that
  * the first one that differs names the place; and a model alone, all its weights
- * scanned for values that are not finite.
+ * scanned for values that are not finite. Interrupted, it reports what it has.
  */
+#include "model/published.h"
 #include "cli/commands.h"
 #include "file/gguf.h"
 #include "file/safetensors.h"
 #include "tensor/kernels.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +46,8 @@ struct check {
 static double difference(const float *a, const float *b, size_t n) {
     double scale = 1e-6, most = 0;
     for (size_t i = 0; i < n; i++)
-        if (isfinite(b[i]) && fabs(b[i]) > scale)
-            scale = fabs(b[i]);
+        if (isfinite(b[i]) && fabs((double)b[i]) > scale)
+            scale = fabs((double)b[i]);
     for (size_t i = 0; i < n; i++) {
         double d = a[i] == b[i] ? 0 : fabs((double)a[i] - b[i]) / scale;
         if (!(d <= most))
@@ -101,35 +103,49 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     return GLIM_OK;
 }
 
-static int32_t *read_ids(struct check *c, const char *name, size_t *n) {
+/* The ids of a tensor, or NULL: none, or (with the reason in `status`) ids from V up,
+   which the model does not have. */
+static int32_t *read_ids(struct check *c, const char *name, int V, size_t *n, glim_status *status) {
     const glim_st_tensor *t = glim__safetensors_find(c->st, name);
     *n = 0;
     if (!t || strcmp(t->dtype, "I64") || t->n_dims != 1 || !t->dims[0] || t->dims[0] > 1 << 24)
         return NULL;
     int32_t *ids = glim__calloc(c->run->ctx, (size_t)t->dims[0], sizeof *ids);
+    if (!ids)
+        *status = glim__oom(c->run->ctx, &c->run->err, "the tokens", t->dims[0] * sizeof *ids);
     for (size_t i = 0; ids && i < t->dims[0]; i++) {
         int64_t id;
         memcpy(&id, (const char *)t->data + 8 * i, 8);
-        ids[i] = id >= 0 && id < INT32_MAX ? (int32_t)id : -1;
+        if (id < 0 || id >= V)
+            *status = glim_fail(&c->run->err, GLIM_EFORMAT,
+                                "'%s' holds token %lld, the model %d tokens (it was recorded "
+                                "with another model)",
+                                c->run->o.recording, (long long)id, V);
+        ids[i] = (int32_t)id;
     }
     *n = ids ? (size_t)t->dims[0] : 0;
     return ids;
 }
 
 static glim_status backward(struct check *c, glim_session *s, size_t T) {
-    size_t n;
-    int32_t *target = read_ids(c, "target", &n);
+    size_t n, n_row = 0;
+    glim_status status = GLIM_OK;
+    int32_t *target = read_ids(c, "target", glim_model_facts(c->run->model)->outputs, &n, &status);
+    int32_t *row = target ? read_ids(c, "row", (int)T, &n_row, &status) : NULL;
     if (!target)
-        return GLIM_OK;
+        return status;
     float one = 1;
     float *d =
         glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width, sizeof *d);
-    glim_seed seed = {.wanted = T - 1, .ids = target, .weights = &one, .n = 1};
-    glim_status status = d ? GLIM_OK : glim__oom(c->run->ctx, &c->run->err, "a gradient", T * 4);
+    glim_seed seed = {
+        .wanted = row ? (size_t)row[0] : T - 1, .ids = target, .weights = &one, .n = 1};
+    if (!status && !d)
+        status = glim__oom(c->run->ctx, &c->run->err, "a gradient", T * sizeof *d);
     c->gradient = true;
     if (!status)
         status = glim_session_backward(s, &seed, 1, d, &c->run->err);
     glim__free(c->run->ctx, d);
+    glim__free(c->run->ctx, row);
     glim__free(c->run->ctx, target);
     return status;
 }
@@ -138,13 +154,17 @@ static glim_status run_recording(struct check *c) {
     size_t T;
     glim_session *s = NULL;
     glim_error *err = &c->run->err;
-    int32_t *ids = read_ids(c, "ids", &T);
+    glim_status status = GLIM_OK;
+    int32_t *ids = read_ids(c, "ids", glim_model_facts(c->run->model)->vocabulary, &T, &status);
     if (!ids)
-        return glim_fail(err, GLIM_EFORMAT, "'%s' has no tensor 'ids' (I64, one dimension)",
-                         c->run->o.recording);
+        return status
+                   ? status
+                   : glim_fail(err, GLIM_EFORMAT, "'%s' has no tensor 'ids' (I64, one dimension)",
+                               c->run->o.recording);
     uint32_t *rows = glim__calloc(c->run->ctx, T, sizeof *rows);
-    glim_status status = rows ? glim_session_new(&s, c->run->model, 0, err)
-                              : glim__oom(c->run->ctx, err, "the tokens", T * sizeof *rows);
+    if (!status)
+        status = rows ? glim_session_new(&s, c->run->model, 0, err)
+                      : glim__oom(c->run->ctx, err, "the tokens", T * sizeof *rows);
     for (size_t i = 0; i < T && !status; i++)
         rows[i] = (uint32_t)i;
     glim_hook hook = {"*", GLIM_HOOK_READ | GLIM_HOOK_GRAD, visit, c};
@@ -160,39 +180,68 @@ static glim_status run_recording(struct check *c) {
     return status;
 }
 
-static glim_status report(struct check *c) {
+/* glim.verification/1; `tolerance` is NaN when weights were scanned. */
+static glim_status put_json(struct check *c, double tolerance, bool partial) {
+    json_t *o = json_object();
+    json_object_set_new(o, "schema", json_string("glim.verification/1"));
+    json_object_set_new(o, "ok", json_boolean(!c->failed));
+    json_object_set_new(o, "compared", json_integer(c->compared));
+    json_object_set_new(o, "first_difference",
+                        c->failed ? glim__json_text(c->first, strlen(c->first)) : json_null());
+    json_object_set_new(o, "tolerance", glim__json_number(tolerance));
+    json_object_set(o, "sites", c->rows);
+    json_object_set_new(o, "partial", json_boolean(partial));
+    return cli_put_json(c->run, c->run->o.json, o, false);
+}
+
+static glim_status put(struct check *c, double tolerance, bool partial) {
+    if (c->run->o.json)
+        return put_json(c, tolerance, partial);
+    if (c->text.failed)
+        return glim__oom(c->run->ctx, &c->run->err, "the report", c->text.len);
+    return c->text.len ? cli_put(c->run, c->text.data, c->text.len) : GLIM_OK;
+}
+
+/* What was found, also when the run was interrupted. */
+static glim_status report(struct check *c, glim_status status) {
     cli_run *run = c->run;
-    if (!c->compared)
+    glim_error kept = run->err;
+    bool partial = status == GLIM_ECANCELLED;
+    if (status && !partial)
+        return status;
+    if (!partial && !c->compared)
         return glim_fail(&run->err, GLIM_EFORMAT, "'%s' holds no site of this model",
                          run->o.recording);
-    glim_status status = GLIM_OK;
-    if (run->o.json) {
-        json_t *o = json_object();
-        json_object_set_new(o, "schema", json_string("glim.verification/1"));
-        json_object_set_new(o, "ok", json_boolean(!c->failed));
-        json_object_set_new(o, "compared", json_integer(c->compared));
-        json_object_set_new(o, "first_difference", c->failed ? json_string(c->first) : json_null());
-        json_object_set_new(o, "tolerance", json_real(run->o.tolerance));
-        json_object_set(o, "sites", c->rows);
-        status = cli_put_json(run, run->o.json, o, false);
-    } else {
-        status = cli_put(run, c->text.data, c->text.len);
+    if (!partial && !c->failed)
+        glim__buffer_printf(&c->text, "%d sites agree to %g\n", c->compared, run->o.tolerance);
+    glim_context_reset(run->ctx);
+    glim_status written = put(c, run->o.tolerance, partial);
+    if (partial) {
+        run->err = kept;
+        return status;
     }
-    if (!status && c->failed) {
-        glim_fail(&run->err, GLIM_ENUMERIC,
-                  "%d of %d sites differ; the first is %s, by %.2g of "
-                  "its largest value",
-                  c->failed, c->compared, c->first, c->first_off);
-        return GLIM_ENUMERIC;
-    }
-    if (!status && !run->o.json)
-        printf("%d sites agree to %g\n", c->compared, run->o.tolerance);
-    return status;
+    if (written || !c->failed)
+        return written;
+    return glim_fail(&run->err, GLIM_ENUMERIC,
+                     "%d of %d sites differ; the first is %s, by %.2g of its largest value",
+                     c->failed, c->compared, c->first, c->first_off);
 }
 
 /* ---- a model alone ---- */
 
-static glim_status scan_tensor(cli_run *run, const glim_tensor *t, float *row, int *bad) {
+static void note_tensor(struct check *c, const char *name, uint64_t row) {
+    json_t *o = json_object();
+    json_object_set_new(o, "site", glim__json_text(name, strlen(name)));
+    json_object_set_new(o, "difference", json_null());
+    json_object_set_new(o, "ok", json_false());
+    json_array_append_new(c->rows, o);
+    cli_visible(&c->text, name, strlen(name), CLI_PLAIN, false);
+    glim__buffer_printf(&c->text, ": row %" PRIu64 " holds a value that is not finite\n", row);
+    if (!c->failed++)
+        snprintf(c->first, sizeof c->first, "%s", name);
+}
+
+static glim_status scan_tensor(struct check *c, const glim_tensor *t, float *row) {
     const glim_type_info *info = glim__type_info(t->type);
     uint64_t rows = t->dims[1] * t->dims[2] * t->dims[3];
     uint64_t bytes = rows ? t->bytes / rows : 0;
@@ -203,66 +252,83 @@ static glim_status scan_tensor(cli_run *run, const glim_tensor *t, float *row, i
                                               (size_t)t->dims[0]);
         for (uint64_t i = 0; i < t->dims[0]; i++)
             if (!isfinite(row[i])) {
-                printf("%s: row %llu holds a value that is not finite\n", t->name,
-                       (unsigned long long)r);
-                (*bad)++;
+                note_tensor(c, t->name, r);
                 return GLIM_OK;
             }
-        if (r % 4096 == 0 && glim__check_cancel(run->ctx, &run->err))
+        if (r % 4096 == 0 && glim__check_cancel(c->run->ctx, &c->run->err))
             return GLIM_ECANCELLED;
     }
     return GLIM_OK;
 }
 
-static glim_status scan(cli_run *run) {
-    glim_gguf *g = NULL;
-    glim_status status = glim__gguf_open(&g, run->ctx, run->o.model, &run->err);
+static glim_status scan_all(struct check *c, const glim_gguf *g) {
+    cli_run *run = c->run;
     uint64_t widest = 1;
-    int bad = 0;
-    size_t n = status ? 0 : glim__gguf_tensor_count(g);
+    size_t n = glim__gguf_tensor_count(g);
     for (size_t i = 0; i < n; i++)
         if (glim__gguf_tensor_at(g, i)->dims[0] > widest)
             widest = glim__gguf_tensor_at(g, i)->dims[0];
     float *row = glim__calloc(run->ctx, (size_t)widest, sizeof *row);
-    if (!status && !row)
-        status = glim__oom(run->ctx, &run->err, "a row", widest * sizeof *row);
+    if (!row)
+        return glim__oom(run->ctx, &run->err, "a row", widest * sizeof *row);
+    glim_status status = GLIM_OK;
     glim__progress_begin(run->ctx, "scanning", n);
-    for (size_t i = 0; i < n && !status; i++) {
-        status = scan_tensor(run, glim__gguf_tensor_at(g, i), row, &bad);
+    for (; (size_t)c->compared < n && !status; c->compared += !status) {
+        status = scan_tensor(c, glim__gguf_tensor_at(g, (size_t)c->compared), row);
         glim__progress_add(run->ctx, 1);
     }
     glim__progress_end(run->ctx);
-    if (!status)
-        status = glim__gguf_unchanged(g, &run->err);
-    if (!status && bad)
-        status =
-            glim_fail(&run->err, GLIM_ENUMERIC, "%d tensors hold values that are not finite", bad);
-    if (!status)
-        printf("%zu tensors, all values finite\n", n);
     glim__free(run->ctx, row);
+    return status ? status : glim__gguf_unchanged(g, &run->err);
+}
+
+static glim_status scan(struct check *c) {
+    cli_run *run = c->run;
+    glim_gguf *g = NULL;
+    glim_status status = glim__model_file_open(&g, run->ctx, run->o.model, &run->err);
+    if (!status)
+        status = scan_all(c, g);
     glim__gguf_close(g);
+    bool partial = status == GLIM_ECANCELLED;
+    if (status && !partial)
+        return status;
+    glim_error kept = run->err;
+    if (!partial && !c->failed)
+        glim__buffer_printf(&c->text, "%d tensors, all values finite\n", c->compared);
+    glim_context_reset(run->ctx);
+    glim_status written = put(c, NAN, partial);
+    if (partial) {
+        run->err = kept;
+        return status;
+    }
+    if (written || !c->failed)
+        return written;
+    return glim_fail(&run->err, GLIM_ENUMERIC,
+                     "%d of %d tensors hold values that are not finite; the first is '%s'",
+                     c->failed, c->compared, c->first);
+}
+
+static glim_status compare(struct check *c) {
+    cli_run *run = c->run;
+    glim_safetensors *st = NULL;
+    glim_status status = cli_open(run);
+    if (!status)
+        status = glim__safetensors_open(&st, run->ctx, run->o.recording, &run->err);
+    c->st = st;
+    if (!status)
+        status = report(c, run_recording(c));
+    glim__safetensors_close(st);
     return status;
 }
 
 static glim_status run_verify(cli_run *run) {
-    struct check c = {.run = run};
-    glim_safetensors *st = NULL;
-    if (!run->o.recording)
-        return run->o.model ? scan(run)
-                            : glim_fail(&run->err, GLIM_EUSAGE, "verify needs a model (-m FILE)");
-    glim_status status = cli_open(run);
-    if (!status)
-        status = glim__safetensors_open(&st, run->ctx, run->o.recording, &run->err);
-    c.st = st;
-    c.rows = json_array();
+    struct check c = {.run = run, .rows = json_array()};
+    if (!run->o.model)
+        return glim_fail(&run->err, GLIM_EUSAGE, "verify needs a model (-m FILE.gguf)");
     glim__buffer_init(&c.text, run->ctx);
-    if (!status)
-        status = run_recording(&c);
-    if (!status)
-        status = report(&c);
+    glim_status status = run->o.recording ? compare(&c) : scan(&c);
     glim__buffer_release(&c.text);
     json_decref(c.rows);
-    glim__safetensors_close(st);
     return status;
 }
 

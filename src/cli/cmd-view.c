@@ -3,6 +3,8 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 
+#include <string.h>
+
 enum { MOST_DOCUMENT = 1 << 28 };
 
 static glim_status run_view(cli_run *run) {
@@ -12,9 +14,10 @@ static glim_status run_view(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE, "view needs a document (glim view why.json)");
     glim__buffer_init(&in, run->ctx);
     glim_status status = glim__file_read(&in, run->o.text, MOST_DOCUMENT, &run->err);
+    const char *name = strcmp(run->o.text, "-") ? run->o.text : "standard input";
     if (!status)
-        status = glim_document_parse(&doc, run->ctx, in.data ? in.data : "", in.len, run->o.text,
-                                     &run->err);
+        status =
+            glim_document_parse(&doc, run->ctx, in.data ? in.data : "", in.len, name, &run->err);
     if (!status)
         status = cli_show(run, doc);
     glim_document_free(doc);
@@ -29,6 +32,7 @@ const cli_command cli_view = {
     .name = "view",
     .summary = "a saved document again, in any form",
     .synopsis = "DOCUMENT.json",
+    .text = "document",
     .examples = examples,
     .groups = groups,
     .run = run_view,

@@ -15,3 +15,17 @@ const cli_command *cli_find(const char *name) {
             return cli_commands[i];
     return NULL;
 }
+
+const cli_command *cli_nearest(const char *name) {
+    const cli_command *near = NULL;
+    int best = 3;
+    size_t n = strlen(name);
+    for (size_t i = 0; cli_commands[i]; i++) {
+        int d = cli_distance(name, n, cli_commands[i]->name);
+        if (d < best && (size_t)d < n) {
+            best = d;
+            near = cli_commands[i];
+        }
+    }
+    return near;
+}

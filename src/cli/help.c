@@ -28,50 +28,88 @@ static void default_text(const glim_param *p, char *out, size_t size) {
         snprintf(out, size, " [%s]", p->def.s);
 }
 
+enum { COLUMNS = 79, TEXT_AT = 31 };
+
+/* Words within the columns; later lines begin at `indent`. Help is ASCII. */
+static void print_wrapped(const char *text, int column, int indent, FILE *out) {
+    bool first = true;
+    while (*text) {
+        int n = (int)strcspn(text, " \n");
+        if (!first && column + 1 + n > COLUMNS) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", n, text);
+        column += n;
+        first = false;
+        text += n + (int)strspn(text + n, " \n");
+    }
+    fputc('\n', out);
+}
+
 static void print_table(const glim_param *p, FILE *out) {
     for (; p->type != GLIM_PARAM_END; p++) {
-        char value[96], def[64], flag[160];
+        char value[96], def[64], flag[160], text[320];
         value_name(p, value, sizeof value);
         default_text(p, def, sizeof def);
         if (p->letter)
             snprintf(flag, sizeof flag, "-%c, --%s%s", p->letter, p->name, value);
         else
             snprintf(flag, sizeof flag, "    --%s%s", p->name, value);
+        snprintf(text, sizeof text, "%s%s", p->help, def);
         if (strlen(flag) > 28)
-            fprintf(out, "  %s\n  %28s %s%s\n", flag, "", p->help, def);
+            fprintf(out, "  %s\n%*s", flag, TEXT_AT, "");
         else
-            fprintf(out, "  %-28s %s%s\n", flag, p->help, def);
+            fprintf(out, "  %-28s ", flag);
+        print_wrapped(text, TEXT_AT, TEXT_AT, out);
     }
 }
 
 /* Names alone, so that a page fits on a screen. */
 static void print_names(const glim_param *p, FILE *out) {
-    enum { COLUMNS = 78 };
     int column = fprintf(out, "  ");
     for (; p->type != GLIM_PARAM_END; p++) {
         char value[96], flag[160];
         value_name(p, value, sizeof value);
         snprintf(flag, sizeof flag, "--%s%s", p->name, value);
-        if (column + (int)strlen(flag) > COLUMNS)
+        if (column > 2 && column + 2 + (int)strlen(flag) > COLUMNS)
             column = fprintf(out, "\n  ") - 1;
-        column += fprintf(out, "%s  ", flag);
+        column += fprintf(out, "%s%s", column > 2 ? "  " : "", flag);
     }
     fputc('\n', out);
 }
 
 static bool is_common(const glim_param *group) {
-    return group == cli_flags_resources || group == cli_flags_talk;
+    return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_output ||
+           group == cli_flags_resources || group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */
 static void method_help(const cli_run *run, FILE *out) {
     const glim_method *m = run->method;
-    fprintf(out, "glim explain --method %s: %s\n%s\n\n", m->name, m->summary, m->cite);
+    char title[320];
+    snprintf(title, sizeof title, "glim explain --method %s: %s", m->name, m->summary);
+    print_wrapped(title, 0, 0, out);
+    print_wrapped(m->cite, 0, 0, out);
+    fputc('\n', out);
     if (m->params)
         print_table(m->params, out);
     else
         fprintf(out, "  no parameters\n");
-    fprintf(out, "\n%s\nOther flags: glim explain --help\n", m->caption);
+    fputc('\n', out);
+    print_wrapped(m->caption, 0, 0, out);
+    fprintf(out, "Other flags: glim explain --help\n");
+}
+
+/* A long example goes on behind a backslash, as a shell takes it. */
+static void print_example(const char *text, bool first, FILE *out) {
+    const char *cut = strlen(text) > COLUMNS - 2 ? strstr(text, " -o ") : NULL;
+    cut = cut || strlen(text) <= COLUMNS - 2 ? cut : strstr(text, " --");
+    fprintf(out, "%s  %.*s", first ? "Examples\n" : "", cut ? (int)(cut - text) : 1000, text);
+    fprintf(out, cut ? " \\\n      %s\n" : "\n", cut ? cut + 1 : "");
 }
 
 void cli_help(const cli_run *run, FILE *out) {
@@ -92,7 +130,7 @@ void cli_help(const cli_run *run, FILE *out) {
     if (!run->o.verbose)
         fprintf(out, "  (glim %s --help --verbose says what these mean)\n", c->name);
     for (size_t i = 0; c->examples && c->examples[i]; i++)
-        fprintf(out, "%s  %s\n", i ? "" : "Examples\n", c->examples[i]);
+        print_example(c->examples[i], i == 0, out);
 }
 
 void cli_overview(FILE *out) {

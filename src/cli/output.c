@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where answers go, and how tokens look to people. The environment is read here
    and nowhere below: NO_COLOR, TERM, COLORTERM, COLUMNS, LANG. */
-#include "base/utf8.h"
 #include "cli/cli.h"
 #include "view/width.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,10 +14,23 @@ bool cli_wants_terminal(const cli_run *run) {
     return !run->o.json && !run->o.csv && !run->o.html && !run->o.raw;
 }
 
+/* Past stdio: a signal may end a write that waits for a reader. */
 glim_status cli_put(cli_run *run, const char *text, size_t n) {
     cli_erase_progress();
-    if (fwrite(text, 1, n, stdout) != n || fflush(stdout))
-        return glim_fail(&run->err, GLIM_EIO, "standard output refused the answer");
+    while (n) {
+        ssize_t done = write(STDOUT_FILENO, text, n);
+        if (done < 0 && errno == EINTR) {
+            glim_status status = glim__check_cancel(run->ctx, &run->err);
+            if (status)
+                return status;
+            continue;
+        }
+        if (done < 0)
+            return glim_fail(&run->err, GLIM_EIO, "cannot write 'standard output': %s",
+                             strerror(errno));
+        text += done;
+        n -= (size_t)done;
+    }
     return GLIM_OK;
 }
 
@@ -32,6 +45,8 @@ glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool sin
     if (!status)
         status = strcmp(path, "-") ? glim__file_write(path, out.data, out.len, &run->err)
                                    : cli_put(run, out.data, out.len);
+    if (!status)
+        cli_wrote(run, path);
     glim__buffer_release(&out);
     return status;
 }
@@ -73,23 +88,28 @@ bool cli_ascii(const cli_run *run) {
     return false; /* nothing said: UTF-8 is the rule today */
 }
 
-void cli_visible(glim_buffer *out, const char *s, size_t n, bool ascii) {
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        int len = glim__utf8_decode(s + i, n - i, &cp);
-        if (!len)
-            glim__buffer_printf(out, "<%02X>", (unsigned char)s[i]);
-        else if (cp == ' ')
+const char *cli_lang(const cli_run *run) {
+    const char *vars[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    if (run->o.lang && strcmp(run->o.lang, "auto") != 0)
+        return run->o.lang;
+    for (int i = 0; i < 3; i++) {
+        const char *v = getenv(vars[i]);
+        if (v && *v)
+            return strncmp(v, "zh", 2) ? "en" : "zh-CN";
+    }
+    return "en";
+}
+
+void cli_visible(glim_buffer *out, const char *s, size_t n, cli_look look, bool ascii) {
+    for (size_t i = 0, len = 1; i < n; i += len, len = 1) {
+        if (look == CLI_STREAM && (s[i] == '\n' || s[i] == '\t'))
+            glim__buffer_putc(out, s[i]);
+        else if (look == CLI_TOKEN && s[i] == ' ')
             glim__buffer_puts(out, ascii ? "_" : "\xc2\xb7");
-        else if (cp == '\n')
-            glim__buffer_puts(out, "\\n");
-        else if (cp == '\t')
-            glim__buffer_puts(out, "\\t");
-        else if (glim__hidden_character(cp) || (ascii && cp > 0x7e))
-            glim__buffer_printf(out, "\\u%04x", (unsigned)cp);
+        else if (s[i] == '\n' || s[i] == '\t')
+            glim__buffer_puts(out, s[i] == '\n' ? "\\n" : "\\t");
         else
-            glim__buffer_append(out, s + i, (size_t)len);
-        i += len ? (size_t)len : 1;
+            glim__put_grapheme(out, s + i, n - i, &len, ascii);
     }
 }
 

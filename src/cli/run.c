@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every command does first: context with progress, model, input. */
 #include "cli/cli.h"
+#include "model/model.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,33 +12,53 @@ enum { MOST_INPUT = 1 << 30 };
 
 /* ---- progress on standard error ---- */
 
-static void draw_bar(const glim_progress *p, FILE *out) {
-    enum { CELLS = 20 };
-    int done = p->total ? (int)(CELLS * p->done / p->total) : 0;
-    fprintf(out, "\r\033[K%s ", p->stage);
-    if (p->total) {
-        fputc('[', out);
-        for (int i = 0; i < CELLS; i++)
-            fputc(i < done ? '#' : '.', out);
-        fprintf(out, "] %3d %%", (int)(100 * p->done / p->total));
-    } else {
-        fprintf(out, "%llu done", (unsigned long long)p->done);
-    }
-    fprintf(out, "  %.0f MiB", (double)p->bytes / 1048576);
-    if (p->seconds_left >= 0 && p->total)
-        fprintf(out, "  about %.0f s", p->seconds_left);
-    fflush(out);
-}
-
 struct talk {
-    bool terminal, drawn;
-    double last;
+    bool terminal, drawn, told;
+    double last; /* second of the stage at which it was last reported */
 };
 static struct talk talk;
+
+/* "about 14 s", "about 3 min", "about 2 h". */
+static void time_left(char out[32], double seconds) {
+    const char *unit = seconds < 99.5 ? "s" : seconds < 5970 ? "min" : "h";
+    double one = *unit == 's' ? 1 : *unit == 'm' ? 60 : 3600;
+    snprintf(out, 32, "  about %.0f %s", seconds / one, unit);
+}
+
+/* One line that is never wider than the terminal: the bar gives way first, the
+   memory next. The last column stays free, or some terminals wrap. */
+static void draw_bar(const glim_progress *p, FILE *out) {
+    enum { CELLS = 20, FEWEST = 4 };
+    struct winsize size;
+    bool known = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col;
+    int width = (known ? size.ws_col : 80) - 1, bar = 0;
+    char head[64], memory[32], left[32] = "", line[160];
+    if (p->total)
+        snprintf(head, sizeof head, " %3d %%", (int)(100.0 * (double)p->done / (double)p->total));
+    else
+        snprintf(head, sizeof head, " %llu done", (unsigned long long)p->done);
+    snprintf(memory, sizeof memory, "  %.0f MiB", (double)p->bytes / 1048576);
+    if (p->seconds_left >= 0 && p->total)
+        time_left(left, p->seconds_left);
+    int used = (int)(strlen(p->stage) + strlen(head) + strlen(left));
+    if (used + (int)strlen(memory) > width)
+        memory[0] = 0;
+    if (p->total)
+        bar = width - used - (int)strlen(memory) - 3;
+    bar = bar > CELLS ? CELLS : bar < FEWEST ? 0 : bar;
+    int n = snprintf(line, sizeof line, "%s%s", p->stage, bar ? " [" : "");
+    for (int i = 0; i < bar && n + 2 < (int)sizeof line; i++)
+        line[n++] = i < (int)((double)bar * (double)p->done / (double)p->total) ? '#' : '.';
+    snprintf(line + n, sizeof line - (size_t)n, "%s%s%s%s", bar ? "]" : "", head, memory, left);
+    fprintf(out, "\r\033[K%.*s", width, line);
+    fflush(out);
+}
 
 static void on_progress(void *data, const glim_progress *p) {
     struct talk *t = data;
     bool ended = p->total && p->done >= p->total;
+    if (p->seconds < t->last) /* the next stage */
+        *t = (struct talk){.terminal = t->terminal, .drawn = t->drawn};
     if (t->terminal) {
         if (p->seconds < 0.5)
             return;
@@ -45,7 +67,7 @@ static void on_progress(void *data, const glim_progress *p) {
             t->drawn = true;
             t->last = p->seconds;
         }
-    } else if (p->seconds - t->last >= 10) {
+    } else if (p->seconds - t->last >= 10 || (ended && t->told && p->seconds > t->last)) {
         if (p->total)
             fprintf(stderr, "glim: %s: %d %% after %.0f s\n", p->stage,
                     (int)(100 * p->done / p->total), p->seconds);
@@ -53,6 +75,7 @@ static void on_progress(void *data, const glim_progress *p) {
             fprintf(stderr, "glim: %s: %llu token passes after %.0f s\n", p->stage,
                     (unsigned long long)p->done, p->seconds);
         t->last = p->seconds;
+        t->told = !ended;
     }
 }
 
@@ -63,13 +86,15 @@ void cli_erase_progress(void) {
 }
 
 /* --memory bounds the process: the program, its libraries and stacks count too. */
-static glim_status count_program(cli_run *run) {
-    const uint64_t stacks = (uint64_t)4 << 20;
+glim_status cli_count_program(cli_run *run) {
+    const uint64_t stacks = (uint64_t)4 << 20, step = (uint64_t)1 << 20;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    uint64_t bytes = (uint64_t)usage.ru_maxrss * 1024 + stacks;
-    return glim__reserve(run->ctx, bytes) ? GLIM_OK
-                                          : glim__oom(run->ctx, &run->err, "glim itself", bytes);
+    if (!run->program)
+        run->program = ((uint64_t)usage.ru_maxrss * 1024 + stacks) / step * step + 2 * step;
+    return glim__reserve(run->ctx, run->program)
+               ? GLIM_OK
+               : glim__oom(run->ctx, &run->err, "glim itself", run->program);
 }
 
 glim_status cli_context(cli_run *run) {
@@ -80,10 +105,21 @@ glim_status cli_context(cli_run *run) {
                                     .progress = run->o.quiet ? NULL : on_progress,
                                     .progress_data = &talk};
     glim_status status = glim_context_new(&run->ctx, &options, &run->err);
-    return status || !run->o.memory ? status : count_program(run);
+    return status || !run->o.memory ? status : cli_count_program(run);
 }
 
 glim_status cli_open(cli_run *run) {
+    const cli_options *o = &run->o;
+    const char *lone = o->labels                    ? "labels"
+                       : o->prompt_file             ? "prompt-file"
+                       : o->header || o->header_env ? "header"
+                       : o->length_normalise        ? "length-normalise"
+                                                    : NULL;
+    if (o->class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--class is for --predictor (the class of a model: --target)");
+    if (lone)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for --predictor", lone);
     if (!run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a model (-m FILE.gguf)",
                          run->command->name);
@@ -100,11 +136,20 @@ glim_status cli_open(cli_run *run) {
 static glim_status chat_as_text(cli_run *run, glim_buffer *in, glim_buffer *out) {
     json_t *list = NULL;
     glim_status status = glim__json_parse(&list, in->data, in->len, run->o.chat, &run->err);
+    if (!status && !json_array_size(list))
+        status = glim_fail(&run->err, GLIM_EFORMAT,
+                           "'%s' is not a list of messages like "
+                           "[{\"role\": \"user\", \"content\": \"...\"}]",
+                           run->o.chat);
     for (size_t i = 0; !status && i < json_array_size(list); i++) {
         const json_t *text = json_object_get(json_array_get(list, i), "content");
         if (i)
             glim__buffer_putc(out, '\n');
-        if (json_is_string(text))
+        if (!json_is_string(text))
+            status = glim_fail(&run->err, GLIM_EFORMAT,
+                               "message %zu of '%s' lacks a \"content\" that is a string", i,
+                               run->o.chat);
+        else
             glim__buffer_append(out, json_string_value(text), json_string_length(text));
     }
     json_decref(list);
@@ -130,33 +175,103 @@ static glim_status read_chat(cli_run *run) {
     return status;
 }
 
-glim_status cli_input(cli_run *run) {
+/* A text as given, or a file without the line end of its last line. */
+static glim_status read_text(cli_run *run, const char *text, const char *file, glim_buffer *out) {
+    if (text) {
+        glim__buffer_append(out, text, strlen(text));
+        return out->failed ? glim__oom(run->ctx, &run->err, "the text", strlen(text)) : GLIM_OK;
+    }
+    glim_status status = glim__file_read(out, file, MOST_INPUT, &run->err);
+    if (out->len && out->data[out->len - 1] == '\n')
+        out->len -= 1 + (out->len > 1 && out->data[out->len - 2] == '\r');
+    return status;
+}
+
+static glim_status count_sources(cli_run *run) {
     int sources = !!run->o.text + !!run->o.file + !!run->o.chat;
-    if (sources != 1)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         sources
-                             ? "give one input: a TEXT, --file or --chat"
+    if (sources == 1)
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EUSAGE,
+                     sources ? "give one input: a TEXT, --file or --chat"
                              : "there is no input (give a TEXT in quotes, --file FILE or --chat "
                                "FILE.json)");
+}
+
+glim_status cli_read_text(cli_run *run, glim_buffer *out) {
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
+    if (run->o.chat || run->o.tmpl || run->o.no_template || run->o.context || run->o.context_file)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--chat and --context are for models; a black box reads one text");
+    return read_text(run, run->o.text, run->o.file, out);
+}
+
+glim_status cli_input(cli_run *run) {
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
+    if (!run->o.chat && (run->o.tmpl || run->o.no_template))
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for a chat (--chat FILE.json)",
+                         run->o.tmpl ? "template" : "no-template");
+    if (run->o.tmpl && run->o.no_template)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --template or --no-template");
     if (run->o.chat)
         return read_chat(run);
-    if (run->o.text)
-        return glim_model_tokenize(run->model, &run->tokens, run->o.text, strlen(run->o.text),
-                                   &run->err);
-    glim_buffer in;
+    if ((run->o.context || run->o.context_file) && !glim_model_facts(run->model)->both_ways)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--context is for encoders; this model reads one text (put both into it)");
+    glim_buffer in, context;
     glim__buffer_init(&in, run->ctx);
-    glim_status status = glim__file_read(&in, run->o.file, MOST_INPUT, &run->err);
-    size_t n = in.len;
-    if (n && in.data[n - 1] == '\n') /* the line end of a text file is not the text's */
-        n -= 1 + (n > 1 && in.data[n - 2] == '\r');
-    if (!status)
-        status =
-            glim_model_tokenize(run->model, &run->tokens, in.data ? in.data : "", n, &run->err);
+    glim__buffer_init(&context, run->ctx);
+    status = read_text(run, run->o.text, run->o.file, &in);
+    if (!status && (run->o.context || run->o.context_file))
+        status = read_text(run, run->o.context, run->o.context_file, &context);
+    const char *text = in.data ? in.data : "", *second = context.data ? context.data : "";
+    if (!status && (run->o.context || run->o.context_file))
+        status = glim_model_tokenize_pair(run->model, &run->tokens, text, in.len, second,
+                                          context.len, &run->err);
+    else if (!status)
+        status = glim_model_tokenize(run->model, &run->tokens, text, in.len, &run->err);
     glim__buffer_release(&in);
+    glim__buffer_release(&context);
     return status;
 }
 
 /* ---- logits ---- */
+
+/* An encoder reads the whole input at once. A class is read at the first row, an
+   embedding is one for all rows. */
+static glim_status whole_logits(cli_run *run, bool one_only,
+                                glim_status (*fn)(void *, size_t, const float *, glim_error *),
+                                void *data) {
+    size_t T = run->tokens->count;
+    glim_task task = glim_model_facts(run->model)->task;
+    bool one = task == GLIM_TASK_EMBED || (one_only && task == GLIM_TASK_CLASSIFY);
+    int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
+    uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
+    uint8_t *types = glim__calloc(run->ctx, T, 1);
+    glim_session *s = NULL;
+    glim_status status = ids && rows && types ? glim_session_new(&s, run->model, 0, &run->err)
+                                              : glim__oom(run->ctx, &run->err, "the tokens", T * 8);
+    for (size_t i = 0; i < T && !status; i++) {
+        ids[i] = run->tokens->at[i].id;
+        rows[i] = (uint32_t)i;
+    }
+    if (!status && run->model->types.data)
+        glim__token_types(run->model->tokenizer, run->tokens, types);
+    size_t wanted = one && task == GLIM_TASK_CLASSIFY ? 1 : T;
+    glim_sequence q = {.ids = ids, .types = types, .count = T, .wanted = rows, .n_wanted = wanted};
+    if (!status)
+        status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
+    for (size_t k = 0; k < (one ? 1 : T) && !status; k++)
+        status = fn(data, k, glim_session_logits(s, 0, k), &run->err);
+    glim_session_free(s);
+    glim__free(run->ctx, ids);
+    glim__free(run->ctx, rows);
+    glim__free(run->ctx, types);
+    return status;
+}
 
 glim_status cli_logits(cli_run *run, bool last_only,
                        glim_status (*fn)(void *, size_t, const float *, glim_error *), void *data) {
@@ -165,6 +280,8 @@ glim_status cli_logits(cli_run *run, bool last_only,
     uint32_t rows[PIECE];
     int32_t ids[PIECE];
     glim_session *s = NULL;
+    if (glim_model_facts(run->model)->both_ways)
+        return whole_logits(run, last_only, fn, data);
     glim_status status = glim_session_new(&s, run->model, T, &run->err);
     for (size_t at = 0; at < T && !status; at += PIECE) {
         size_t n = T - at < PIECE ? T - at : PIECE, w = 0;

@@ -4,10 +4,15 @@
 
 #include <string.h>
 
+static const size_t LARGE = 10 << 20; /* bytes of a report that is slow to open and to mail */
+
 static glim_status render(cli_run *run, const glim_document *doc, const char *name,
                           const char *path) {
-    glim_view_options options = {
-        .width = cli_width(run), .ascii = cli_ascii(run), .numbers = run->o.numbers};
+    glim_view_options options = {.width = cli_width(run),
+                                 .ascii = cli_ascii(run),
+                                 .numbers = run->o.numbers,
+                                 .lang = cli_lang(run),
+                                 .limit = run->o.html_limit};
     char *text = NULL;
     size_t n = 0;
     options.color = !strcmp(name, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
@@ -17,6 +22,9 @@ static glim_status render(cli_run *run, const glim_document *doc, const char *na
         status =
             strcmp(path, "-") ? glim__file_write(path, text, n, &run->err) : cli_put(run, text, n);
     glim_view_free(doc->ctx, text);
+    if (!status && !strcmp(name, "html") && n > LARGE && !run->o.quiet)
+        fprintf(stderr, "glim: note: the report has %.1f MiB; larger units make it smaller\n",
+                (double)n / (1 << 20));
     return status;
 }
 
@@ -36,8 +44,8 @@ glim_status cli_show(cli_run *run, const glim_document *doc) {
     if (!status && !o->quiet) {
         const char *files[] = {o->csv, o->html, o->json, o->raw};
         for (int i = 0; i < 4; i++)
-            if (files[i] && strcmp(files[i], "-"))
-                fprintf(stderr, "glim: wrote %s\n", files[i]);
+            if (files[i] && (files[i] != o->raw || !doc->partial))
+                cli_wrote(run, files[i]);
         const char *note = o->html ? glim_view_note(glim_view_find("html")) : NULL;
         if (note)
             fprintf(stderr, "glim: note: %s\n", note);

@@ -19,10 +19,10 @@ static const glim_param params[] = {
     {.name = "absent",
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, absent),
-     .def.s = "delete",
-     .choices = "delete|mask|mean|attention",
-     .help = "drop the tokens, put a neutral token, the mean embedding, or hide them from "
-             "attention"},
+     .def.s = "auto",
+     .choices = "auto|delete|mask|mean|attention",
+     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
+             "hide them from attention"},
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -40,19 +40,24 @@ static const glim_param params[] = {
     {0},
 };
 
-enum { CHUNK = 32 };
+enum { CHUNK = 32, MOST_CHUNK = 1024 };
 
 struct work {
     glim_predictor *p;
     glim_absent absent;
     size_t *free_units, n; /* units that may go */
     size_t window, stride, windows;
-    uint8_t *keep;       /* (CHUNK, units) */
-    double *values;      /* (CHUNK, n_rows) */
+    size_t chunk;        /* windows that go to the predictor at a time */
+    uint8_t *keep;       /* (chunk, units) */
+    double *values;      /* (chunk, n_rows) */
     double *sum, *count; /* (n_rows, units) */
 };
 
-static glim_absent absent_of(const char *name) {
+/* Encoders have a token for what is absent; decoders read on without it. */
+static glim_absent absent_of(const glim_predictor *p, const char *name) {
+    if (!strcmp(name, "auto"))
+        return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
+                                                                 : GLIM_ABSENT_DELETE;
     return !strcmp(name, "delete") ? GLIM_ABSENT_DELETE
            : !strcmp(name, "mask") ? GLIM_ABSENT_MASK
            : !strcmp(name, "mean") ? GLIM_ABSENT_MEAN
@@ -68,25 +73,28 @@ static void window_mask(const struct work *w, size_t index, uint8_t *keep) {
 static void add_scores(struct work *w, size_t index, const double *values) {
     size_t U = w->p->units->count;
     for (size_t i = index * w->stride; i < index * w->stride + w->window && i < w->n; i++)
-        for (size_t r = 0; r < w->p->n_rows; r++) {
+        for (size_t r = 0; r < w->p->n_rows && !isnan(values[r]); r++) {
             w->sum[r * U + w->free_units[i]] += w->p->value[r] - values[r];
             w->count[r * U + w->free_units[i]]++;
         }
 }
 
+/* What an interrupted call reached is kept. */
 static glim_status run_windows(struct work *w, glim_error *err) {
     size_t U = w->p->units->count, R = w->p->n_rows;
-    for (size_t i = 0; i < w->windows; i += CHUNK) {
-        size_t m = w->windows - i < CHUNK ? w->windows - i : CHUNK;
+    for (size_t i = 0; i < w->windows; i += w->chunk) {
+        size_t m = w->windows - i < w->chunk ? w->windows - i : w->chunk;
         for (size_t k = 0; k < m; k++)
             window_mask(w, i + k, w->keep + k * U);
         glim_status status = w->p->values(w->p, w->keep, m, w->absent, w->values, err);
         if (!status)
             status = glim__check_cancel(w->p->ctx, err);
-        if (status)
+        if (status && status != GLIM_ECANCELLED)
             return status;
         for (size_t k = 0; k < m; k++)
             add_scores(w, i + k, w->values + k * R);
+        if (status)
+            return status;
     }
     return GLIM_OK;
 }
@@ -143,15 +151,18 @@ static void describe_absence(const struct work *w, glim_document *doc) {
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
-    w->absent = absent_of(o->absent);
+    w->absent = absent_of(p, o->absent);
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
+    if (!w->stride)
+        w->stride = 1;
+    w->chunk = !p->chunk ? CHUNK : p->chunk < MOST_CHUNK ? p->chunk : MOST_CHUNK;
     w->free_units = glim__calloc(p->ctx, U + 1, sizeof *w->free_units);
-    w->keep = glim__calloc(p->ctx, CHUNK, U + 1);
-    w->values = glim__calloc(p->ctx, CHUNK * R, sizeof *w->values);
+    w->keep = glim__calloc(p->ctx, w->chunk, U + 1);
+    w->values = glim__calloc(p->ctx, w->chunk * R, sizeof *w->values);
     w->sum = glim__calloc(p->ctx, 2 * R * U + 1, sizeof *w->sum);
     if (!w->free_units || !w->keep || !w->values || !w->sum)
-        return glim__oom(p->ctx, err, "the masks", CHUNK * U);
+        return glim__oom(p->ctx, err, "the masks", w->chunk * U);
     w->count = w->sum + R * U;
     for (size_t u = 0; u < U; u++)
         if (!p->units->at[u].fixed && u < p->row_end[R - 1])
@@ -188,6 +199,10 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         window_mask(&w, i, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
+    for (size_t u = 0; u < p->units->count && !status; u++)
+        w.keep[u] = p->units->at[u].fixed;
+    if (!status) /* with everything absent */
+        p->plan_values(p, w.keep, 1, w.absent, out);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);

@@ -103,7 +103,7 @@ static void make_points(struct work *w, size_t first, size_t n, double sigma, ui
 
 static void fill(const struct work *w, glim_document *doc, double n) {
     double largest = 0, error = 0;
-    for (size_t i = 0; i < w->p->n_rows * w->p->units->count; i++) {
+    for (size_t i = 0; w->sum && i < w->p->n_rows * w->p->units->count; i++) {
         double mean = w->sum[i] / n;
         doc->scores[i] = mean;
         doc->error[i] = sqrt(fmax(w->squares[i] / n - mean * mean, 0) / (n - 1));

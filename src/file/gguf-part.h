@@ -34,10 +34,13 @@ struct glim_gguf {
     glim_tensor *tensors; /* of all parts, in their order */
     glim_map names;
     uint64_t bytes;
+    const char *path; /* of tables that stand for a directory; NULL = the first part's */
     pthread_mutex_t digest_lock;
     char digest[65]; /* "" until somebody asks */
 };
 
+/* An empty one with room for that many parts. */
+glim_status glim__gguf_new(glim_gguf **out, glim_context *ctx, int parts, glim_error *err);
 /* Parses part->map. What was made before an error stays in the part, for its
    owner to release. */
 glim_status glim__gguf_part_parse(glim_gguf_part *part, glim_arena *arena, glim_error *err);

@@ -70,7 +70,7 @@ static bool load_int(glim_gguf_type type, const void *p, int64_t *out, bool *hug
         *out = x.u8;
         return true;
     case GLIM_GGUF_I8:
-        *out = x.i8;
+        *out = (int64_t)x.i8;
         return true;
     case GLIM_GGUF_U16:
         *out = x.u16;

@@ -15,13 +15,13 @@
 
 enum { MAX_PARTS = 99999, ARENA_BLOCK = 1 << 16 };
 
-static glim_status new_gguf(glim_gguf **out, glim_context *ctx, glim_error *err) {
+glim_status glim__gguf_new(glim_gguf **out, glim_context *ctx, int parts, glim_error *err) {
     glim_gguf *g = glim__calloc(ctx, 1, sizeof *g);
     *out = NULL;
     if (!g)
         return glim__oom(ctx, err, "a model file", sizeof *g);
     g->ctx = ctx;
-    g->parts = glim__calloc(ctx, 1, sizeof *g->parts);
+    g->parts = glim__calloc(ctx, (size_t)parts, sizeof *g->parts);
     if (!g->parts) {
         glim__free(ctx, g);
         return glim__oom(ctx, err, "a model file", sizeof *g->parts);
@@ -171,7 +171,7 @@ glim_status glim__gguf_open(glim_gguf **out, glim_context *ctx, const char *path
     glim_gguf *g;
     int count = 1;
     *out = NULL;
-    glim_status status = new_gguf(&g, ctx, err);
+    glim_status status = glim__gguf_new(&g, ctx, 1, err);
     if (status != GLIM_OK)
         return status;
     status = open_part(g, path, err);
@@ -194,7 +194,7 @@ glim_status glim__gguf_open_memory(glim_gguf **out, glim_context *ctx, const voi
                                    const char *name, glim_error *err) {
     glim_gguf *g;
     *out = NULL;
-    glim_status status = new_gguf(&g, ctx, err);
+    glim_status status = glim__gguf_new(&g, ctx, 1, err);
     if (status != GLIM_OK)
         return status;
     glim_gguf_part *part = &g->parts[0];
@@ -239,7 +239,7 @@ void glim__gguf_forget(const glim_gguf *g) {
 }
 
 const char *glim__gguf_path(const glim_gguf *g) {
-    return g->parts[0].map.path;
+    return g->path ? g->path : g->parts[0].map.path;
 }
 
 uint32_t glim__gguf_version(const glim_gguf *g) {

@@ -52,9 +52,9 @@ void glim__gguf_close(glim_gguf *g);
 void glim__gguf_forget(const glim_gguf *g);
 
 const char *glim__gguf_path(const glim_gguf *g);
-uint32_t glim__gguf_version(const glim_gguf *g);
-int glim__gguf_parts(const glim_gguf *g);      /* files */
-uint64_t glim__gguf_bytes(const glim_gguf *g); /* of all files */
+uint32_t glim__gguf_version(const glim_gguf *g); /* 0 = tables of another format */
+int glim__gguf_parts(const glim_gguf *g);        /* files */
+uint64_t glim__gguf_bytes(const glim_gguf *g);   /* of all files */
 /* SHA-256 over header, metadata and tensor table of every part, as 64 hex
    digits: cheap, and changes with anything but the weights' own bytes. */
 const char *glim__gguf_digest(const glim_gguf *g);

@@ -28,7 +28,8 @@ static size_t make_header(char *out, size_t size, int n_dims, const uint64_t *di
         out[n++] = ' ';
     out[n++] = '\n';
     size_t literal = n - PREAMBLE;
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
+    static const char magic[8] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
+    memcpy(out, magic, sizeof magic);
     out[8] = (char)(literal & 0xFF);
     out[9] = (char)(literal >> 8);
     return n;

@@ -76,7 +76,8 @@ static json_t *describe(const entry *e, int n_dims, const uint64_t *dims) {
             return NULL;
         }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", e->dtype, "shape", shape, "data_offsets",
-                     (json_int_t)e->begin, (json_int_t)(e->begin + e->count * e->element));
+                     (json_int_t)e->begin,
+                     (json_int_t)e->begin + (json_int_t)(e->count * e->element));
 }
 
 static glim_status measure(entry *e, const char *name, int n_dims, const uint64_t *dims,

@@ -305,6 +305,12 @@ void glim__safetensors_close(glim_safetensors *st) {
     glim__free(st->ctx, st);
 }
 
+void glim__safetensors_move(glim_safetensors *st, glim_mapping *out, uint64_t *header) {
+    *header = 8 + header_bytes(st);
+    *out = st->map;
+    st->map = (glim_mapping){.ctx = st->ctx};
+}
+
 size_t glim__safetensors_count(const glim_safetensors *st) {
     return st->count;
 }

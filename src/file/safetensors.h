@@ -30,6 +30,9 @@ glim_status glim__safetensors_open_memory(glim_safetensors **out, glim_context *
                                           const void *bytes, size_t n, const char *name,
                                           glim_error *err);
 void glim__safetensors_close(glim_safetensors *st);
+/* Hands over the mapped file, which then outlives st; *header: bytes before the data. */
+struct glim_mapping;
+void glim__safetensors_move(glim_safetensors *st, struct glim_mapping *out, uint64_t *header);
 size_t glim__safetensors_count(const glim_safetensors *st);
 const glim_st_tensor *glim__safetensors_at(const glim_safetensors *st, size_t i);
 const glim_st_tensor *glim__safetensors_find(const glim_safetensors *st, const char *name);

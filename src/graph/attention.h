@@ -55,12 +55,12 @@ static inline int64_t glim__attention_pad(int64_t n) {
     return (n + 15) / 16 * 16;
 }
 
-/* True when row i of the block sees key j: causal, window, hidden keys. */
+/* True when row i of the block sees key j: causal or not, window, hidden keys. */
 static inline bool glim__attention_sees(const glim_attention_run *run,
                                         const glim_attention_block *b, int i, int64_t j) {
     const glim_rows_part *part = &run->queries->parts[b->part];
     int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
-    return j <= pos && (!window || j > pos - window) &&
+    return (j <= pos || run->node->as.attention.both_ways) && (!window || j > pos - window) &&
            (!part->hidden || !part->hidden[j] || j == pos);
 }
 

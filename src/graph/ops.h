@@ -7,7 +7,8 @@
 
 extern const glim_op glim__op_input_op, glim__op_linear_op, glim__op_add_op, glim__op_scale_op,
     glim__op_rms_norm_op, glim__op_rope_op, glim__op_attention_op, glim__op_gate_op,
-    glim__op_soft_cap_op, glim__op_pick_op;
+    glim__op_soft_cap_op, glim__op_pick_op, glim__op_layer_norm_op, glim__op_act_op,
+    glim__op_experts_op, glim__op_mean_op, glim__op_unit_op;
 
 /* How the tables of one kind of layer are made. */
 typedef struct glim_rope_recipe {
@@ -21,6 +22,11 @@ typedef struct glim_rope_recipe {
    attention pattern (queries and keys get none). NULL when unknown. */
 const glim_rules *glim__rules_find(const char *name);
 extern const glim_rules glim__rules_frozen_norm, glim__rules_frozen_pattern;
+
+/* Backward of layer norm with its divisor held constant. */
+glim_status glim__layer_norm_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
+/* Bytes that the op has in use besides its values when all rows choose one expert. */
+uint64_t glim__experts_scratch(const glim_experts *how, uint64_t rows, bool back);
 
 /* Tables for `positions` positions. `factors` (R/2) divide the frequencies, or
    NULL; `magnitude` multiplies the rotated values (1 but for yarn). Errors:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Causal attention with grouped queries, sliding window, soft cap, cached
+ * Attention, causal or both ways, with grouped queries, sliding window, soft cap, cached
  * prefix and hidden keys. For head h with key/value head g = h / (H/G):
  *
  *   S = scale q k^T, S = c tanh(S/c) if capped, masked = -inf
@@ -157,7 +157,7 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
                                   .m = (int)m,
                                   .row = part->first + q0,
                                   .from = from,
-                                  .to = part->prefix + q0 + m};
+                                  .to = how->both_ways ? part->count : part->prefix + q0 + m};
 }
 
 /* ---- the steps of forward ------------------------------------------------ */
@@ -167,7 +167,7 @@ static void hide(const glim_attention_run *run, const glim_attention_block *b, i
     const glim_rows_part *part = &run->queries->parts[b->part];
     int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
     int64_t first = window && pos - window + 1 > b->from ? pos - window + 1 : b->from;
-    int64_t past = pos + 1 < b->to ? pos + 1 : b->to;
+    int64_t past = pos + 1 < b->to && !run->node->as.attention.both_ways ? pos + 1 : b->to;
     for (int64_t j = b->from; j < first && j < b->to; j++)
         row[j - b->from] = -INFINITY;
     for (int64_t j = past > b->from ? past : b->from; j < b->to; j++)

@@ -149,6 +149,16 @@ static glim_status pick_forward(glim_tape *t, glim_tape_node *n, glim_error *err
     return GLIM_OK;
 }
 
+/* The rows go on from what the input's rows have so far: sums over chunks of a
+   product then run in the order that they have without picking. */
+static void pick_start(glim_tape *t, glim_tape_node *n) {
+    const glim_tape_node *x = &t->nodes[n->inputs[0]];
+    n->as.started = x->grad != NULL;
+    for (size_t p = 0; p < n->rows->n_parts && x->grad; p++)
+        memcpy(n->grad + (int64_t)p * n->cols, x->grad + last_row(x, p) * n->cols,
+               (size_t)n->cols * sizeof *n->grad);
+}
+
 static glim_status pick_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
     float *d = glim__tape_grad(t, n, 0);
@@ -156,13 +166,18 @@ static glim_status pick_backward(glim_tape *t, glim_tape_node *n, glim_error *er
         return glim__oom(t->ctx, err, "a gradient", (uint64_t)(x->rows->T * n->cols) * 4);
     for (size_t p = 0; p < n->rows->n_parts; p++) {
         float *row = d + last_row(x, p) * n->cols;
-        glim__kernels(t->ctx)->add(row, row, n->grad + (int64_t)p * n->cols, (size_t)n->cols);
+        const float *from = n->grad + (int64_t)p * n->cols;
+        if (n->as.started)
+            memcpy(row, from, (size_t)n->cols * sizeof *row);
+        else
+            glim__kernels(t->ctx)->add(row, row, from, (size_t)n->cols);
     }
+    n->as.started = false;
     return GLIM_OK;
 }
 
 const glim_op glim__op_pick_op = {
-    .name = "pick", .forward = pick_forward, .backward = pick_backward};
+    .name = "pick", .forward = pick_forward, .backward = pick_backward, .start = pick_start};
 
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows) {
     if (!x || rows->n_parts != t->nodes[x].rows->n_parts || rows->T != (int64_t)rows->n_parts)

@@ -100,8 +100,9 @@ const glim_op glim__op_rms_norm_op = {
     .aux = norm_aux,
 };
 
-static const glim_rule frozen[] = {{&glim__op_rms_norm_op, norm_backward_frozen}};
-const glim_rules glim__rules_frozen_norm = {"frozen-norm", frozen, 1};
+static const glim_rule frozen[] = {{&glim__op_rms_norm_op, norm_backward_frozen},
+                                   {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen}};
+const glim_rules glim__rules_frozen_norm = {"frozen-norm", frozen, 2};
 
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads) {
     glim_tape_node *n =

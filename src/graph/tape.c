@@ -163,9 +163,12 @@ static glim_status show_norm(glim_tape *t, const glim_tape_node *n, int which, g
     float *out = glim__workspace_take(t->space, (size_t)(T * cols));
     if (!out)
         return glim__oom(t->ctx, err, "a site", (uint64_t)(T * cols) * 4);
-    for (int64_t r = 0; r < T; r++)
+    for (int64_t r = 0; r < T; r++) {
+        float mean = n->as.norm.centred ? n->aux[T + r] : 0;
         for (int64_t c = 0; c < cols; c++)
-            out[r * cols + c] = scale ? 1.0f / n->aux[r] : x->data[r * cols + c] * n->aux[r];
+            out[r * cols + c] =
+                scale ? 1.0f / n->aux[r] : (x->data[r * cols + c] - mean) * n->aux[r];
+    }
     glim_status status = show_rows(t, n, which, out, cols, false, err);
     glim__workspace_give(t->space, out);
     return status;
@@ -215,6 +218,8 @@ static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_erro
             status = show_rows(t, n, i, n->data, n->cols, false, err);
         else if ((kind == GLIM_SITE_SCALE || kind == GLIM_SITE_NORMALIZED) && !t->replay)
             status = show_norm(t, n, i, err);
+        else if (kind == GLIM_SITE_WEIGHTS && !t->replay)
+            status = show_rows(t, n, i, n->aux, n->as.experts->count, false, err);
         else if (kind == GLIM_SITE_RESULT && !t->replay)
             status = show_result(t, n, i, err);
         if (status)
@@ -308,6 +313,8 @@ float *glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i) {
         in->grad = glim__workspace_take(t->space, floats);
         if (in->grad)
             memset(in->grad, 0, floats * sizeof *in->grad);
+        if (in->grad && in->op->start)
+            in->op->start(t, in);
     }
     return in->grad;
 }
@@ -336,6 +343,11 @@ glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out,
     size_t floats = (size_t)(last->rows->T * last->cols);
     glim_status status = GLIM_OK;
     t->rules = rules;
+    if (out == in) { /* nothing lies between them */
+        for (size_t i = 0; i < floats; i++)
+            d_in[i] += d_out[i];
+        return GLIM_OK;
+    }
     last->grad = glim__workspace_take(t->space, floats);
     if (!last->grad)
         return glim__oom(t->ctx, err, "a gradient", (uint64_t)floats * 4);

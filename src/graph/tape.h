@@ -51,8 +51,21 @@ typedef struct glim_attention {
     float scale;
     int window;                       /* keys t - window < j <= t; 0 = all */
     float soft_cap;                   /* 0 = none */
+    bool both_ways;                   /* later keys are seen too (no window, no prefix) */
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
 } glim_attention;
+
+typedef struct glim_experts {
+    const glim_matrix *gate, *up, *down; /* [E] (F, C), (F, C), (C, F) */
+    int count, used;                     /* E, and how many a row goes through */
+    bool sigmoid;                        /* of the router's logits; else softmax over E */
+    bool normalise;                      /* weights of the chosen sum to one, before scale */
+    float scale;
+    const float *choice_bias; /* (E) added to the scores for choosing only; or NULL */
+    glim_act act;
+} glim_experts;
+
+enum { GLIM_MOST_EXPERTS = 1024 };
 
 enum { GLIM_NODE_INPUTS = 3, GLIM_NODE_SITES = 3, GLIM_TAPE_NODES = 40 };
 
@@ -64,6 +77,7 @@ typedef enum glim_site_kind {
     GLIM_SITE_NORMALIZED, /* norm: before the weight (T, cols) */
     GLIM_SITE_SCORES,     /* attention: (H, T, S), masked = -inf */
     GLIM_SITE_PATTERN,    /* attention: (H, T, S) */
+    GLIM_SITE_WEIGHTS,    /* experts: weight of each (T, E), 0 = not chosen */
     GLIM_SITE_RESULT      /* output projection: per head (T, H, C) */
 } glim_site_kind;
 
@@ -79,6 +93,8 @@ typedef struct glim_op {
     glim_status (*backward)(glim_tape *t, glim_tape_node *n, glim_error *err);
     /* Floats of `aux` that forward fills and backward reads; NULL = none. */
     size_t (*aux)(const glim_tape *t, const glim_tape_node *n);
+    /* What the node's fresh gradient starts from; NULL = zeros, as it is given. */
+    void (*start)(glim_tape *t, glim_tape_node *n);
 } glim_op;
 
 enum { GLIM_SAVES_OUTPUT = 1u << 7 };
@@ -110,16 +126,19 @@ struct glim_tape_node {
             bool few;          /* dot products for sequences of up to four rows */
         } linear;
         struct {
-            const float *weight; /* (cols / heads) */
+            const float *weight, *bias; /* (cols / heads); bias may be NULL */
             float eps;
-            int heads; /* 1 = over the whole row */
+            int heads;    /* 1 = over the whole row */
+            bool centred; /* layer norm: aux holds the means behind the divisors */
         } norm;
         struct {
             const glim_rope *rope;
             int heads;
         } rope;
         glim_attention attention;
+        const glim_experts *experts;
         glim_act act;
+        bool started; /* pick: its gradient holds the input's */
         float number; /* scale, soft cap */
     } as;
 };
@@ -165,17 +184,26 @@ void glim__tape_release(glim_tape *t);
 glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed value */
 /* The last row of every sequence; `rows` says where that is: R = n_parts rows. */
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
+/* The mean of every sequence's rows; `rows` has one row a sequence. */
+glim_node glim__op_mean(glim_tape *t, glim_node x, const glim_rows *rows);
+/* Each row divided by its length. */
+glim_node glim__op_unit(glim_tape *t, glim_node x);
 glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads);
+glim_node glim__op_layer_norm(glim_tape *t, glim_node x, const float *weight, const float *bias,
+                              float eps);
 glim_node glim__op_rope(glim_tape *t, glim_node x, const glim_rope *rope, int heads);
 glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
                              const glim_attention *how);
 glim_node glim__op_gate(glim_tape *t, glim_node gate, glim_node up, glim_act act);
+glim_node glim__op_act(glim_tape *t, glim_node x, glim_act act);
+/* x (T, C), the router's logits (T, E); `how` lives as long as the tape. */
+glim_node glim__op_experts(glim_tape *t, glim_node x, glim_node logits, const glim_experts *how);
 glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b);
 glim_node glim__op_scale(glim_tape *t, glim_node x, float factor);
 glim_node glim__op_soft_cap(glim_tape *t, glim_node x, float cap);
 /* Names a site on a node; returns the node. */
-glim_node glim__op_site(glim_tape *t, glim_node n, glim_site_kind kind, const char *name,
+glim_node glim__op_site(glim_tape *t, glim_node id, glim_site_kind kind, const char *name,
                         int heads);
 
 /* The table of all ops, NULL-terminated (tests scan it). */

@@ -7,6 +7,8 @@
 
 static glim_status load(glim_loader *l, glim_error *err) {
     glim_status status = glim__load_decoder(l, err);
+    if (!status)
+        status = glim__load_windows(l, -1, 0, err);
     for (int i = 0; !status && i < l->m->hyper.L; i++) {
         const glim_layer *w = &l->m->layers[i];
         if (!w->q_bias || !w->k_bias || !w->v_bias)

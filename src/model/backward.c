@@ -6,6 +6,7 @@
  */
 #include "model/session.h"
 
+#include <math.h>
 #include <string.h>
 
 static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, size_t n,
@@ -17,7 +18,7 @@ static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, si
         if (e->sequence >= s->rows.n_parts || e->wanted >= (size_t)s->head_parts[e->sequence].count)
             return glim_fail(err, GLIM_EUSAGE, "seed %zu names a row that was not wanted", i);
         for (size_t k = 0; k < e->n && !e->dense; k++)
-            if (e->ids[k] < 0 || e->ids[k] >= s->m->hyper.V)
+            if (e->ids[k] < 0 || e->ids[k] >= s->m->outputs)
                 return glim_fail(err, GLIM_EUSAGE, "seed %zu names token %d", i, e->ids[k]);
     }
     return GLIM_OK;
@@ -27,7 +28,7 @@ static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, si
    undone at the named logits. */
 static void seed_sparse(glim_session *s, const glim_seed *seeds, size_t n, float *d, float *row) {
     const glim_kernels *kernels = glim__kernels(s->ctx);
-    size_t C = (size_t)s->m->hyper.C, V = (size_t)s->m->hyper.V;
+    size_t C = (size_t)s->m->hyper.C, V = (size_t)s->m->outputs;
     float cap = s->m->hyper.logit_cap;
     const float *logits = s->head.nodes[s->head_logits].data;
     for (size_t i = 0; i < n; i++) {
@@ -43,9 +44,9 @@ static void seed_sparse(glim_session *s, const glim_seed *seeds, size_t n, float
 }
 
 static void seed_dense(glim_session *s, const glim_seed *seeds, size_t n, float *d) {
-    size_t V = (size_t)s->m->hyper.V;
+    size_t V = (size_t)s->m->outputs;
     for (size_t i = 0; i < n; i++) {
-        float *row = d + (s->wanted_at[seeds[i].sequence] + seeds[i].wanted) * V;
+        float *row = d + glim__session_output(s, seeds[i].sequence, seeds[i].wanted) * V;
         for (size_t k = 0; k < V && seeds[i].dense; k++)
             row[k] += seeds[i].dense[k];
         for (size_t k = 0; k < seeds[i].n && !seeds[i].dense; k++)
@@ -56,14 +57,15 @@ static void seed_dense(glim_session *s, const glim_seed *seeds, size_t n, float 
 /* d_wanted (R, C): the gradient of the wanted rows before the final norm. */
 static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, float *d_wanted,
                              glim_error *err) {
-    size_t C = (size_t)s->m->hyper.C, V = (size_t)s->m->hyper.V, R = (size_t)s->head_rows.T;
+    size_t C = (size_t)s->m->hyper.C, V = (size_t)s->m->outputs, R = (size_t)s->head_rows.T;
     bool dense =
         glim__tape_wants(&s->head, &s->head.nodes[s->head_logits], GLIM_SITE_VALUE, GLIM_HOOK_GRAD);
     for (size_t i = 0; i < n; i++)
         dense = dense || seeds[i].dense;
-    size_t width = dense ? V : C;
+    dense = dense || !s->m->head.data;
+    size_t width = dense ? V : (size_t)s->head.nodes[s->head_normed].cols;
     float *d = glim__workspace_take(&s->space, R * width);
-    float *row = glim__workspace_take(&s->space, C);
+    float *row = glim__workspace_take(&s->space, width);
     glim_status status = GLIM_OK;
     if (!d || !row) {
         status = glim__oom(s->ctx, err, "a gradient", R * width * 4);
@@ -150,7 +152,13 @@ glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_
         status = walk_blocks(s, &d, &d_in, err);
     }
     if (!status)
+        status = glim__session_embed_back(s, &d, &d_in, err);
+    if (!status)
         status = show_embed(s, d, err);
+    for (size_t i = 0; i < T * C && !status; i++)
+        if (!isfinite(d[i]))
+            status = glim_fail(err, GLIM_ENUMERIC,
+                               "a gradient is not finite: the model's values are too large for it");
     if (!status)
         memcpy(d_embed, d, T * C * sizeof *d);
     glim__workspace_give(&s->space, d);

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The block that llama, qwen2 and gemma3 share (pre-norm, grouped queries,
- * gated feed-forward), from what the layer has:
+ * The block that all decoders share (pre-norm, grouped queries), from what the
+ * layer has:
  *
- *   a = norm(x);  q, k, v = a W^T + b;  [q, k = norm per head]  rotate
+ *   a = norm(x);  q, k, v = a W^T + b;  [q, k = norm per head]  [rotate]
  *   x = x + [norm] (attention(q, k, v) Wo^T)
- *   m = norm(x);  x = x + [norm] ((act(m Wg^T) * (m Wu^T)) Wd^T)
+ *   x = x + [norm] feed_forward(norm(x))        parallel: of the x before attention
  *
  * Sites carry TransformerLens' names. glim__model_head is the end of the model.
  */
 #include "model/model.h"
 
-static glim_node norm_with_sites(glim_tape *t, const glim_model *m, glim_node x, const float *w,
-                                 const char *scale, const char *normalized) {
-    glim_node n = glim__op_rms_norm(t, x, w, m->hyper.eps, 1);
-    glim__op_site(t, n, GLIM_SITE_SCALE, scale, 0);
-    return glim__op_site(t, n, GLIM_SITE_NORMALIZED, normalized, 0);
+struct norm {
+    const float *weight, *bias;
+    const char *scale, *normalized;
+};
+
+static glim_node norm_with_sites(glim_tape *t, const glim_model *m, glim_node x,
+                                 const struct norm *w) {
+    glim_node n = m->hyper.layer_norm ? glim__op_layer_norm(t, x, w->weight, w->bias, m->hyper.eps)
+                                      : glim__op_rms_norm(t, x, w->weight, m->hyper.eps, 1);
+    glim__op_site(t, n, GLIM_SITE_SCALE, w->scale, 0);
+    return glim__op_site(t, n, GLIM_SITE_NORMALIZED, w->normalized, 0);
 }
 
 struct head_sites {
@@ -38,6 +44,8 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
         x = glim__op_rms_norm(t, x, norm, m->hyper.eps, heads);
         glim__op_site(t, x, GLIM_SITE_HEADS, names->normed, heads);
     }
+    if (!m->n_ropes)
+        return x;
     x = glim__op_rope(t, x, t->ropes ? &t->ropes[w->rope] : NULL, heads);
     return glim__op_site(t, x, GLIM_SITE_HEADS, names->rotated, heads);
 }
@@ -47,10 +55,9 @@ static glim_node pick(glim_tape *t, glim_node x) {
     return t->picked ? glim__op_pick(t, x, t->picked) : x;
 }
 
-static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
-                        glim_node *k, glim_node *v) {
+glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
+                               glim_node *k, glim_node *v) {
     const glim_hyper *h = &m->hyper;
-    glim_node a = norm_with_sites(t, m, x, w->attn_norm, "ln1.hook_scale", "ln1.hook_normalized");
     glim_node q = project(t, m, w, pick(t, a), true);
     *k = project(t, m, w, a, false);
     *v = glim__op_linear(t, a, &w->v, w->v_bias);
@@ -61,6 +68,7 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
                           .scale = h->score_scale,
                           .window = w->window,
                           .soft_cap = h->score_cap,
+                          .both_ways = h->both_ways,
                           .cached_k = t->cached_k,
                           .cached_v = t->cached_v};
     glim_node z = glim__op_attention(t, q, *k, *v, &how);
@@ -70,25 +78,29 @@ static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, 
     glim_node o = glim__op_linear(t, z, &w->o, w->o_bias);
     if (o)
         t->nodes[o].as.linear.heads = h->H;
-    glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
+    return glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
+}
+
+static glim_node attend(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x,
+                        glim_node *k, glim_node *v) {
+    const struct norm first = {w->attn_norm, w->attn_norm_bias, "ln1.hook_scale",
+                               "ln1.hook_normalized"};
+    const struct norm after = {w->attn_post_norm, NULL, "ln1_post.hook_scale",
+                               "ln1_post.hook_normalized"};
+    glim_node o = glim__attention_part(t, m, w, norm_with_sites(t, m, x, &first), k, v);
     if (w->attn_post_norm)
-        o = norm_with_sites(t, m, o, w->attn_post_norm, "ln1_post.hook_scale",
-                            "ln1_post.hook_normalized");
+        o = norm_with_sites(t, m, o, &after);
     return glim__op_site(t, o, GLIM_SITE_VALUE, "hook_attn_out", 0);
 }
 
 static glim_node feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node x) {
-    glim_node a = norm_with_sites(t, m, x, w->ffn_norm, "ln2.hook_scale", "ln2.hook_normalized");
-    glim_node gate = glim__op_linear(t, a, &w->gate, NULL);
-    glim__op_site(t, gate, GLIM_SITE_VALUE, "mlp.hook_pre", 0);
-    glim_node up = glim__op_linear(t, a, &w->up, NULL);
-    glim__op_site(t, up, GLIM_SITE_VALUE, "mlp.hook_pre_linear", 0);
-    glim_node post = glim__op_gate(t, gate, up, m->hyper.act);
-    glim__op_site(t, post, GLIM_SITE_VALUE, "mlp.hook_post", 0);
-    glim_node out = glim__op_linear(t, post, &w->down, NULL);
+    const struct norm first = {w->ffn_norm, w->ffn_norm_bias, "ln2.hook_scale",
+                               "ln2.hook_normalized"};
+    const struct norm after = {w->ffn_post_norm, NULL, "ln2_post.hook_scale",
+                               "ln2_post.hook_normalized"};
+    glim_node out = glim__feed_forward(t, m, w, norm_with_sites(t, m, x, &first));
     if (w->ffn_post_norm)
-        out = norm_with_sites(t, m, out, w->ffn_post_norm, "ln2_post.hook_scale",
-                              "ln2_post.hook_normalized");
+        out = norm_with_sites(t, m, out, &after);
     return glim__op_site(t, out, GLIM_SITE_VALUE, "hook_mlp_out", 0);
 }
 
@@ -97,16 +109,20 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
     const glim_layer *w = &m->layers[layer];
     glim__op_site(t, x, GLIM_SITE_VALUE, "hook_resid_pre", 0);
     glim_node attn = attend(t, m, w, x, k, v);
-    glim_node mid = glim__op_add(t, pick(t, x), attn);
-    glim__op_site(t, mid, GLIM_SITE_VALUE, "hook_resid_mid", 0);
-    glim_node post = glim__op_add(t, mid, feed_forward(t, m, w, mid));
+    glim_node stream = pick(t, x), mid = glim__op_add(t, stream, attn);
+    if (!m->hyper.parallel)
+        glim__op_site(t, stream = mid, GLIM_SITE_VALUE, "hook_resid_mid", 0);
+    glim_node post = glim__op_add(t, mid, feed_forward(t, m, w, stream));
     return glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
 }
 
 glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed) {
-    *normed =
-        norm_with_sites(t, m, h, m->final_norm, "ln_final.hook_scale", "ln_final.hook_normalized");
-    glim_node logits = glim__op_linear(t, *normed, &m->head, NULL);
+    if (m->task != GLIM_TASK_GENERATE)
+        return glim__encoder_head(t, m, h, normed);
+    const struct norm last = {m->final_norm, m->final_norm_bias, "ln_final.hook_scale",
+                              "ln_final.hook_normalized"};
+    *normed = norm_with_sites(t, m, h, &last);
+    glim_node logits = glim__op_linear(t, *normed, &m->head, m->head_bias);
     if (logits)
         t->nodes[logits].as.linear.few = true;
     if (m->hyper.logit_cap > 0)

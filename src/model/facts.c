@@ -70,7 +70,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     const glim_hyper *h = &m->hyper;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
     char format[32];
-    snprintf(format, sizeof format, "GGUF %u", glim__gguf_version(m->file));
+    uint32_t version = glim__gguf_version(m->file);
+    snprintf(format, sizeof format, version ? "GGUF %u" : "safetensors", version);
     info->path = glim__gguf_path(m->file);
     info->format = glim__arena_strdup(&m->arena, format);
     info->architecture = m->arch->name;
@@ -80,7 +81,7 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->tokenizer = t->model;
     info->pre = t->pre;
     info->chat_template = m->chat ? glim__chat_template_name(m->chat) : NULL;
-    info->warning = info->warning ? info->warning : t->warning;
+    info->warning = t->warning;
     info->file_bytes = glim__gguf_bytes(m->file);
     info->layers = h->L;
     info->width = h->C;
@@ -95,6 +96,10 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->bos = t->bos;
     info->eos = t->eos;
     info->adds_bos = t->add_bos;
+    info->task = m->task;
+    info->outputs = m->outputs;
+    info->labels = m->labels;
+    info->both_ways = h->both_ways;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -121,6 +126,11 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
                          "its own (give some text)");
     }
     return status;
+}
+
+glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
+                                     size_t na, const char *b, size_t nb, glim_error *err) {
+    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
 }
 
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,

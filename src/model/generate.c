@@ -98,7 +98,7 @@ int32_t glim_sample(const float *logits, int V, const glim_sampling *how, uint64
 static double probability(const float *logits, int V, int32_t id) {
     float top = logits[greedy(logits, V)];
     int count;
-    return exp(logits[id] - top) / weigh(logits, V, 1, top, 0, &count);
+    return exp((double)(logits[id] - top)) / weigh(logits, V, 1, top, 0, &count);
 }
 
 /* Runs tokens [s's length, count) into the cache; the last one's logits stay. */
@@ -149,6 +149,9 @@ static glim_status step(struct continuation *c, size_t count, const glim_samplin
 glim_status glim_generate(const glim_model *m, glim_tokens *tokens, size_t n,
                           const glim_sampling *how, bool (*each)(void *, int32_t, double),
                           void *data, glim_error *err) {
+    if (m->task != GLIM_TASK_GENERATE)
+        return glim_fail(err, GLIM_EUSAGE, "'%s' is an encoder and produces no text",
+                         glim_model_facts(m)->path);
     size_t start = tokens->count, room = (size_t)m->hyper.context;
     if (start >= room || !start)
         return glim_fail(err, start ? GLIM_ELIMIT : GLIM_EUSAGE,

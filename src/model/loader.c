@@ -14,8 +14,19 @@
 
 enum { MAX_WIDTH = 1 << 20, MAX_VOCABULARY = 1 << 23, MAX_CONTEXT = 1 << 30 };
 
-static void full_key(const glim_loader *l, const char *suffix, char *out, size_t size) {
+/* The full name of a key that is about to be read. */
+static void full_key(glim_loader *l, const char *suffix, char *out, size_t size) {
     snprintf(out, size, "%.48s.%s", l->arch, suffix);
+    glim__loader_key(l, suffix);
+}
+
+const glim_gguf_value *glim__loader_key(glim_loader *l, const char *suffix) {
+    char key[128];
+    snprintf(key, sizeof key, "%.48s.%s", l->arch, suffix);
+    const glim_gguf_value *v = glim__gguf_find(l->g, key);
+    if (v)
+        l->read[v - glim__gguf_value_at(l->g, 0)] = 1;
+    return v;
 }
 
 glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max, bool need,
@@ -25,11 +36,12 @@ glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max,
     int64_t value = *out;
     bool found = false;
     const glim_gguf_value *v = glim__gguf_find(l->g, key);
-    if (v && v->type == GLIM_GGUF_ARRAY) { /* one value a layer: all must agree */
+    bool numbers = v && v->type == GLIM_GGUF_ARRAY && v->element != GLIM_GGUF_STRING;
+    if (numbers) { /* one value a layer: all must agree */
         for (uint64_t i = 1; i < v->count; i++)
             if (glim__gguf_element(v, i) != glim__gguf_element(v, 0))
                 return glim_fail(err, GLIM_EUNSUPPORTED, "key '%s' differs between layers", key);
-        if (v->count && v->element != GLIM_GGUF_STRING) {
+        if (v->count) {
             double first = glim__gguf_element(v, 0);
             if (!(first >= min && first <= max))
                 return glim_fail(err, GLIM_EFORMAT, "key '%s' is %g; expected %d to %d", key, first,
@@ -58,6 +70,13 @@ glim_status glim__load_real(glim_loader *l, const char *suffix, bool need, doubl
     if (!status && found && !isfinite(*out))
         return glim_fail(err, GLIM_EFORMAT, "key '%s' is not finite", key);
     return status;
+}
+
+glim_status glim__load_text(glim_loader *l, const char *suffix, glim_gguf_string *out,
+                            glim_error *err) {
+    char key[128];
+    full_key(l, suffix, key, sizeof key);
+    return glim__gguf_text(l->g, key, out, NULL, err);
 }
 
 static const glim_tensor *find(glim_loader *l, const char *name, int layer, char *full,
@@ -92,6 +111,11 @@ static glim_status check_type(const glim_tensor *t, const char *name, glim_error
                      name, info ? info->name : "of an unknown id");
 }
 
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err) {
     char full[96];
@@ -109,12 +133,23 @@ glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n
     if (!v)
         return glim__oom(l->m->ctx, err, full, (uint64_t)n * 4);
     glim__kernels_ref.dequantise[t->type](t->data, v, (size_t)n);
+    for (int i = 0; i < n && l->norm_plus_one && ends_with(name, "norm.weight"); i++)
+        v[i] += 1;
     for (int i = 0; i < n; i++)
         if (!isfinite(v[i]))
             return glim_fail(err, GLIM_EFORMAT, "tensor '%s' holds a value that is not finite",
                              full);
     *out = v;
     return GLIM_OK;
+}
+
+static glim_matrix matrix_of(const glim_tensor *t, int64_t rows, int64_t cols) {
+    const glim_type_info *info = glim__type_info(t->type);
+    return (glim_matrix){.data = t->data,
+                         .type = (glim_type)t->type,
+                         .rows = rows,
+                         .cols = cols,
+                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
 }
 
 glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
@@ -125,17 +160,49 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
     if (!t)
         return need ? glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", full)
                     : GLIM_OK;
-    glim_status status = check_shape(t, full, (uint64_t)cols, (uint64_t)rows, err);
+    bool turned = l->turned && layer >= 0;
+    glim_status status = check_shape(t, full, (uint64_t)(turned ? rows : cols),
+                                     (uint64_t)(turned ? cols : rows), err);
     if (!status)
         status = check_type(t, full, err);
     if (status)
         return status;
-    const glim_type_info *info = glim__type_info(t->type);
-    *out = (glim_matrix){.data = t->data,
-                         .type = (glim_type)t->type,
-                         .rows = rows,
-                         .cols = cols,
-                         .row_bytes = (size_t)cols / info->block_len * info->block_bytes};
+    *out = matrix_of(t, rows, cols);
+    if (turned) {
+        out->turned = true;
+        out->row_bytes = (size_t)rows * (size_t)glim__type_info(t->type)->block_bytes;
+    }
+    return GLIM_OK;
+}
+
+glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
+                             int64_t cols, const glim_matrix **out, glim_error *err) {
+    char full[96], own[64];
+    glim_matrix *all = glim__arena_calloc(&l->m->arena, (size_t)count, sizeof *all);
+    if (!all)
+        return glim__oom(l->m->ctx, err, name, (uint64_t)count * sizeof *all);
+    *out = all;
+    snprintf(own, sizeof own, "%s.weight", name);
+    const glim_tensor *t = find(l, own, layer, full, sizeof full);
+    glim_status status = GLIM_OK;
+    for (int e = 0; e < count && !t && !status; e++) {
+        snprintf(own, sizeof own, "%s.%d.weight", name, e);
+        status = glim__load_matrix(l, own, layer, rows, cols, true, &all[e], err);
+    }
+    if (!t)
+        return status;
+    if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows ||
+        t->dims[2] != (uint64_t)count || t->dims[3] != 1)
+        return glim_fail(err, GLIM_EFORMAT,
+                         "tensor '%s' has shape (%" PRIu64 ", %" PRIu64 ", %" PRIu64
+                         ") as (experts, out, in); expected (%d, %" PRId64 ", %" PRId64 ")",
+                         full, t->dims[2], t->dims[1], t->dims[0], count, rows, cols);
+    if ((status = check_type(t, full, err)))
+        return status;
+    for (int e = 0; e < count; e++) {
+        all[e] = matrix_of(t, rows, cols);
+        all[e].first_row = e * rows;
+    }
     return GLIM_OK;
 }
 
@@ -177,91 +244,95 @@ static glim_status load_sizes(glim_loader *l, glim_error *err) {
                          "equal and even",
                          h->D, width_v);
     int experts = 0;
+    if (l->mixture.count)
+        return GLIM_OK;
     if ((status = glim__load_int(l, "expert_count", 0, 1 << 20, false, &experts, err)))
         return status;
     if (experts)
         return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "the model is a mixture of %d experts, which "
-                         "this version does not run",
-                         experts);
+                         "'%s' as a mixture of %d experts, which this version does not run",
+                         l->arch, experts);
     return GLIM_OK;
 }
 
-/* Yarn (Peng et al. 2023): frequencies between those kept and those divided. */
-static glim_status yarn_factors(glim_loader *l, glim_rope_recipe *rope, double factor,
-                                glim_error *err) {
-    double original = 0, fast = 32, slow = 1;
+/* Which layers see a window of positions only, and how they turn. */
+glim_status glim__load_windows(glim_loader *l, int period, double base, glim_error *err) {
+    glim_model *m = l->m;
+    glim_hyper *h = &m->hyper;
     glim_status status;
-    if ((status = glim__load_real(l, "rope.scaling.yarn_beta_fast", false, &fast, err)) ||
-        (status = glim__load_real(l, "rope.scaling.yarn_beta_slow", false, &slow, err)))
+    if ((status =
+             glim__load_int(l, "attention.sliding_window", 0, MAX_CONTEXT, false, &h->window, err)))
         return status;
-    int context = 0;
-    if ((status = glim__load_int(l, "rope.scaling.original_context_length", 1, MAX_CONTEXT, true,
-                                 &context, err)))
+    if (!h->window)
+        return GLIM_OK;
+    const glim_gguf_value *pattern = glim__loader_key(l, "attention.sliding_window_pattern");
+    bool each = pattern && pattern->type == GLIM_GGUF_ARRAY;
+    if (each && (pattern->element == GLIM_GGUF_STRING || pattern->element == GLIM_GGUF_ARRAY ||
+                 pattern->count != (uint64_t)h->L))
+        return glim_fail(err, GLIM_EFORMAT,
+                         "key '%s.attention.sliding_window_pattern' has %" PRIu64
+                         " elements; expected one number for each of %d blocks",
+                         l->arch, pattern->count, h->L);
+    if ((!each && (status = glim__load_int(l, "attention.sliding_window_pattern", 0, 4096, false,
+                                           &period, err))) ||
+        (status = glim__load_real(l, "rope.freq_base_swa", false, &base, err)))
         return status;
-    original = context;
-    int half = rope->width / 2;
-    float *f = glim__arena_alloc(&l->m->arena, (size_t)half * sizeof *f);
-    if (!f)
-        return glim__oom(l->m->ctx, err, "rope factors", (uint64_t)half * 4);
-    double per = rope->width / (2 * log(rope->base)), turn = original / (2 * acos(-1.0));
-    double lo = fmax(floor(per * log(turn / fast)), 0);
-    double hi = fmin(ceil(per * log(turn / slow)), rope->width - 1);
-    for (int i = 0; i < half; i++) {
-        double r = 1 - fmin(fmax((i - lo) / fmax(0.001, hi - lo), 0), 1);
-        f[i] = (float)(1 / ((1 - r) / factor + r));
+    if (!each && period < 0 && h->window < h->context)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "key '%s.attention.sliding_window' is %d, but the file lacks "
+                         "'%s.attention.sliding_window_pattern', which tells the blocks that slide",
+                         l->arch, h->window, l->arch);
+    if (base < 0)
+        return glim_fail(err, GLIM_EFORMAT, "rope.freq_base_swa %g: expected positive", base);
+    if (base > 0) {
+        m->ropes[1] = (glim_rope_recipe){.width = h->rope_width, .base = base, .magnitude = 1};
+        m->n_ropes = 2;
     }
-    rope->factors = f;
-    rope->magnitude = 0.1 * log(factor) + 1;
+    for (int i = 0; i < h->L; i++) {
+        bool slides = each ? glim__gguf_element(pattern, (uint64_t)i) != 0
+                           : period >= 0 && (period == 0 || (i + 1) % period != 0);
+        m->layers[i].window = slides ? h->window : 0;
+        m->layers[i].rope = slides && m->n_ropes > 1;
+    }
     return GLIM_OK;
 }
 
-static glim_status load_rope(glim_loader *l, glim_error *err) {
-    glim_hyper *h = &l->m->hyper;
-    glim_rope_recipe *rope = &l->m->ropes[0];
-    glim_status status;
-    h->rope_width = h->D;
-    if ((status = glim__load_int(l, "rope.dimension_count", 2, h->D, false, &h->rope_width, err)))
-        return status;
-    if (h->rope_width % 2)
-        return glim_fail(err, GLIM_EFORMAT, "rope.dimension_count %d is odd", h->rope_width);
-    *rope = (glim_rope_recipe){.width = h->rope_width, .base = 10000, .magnitude = 1};
-    double factor = 1;
-    glim_gguf_string kind = {"none", 4};
-    char key[128];
-    full_key(l, "rope.scaling.type", key, sizeof key);
-    if ((status = glim__load_real(l, "rope.freq_base", false, &rope->base, err)) ||
-        (status = glim__load_real(l, "rope.scale_linear", false, &factor, err)) ||
-        (status = glim__load_real(l, "rope.scaling.factor", false, &factor, err)) ||
-        (status = glim__gguf_text(l->g, key, &kind, NULL, err)))
-        return status;
-    if (!(rope->base > 0) || !(factor > 0))
-        return glim_fail(err, GLIM_EFORMAT, "rope base %g and factor %g: expected positive",
-                         rope->base, factor);
-    l->m->n_ropes = 1;
-    if (kind.len == 4 && !memcmp(kind.data, "yarn", 4))
-        return yarn_factors(l, rope, factor, err);
-    if (kind.len && !(kind.len == 4 && !memcmp(kind.data, "none", 4)) &&
-        !(kind.len == 6 && !memcmp(kind.data, "linear", 6)))
-        return glim_fail(err, GLIM_EUNSUPPORTED, "rope scaling '%.*s' is not supported for '%s'",
-                         (int)(kind.len < 40 ? kind.len : 40), kind.data, l->arch);
-    if ((status = glim__load_vector(l, "rope_freqs.weight", -1, h->rope_width / 2, false,
-                                    &rope->factors, err)))
-        return status;
-    if (factor != 1 && !rope->factors) {
-        float *f = glim__arena_alloc(&l->m->arena, (size_t)h->rope_width / 2 * sizeof *f);
-        if (!f)
-            return glim__oom(l->m->ctx, err, "rope factors", (uint64_t)h->rope_width * 2);
-        for (int i = 0; i < h->rope_width / 2; i++)
-            f[i] = (float)factor;
-        rope->factors = f;
-    }
-    for (int i = 0; rope->factors && i < h->rope_width / 2; i++)
-        if (!(rope->factors[i] > 0))
-            return glim_fail(err, GLIM_EFORMAT,
-                             "tensor 'rope_freqs.weight' holds a divisor that "
-                             "is not positive");
+/* [head][q, k, v][D] -> [q, k, v][head][D]. */
+static glim_status regroup_bias(glim_loader *l, const float **bias, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    size_t n = (size_t)h->H * 3 * (size_t)h->D;
+    float *own = glim__arena_alloc(&l->m->arena, n * sizeof *own);
+    if (!own)
+        return glim__oom(l->m->ctx, err, "a bias", n * sizeof *own);
+    for (int part = 0; part < 3; part++)
+        for (int head = 0; head < h->H; head++)
+            memcpy(own + (part * h->H + head) * h->D, *bias + (head * 3 + part) * h->D,
+                   (size_t)h->D * sizeof *own);
+    *bias = own;
     return GLIM_OK;
+}
+
+/* Biases of q, k and v: one tensor behind the fused one, or three. */
+static glim_status load_qkv_bias(glim_loader *l, int i, glim_layer *w, bool fused,
+                                 glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    int q = h->H * h->D, kv = h->G * h->D;
+    const float *all = NULL;
+    glim_status status = GLIM_OK;
+    if (fused)
+        status = glim__load_vector(l, "attn_qkv.bias", i, q + 2 * kv, false, &all, err);
+    if (!status && all && l->by_head)
+        status = regroup_bias(l, &all, err);
+    if (status || all) {
+        w->q_bias = all;
+        w->k_bias = all ? all + q : NULL;
+        w->v_bias = all ? all + q + kv : NULL;
+        return status;
+    }
+    if ((status = glim__load_vector(l, "attn_q.bias", i, q, false, &w->q_bias, err)) ||
+        (status = glim__load_vector(l, "attn_k.bias", i, kv, false, &w->k_bias, err)))
+        return status;
+    return glim__load_vector(l, "attn_v.bias", i, kv, false, &w->v_bias, err);
 }
 
 /* Rows [Q; K; V] of a fused tensor, or three tensors. */
@@ -269,7 +340,6 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
     const glim_hyper *h = &l->m->hyper;
     int64_t q = (int64_t)h->H * h->D, kv = (int64_t)h->G * h->D;
     glim_matrix all;
-    const float *bias;
     glim_status status;
     if ((status = glim__load_matrix(l, "attn_qkv.weight", i, q + 2 * kv, h->C, false, &all, err)))
         return status;
@@ -277,39 +347,102 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
         w->q = w->k = w->v = all;
         w->q.rows = q;
         w->k.rows = w->v.rows = kv;
-        w->k.first_row = q;
-        w->v.first_row = q + kv;
-        status = glim__load_vector(l, "attn_qkv.bias", i, (int)(q + 2 * kv), false, &bias, err);
-        if (!status && bias) {
-            w->q_bias = bias;
-            w->k_bias = bias + q;
-            w->v_bias = bias + q + kv;
-        }
+        w->k.first_row = l->by_head ? h->D : q;
+        w->v.first_row = l->by_head ? 2 * h->D : q + kv;
+        w->q.group = w->k.group = w->v.group = l->by_head ? h->D : 0;
+        w->q.group_stride = w->k.group_stride = w->v.group_stride = 3 * h->D;
+    } else if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
+               (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
+               (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err))) {
         return status;
     }
-    if ((status = glim__load_matrix(l, "attn_q.weight", i, q, h->C, true, &w->q, err)) ||
-        (status = glim__load_matrix(l, "attn_k.weight", i, kv, h->C, true, &w->k, err)) ||
-        (status = glim__load_matrix(l, "attn_v.weight", i, kv, h->C, true, &w->v, err)) ||
-        (status = glim__load_vector(l, "attn_q.bias", i, (int)q, false, &w->q_bias, err)) ||
-        (status = glim__load_vector(l, "attn_k.bias", i, (int)kv, false, &w->k_bias, err)))
+    return load_qkv_bias(l, i, w, all.data != NULL, err);
+}
+
+/* A norm's weight and, of a layer norm, its bias. */
+static glim_status load_norm(glim_loader *l, const char *name, int i, const float **weight,
+                             const float **bias, glim_error *err) {
+    int C = l->m->hyper.C;
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    glim_status status = glim__load_vector(l, full, i, C, true, weight, err);
+    if (status || !l->m->hyper.layer_norm)
         return status;
-    return glim__load_vector(l, "attn_v.bias", i, (int)kv, false, &w->v_bias, err);
+    snprintf(full, sizeof full, "%s.bias", name);
+    return glim__load_vector(l, full, i, C, false, bias, err);
 }
 
 static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
     const glim_hyper *h = &l->m->hyper;
     glim_layer *w = &l->m->layers[i];
+    const char *first = l->attn_norm ? l->attn_norm : "attn_norm";
+    const char *second = l->ffn_norm ? l->ffn_norm : "ffn_norm";
     glim_status status;
     if ((status = load_qkv(l, i, w, err)) ||
-        (status = glim__load_vector(l, "attn_norm.weight", i, h->C, true, &w->attn_norm, err)) ||
+        (status = load_norm(l, first, i, &w->attn_norm, &w->attn_norm_bias, err)) ||
         (status = glim__load_matrix(l, "attn_output.weight", i, h->C, (int64_t)h->H * h->D, true,
                                     &w->o, err)) ||
         (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
-        (status = glim__load_vector(l, "ffn_norm.weight", i, h->C, true, &w->ffn_norm, err)) ||
-        (status = glim__load_matrix(l, "ffn_gate.weight", i, h->F, h->C, true, &w->gate, err)) ||
-        (status = glim__load_matrix(l, "ffn_up.weight", i, h->F, h->C, true, &w->up, err)))
+        (status = load_norm(l, second, i, &w->ffn_norm, &w->ffn_norm_bias, err)))
         return status;
-    return glim__load_matrix(l, "ffn_down.weight", i, h->C, h->F, true, &w->down, err);
+    return glim__load_feed_forward(l, i, err);
+}
+
+glim_status glim__load_head_norms(glim_loader *l, bool need, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    glim_status status = GLIM_OK;
+    for (int i = 0; i < h->L && !status; i++) {
+        glim_layer *w = &l->m->layers[i];
+        status = glim__load_vector(l, "attn_q_norm.weight", i, h->D, need, &w->q_norm, err);
+        if (!status)
+            status = glim__load_vector(l, "attn_k_norm.weight", i, h->D, need, &w->k_norm, err);
+    }
+    return status;
+}
+
+glim_status glim__load_post_norms(glim_loader *l, glim_error *err) {
+    const glim_hyper *h = &l->m->hyper;
+    glim_status status = GLIM_OK;
+    for (int i = 0; i < h->L && !status; i++) {
+        glim_layer *w = &l->m->layers[i];
+        status = glim__load_vector(l, "post_attention_norm.weight", i, h->C, true,
+                                   &w->attn_post_norm, err);
+        if (!status)
+            status =
+                glim__load_vector(l, "post_ffw_norm.weight", i, h->C, true, &w->ffn_post_norm, err);
+    }
+    return status;
+}
+
+/* Draft layers at the end of the stack are not part of the model. */
+static glim_status skip_drafts(glim_loader *l, glim_error *err) {
+    glim_hyper *h = &l->m->hyper;
+    int drafts = 0, layer;
+    if (!l->drafts)
+        return GLIM_OK;
+    glim_status status =
+        glim__load_int(l, "nextn_predict_layers", 0, h->L - 1, false, &drafts, err);
+    h->L -= drafts;
+    for (size_t i = 0; i < glim__gguf_tensor_count(l->g) && drafts; i++)
+        if (sscanf(glim__gguf_tensor_at(l->g, i)->name, "blk.%d.", &layer) == 1 && layer >= h->L &&
+            layer < h->L + drafts)
+            l->used[i] = 1;
+    return status;
+}
+
+/* The final norm and the head of a language model. */
+static glim_status load_end(glim_loader *l, glim_error *err) {
+    glim_model *m = l->m;
+    const glim_hyper *h = &m->hyper;
+    glim_status status;
+    if ((status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
+        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
+        (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
+        return status;
+    m->outputs = h->V;
+    if (!m->head.data)
+        m->head = m->embedding;
+    return GLIM_OK;
 }
 
 glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
@@ -319,10 +452,21 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     h->embed_scale = 1;
     glim_status status = load_sizes(l, err);
     double eps = 1e-5, scale = 0;
-    if (status || (status = load_rope(l, err)) ||
-        (status = glim__load_real(l, "attention.layer_norm_rms_epsilon", true, &eps, err)) ||
+    const char *eps_key =
+        h->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    if (status || (status = skip_drafts(l, err)) ||
+        (status = l->no_rope ? GLIM_OK : glim__load_rope(l, err)) ||
+        (status = glim__load_real(l, eps_key, true, &eps, err)) ||
         (status = glim__load_real(l, "attention.scale", false, &scale, err)))
         return status;
+    const glim_gguf_value *causal = glim__loader_key(l, "attention.causal");
+    if (causal && causal->type == GLIM_GGUF_BOOL && !*(const unsigned char *)causal->data &&
+        !l->encoder)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "key '%s.attention.causal' is false: '%s' sees later tokens too, which "
+                         "this version does not run",
+                         l->arch, l->arch);
+    h->both_ways = l->encoder;
     if (!(eps > 0 && eps < 1) || scale < 0)
         return glim_fail(err, GLIM_EFORMAT, "norm epsilon %g or attention scale %g is out of range",
                          eps, scale);
@@ -333,11 +477,8 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
         return glim__oom(m->ctx, err, "the layer table", (uint64_t)h->L * sizeof *m->layers);
     if ((status =
              glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
-        (status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = glim__load_vector(l, "output_norm.weight", -1, h->C, true, &m->final_norm, err)))
+        (status = l->encoder ? GLIM_OK : load_end(l, err)))
         return status;
-    if (!m->head.data)
-        m->head = m->embedding;
     for (int i = 0; i < h->L && !status; i++)
         status = load_layer(l, i, err);
     return status;

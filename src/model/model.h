@@ -28,21 +28,48 @@ typedef struct glim_hyper {
     float score_cap, logit_cap; /* 0 = none */
     glim_act act;
     int rope_width;
-    bool rope_interleaved;
+    bool layer_norm; /* norms subtract the mean, and have biases */
+    bool both_ways;  /* tokens see later ones */
+    bool parallel;   /* attention and feed-forward part read the same x */
 } glim_hyper;
+
+/* A mixture of experts in the place of the feed-forward part. */
+typedef struct glim_mixture {
+    glim_experts how;
+    glim_matrix router;
+    glim_matrix shared_gate, shared_up, shared_down; /* no data = none is shared */
+} glim_mixture;
 
 typedef struct glim_layer {
     glim_matrix q, k, v, o, gate, up, down;
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL = absent, likewise below */
+    const float *gate_bias, *up_bias, *down_bias;
     const float *attn_norm, *q_norm, *k_norm, *attn_post_norm;
     const float *ffn_norm, *ffn_post_norm;
-    int window; /* 0 = sees all */
-    int rope;   /* index into the model's and the session's ropes */
+    const float *attn_norm_bias, *ffn_norm_bias;
+    const glim_mixture *mixture; /* instead of gate, up and down */
+    int window;                  /* 0 = sees all */
+    int rope;                    /* index into the model's and the session's ropes */
 } glim_layer;
 
 struct glim_loader;
 
 /* One variant; see arch_llama.c. */
+/* What lies between the last block and the output of a model that is no language
+   model, as far as it is there: act(h W^T + b), norm. */
+typedef enum glim_readout_act {
+    GLIM_READOUT_NONE,
+    GLIM_READOUT_TANH,
+    GLIM_READOUT_RELU,
+    GLIM_READOUT_GELU
+} glim_readout_act;
+
+typedef struct glim_readout {
+    glim_matrix dense; /* no data = none */
+    const float *dense_bias, *norm, *norm_bias;
+    glim_readout_act act;
+} glim_readout;
+
 typedef struct glim_architecture {
     const char *name;
     /* Reads hyper-parameters and layers through the loader. */
@@ -62,10 +89,20 @@ struct glim_model {
     const glim_architecture *arch;
     glim_hyper hyper;
     glim_matrix embedding, head;
-    const float *final_norm;
+    glim_task task;
+    int outputs;         /* width of a row of logits */
+    const char **labels; /* [outputs] or NULL */
+    glim_readout readout;
+    glim_matrix types;                         /* (segments, C), added likewise; or no data */
+    const float *embed_norm, *embed_norm_bias; /* behind the sum of embeddings; or NULL */
+    glim_matrix positions; /* (context, C), added to the embeddings; or no data */
+    const float *final_norm, *final_norm_bias, *head_bias;
     glim_layer *layers;
     glim_rope_recipe ropes[GLIM_MAX_ROPES]; /* sessions make the tables */
     int n_ropes;
+    /* Phi-3's long files: ropes[0] while no position passes `long_from`, else this. */
+    glim_rope_recipe rope_long;
+    int long_from;               /* 0 = never */
     const char **block_prefixes; /* "blocks.3." */
     const char **sites;
     size_t n_sites;
@@ -73,29 +110,86 @@ struct glim_model {
 };
 
 /* ---- loader: typed reads with names and shapes checked (loader.c) ---- */
+typedef struct glim_mixture_sizes {
+    int count, used, width, shared; /* experts, of a row, width of one, shared ones */
+    int dense;                      /* the first blocks have none */
+    bool sigmoid, normalise;
+    float scale;
+} glim_mixture_sizes;
+
 typedef struct glim_loader {
     glim_model *m;
     const glim_gguf *g;
     const char *arch;
-    uint8_t *used; /* per tensor */
+    uint8_t *used;  /* per tensor */
+    uint8_t *read;  /* per key */
+    bool published; /* tensors as published, not as conversion writes them */
+    /* What differs between decoders; set before glim__load_decoder. */
+    bool norm_plus_one; /* norms hold w - 1 */
+    bool turned;        /* matrices of blocks are (in, out) */
+    bool by_head;       /* rows of attn_qkv are [head][q, k, v][D] */
+    bool no_rope, long_rope, plain_mlp;
+    bool fused_gate;       /* ffn_up may hold the gate's rows, first */
+    bool drafts;           /* the last layers may be drafts, which are skipped */
+    bool encoder;          /* sees both ways, norms behind, no final norm */
+    const char *attn_norm; /* names of the norms; NULL = "attn_norm", "ffn_norm" */
+    const char *ffn_norm;
+    glim_mixture_sizes mixture; /* count 0 = none */
 } glim_loader;
+
+/* The value of the key "ARCH.suffix", marked as read; NULL when absent. */
+const glim_gguf_value *glim__loader_key(glim_loader *l, const char *suffix);
 
 /* Key "ARCH.suffix". An absent key leaves *out; need = an error then. */
 glim_status glim__load_int(glim_loader *l, const char *suffix, int min, int max, bool need,
                            int *out, glim_error *err);
 glim_status glim__load_real(glim_loader *l, const char *suffix, bool need, double *out,
                             glim_error *err);
-/* A vector of n floats, copied from F32, F16 or BF16 and checked finite; *out =
+glim_status glim__load_text(glim_loader *l, const char *suffix, glim_gguf_string *out,
+                            glim_error *err);
+/* A vector of n floats, copied from any type and checked finite; *out =
    NULL when absent and not needed. layer < 0: the name has no "%d". */
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err);
+/* `count` matrices (rows, cols): one tensor "ffn_gate_exps.weight" that holds them
+   one below the other, or a tensor for each, "ffn_gate_exps.7.weight". */
+glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int count, int64_t rows,
+                             int64_t cols, const glim_matrix **out, glim_error *err);
 glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64_t rows,
                               int64_t cols, bool need, glim_matrix *out, glim_error *err);
 /* Common keys (sizes, eps, rope) and the common tensors of a decoder. */
 glim_status glim__load_decoder(glim_loader *l, glim_error *err);
 
+/* Base, width and scaling of the rotation (rope.c). */
+glim_status glim__load_rope(glim_loader *l, glim_error *err);
+/* Norms of q and k over each head; norms after attention and feed-forward part. */
+glim_status glim__load_head_norms(glim_loader *l, bool need, glim_error *err);
+glim_status glim__load_post_norms(glim_loader *l, glim_error *err);
+/* The feed-forward part of block i (feed-forward.c), and the keys of a mixture. */
+glim_status glim__load_feed_forward(glim_loader *l, int i, glim_error *err);
+glim_status glim__load_mixture_sizes(glim_loader *l, bool sigmoid, glim_error *err);
+/* Sliding windows. Without a pattern in the file every period-th block sees all;
+   0: none sees all, -1: the pattern is needed. base > 0: of blocks that slide. */
+glim_status glim__load_windows(glim_loader *l, int period, double base, glim_error *err);
+/* Refuses tensors and keys that were not read (leftover.c). */
+glim_status glim__load_finish(glim_loader *l, glim_error *err);
+
 glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
                               glim_node *k, glim_node *v);
+
+/* a (T, C), normed -> (T, C), before a norm that follows it. */
+glim_node glim__feed_forward(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a);
+
+/* The same block of an encoder: a norm behind each part (encoder.c). */
+glim_node glim__encoder_block(glim_tape *t, const glim_model *m, int layer, glim_node x,
+                              glim_node *k, glim_node *v);
+/* The norm behind the embeddings, and the end of a model that is no language model;
+   t->picked has a row for each sequence. */
+glim_node glim__model_front(glim_tape *t, const glim_model *m, glim_node x);
+glim_node glim__encoder_head(glim_tape *t, const glim_model *m, glim_node h, glim_node *normed);
+/* Attention with its projections, of normed rows a; z Wo^T + b (decoder.c). */
+glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
+                               glim_node *k, glim_node *v);
 
 /* Fills m->info from the loaded model. */
 glim_status glim__model_facts(glim_model *m, glim_error *err);

@@ -5,18 +5,24 @@
  * weights are read by the first pass that needs them.
  */
 #include "model/model.h"
+#include "model/published.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_gemma3;
+extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_qwen3,
+    glim__arch_qwen3moe, glim__arch_gemma2, glim__arch_gemma3, glim__arch_phi3, glim__arch_gpt2,
+    glim__arch_gptneox, glim__arch_bert, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe;
 
 static const glim_architecture *const architectures[] = {
-    &glim__arch_llama,
-    &glim__arch_qwen2,
-    &glim__arch_gemma3,
-    NULL,
+    &glim__arch_llama,   &glim__arch_qwen2,
+    &glim__arch_qwen3,   &glim__arch_qwen3moe,
+    &glim__arch_gemma2,  &glim__arch_gemma3,
+    &glim__arch_phi3,    &glim__arch_gpt2,
+    &glim__arch_gptneox, &glim__arch_bert,
+    &glim__arch_chatglm, &glim__arch_glm4,
+    &glim__arch_glm4moe, NULL,
 };
 
 const glim_architecture *const *glim__architectures(void) {
@@ -74,6 +80,16 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     glim_rows rows = {.T = 1};
     if (ok)
         m->sites[m->n_sites++] = "hook_embed";
+    if (ok && m->positions.data)
+        m->sites[m->n_sites++] = "hook_pos_embed";
+    if (ok && m->types.data)
+        m->sites[m->n_sites++] = "hook_token_type_embed";
+    if (ok && m->embed_norm) {
+        glim__tape_begin(t, m->ctx, NULL, &rows);
+        glim__model_front(t, m, glim__op_input(t, NULL, m->hyper.C));
+        ok = add_sites(m, t);
+        t->count = 0;
+    }
     for (size_t i = 0; i < L && ok; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "blocks.%zu.", i);
@@ -88,7 +104,11 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     }
     if (ok) {
         glim_node normed;
+        glim_rows_part part = {.count = 1};
+        rows.parts = &part;
+        rows.n_parts = 1;
         glim__tape_begin(t, m->ctx, NULL, &rows);
+        t->picked = &rows;
         glim__model_head(t, m, glim__op_input(t, NULL, m->hyper.C), &normed);
         ok = add_sites(m, t);
         m->sites = glim__arena_alloc(&m->arena, m->n_sites * sizeof *m->sites);
@@ -102,31 +122,26 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
 }
 
 static glim_status load(glim_model *m, glim_error *err) {
-    size_t n = glim__gguf_tensor_count(m->file);
-    glim_loader l = {.m = m, .g = m->file, .arch = m->arch->name};
-    l.used = glim__calloc(m->ctx, n + 1, 1);
+    size_t n = glim__gguf_tensor_count(m->file), keys = glim__gguf_value_count(m->file);
+    glim_loader l = {
+        .m = m, .g = m->file, .arch = m->arch->name, .published = glim__gguf_version(m->file) == 0};
+    l.used = glim__calloc(m->ctx, n + keys + 1, 1);
     if (!l.used)
         return glim__oom(m->ctx, err, "the tensor table", n);
+    l.read = l.used + n;
     glim_status status = m->arch->load(&l, err);
-    size_t unused = 0;
-    const char *first = NULL;
-    for (size_t i = 0; i < n && !status; i++)
-        if (!l.used[i] && !first)
-            first = glim__gguf_tensor_at(m->file, i)->name;
-    for (size_t i = 0; i < n; i++)
-        unused += !l.used[i];
-    if (!status && unused) {
-        char text[200];
-        snprintf(text, sizeof text, "%zu tensors are not used, the first is '%.64s'", unused,
-                 first);
-        m->info.warning = glim__arena_strdup(&m->arena, text);
-    }
+    if (!status)
+        status = glim__load_finish(&l, err);
     glim__free(m->ctx, l.used);
     return status;
 }
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
-    glim_status status = glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
+    bool published = glim__gguf_version(m->file) == 0;
+    glim_status status =
+        published ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file),
+                                             m->arch->name, err)
+                  : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
     if (status)
         return status;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
@@ -139,6 +154,15 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     return GLIM_OK;
 }
 
+/* Readers of keys have named the file already. */
+static void name_file(const char *path, glim_status status, glim_error *err) {
+    size_t n = strlen(path);
+    if (!err || (err->message[0] == '\'' && !strncmp(err->message + 1, path, n) &&
+                 err->message[n + 1] == '\''))
+        return;
+    glim_prefix(err, status, "'%s'", path);
+}
+
 glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *path,
                             glim_error *err) {
     *out = NULL;
@@ -147,13 +171,13 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
         return glim__oom(ctx, err, "the model", sizeof *m);
     m->ctx = ctx;
     glim__arena_init(&m->arena, ctx, 1 << 16);
-    glim_status status = glim__gguf_open(&m->file, ctx, path, err);
+    glim_status status = glim__model_file_open(&m->file, ctx, path, err);
     if (status)
         goto done;
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||
         (status = open_tokenizer(m, err)) || (status = list_sites(m, err)) ||
         (status = glim__model_facts(m, err)))
-        glim_prefix(err, status, "'%s'", path);
+        name_file(path, status, err);
 done:
     if (status) {
         glim_model_close(m);

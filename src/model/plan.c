@@ -20,21 +20,58 @@ static uint64_t attention_bytes(const glim_model *m, size_t sequences, size_t so
     return 4 * (sequences * (uint64_t)h->G * one + scratch);
 }
 
-static uint64_t product_bytes(const glim_model *m, size_t rows, size_t wanted) {
-    const glim_layer *w = &m->layers[0];
-    const glim_matrix *all[] = {&w->q, &w->o, &w->gate, &w->down};
-    uint64_t most = glim__linear_scratch(m->ctx, &m->head, (int64_t)wanted);
+static uint64_t layer_bytes(const glim_model *m, const glim_layer *w, size_t rows, bool keep) {
+    const glim_mixture *x = w->mixture;
+    const glim_matrix *all[] = {&w->q,
+                                &w->o,
+                                &w->gate,
+                                &w->up,
+                                &w->down,
+                                x ? &x->shared_gate : NULL,
+                                x ? &x->shared_down : NULL};
+    uint64_t most = 0, experts = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        uint64_t n = glim__linear_scratch(m->ctx, all[i], (int64_t)rows);
+        uint64_t n =
+            all[i] && all[i]->data ? glim__linear_scratch(m->ctx, all[i], (int64_t)rows) : 0;
+        most = n > most ? n : most;
+    }
+    if (x) {
+        const glim_matrix *one[] = {x->how.gate, x->how.down};
+        experts = glim__experts_scratch(&x->how, rows, keep);
+        for (int i = 0; i < 2; i++) {
+            uint64_t n = glim__linear_scratch(m->ctx, one[i], (int64_t)rows);
+            most = n > most ? n : most;
+        }
+    }
+    return most + experts;
+}
+
+static uint64_t product_bytes(const glim_model *m, size_t rows, size_t wanted, bool keep) {
+    uint64_t most = m->head.data ? glim__linear_scratch(m->ctx, &m->head, (int64_t)wanted) : 0;
+    for (int i = 0; i<m->hyper.L; i += m->hyper.L> 1 ? m->hyper.L - 1 : 1) {
+        uint64_t n = layer_bytes(m, &m->layers[i], rows, keep);
         most = n > most ? n : most;
     }
     return most;
 }
 
+/* Raises *kept and *working to what block i needs. */
+static void plan_block(glim_tape *t, const glim_model *m, int i, bool keep, uint64_t *kept,
+                       uint64_t *working) {
+    uint64_t k = 0, w = 0;
+    glim_node key, value;
+    t->count = 0;
+    m->arch->block(t, m, i, glim__op_input(t, NULL, m->hyper.C), &key, &value);
+    glim__tape_plan(t, keep, &k, &w);
+    t->count = 0;
+    *kept = k > *kept ? k : *kept;
+    *working = w > *working ? w : *working;
+}
+
 uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, size_t source,
                            size_t wanted, bool keep, uint64_t *per_kept_layer) {
     const glim_hyper *h = &m->hyper;
-    uint64_t kept = 0, working = 0, C = (uint64_t)h->C, V = (uint64_t)h->V;
+    uint64_t kept = 0, working = 0, C = (uint64_t)h->C, V = (uint64_t)m->outputs;
     glim_rows shape = {.T = (int64_t)rows};
     glim_rope ropes[GLIM_MAX_ROPES] = {{0}};
     glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
@@ -46,22 +83,21 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
         ropes[i].width = m->ropes[i].width;
     glim__tape_begin(t, m->ctx, NULL, &shape);
     t->ropes = ropes;
-    glim_node k, v;
-    m->arch->block(t, m, 0, glim__op_input(t, NULL, h->C), &k, &v);
-    glim__tape_plan(t, keep, &kept, &working);
-    t->count = 0;
+    plan_block(t, m, 0, keep, &kept, &working);
+    plan_block(t, m, h->L - 1, keep, &kept, &working); /* a mixture comes behind dense blocks */
     glim__free(m->ctx, t);
     if (per_kept_layer)
         *per_kept_layer = kept;
     uint64_t stream = rows * C * 4;
+    uint64_t added = (m->positions.data ? stream : 0) + (m->embed_norm ? 2 * stream : 0);
     uint64_t base = keep ? ((uint64_t)h->L + 1) * stream + 3 * stream : 2 * stream;
     uint64_t logits = wanted * (V + 3 * C) * 4 * (keep ? 2 : 1);
     uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;
     /* A block that is computed again needs its kept values for a while, and the
        workspace holds sizes that do not fit each other. */
-    return base + (keep ? kept : 0) + working + working / 4 +
-           attention_bytes(m, sequences, source, keep) + product_bytes(m, rows, wanted) + logits +
-           tables;
+    return base + added + (keep ? kept : 0) + working + working / 4 +
+           attention_bytes(m, sequences, source, keep) + product_bytes(m, rows, wanted, keep) +
+           logits + tables;
 }
 
 int glim__session_fits(const glim_session *s, size_t wanted) {

@@ -85,6 +85,9 @@ void glim__session_clear(glim_session *s) {
     for (int i = 0; i < s->m->hyper.L && s->tapes; i++)
         glim__tape_release(&s->tapes[i]);
     glim__tape_release(&s->head);
+    glim__tape_release(&s->front);
+    glim__workspace_give(&s->space, s->raw);
+    s->raw = NULL;
     for (int i = 0; i <= s->m->hyper.L && s->x; i++) {
         glim__workspace_give(&s->space, s->x[i]);
         s->x[i] = NULL;
@@ -112,6 +115,8 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
         const glim_sequence *q = &b->sequences[i];
         if (!q->count)
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu is empty", i);
+        if (q->prefix && h->both_ways)
+            return glim_fail(err, GLIM_EUSAGE, "an encoder reads whole sequences");
         if (q->prefix > s->length)
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu wants %zu cached positions of %zu", i,
                              q->prefix, s->length);
@@ -137,7 +142,7 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
 
 /* When the last row of every sequence is all that is wanted, the last block need
    not compute the others. Hooks see whole sequences. */
-static bool wants_last_rows(const glim_batch *b) {
+static bool wants_last_rows(const glim_batch *b, bool both_ways) {
     bool longer = false;
     for (size_t i = 0; i < b->count; i++) {
         const glim_sequence *q = &b->sequences[i];
@@ -145,7 +150,7 @@ static bool wants_last_rows(const glim_batch *b) {
             return false;
         longer = longer || q->count > 1;
     }
-    return longer && !b->n_hooks;
+    return longer && !b->n_hooks && !both_ways;
 }
 
 /* Rows, positions and wanted rows of the batch, in three allocations. */
@@ -156,7 +161,7 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
         R += b->sequences[i].n_wanted;
     }
     s->position = glim__calloc(s->ctx, T + R, sizeof *s->position);
-    s->parts = glim__calloc(s->ctx, 2 * b->count, sizeof *s->parts);
+    s->parts = glim__calloc(s->ctx, 3 * b->count, sizeof *s->parts);
     s->wanted_row = glim__calloc(s->ctx, R + b->count + 1, sizeof *s->wanted_row);
     if (!s->position || !s->parts || !s->wanted_row)
         return glim__oom(s->ctx, err, "a batch", T * sizeof *s->position);
@@ -164,7 +169,7 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
     s->head_parts = s->parts + b->count;
     s->wanted_at = (size_t *)(s->wanted_row + R);
     size_t row = 0, wanted = 0;
-    s->picked = wants_last_rows(b);
+    s->picked = wants_last_rows(b, s->m->hyper.both_ways);
     for (size_t i = 0; i < b->count; i++) {
         const glim_sequence *q = &b->sequences[i];
         s->parts[i] = (glim_rows_part){.first = (int64_t)row,
@@ -186,6 +191,10 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
     s->wanted_at[b->count] = wanted;
     s->rows = (glim_rows){(int64_t)T, s->position, s->parts, b->count};
     s->head_rows = (glim_rows){(int64_t)R, s->head_position, s->head_parts, b->count};
+    glim_rows_part *pooled = s->head_parts + b->count;
+    for (size_t i = 0; i < b->count; i++)
+        pooled[i] = (glim_rows_part){.first = (int64_t)i, .count = 1};
+    s->pool_rows = (glim_rows){(int64_t)b->count, s->position, pooled, b->count};
     return GLIM_OK;
 }
 
@@ -194,6 +203,11 @@ static glim_status make_ropes(glim_session *s, glim_error *err) {
     int need = 0;
     for (int64_t r = 0; r < s->rows.T; r++)
         need = s->position[r] >= need ? s->position[r] + 1 : need;
+    bool far =
+        s->m->long_from && (need > s->m->long_from || s->positions > (size_t)s->m->long_from);
+    if (far != s->far)
+        glim__rope_release(&s->ropes[0], s->ctx);
+    s->far = far;
     for (int i = 0; i < s->m->n_ropes; i++) {
         int have = s->ropes[i].positions ? s->ropes[i].positions : 64;
         if (s->ropes[i].positions >= need)
@@ -201,54 +215,14 @@ static glim_status make_ropes(glim_session *s, glim_error *err) {
         while (have < need)
             have *= 2;
         glim_rope fresh;
-        glim_status status = glim__rope_init(&fresh, s->ctx, &s->m->ropes[i], have, err);
+        const glim_rope_recipe *recipe = far && i == 0 ? &s->m->rope_long : &s->m->ropes[i];
+        glim_status status = glim__rope_init(&fresh, s->ctx, recipe, have, err);
         if (status)
             return status;
         glim__rope_release(&s->ropes[i], s->ctx);
         s->ropes[i] = fresh;
     }
     return GLIM_OK;
-}
-
-struct gather {
-    glim_session *s;
-    const glim_batch *b;
-    float *x;
-};
-
-static void gather_item(void *data, size_t item, int worker) {
-    struct gather *g = data;
-    const glim_sequence *q = &g->b->sequences[item];
-    size_t C = (size_t)g->s->m->hyper.C;
-    float *x = g->x + (size_t)g->s->parts[item].first * C, scale = g->s->m->hyper.embed_scale;
-    if (q->embeddings) {
-        memcpy(x, q->embeddings, q->count * C * sizeof *x);
-        return;
-    }
-    for (size_t k = 0; k < q->count; k++) {
-        glim__matrix_read_row(g->s->ctx, &g->s->m->embedding, q->ids[k], x + k * C);
-        for (size_t c = 0; c < C && scale != 1; c++)
-            x[k * C + c] *= scale;
-    }
-}
-
-/* x[0]: embeddings, shown to the hooks as hook_embed. */
-static glim_status embed(glim_session *s, const glim_batch *b, glim_error *err) {
-    size_t C = (size_t)s->m->hyper.C;
-    s->x[0] = glim__workspace_take(&s->space, (size_t)s->rows.T * C);
-    if (!s->x[0])
-        return glim__oom(s->ctx, err, "the embeddings", (uint64_t)s->rows.T * C * 4);
-    struct gather g = {s, b, s->x[0]};
-    glim__parallel(s->ctx, b->count, gather_item, &g);
-    glim_tape *t = &s->tapes[0];
-    glim__tape_begin(t, s->ctx, &s->space, &s->rows);
-    t->hooks = s->hooks;
-    t->n_hooks = s->n_hooks;
-    t->keep = t->replay = false;
-    glim__op_site(t, glim__op_input(t, s->x[0], (int64_t)C), GLIM_SITE_VALUE, "hook_embed", 0);
-    glim_status status = glim__tape_forward(t, err);
-    glim__tape_release(t);
-    return status;
 }
 
 /* ---- blocks ---- */
@@ -335,11 +309,13 @@ static glim_status run_head(glim_session *s, const glim_batch *b, glim_error *er
     t->keep = b->keep;
     t->decode = b->decode;
     t->replay = false;
+    t->picked = &s->pool_rows;
     s->head_logits =
         glim__model_head(t, s->m, glim__op_input(t, s->wanted_x, (int64_t)C), &s->head_normed);
     glim_status status = glim__tape_forward(t, err);
     const float *y = status ? NULL : t->nodes[s->head_logits].data;
-    for (size_t i = 0; i < R * (size_t)s->m->hyper.V && !status; i++)
+    size_t values = (size_t)(status ? 0 : t->nodes[s->head_logits].rows->T * s->m->outputs);
+    for (size_t i = 0; i < values && !status; i++)
         if (!isfinite(y[i]))
             status = glim_fail(err, GLIM_ENUMERIC,
                                "a logit is not finite (broken weights; "
@@ -361,7 +337,7 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
     s->n_hooks = b->n_hooks;
     s->first_kept =
         b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T) : s->m->hyper.L;
-    if ((status = embed(s, b, err)) || (status = run_blocks(s, b, err)) ||
+    if ((status = glim__session_embed(s, b, err)) || (status = run_blocks(s, b, err)) ||
         (status = run_head(s, b, err)))
         goto done;
     s->kept = b->keep;
@@ -373,7 +349,11 @@ done:
     return status;
 }
 
+size_t glim__session_output(const glim_session *s, size_t sequence, size_t wanted) {
+    return s->m->task == GLIM_TASK_EMBED ? sequence : s->wanted_at[sequence] + wanted;
+}
+
 const float *glim_session_logits(const glim_session *s, size_t sequence, size_t wanted) {
-    size_t r = s->wanted_at[sequence] + wanted;
-    return s->head.nodes[s->head_logits].data + r * (size_t)s->m->hyper.V;
+    size_t r = glim__session_output(s, sequence, wanted);
+    return s->head.nodes[s->head_logits].data + r * (size_t)s->m->outputs;
 }

@@ -11,6 +11,7 @@ struct glim_session {
     glim_workspace space;
     int keep_layers; /* as asked: -1 = as many as fit */
     glim_rope ropes[GLIM_MAX_ROPES];
+    bool far; /* ropes[0] is the model's rope_long */
     /* cache: keys and values (L, positions, G*D) */
     size_t positions, length;
     float *cache_k, *cache_v;
@@ -23,10 +24,13 @@ struct glim_session {
     size_t *wanted_at;   /* (sequences + 1) first wanted row of each sequence */
     const glim_hook *hooks;
     size_t n_hooks;
-    float **x;        /* (L + 1) inputs of the blocks; all of them with keep */
-    glim_tape *tapes; /* (L) */
-    glim_node *out;   /* (L) last node of each block's tape */
-    glim_tape head;
+    float **x;             /* (L + 1) inputs of the blocks; all of them with keep */
+    glim_tape *tapes;      /* (L) */
+    glim_node *out;        /* (L) last node of each block's tape */
+    glim_tape head, front; /* front: the norm behind the embeddings */
+    float *raw;            /* what it norms, (T, C); kept for its backward */
+    glim_node front_out;
+    glim_rows pool_rows; /* a row for each sequence */
     glim_node head_normed, head_logits;
     float *wanted_x;                      /* (R, C) */
     bool kept;                            /* backward is possible */
@@ -39,6 +43,11 @@ void glim__session_clear(glim_session *s);
 /* Builds and runs block i on s->x[i]. */
 glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, bool replay,
                                 glim_node *k, glim_node *v, glim_error *err);
+/* Fills s->x[0]; walks the norm behind the embeddings back (session-embed.c). */
+glim_status glim__session_embed(glim_session *s, const glim_batch *b, glim_error *err);
+glim_status glim__session_embed_back(glim_session *s, float **d, float **other, glim_error *err);
+/* Row of the head's output for a wanted row. */
+size_t glim__session_output(const glim_session *s, size_t sequence, size_t wanted);
 /* Lets go of the pages of weights after a block of a large batch. */
 void glim__session_forget(const glim_session *s);
 /* Blocks whose values fit beside the rest. */

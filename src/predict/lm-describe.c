@@ -3,6 +3,7 @@
 #include "predict/lm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *copy(glim_document *doc, const char *s) {
@@ -17,6 +18,22 @@ static const char *unit_name(glim_unit_kind kind) {
 static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
     const char *bytes = glim_model_token_bytes(lm->model, id, len);
     return glim_document_text(doc, bytes, *len);
+}
+
+/* The name of what row 0 may be: a token, or a class. */
+static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
+    const char *const *labels = glim_model_facts(lm->model)->labels;
+    char number[16];
+    if (!lm->whole)
+        return token_text(lm, doc, id, len);
+    if (lm->direction) {
+        *len = strlen("similarity");
+        return glim_document_text(doc, "similarity", *len);
+    }
+    snprintf(number, sizeof number, "class %d", id);
+    const char *name = labels ? labels[id] : number;
+    *len = strlen(name);
+    return glim_document_text(doc, name, *len);
 }
 
 /* A unit's text: its bytes of the source, or the name of a fixed token. */
@@ -59,6 +76,23 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
     return true;
 }
 
+/* What an encoder says of a token: "Paris: B-LOC", "start: Paris". */
+static const char *said_of(const glim_lm *lm, glim_document *doc, const glim_lm_row *row,
+                           size_t *len) {
+    const glim_token *t = &lm->tokens->at[row->token];
+    const char *const *labels = glim_model_facts(lm->model)->labels;
+    char text[160], label[24];
+    int n = (int)(t->end - t->start < 60 ? t->end - t->start : 60);
+    const char *bytes = lm->tokens->text + t->start;
+    snprintf(label, sizeof label, "%d", row->id);
+    if (lm->task == GLIM_TASK_SPAN)
+        snprintf(text, sizeof text, "%s: %.*s", row->id ? "end" : "start", n, bytes);
+    else
+        snprintf(text, sizeof text, "%.*s: %.60s", n, bytes, labels ? labels[row->id] : label);
+    *len = strlen(text);
+    return glim_document_text(doc, text, *len);
+}
+
 static bool describe_rows(const glim_lm *lm, glim_document *doc) {
     size_t n = lm->base.n_rows;
     doc->n_rows = n;
@@ -77,7 +111,10 @@ static bool describe_rows(const glim_lm *lm, glim_document *doc) {
                                    .baseline_value = NAN,
                                    .prob = lm->prob[r],
                                    .residual = NAN};
-        row->text = token_text(lm, doc, t->id, &row->text_len);
+        row->text = lm->whole ? said_of(lm, doc, &lm->rows[r], &row->text_len)
+                              : token_text(lm, doc, t->id, &row->text_len);
+        if (lm->whole)
+            row->id = lm->rows[r].id;
         if (!row->text)
             return false;
     }
@@ -89,24 +126,27 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     const glim_lm_row *row = &lm->rows[0];
     double sum = 0;
     doc->target.kind = lm->kind;
-    doc->target.output = outputs[lm->output];
+    doc->target.output = lm->direction ? "similarity" : outputs[lm->output];
     doc->target.against_id = row->against;
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
         doc->target.id = row->id;
-        doc->target.text = token_text(lm, doc, row->id, &doc->target.text_len);
+        doc->target.text = output_text(lm, doc, row->id, &doc->target.text_len);
         doc->target.value = lm->value[0];
         doc->target.prob = lm->prob[0];
         if (row->against >= 0)
-            doc->target.against = token_text(lm, doc, row->against, &doc->target.against_len);
+            doc->target.against = output_text(lm, doc, row->against, &doc->target.against_len);
         return doc->target.text && (row->against < 0 || doc->target.against);
     }
     size_t start = lm->tokens->at[row->token].start;
     for (size_t r = 0; r < lm->base.n_rows; r++)
         sum += lm->value[r];
     doc->target.id = -1;
+    size_t end = doc->input.text_len;
+    if (lm->whole) /* the answer; the labelled stretch */
+        end = lm->tokens->at[lm->rows[lm->base.n_rows - 1].token].end;
     doc->target.text = doc->input.text + start;
-    doc->target.text_len = doc->input.text_len - start;
+    doc->target.text_len = end - start;
     doc->target.value = sum;
     doc->target.prob = NAN;
     return true;

@@ -34,7 +34,7 @@ struct pass {
 
 static glim_status walk_row(struct pass *s, size_t row, glim_error *err) {
     glim_lm *lm = s->lm;
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary, C = lm->base.C, T = lm->base.T;
+    size_t V = lm->outputs, C = lm->base.C, T = lm->base.T;
     glim_seed *seeds = glim__calloc(lm->base.ctx, s->n, sizeof *seeds);
     int32_t *ids = glim__calloc(lm->base.ctx, 2 * s->n, sizeof *ids);
     float *weights = glim__calloc(lm->base.ctx, 2 * s->n, sizeof *weights);
@@ -76,9 +76,10 @@ static glim_status run_pass(struct pass *s, glim_error *err) {
         wanted[r] = (uint32_t)lm->rows[s->row + r].at;
     for (size_t i = 0; i < s->n && !status; i++)
         q[i] = (glim_sequence){.count = s->T,
-                               .embeddings = s->xs + (s->first + i) * lm->base.T * C,
-                               .wanted = wanted,
-                               .n_wanted = s->rows};
+                               .types = lm->types,
+                               .embeddings = s->xs + (s->first + i) * lm->base.T * C};
+    for (size_t i = 0; i < s->n && !status; i++)
+        glim__lm_wanted(lm, wanted, s->rows, s->T, &q[i]);
     glim_batch b = {.sequences = q, .count = s->n, .keep = s->sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);
@@ -99,7 +100,7 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               double *values, glim_gradient_sink *sink, void *data,
                               glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary;
+    size_t V = lm->outputs;
     struct pass s = {.lm = lm,
                      .xs = xs,
                      .values = values,
@@ -107,7 +108,7 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                      .data = data,
                      .row = row < 0 ? 0 : (size_t)row,
                      .rows = row < 0 ? p->n_rows : 1};
-    s.T = lm->rows[s.row + s.rows - 1].at + 1;
+    s.T = lm->whole ? p->T : lm->rows[s.row + s.rows - 1].at + 1;
     size_t most = batch_inputs(lm, s.T, s.rows, sink != NULL);
     most = most < n ? most : n;
     glim_status status = lm->work ? GLIM_OK : glim_session_new(&lm->work, lm->model, 0, err);

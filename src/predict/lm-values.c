@@ -30,6 +30,7 @@ struct batch {
     int32_t *ids;
     float *embeddings;    /* MEAN only */
     uint8_t *hidden;      /* ATTENTION only: (samples, T) */
+    uint8_t *types;       /* encoders only, as ids */
     uint32_t *wanted;     /* (samples, n_rows): index of each row, in order */
     size_t n, rows, most; /* samples, rows so far, rows at most */
 };
@@ -51,6 +52,14 @@ static size_t first_removed(const glim_lm *lm, const uint8_t *keep) {
     return lm->base.T;
 }
 
+/* Deleting leaves the first row nothing to read: the neutral token stands in. */
+static bool is_bare(const glim_lm *lm, const uint8_t *keep) {
+    for (size_t t = 0; t <= lm->rows[0].at; t++)
+        if (!removed(lm, keep, t))
+            return false;
+    return true;
+}
+
 /* Deleting: the rows read the last token left before them. The prefix gives up
    a token when a row would lie inside it. Returns the rows of the suffix. */
 static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent absent,
@@ -59,6 +68,8 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
     *prefix = c;
     if (c == T)
         return 0;
+    if (lm->whole)
+        *prefix = c = 0; /* every row sees every change */
     if (absent != GLIM_ABSENT_DELETE)
         return T - c;
     bool needs_before = false;
@@ -68,13 +79,13 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
             continue;
         while (at >= c && at > 0 && removed(lm, keep, at))
             at--;
-        needs_before = needs_before || at < c || (at == 0 && removed(lm, keep, 0));
+        needs_before = needs_before || at < c;
     }
-    if (needs_before && c)
+    if (needs_before)
         *prefix = c - 1;
     for (size_t t = *prefix; t < T; t++)
         count += !removed(lm, keep, t);
-    return count ? count : 1; /* everything gone: the neutral token stands in */
+    return count + is_bare(lm, keep);
 }
 
 static void add_sample(struct batch *b, size_t index, size_t prefix, size_t count) {
@@ -85,32 +96,34 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     uint32_t *wanted = b->wanted + b->n * R;
     int32_t *ids = b->ids + b->rows;
     uint8_t *hidden = b->hidden ? b->hidden + b->n * T : NULL;
+    uint8_t *types = b->types ? b->types + b->rows : NULL;
     *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
     if (hidden)
         memset(hidden, 0, T);
+    if (b->absent == GLIM_ABSENT_DELETE && is_bare(lm, keep))
+        ids[n++] = lm->neutral;
     for (size_t t = prefix; t < T; t++) {
         bool gone = removed(lm, keep, t);
         if (hidden)
             hidden[t] = gone;
+        if (types && (!gone || b->absent != GLIM_ABSENT_DELETE))
+            types[n] = lm->types[t];
         if (!gone || b->absent != GLIM_ABSENT_DELETE)
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
-        for (; row < R && lm->rows[row].at == t; row++)
-            wanted[row] = n ? (uint32_t)n - 1 : 0;
         while (row < R && lm->rows[row].at < t)
             wanted[row++] = 0; /* before the prefix: not read */
+        for (; row < R && lm->rows[row].at == t; row++)
+            wanted[row] = (uint32_t)n - 1;
     }
-    if (!n)
-        ids[n++] = lm->neutral;
     size_t skip = 0;
-    while (skip < R && lm->rows[skip].at < first_removed(lm, keep))
+    while (skip < R && !lm->whole && lm->rows[skip].at < first_removed(lm, keep))
         skip++;
     s->rows_at = skip;
-    b->sequences[b->n] = (glim_sequence){.ids = ids,
-                                         .count = n,
-                                         .prefix = prefix,
-                                         .hidden = hidden,
-                                         .wanted = wanted + skip,
-                                         .n_wanted = R - skip};
+    b->sequences[b->n] =
+        (glim_sequence){.ids = ids, .count = n, .prefix = prefix, .hidden = hidden};
+    if (types)
+        b->sequences[b->n].types = types;
+    glim__lm_wanted(lm, wanted + skip, R - skip, n, &b->sequences[b->n]);
     s->count = n;
     b->rows += n;
     b->n++;
@@ -184,6 +197,8 @@ static glim_status make_batch(struct batch *b, glim_error *err) {
         ok = ok && (b->embeddings = glim__calloc(ctx, (n + T) * lm->base.C, sizeof(float)));
     if (b->absent == GLIM_ABSENT_ATTENTION)
         ok = ok && (b->hidden = glim__calloc(ctx, n, T));
+    if (lm->types)
+        ok = ok && (b->types = glim__calloc(ctx, n + T, 1));
     return ok ? GLIM_OK : glim__oom(ctx, err, "masked inputs", n * T);
 }
 
@@ -195,6 +210,7 @@ static void free_batch(struct batch *b) {
     glim__free(ctx, b->wanted);
     glim__free(ctx, b->embeddings);
     glim__free(ctx, b->hidden);
+    glim__free(ctx, b->types);
 }
 
 glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
@@ -202,6 +218,10 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
     glim_lm *lm = (glim_lm *)p;
     struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out, .most = batch_rows(lm)};
     float *mean = NULL;
+    if (lm->whole && lm->rows[0].token != SIZE_MAX && absent == GLIM_ABSENT_DELETE)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "labels and spans keep their places, so units cannot be deleted (take "
+                         "--absent mask)");
     glim_status status = make_batch(&b, err);
     if (!status && absent == GLIM_ABSENT_MEAN) {
         mean = glim__calloc(p->ctx, p->C, sizeof *mean);
@@ -220,6 +240,8 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
     }
     if (!status)
         status = flush(&b, mean, err);
+    for (size_t i = 0; i < n * p->n_rows && status; i++)
+        out[i] = NAN; /* which of them a failed batch held is not told */
     glim__free(p->ctx, mean);
     free_batch(&b);
     return status;

@@ -6,6 +6,7 @@
  * it. Values are taken in double from float logits.
  */
 #include "predict/lm.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,8 +25,16 @@ static double log_sum_exp(const float *x, size_t n) {
 
 double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *logits,
                        double *prob) {
+    if (lm->direction) {
+        double sum = 0;
+        for (size_t i = 0; i < lm->outputs; i++)
+            sum += (double)logits[i] * lm->direction[i];
+        if (prob)
+            *prob = NAN;
+        return sum;
+    }
     double a = logits[row->id], b = row->against >= 0 ? logits[row->against] : 0;
-    double lse = log_sum_exp(logits, (size_t)glim_model_facts(lm->model)->vocabulary);
+    double lse = log_sum_exp(logits, lm->outputs);
     if (prob)
         *prob = exp(a - lse);
     switch (lm->output) {
@@ -40,13 +49,13 @@ double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *l
 }
 
 bool glim__lm_dense(const glim_lm *lm) {
-    return lm->output == GLIM_OUTPUT_PROB ||
+    return lm->direction || lm->output == GLIM_OUTPUT_PROB ||
            (lm->output == GLIM_OUTPUT_LOGPROB && lm->rows[0].against < 0);
 }
 
 void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,
                    int32_t *ids, float *weights, glim_seed *seed) {
-    size_t V = (size_t)glim_model_facts(lm->model)->vocabulary;
+    size_t V = lm->outputs;
     ids[0] = row->id;
     ids[1] = row->against;
     weights[0] = 1;
@@ -56,6 +65,11 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
     seed->n = row->against >= 0 ? 2 : 1;
     if (!glim__lm_dense(lm))
         return;
+    seed->dense = dense;
+    if (lm->direction) {
+        memcpy(dense, lm->direction, V * sizeof *dense);
+        return;
+    }
     double lse = log_sum_exp(logits, V), a = 1, b = 0;
     if (lm->output == GLIM_OUTPUT_PROB) {
         a = exp(logits[row->id] - lse);
@@ -66,7 +80,12 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
     dense[row->id] += (float)a;
     if (row->against >= 0)
         dense[row->against] -= (float)b;
-    seed->dense = dense;
+}
+
+void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, size_t n,
+                     glim_sequence *q) {
+    q->wanted = lm->direction ? lm->every : rows;
+    q->n_wanted = lm->direction ? n : n_rows;
 }
 
 /* ---- making ---- */
@@ -123,7 +142,7 @@ static glim_status append_continuation(glim_lm *lm, const char *text, glim_error
     return n ? GLIM_OK : glim_fail(err, GLIM_EUSAGE, "the continuation is empty");
 }
 
-static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *err) {
+glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err) {
     glim_context *ctx = lm->base.ctx;
     lm->base.n_rows = n;
     lm->rows = glim__calloc(ctx, n, sizeof *lm->rows);
@@ -133,14 +152,15 @@ static glim_status add_rows(glim_lm *lm, size_t prompt, size_t n, glim_error *er
         return glim__oom(ctx, err, "the target", n * sizeof *lm->rows);
     lm->prob = lm->value + n;
     for (size_t r = 0; r < n; r++)
-        lm->rows[r] =
-            (glim_lm_row){.at = prompt - 1 + r, .id = -1, .against = -1, .token = SIZE_MAX};
+        lm->rows[r] = (glim_lm_row){.at = first + r, .id = -1, .against = -1, .token = SIZE_MAX};
     return GLIM_OK;
 }
 
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
+    if (lm->whole)
+        return glim__lm_encoder_rows(lm, o, err);
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
         return glim_fail(err, GLIM_EUSAGE,
@@ -163,7 +183,7 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
     }
     if (o->continuation && (status = append_continuation(lm, o->continuation, err)))
         return status;
-    status = add_rows(lm, prompt, many ? lm->tokens->count - prompt : 1, err);
+    status = glim__lm_add_rows(lm, prompt - 1, many ? lm->tokens->count - prompt : 1, err);
     for (size_t r = 0; many && !status && r < lm->base.n_rows; r++) {
         lm->rows[r].token = prompt + r;
         lm->rows[r].id = lm->tokens->at[prompt + r].id;
@@ -177,8 +197,24 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
 
 /* Runs the input once into the cache and reads the targets; without a named
    target the most likely next token becomes it. */
+static void read_row(glim_lm *lm, size_t r, const float *logits) {
+    glim_lm_row *row = &lm->rows[r];
+    if (row->id < 0 && !lm->direction)
+        row->id = glim_sample(logits, (int)lm->outputs, NULL, 0);
+    lm->value[r] = glim__lm_target(lm, row, logits, &lm->prob[r]);
+}
+
+static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
+    glim_status status = lm->cache ? GLIM_OK : glim__lm_run_whole(lm, err);
+    for (size_t r = 0; r < lm->base.n_rows && !status; r++)
+        read_row(lm, r, glim_session_logits(lm->cache, 0, lm->rows[r].at));
+    return status;
+}
+
 static glim_status first_pass(glim_lm *lm, glim_error *err) {
     enum { PIECE = 512 };
+    if (lm->whole)
+        return first_whole_pass(lm, err);
     size_t T = lm->base.T, R = lm->base.n_rows, r = 0;
     glim_status status = glim_session_new(&lm->cache, lm->model, T, err);
     uint32_t wanted[PIECE];
@@ -191,11 +227,7 @@ static glim_status first_pass(glim_lm *lm, glim_error *err) {
         glim_batch b = {.sequences = &q, .count = 1, .append = true};
         status = glim_session_forward(lm->cache, &b, err);
         for (size_t k = 0; k < w && !status; k++) {
-            const float *logits = glim_session_logits(lm->cache, 0, k);
-            glim_lm_row *row = &lm->rows[from + k];
-            if (row->id < 0)
-                row->id = glim_sample(logits, glim_model_facts(lm->model)->vocabulary, NULL, 0);
-            lm->value[from + k] = glim__lm_target(lm, row, logits, &lm->prob[from + k]);
+            read_row(lm, from + k, glim_session_logits(lm->cache, 0, k));
         }
     }
     lm->forward += T;
@@ -226,14 +258,22 @@ static void find_row_ends(glim_lm *lm) {
         size_t u = 0;
         while (u < lm->units.count && lm->units.at[u].first <= lm->rows[r].at)
             u++;
-        lm->row_end[r] = u;
+        lm->row_end[r] = lm->whole ? lm->units.count : u;
     }
 }
 
 static void choose_neutral(glim_lm *lm) {
     static const char *const texts[] = {"...", " ...", "_", " "};
+    static const char *const marks[] = {"[MASK]", "<mask>", "[UNK]", "<unk>", "[PAD]", "<pad>"};
     const glim_model_info *info = glim_model_facts(lm->model);
     lm->neutral = info->eos >= 0 ? info->eos : 0;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks && lm->whole; i++) {
+        int32_t id = glim__token_by_name(lm->model->tokenizer, marks[i]);
+        if (id >= 0) {
+            lm->neutral = id;
+            return;
+        }
+    }
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!glim_model_token(lm->model, texts[i], &lm->neutral, NULL))
             return;
@@ -287,6 +327,9 @@ static void free_lm(glim_predictor *p) {
     glim__free(p->ctx, lm->row_end);
     glim__free(p->ctx, lm->value);
     glim__free(p->ctx, lm->ids);
+    glim__free(p->ctx, lm->types);
+    glim__free(p->ctx, lm->direction);
+    glim__free(p->ctx, lm->every);
     glim__free(p->ctx, lm);
 }
 
@@ -295,22 +338,28 @@ void glim_predictor_free(glim_predictor *p) {
         p->free(p);
 }
 
-static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error *err) {
-    const glim_model_info *info = glim_model_facts(lm->model);
-    glim_status status = choose_units(lm, o, err);
-    if (status)
-        return status;
-    lm->base.T = lm->rows[lm->base.n_rows - 1].at + 1;
-    if (lm->base.T > (size_t)info->context_length)
-        return glim_fail(err, GLIM_ELIMIT,
-                         "the input has %zu tokens, the model's context %d "
-                         "(shorten the input)",
-                         lm->base.T, info->context_length);
+glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err) {
     lm->ids = glim__calloc(lm->base.ctx, lm->base.T, sizeof *lm->ids);
     if (!lm->ids)
         return glim__oom(lm->base.ctx, err, "the tokens", lm->base.T * sizeof *lm->ids);
     for (size_t t = 0; t < lm->base.T; t++)
         lm->ids[t] = lm->tokens->at[t].id;
+    return GLIM_OK;
+}
+
+static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error *err) {
+    const glim_model_info *info = glim_model_facts(lm->model);
+    glim_status status = choose_units(lm, o, err);
+    if (status)
+        return status;
+    lm->base.T = lm->whole ? lm->tokens->count : lm->rows[lm->base.n_rows - 1].at + 1;
+    if (lm->base.T > (size_t)info->context_length)
+        return glim_fail(err, GLIM_ELIMIT,
+                         "the input has %zu tokens, the model's context %d "
+                         "(shorten the input)",
+                         lm->base.T, info->context_length);
+    if (!lm->whole && (status = glim__lm_take_ids(lm, err)))
+        return status;
     lm->base.C = (size_t)info->width;
     lm->base.units = &lm->units;
     lm->base.row_end = lm->row_end;
@@ -348,6 +397,9 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
                                 .free = free_lm};
     lm->model = model;
     lm->tokens = tokens;
+    lm->outputs = (size_t)glim_model_facts(model)->outputs;
+    lm->whole = glim_model_facts(model)->both_ways;
+    lm->task = glim_model_facts(model)->task;
     glim_status status = choose_output(lm, o->output, o->against != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);

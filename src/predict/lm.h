@@ -20,7 +20,13 @@ typedef struct glim_lm {
     glim_tokens *tokens;
     glim_units units;
     glim_output output;
-    const char *kind; /* "next-token", "contrast", "continuation", "generated" */
+    size_t outputs; /* width of a row of logits: vocabulary or classes */
+    bool whole;     /* an encoder: every row sees the whole input */
+    glim_task task;
+    uint8_t *types;   /* [T] segments, encoders only */
+    float *direction; /* (outputs) of a similarity: the other text's embedding */
+    uint32_t *every;  /* [T + 1] 0, 1, ...: all rows, which an embedding pools */
+    const char *kind; /* "next-token", "contrast", "continuation", "generated", "class" */
     glim_lm_row *rows;
     size_t *row_end;
     double *value, *prob; /* [n_rows] */
@@ -36,6 +42,16 @@ double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *l
                        double *prob);
 /* d(target)/d(logits) as a seed; dense (V) is filled when the target needs it.
    ids and weights: two each. */
+/* The rows of a masked input of n tokens whose outputs are wanted. */
+void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, size_t n,
+                     glim_sequence *q);
+/* Targets of encoders: classes, labels, spans, similarities (lm-encoder.c). */
+glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+/* The first base.T tokens' ids. */
+glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
+glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);
+/* Runs the whole input; every row's logits are wanted. */
+glim_status glim__lm_run_whole(glim_lm *lm, glim_error *err);
 void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,
                    int32_t *ids, float *weights, glim_seed *seed);
 bool glim__lm_dense(const glim_lm *lm);

@@ -35,6 +35,7 @@ struct glim_predictor {
     const char *name; /* "language model" */
     unsigned can;
     const glim_units *units;
+    size_t chunk;            /* masks that a call of values takes best; 0 = any number */
     size_t n_rows;           /* target rows, >= 1 */
     size_t T, C;             /* rows and width of the embeddings; 0 without GRADIENT */
     const size_t *row_end;   /* [n_rows] first unit that row r cannot see: units >= it are absent
@@ -45,7 +46,8 @@ struct glim_predictor {
     /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]
        is 0 (fixed units are always kept). Rows that cannot see any removed unit
        keep their value. Work is batched to the memory budget, common prefixes
-       are computed once; results do not depend on either. */
+       are computed once; results do not depend on either. When it fails, values
+       that were not reached are NaN. */
     glim_status (*values)(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err);
     /* x (T, C): the embeddings of the input as they enter block 0. */

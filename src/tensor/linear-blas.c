@@ -7,6 +7,7 @@
  * kernels sum in an order that depends on the place among more rows than that.
  */
 #include "tensor/linear-blas.h"
+#include "tensor/linear.h"
 
 #ifdef GLIM_WITH_OPENBLAS
 
@@ -42,9 +43,7 @@ static void forward_item(void *data, size_t item, int worker) {
     float *panel = glim__scratch(s->ctx, worker), *rest = panel + PANEL * K;
     float *tile = rest + ROWS * K;
     int64_t r0 = (int64_t)item * PANEL, n = s->w->rows - r0 < PANEL ? s->w->rows - r0 : PANEL;
-    for (int64_t r = 0; r < n; r++)
-        s->kernels->dequantise[s->w->type](glim__matrix_row_data(s->w, r0 + r),
-                                           panel + (size_t)r * K, K);
+    glim__matrix_panel(s->kernels, s->w, r0, (int)n, 0, K, panel, K);
     for (int64_t t = 0; t < s->T; t += ROWS) {
         const float *x = padded(s, t, K, rest);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, ROWS, (int)K, 1, panel, (int)K,
@@ -60,10 +59,8 @@ static void forward_item(void *data, size_t item, int worker) {
 
 static void backward_item(void *data, size_t item, int worker) {
     struct product *s = data;
-    const glim_type_info *info = glim__type_info(s->w->type);
     size_t R = (size_t)s->w->rows, c0 = item * STRIP, cols = (size_t)s->w->cols - c0;
     cols = cols < STRIP ? cols : STRIP;
-    size_t at = c0 / info->block_len * info->block_bytes;
     float *panel = glim__scratch(s->ctx, worker), *rest = panel + PANEL * STRIP;
     float *tile = rest + ROWS * R;
     for (int64_t t = 0; t < s->T; t += ROWS) {
@@ -71,10 +68,7 @@ static void backward_item(void *data, size_t item, int worker) {
         memset(tile, 0, ROWS * STRIP * sizeof *tile);
         for (size_t r0 = 0; r0 < R; r0 += PANEL) {
             size_t n = R - r0 < PANEL ? R - r0 : PANEL;
-            for (size_t r = 0; r < n; r++)
-                s->kernels->dequantise[s->w->type](
-                    (const char *)glim__matrix_row_data(s->w, (int64_t)(r0 + r)) + at,
-                    panel + r * cols, cols);
+            glim__matrix_panel(s->kernels, s->w, (int64_t)r0, (int)n, c0, cols, panel, cols);
             cblas_sgemm(CblasRowMajor, CblasTrans, CblasTrans, (int)cols, ROWS, (int)n, 1, panel,
                         (int)cols, (dy ? dy : s->in + (size_t)t * s->ld_in) + r0,
                         dy ? (int)R : (int)s->ld_in, 1, tile, ROWS);

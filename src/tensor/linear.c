@@ -34,7 +34,37 @@ static size_t round_up(size_t n, size_t to) {
 }
 
 void glim__matrix_read_row(const glim_context *ctx, const glim_matrix *w, int64_t r, float *out) {
-    glim__kernels(ctx)->dequantise[w->type](glim__matrix_row_data(w, r), out, (size_t)w->cols);
+    glim__matrix_panel(glim__kernels(ctx), w, r, 1, 0, (size_t)w->cols, out, (size_t)w->cols);
+}
+
+/* A stored row of a turned matrix holds a column; a few of its elements are read
+   at a time. */
+static void turned_panel(const glim_kernels *kernels, const glim_matrix *w, int64_t r0, int m,
+                         size_t c0, size_t cols, float *out, size_t ld) {
+    enum { PIECE = 64 };
+    size_t element = (size_t)glim__type_info(w->type)->block_bytes;
+    for (int i = 0; i < m; i += PIECE) {
+        float piece[PIECE];
+        int n = m - i < PIECE ? m - i : PIECE;
+        size_t at = (size_t)(w->first_row + r0 + i) * element;
+        for (size_t c = 0; c < cols; c++) {
+            kernels->dequantise[w->type]((const char *)w->data + (c0 + c) * w->row_bytes + at,
+                                         piece, (size_t)n);
+            for (int k = 0; k < n; k++)
+                out[(size_t)(i + k) * ld + c] = piece[k];
+        }
+    }
+}
+
+void glim__matrix_panel(const glim_kernels *kernels, const glim_matrix *w, int64_t r0, int m,
+                        size_t c0, size_t cols, float *out, size_t ld) {
+    const glim_type_info *info = glim__type_info(w->type);
+    size_t at = c0 / info->block_len * info->block_bytes;
+    if (w->turned)
+        turned_panel(kernels, w, r0, m, c0, cols, out, ld);
+    for (int i = 0; i < m && !w->turned; i++)
+        kernels->dequantise[w->type]((const char *)glim__matrix_row_data(w, r0 + i) + at,
+                                     out + (size_t)i * ld, cols);
 }
 
 void glim__product(const glim_kernels *kernels, int m, int n, size_t k, const float *a,
@@ -127,9 +157,7 @@ static void forward_item(void *data, size_t item, int worker) {
     to = to < s->w->rows ? to : s->w->rows;
     for (int64_t r = from; r < to; r += M) {
         int m = (int)(to - r < M ? to - r : M);
-        for (int i = 0; i < m; i++)
-            s->kernels->dequantise[s->w->type](glim__matrix_row_data(s->w, r + i),
-                                               panel + (size_t)i * ld, s->K);
+        glim__matrix_panel(s->kernels, s->w, r, m, 0, s->K, panel, ld);
         for (int64_t t = 0; t < s->T; t += N) {
             int n = (int)(s->T - t < N ? s->T - t : N);
             const float *b = s->packed + (size_t)(t / N) * s->K * N;
@@ -194,17 +222,13 @@ static void pack_dy_item(void *data, size_t item, int worker) {
 
 static void backward_item(void *data, size_t item, int worker) {
     struct backward *s = data;
-    const glim_type_info *info = glim__type_info(s->w->type);
     float *strip = glim__scratch(s->ctx, worker);
     size_t c0 = item * s->strip, cols = (size_t)s->w->cols - c0;
     cols = cols < s->strip ? cols : s->strip;
-    size_t ld = round_up(cols, 16), at = c0 / info->block_len * info->block_bytes;
+    size_t ld = round_up(cols, 16);
     for (int64_t r0 = 0; r0 < s->w->rows; r0 += BACK_ROWS) {
         int64_t n = s->w->rows - r0 < BACK_ROWS ? s->w->rows - r0 : BACK_ROWS;
-        for (int64_t r = 0; r < n; r++)
-            s->kernels->dequantise[s->w->type]((const char *)glim__matrix_row_data(s->w, r0 + r) +
-                                                   at,
-                                               strip + (size_t)r * ld, cols);
+        glim__matrix_panel(s->kernels, s->w, r0, (int)n, c0, cols, strip, ld);
         for (size_t c = 0; c < cols; c += N)
             for (int64_t t = 0; t < s->T; t += M) {
                 int m = (int)(s->T - t < M ? s->T - t : M);
@@ -290,6 +314,8 @@ static void decode_item(void *data, size_t item, int worker) {
 glim_status glim__linear_decode(glim_context *ctx, float *y, size_t ldy, const float *x, size_t ldx,
                                 int64_t T, const glim_matrix *w, const float *bias,
                                 glim_error *err) {
+    if (w->turned)
+        return glim__linear(ctx, y, ldy, x, ldx, T, w, bias, err);
     struct decode s = {.kernels = glim__kernels(ctx),
                        .w = w,
                        .x = x,

@@ -32,6 +32,11 @@ uint64_t glim__linear_scratch(const glim_context *ctx, const glim_matrix *w, int
 /* Row r of the matrix as cols floats (an embedding row). */
 void glim__matrix_read_row(const glim_context *ctx, const glim_matrix *w, int64_t r, float *out);
 
+/* Rows [r0, r0 + m) and columns [c0, c0 + cols) as floats, out (m, ld); c0 and cols
+   whole blocks, or the rest of the row. */
+void glim__matrix_panel(const glim_kernels *kernels, const glim_matrix *w, int64_t r0, int m,
+                        size_t c0, size_t cols, float *out, size_t ld);
+
 /* C (m, n) = [C +] A * B on the calling worker, any sizes, strides as in the
    tile kernel (b_row >= n rounded up to 16, or the buffer padded). */
 void glim__product(const glim_kernels *kernels, int m, int n, size_t k, const float *a,

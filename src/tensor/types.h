@@ -47,7 +47,7 @@
     X(42, Q2_0, 64, 18, 0)
 
 typedef enum glim_type {
-#define GLIM_TYPE_ENUM(id, name, len, bytes, used) GLIM_TYPE_##name = id,
+#define GLIM_TYPE_ENUM(id, name, len, bytes, used) GLIM_TYPE_##name = (id),
     GLIM_TYPE_LIST(GLIM_TYPE_ENUM)
 #undef GLIM_TYPE_ENUM
         GLIM_TYPE_COUNT = 43
@@ -78,7 +78,10 @@ typedef struct glim_tensor {
    glim__matrix_row(m, r). `pair_rows` undoes the permutation that GGUF
    conversion applies to q and k of llama-like files: inside each head of
    pair_rows = D rows, op row s*D/2 + i is stored at row 2i + s; 0 = none.
-   `first_row` selects a part of a fused tensor. */
+   `first_row` selects a part of a fused tensor. With `group`, every `group` rows
+   are a part of `group_stride` stored ones: q of a head in a tensor that is fused
+   head by head. `turned`: stored as (cols, all rows), of a type without
+   blocks; row_bytes is that of a stored row then, first_row a column of it. */
 typedef struct glim_matrix {
     const void *data;
     glim_type type;
@@ -86,6 +89,8 @@ typedef struct glim_matrix {
     size_t row_bytes;
     int pair_rows;
     int64_t first_row;
+    int64_t group, group_stride;
+    bool turned;
 } glim_matrix;
 
 static inline int64_t glim__matrix_row(const glim_matrix *m, int64_t r) {
@@ -93,9 +98,12 @@ static inline int64_t glim__matrix_row(const glim_matrix *m, int64_t r) {
         int64_t d = m->pair_rows, h = r / d, j = r % d;
         r = h * d + (j < d / 2 ? 2 * j : 2 * (j - d / 2) + 1);
     }
+    if (m->group)
+        r = r / m->group * m->group_stride + r % m->group;
     return m->first_row + r;
 }
 
+/* Where a row lies; not for turned matrices. */
 static inline const void *glim__matrix_row_data(const glim_matrix *m, int64_t r) {
     return (const char *)m->data + (size_t)glim__matrix_row(m, r) * m->row_bytes;
 }

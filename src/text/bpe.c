@@ -43,16 +43,18 @@ struct work {
 };
 
 /* Lower ranks first; ranks are exact as floats up to 2^24. */
-static bool rank(const void *data, uint32_t start, uint32_t a, uint32_t b, float *out) {
+static bool rank(const void *data, const glim_symbol *left, const glim_symbol *right,
+                 glim_merge_pair *out) {
     const struct work *w = data;
-    const char *text = w->written.data + start;
+    const char *text = w->written.data + left->start;
+    uint32_t a = left->len, b = right->len;
     if ((size_t)a + 1 + b > w->t->longest_merge)
         return false;
     memcpy(w->key, text, a);
     w->key[a] = ' ';
     memcpy(w->key + a + 1, text + a, b);
     int32_t found = glim__map_get(&w->t->merges, w->key, a + 1 + b);
-    *out = -(float)found;
+    out->priority = -(float)found;
     return found >= 0 && glim__map_get(&w->t->ids, text, a + b) >= 0;
 }
 

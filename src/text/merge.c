@@ -11,8 +11,10 @@ bool glim__merge_reserve(glim_merge *m, size_t n) {
         return true;
     glim__merge_release(m);
     size_t cap = n < 64 ? 64 : n;
-    m->symbols = glim__calloc(m->ctx, cap, sizeof *m->symbols);
-    m->heap = glim__calloc(m->ctx, 3 * cap, sizeof *m->heap);
+    if (cap > SIZE_MAX / (3 * sizeof *m->heap))
+        return false;
+    m->symbols = glim__alloc(m->ctx, cap * sizeof *m->symbols);
+    m->heap = glim__alloc(m->ctx, 3 * cap * sizeof *m->heap); /* mostly never touched */
     m->cap = m->symbols && m->heap ? cap : 0;
     return m->cap > 0;
 }
@@ -27,7 +29,7 @@ void glim__merge_release(glim_merge *m) {
 
 void glim__merge_push(glim_merge *m, uint32_t start, uint32_t len) {
     int32_t i = (int32_t)m->count++;
-    m->symbols[i] = (glim_symbol){start, len, i - 1, -1};
+    m->symbols[i] = (glim_symbol){start, len, i - 1, -1, -1};
     if (i)
         m->symbols[i - 1].after = i;
 }
@@ -63,9 +65,9 @@ static void consider(glim_merge *m, int32_t left) {
     if (left < 0 || m->symbols[left].after < 0)
         return;
     const glim_symbol *a = &m->symbols[left], *b = &m->symbols[a->after];
-    float priority;
-    if (m->priority(m->data, a->start, a->len, b->len, &priority))
-        heap_push(m, (glim_merge_pair){priority, left, a->len + b->len});
+    glim_merge_pair pair = {.left = left, .len = a->len + b->len, .id = -1};
+    if (m->priority(m->data, a, b, &pair))
+        heap_push(m, pair);
 }
 
 void glim__merge_run(glim_merge *m) {
@@ -78,6 +80,7 @@ void glim__merge_run(glim_merge *m) {
             continue;
         glim_symbol *b = &m->symbols[a->after];
         a->len = p.len;
+        a->id = p.id;
         a->after = b->after;
         b->len = 0;
         if (a->after >= 0)

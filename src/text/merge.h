@@ -12,12 +12,14 @@
 typedef struct glim_symbol {
     uint32_t start, len;   /* len 0: merged into its left neighbour */
     int32_t before, after; /* -1 = none */
+    int32_t id;            /* the caller's; a merged symbol gets the pair's */
 } glim_symbol;
 
 typedef struct glim_merge_pair {
     float priority;
     int32_t left;
     uint32_t len; /* of both symbols when pushed; stale if it changed */
+    int32_t id;   /* what the merged symbol gets */
 } glim_merge_pair;
 
 typedef struct glim_merge {
@@ -25,9 +27,10 @@ typedef struct glim_merge {
     glim_symbol *symbols; /* [count] */
     glim_merge_pair *heap;
     size_t count, cap, heap_count;
-    /* Priority of merging text[start, +a) with the b bytes behind it; false = no
+    /* Fills in priority (and id) of merging a with b, which follows it; false = no
        such merge. */
-    bool (*priority)(const void *data, uint32_t start, uint32_t a, uint32_t b, float *out);
+    bool (*priority)(const void *data, const glim_symbol *a, const glim_symbol *b,
+                     glim_merge_pair *out);
     const void *data;
 } glim_merge;
 

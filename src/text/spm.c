@@ -20,12 +20,13 @@ struct work {
     glim_merge merge;
 };
 
-static bool score(const void *data, uint32_t start, uint32_t a, uint32_t b, float *out) {
+static bool score(const void *data, const glim_symbol *a, const glim_symbol *b,
+                  glim_merge_pair *out) {
     const struct work *w = data;
-    int32_t id = glim__map_get(&w->t->ids, w->text + start, a + b);
+    int32_t id = glim__map_get(&w->t->ids, w->text + a->start, a->len + b->len);
     if (id < 0)
         return false;
-    *out = glim__token_score(w->t, id);
+    out->priority = glim__token_score(w->t, id);
     return true;
 }
 

@@ -5,7 +5,7 @@
  * algorithm. Control tokens in a user's text are text unless the caller asks:
  * otherwise a prompt could end its own turn.
  */
-#include "text/vocabulary.h"
+#include "text/pipeline.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -73,26 +73,39 @@ static void note_length(glim_tokenizer *t, size_t len) {
     t->special_lengths[t->n_lengths++] = len;
 }
 
+bool glim__specials_begin(glim_tokenizer *t, size_t most) {
+    t->special_lengths = glim__arena_calloc(&t->arena, most + 1, sizeof *t->special_lengths);
+    return t->special_lengths != NULL;
+}
+
+bool glim__specials_add(glim_tokenizer *t, int32_t id) {
+    glim_gguf_string s = t->text[id];
+    t->special_first[(uint8_t)s.data[0]] = true;
+    note_length(t, s.len);
+    return glim__map_set(&t->specials, s.data, s.len, id, NULL);
+}
+
+void glim__specials_end(glim_tokenizer *t) {
+    qsort(t->special_lengths, t->n_lengths, sizeof *t->special_lengths, longer_first);
+}
+
 /* The last id of equal texts wins; empty texts are never matched. */
 static glim_status index_tokens(glim_tokenizer *t, glim_error *err) {
     size_t specials = 0;
     for (int32_t i = 0; i < t->info.vocab; i++)
         specials += special(t, i);
-    t->special_lengths = glim__arena_calloc(&t->arena, specials + 1, sizeof *t->special_lengths);
-    bool ok = t->special_lengths && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
+    bool ok =
+        glim__specials_begin(t, specials) && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
     for (int32_t i = 0; i < t->info.vocab && ok; i++) {
         glim_gguf_string s = t->text[i];
         if (!s.len || t->type[i] == GLIM_TT_BYTE || t->type[i] == GLIM_TT_UNKNOWN)
             continue;
-        if (special(t, i)) {
-            ok = glim__map_set(&t->specials, s.data, s.len, i, NULL);
-            t->special_first[(uint8_t)s.data[0]] = true;
-            note_length(t, s.len);
-        }
+        if (special(t, i))
+            ok = glim__specials_add(t, i);
         if (t->type[i] != GLIM_TT_CONTROL && ok)
             ok = glim__map_set(&t->ids, s.data, s.len, i, NULL);
     }
-    qsort(t->special_lengths, t->n_lengths, sizeof *t->special_lengths, longer_first);
+    glim__specials_end(t);
     return ok ? GLIM_OK : glim__oom(t->ctx, err, "the vocabulary", 0);
 }
 
@@ -117,7 +130,7 @@ static glim_status read_merges(glim_tokenizer *t, const glim_gguf *g, glim_error
 
 /* ---- bytes of tokens, decoded where they differ from the text ---- */
 
-/* Room in the slab that decode_tokens made for all of them. */
+/* Room in the slab that glim__tokens_decode made for all of them. */
 static char *take(glim_tokenizer *t, size_t n) {
     char *at = t->slab;
     t->slab += n;
@@ -170,7 +183,7 @@ static void decode_pieces(glim_tokenizer *t, int32_t id) {
     t->bytes[id] = (glim_gguf_string){out, n};
 }
 
-static glim_status decode_tokens(glim_tokenizer *t, glim_error *err) {
+glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err) {
     bool gpt2 = !strcmp(t->info.model, "gpt2");
     size_t total = 0;
     for (int i = 0; i < 256; i++)
@@ -201,26 +214,40 @@ static int32_t read_id(const glim_gguf *g, const char *key, int32_t vocab, int32
     return id < vocab ? (int32_t)id : -1;
 }
 
-static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
+void glim__ends_add(glim_tokenizer *t, int32_t id) {
+    if (id >= 0 && id < t->info.vocab && t->n_ends < GLIM_ENDS && !glim__token_ends(t, id))
+        t->ends[t->n_ends++] = id;
+}
+
+void glim__ends_by_name(glim_tokenizer *t) {
     static const char *const names[] = {
         "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
         "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
         "<|eom_id|>",    "<|observation|>", "<|user|>"};
-    static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
-                                       "tokenizer.ggml.eom_token_id"};
     bool glm = glim__token_by_name(t, "[gMASK]") >= 0;
-    if (t->info.eos >= 0)
-        t->ends[t->n_ends++] = t->info.eos;
-    for (size_t i = 0; i < 2; i++) {
-        int32_t id = read_id(g, keys[i], t->info.vocab, -1);
-        if (id >= 0)
-            t->ends[t->n_ends++] = id;
-    }
     for (size_t i = 0; i < sizeof names / sizeof *names - (glm ? 0 : 2); i++) {
         int32_t id = glim__token_by_name(t, names[i]);
-        if (id >= 0 && t->type[id] == GLIM_TT_CONTROL && t->n_ends < GLIM_ENDS)
-            t->ends[t->n_ends++] = id;
+        if (id >= 0 && t->type[id] == GLIM_TT_CONTROL)
+            glim__ends_add(t, id);
     }
+}
+
+static void find_ends(glim_tokenizer *t, const glim_gguf *g) {
+    glim__ends_add(t, t->info.eos);
+    glim__ends_add(t, read_id(g, "tokenizer.ggml.eot_token_id", t->info.vocab, -1));
+    glim__ends_add(t, read_id(g, "tokenizer.ggml.eom_token_id", t->info.vocab, -1));
+    glim__ends_by_name(t);
+}
+
+static glim_gguf_string name_of(const glim_tokenizer *t, int32_t id) {
+    return id < 0 ? (glim_gguf_string){0} : t->text[id];
+}
+
+void glim__name_specials(glim_tokenizer *t) {
+    t->info.bos_text = name_of(t, t->info.bos);
+    t->info.eos_text = name_of(t, t->info.eos);
+    t->info.unk_text = name_of(t, t->info.unk);
+    t->info.pad_text = name_of(t, t->info.pad);
 }
 
 static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_error *err) {
@@ -231,10 +258,7 @@ static glim_status read_specials(glim_tokenizer *t, const glim_gguf *g, glim_err
     t->info.eos = read_id(g, "tokenizer.ggml.eos_token_id", V, llama ? 2 : gpt2_end);
     t->info.unk = read_id(g, "tokenizer.ggml.unknown_token_id", V, llama ? 0 : -1);
     t->info.pad = read_id(g, "tokenizer.ggml.padding_token_id", V, -1);
-    t->info.bos_text = t->info.bos < 0 ? (glim_gguf_string){0} : t->text[t->info.bos];
-    t->info.eos_text = t->info.eos < 0 ? (glim_gguf_string){0} : t->text[t->info.eos];
-    t->info.unk_text = t->info.unk < 0 ? (glim_gguf_string){0} : t->text[t->info.unk];
-    t->info.pad_text = t->info.pad < 0 ? (glim_gguf_string){0} : t->text[t->info.pad];
+    glim__name_specials(t);
     t->info.add_bos = llama || glim__pretokenizer_adds_bos(t->info.pre);
     t->space_prefix = llama;
     glim_status status;
@@ -324,7 +348,7 @@ glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const 
     if (!status)
         status = read_scores(t, g, err);
     if (!status)
-        status = decode_tokens(t, err);
+        status = glim__tokens_decode(t, err);
     if (!status)
         status = read_specials(t, g, err);
     if (status) {
@@ -339,6 +363,7 @@ void glim__tokenizer_close(glim_tokenizer *t) {
     if (!t)
         return;
     glim__pretokenizer_close(t->pre);
+    glim__pipeline_free(t->pipeline);
     glim__map_release(&t->ids);
     glim__map_release(&t->specials);
     glim__map_release(&t->merges);
@@ -381,6 +406,8 @@ int32_t glim__token_by_bytes(const glim_tokenizer *t, const char *bytes, size_t 
     bool gpt2 = !strcmp(t->info.model, "gpt2");
     if (!n || n > 256)
         return -1;
+    if (!strcmp(t->info.model, "bert")) /* no token of it has a space */
+        return glim__map_get(&t->ids, bytes + (*bytes == ' '), n - (*bytes == ' '));
     for (size_t i = 0; i < n; i++) {
         if (gpt2)
             len +=
@@ -469,6 +496,8 @@ glim_status glim__tokenize(const glim_tokenizer *t, glim_token_list *out, const 
         return glim_fail(err, GLIM_EFORMAT, "the text is not valid UTF-8 at byte %zu", base + bad);
     if (n > (size_t)1 << 30)
         return glim_fail(err, GLIM_ELIMIT, "the text has %zu bytes; at most 2^30", n);
+    if (t->pipeline)
+        return glim__pipeline_tokenize(t, out, text, n, base, first, parse_special, err);
     for (size_t i = 0; i < n;) {
         size_t len;
         int32_t id = special_at(t, text + i, n - i, parse_special, &len);

@@ -19,6 +19,7 @@ typedef struct glim_tokenizer_info {
     const char *pre;   /* "smollm", ...; "" when it has none */
     int32_t vocab;
     int32_t bos, eos, unk, pad;                              /* -1 = none */
+    int32_t mask, cls, sep;                                  /* of model directories; -1 = none */
     glim_gguf_string bos_text, eos_text, unk_text, pad_text; /* data NULL = none */
     bool add_bos, add_eos;
     const char *chat_template; /* its source, or NULL */
@@ -30,6 +31,15 @@ typedef struct glim_tokenizer_info {
    Errors: EFORMAT, EUNSUPPORTED (naming model or pre), ENOMEM. */
 glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
                                  const char *arch, glim_error *err);
+/* Reads the tokenizer of a model directory: tokenizer.json; else, by family, vocab.txt
+   (WordPiece), vocab.json and merges.txt (byte-level BPE), spiece.model,
+   tokenizer.model or source.spm (SentencePiece; GLM-4's list of tokens). What
+   stands beside it: tokenizer_config.json, special_tokens_map.json,
+   generation_config.json, the chat template. `model_type` is config.json's, or
+   NULL. Errors: EIO (no such directory, no tokenizer in it), EFORMAT,
+   EUNSUPPORTED (naming the part), ELIMIT, ENOMEM, EBUDGET. */
+glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                     const char *model_type, glim_error *err);
 void glim__tokenizer_close(glim_tokenizer *t);
 const glim_tokenizer_info *glim__tokenizer_info(const glim_tokenizer *t);
 
@@ -81,6 +91,14 @@ const char *glim__chat_template_name(const glim_chat_template *t);
    EOS if the tokenizer adds it. */
 glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
                                    size_t n, glim_error *err);
+/* Two texts -> tokens, as the tokenizer puts a pair together. The source is both
+   texts joined by a newline; they are the turns 0 and 1, with the roles "first"
+   and "second". */
+glim_status glim__tokens_from_pair(glim_tokens **out, const glim_tokenizer *t, const char *a,
+                                   size_t na, const char *b, size_t nb, glim_error *err);
+/* The token type (segment) of every token of a text or a pair, into types[count]:
+   all 0 unless the tokenizer tells them apart. */
+void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8_t *types);
 /* A chat -> tokens with the generation prompt at the end; BOS by the tokenizer's
    rule, unless the template writes it. Errors: those of glim__chat_write. */
 glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,

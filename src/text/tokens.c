@@ -10,17 +10,14 @@
  * there, the ids differ from theirs.
  */
 #include "text/chat.h"
-#include "text/vocabulary.h"
+#include "text/pipeline.h"
 
-#include <jansson.h>
 #include <string.h>
-
-#include "base/json.h"
 
 void glim_tokens_free(glim_tokens *tokens) {
     if (!tokens)
         return;
-    for (size_t i = 0; i < tokens->n_turns; i++)
+    for (size_t i = 0; tokens->turns && i < tokens->n_turns; i++)
         glim__free(tokens->ctx, (char *)tokens->turns[i].role);
     glim__free(tokens->ctx, tokens->turns);
     glim__free(tokens->ctx, tokens->at);
@@ -42,20 +39,62 @@ static glim_tokens *new_tokens(glim_context *ctx, size_t text_len) {
     return tokens;
 }
 
+static bool add_special(glim_token_list *list, int32_t id, size_t at) {
+    return glim__token_push(list, id, GLIM_TOKEN_SPECIAL, at, at, -1);
+}
+
+/* One or two texts in the tokenizer's template; texts[i] starts at starts[i] of the
+   source. */
+static glim_status fill_template(glim_token_list *list, const glim_tokenizer *t,
+                                 const glim_gguf_string *texts, const size_t *starts, bool pair,
+                                 glim_error *err) {
+    const glim_template *form = glim__template_of(t, pair);
+    glim_status status = GLIM_OK;
+    size_t at = 0;
+    for (size_t i = 0; i < form->count && !status; i++) {
+        int which = -1 - form->at[i].id;
+        if (which < 0) {
+            if (!add_special(list, form->at[i].id, at))
+                status = glim__oom(t->ctx, err, "the tokens", 0);
+            continue;
+        }
+        glim_gguf_string s = texts[which];
+        size_t from = list->count;
+        glim_token_list part = {.ctx = t->ctx};
+        status = glim__tokenize(t, &part, s.data, s.len, 0, true, false, err);
+        for (size_t k = 0; k < part.count && !status; k++) {
+            const glim_token *x = &part.at[k];
+            if (!glim__token_push(list, x->id, GLIM_TOKEN_TEXT, starts[which] + x->start,
+                                  starts[which] + x->end, pair ? which : -1))
+                status = glim__oom(t->ctx, err, "the tokens", 0);
+        }
+        glim__token_list_release(&part);
+        at = list->count > from ? starts[which] + s.len : at;
+    }
+    return status;
+}
+
+/* The texts in their template. The GGUF form of one is two flags. */
+static glim_status fill(glim_token_list *list, const glim_tokenizer *t,
+                        const glim_gguf_string *texts, const size_t *starts, bool pair,
+                        glim_error *err) {
+    size_t end = starts[pair] + texts[pair].len;
+    if (!t->pipeline && t->info.add_bos && !add_special(list, t->info.bos, 0))
+        return glim__oom(t->ctx, err, "the tokens", 0);
+    glim_status status = fill_template(list, t, texts, starts, pair, err);
+    if (!status && !t->pipeline && t->info.add_eos && !add_special(list, t->info.eos, end))
+        status = glim__oom(t->ctx, err, "the tokens", 0);
+    return status;
+}
+
 glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
                                    size_t n, glim_error *err) {
     *out = NULL;
     glim_token_list list = {.ctx = t->ctx};
     glim_tokens *tokens = new_tokens(t->ctx, n);
     glim_status status = tokens ? GLIM_OK : glim__oom(t->ctx, err, "the text", n);
-    if (!status && t->info.add_bos &&
-        !glim__token_push(&list, t->info.bos, GLIM_TOKEN_SPECIAL, 0, 0, -1))
-        status = glim__oom(t->ctx, err, "the tokens", 0);
     if (!status)
-        status = glim__tokenize(t, &list, text, n, 0, true, false, err);
-    if (!status && t->info.add_eos &&
-        !glim__token_push(&list, t->info.eos, GLIM_TOKEN_SPECIAL, n, n, -1))
-        status = glim__oom(t->ctx, err, "the tokens", 0);
+        status = fill(&list, t, &(glim_gguf_string){text, n}, &(size_t){0}, false, err);
     if (status) {
         glim__token_list_release(&list);
         glim_tokens_free(tokens);
@@ -95,6 +134,43 @@ static glim_tokens *chat_source(glim_context *ctx, const glim_message *messages,
         return tokens;
     glim_tokens_free(tokens);
     return NULL;
+}
+
+glim_status glim__tokens_from_pair(glim_tokens **out, const glim_tokenizer *t, const char *a,
+                                   size_t na, const char *b, size_t nb, glim_error *err) {
+    const glim_message both[2] = {{"first", a, na}, {"second", b, nb}};
+    const glim_gguf_string texts[2] = {{a, na}, {b, nb}};
+    const size_t starts[2] = {0, na + 1};
+    glim_token_list list = {.ctx = t->ctx};
+    glim_tokens *tokens = chat_source(t->ctx, both, 2);
+    *out = NULL;
+    glim_status status = tokens ? fill(&list, t, texts, starts, true, err)
+                                : glim__oom(t->ctx, err, "the texts", na + nb);
+    if (status) {
+        glim__token_list_release(&list);
+        glim_tokens_free(tokens);
+        return status;
+    }
+    tokens->at = list.at;
+    tokens->count = list.count;
+    *out = tokens;
+    return GLIM_OK;
+}
+
+void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8_t *types) {
+    bool pair = tokens->n_turns == 2;
+    const glim_template *form = glim__template_of(t, pair);
+    size_t at = 0;
+    memset(types, 0, tokens->count);
+    for (size_t i = 0; i < form->count; i++) {
+        int which = -1 - form->at[i].id;
+        if (which < 0 && at < tokens->count)
+            types[at++] = form->at[i].type;
+        for (; which >= 0 && at < tokens->count && tokens->at[at].kind == GLIM_TOKEN_TEXT &&
+               (!pair || tokens->at[at].turn == which);
+             at++)
+            types[at] = form->at[i].type;
+    }
 }
 
 static int turn_of(const glim_tokens *tokens, size_t at) {
@@ -151,13 +227,15 @@ static glim_status tokenize_chat(const glim_tokenizer *t, glim_token_list *list,
             i++;
             continue;
         }
+        size_t start = i, end = i + len;
+        glim__added_reach(t, id, chat->s, n, run, &start, &end);
         glim_status status =
-            glim__tokenize(t, list, chat->s + run, i - run, run, first, false, err);
-        if (!status && !glim__token_push(list, id, GLIM_TOKEN_TEMPLATE, i, i + len, -1))
+            glim__tokenize(t, list, chat->s + run, start - run, run, first, false, err);
+        if (!status && !glim__token_push(list, id, GLIM_TOKEN_TEMPLATE, start, end, -1))
             status = glim__oom(t->ctx, err, "the tokens", 0);
         if (status)
             return status;
-        i = run = i + len;
+        i = run = end;
         first = true;
     }
     return glim__tokenize(t, list, chat->s + run, n - run, run, first, false, err);

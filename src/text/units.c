@@ -81,6 +81,20 @@ static void group(glim_units *out, const struct grouping *g) {
     }
 }
 
+/* Text that no token stands for, such as the spaces that WordPiece drops, goes to the
+   unit behind it, so that units of a turn leave no gap between them. */
+static void close_gaps(glim_units *units) {
+    const glim_unit *before = NULL;
+    for (size_t i = 0; i < units->count; i++) {
+        glim_unit *u = &units->at[i];
+        if (u->fixed || u->end == u->start)
+            continue;
+        if (before && before->turn == u->turn && before->end < u->start)
+            u->start = before->end;
+        before = u;
+    }
+}
+
 glim_status glim_units_make(glim_units *out, const glim_tokens *tokens, glim_unit_kind kind,
                             glim_error *err) {
     glim_context *ctx = tokens->ctx;
@@ -105,6 +119,7 @@ glim_status glim_units_make(glim_units *out, const glim_tokens *tokens, glim_uni
     if (!status) {
         struct grouping g = {tokens, kind, graphemes, number};
         group(out, &g);
+        close_gaps(out);
     }
     glim__free(ctx, graphemes);
     glim__free(ctx, starts);

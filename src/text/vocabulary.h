@@ -56,6 +56,7 @@ struct glim_tokenizer {
     glim_pretokenizer *pre;
     int32_t ends[GLIM_ENDS];
     int n_ends;
+    struct glim_pipeline *pipeline; /* of a model directory: does the tokenising, or NULL */
     glim_status (*encode)(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                           size_t base, glim_error *err);
 };
@@ -66,6 +67,17 @@ bool glim__token_push(glim_token_list *list, int32_t id, glim_token_kind kind, s
 /* Source bytes of fragment bytes [a, b). */
 void glim__fragment_span(const glim_fragment *f, size_t a, size_t b, size_t *start, size_t *end);
 float glim__token_score(const glim_tokenizer *t, int32_t id);
+/* Fills in bytes[] and byte_ids[] from text[], type[] and info.model. */
+glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err);
+/* The names of special tokens: room for `most`, each (its text is not empty), the end. */
+bool glim__specials_begin(glim_tokenizer *t, size_t most);
+bool glim__specials_add(glim_tokenizer *t, int32_t id);
+void glim__specials_end(glim_tokenizer *t);
+/* Notes ids that end generation: one (-1 is fine), and those known by name. */
+void glim__ends_add(glim_tokenizer *t, int32_t id);
+void glim__ends_by_name(glim_tokenizer *t);
+/* The texts of the special tokens that the info has the ids of; templates use them. */
+void glim__name_specials(glim_tokenizer *t);
 
 glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                              size_t base, glim_error *err);

@@ -3,6 +3,7 @@
  * A document as JSON, schema glim.explanation/1 (docs/schema). Member order is
  * fixed, NaN is null, and the text is valid UTF-8 whatever the tokens hold.
  */
+#include "base/utf8.h"
 #include "view/views.h"
 
 #include <math.h>
@@ -30,11 +31,28 @@ static json_t *model_json(const glim_document *d) {
     return o;
 }
 
-static json_t *unit_json(const glim_document_unit *u) {
+/* An offset of the text as it is written: a broken byte becomes three. */
+static json_t *offset(const glim_document *d, size_t at) {
+    const char *s = d->input.text;
+    size_t n = d->input.text_len, i = s ? glim__utf8_check(s, n) : 0, shown = at;
+    while (i < at && i < n) {
+        uint32_t cp;
+        int len = glim__utf8_decode(s + i, n - i, &cp);
+        shown += len ? 0 : 2;
+        i += len ? (size_t)len : 1;
+    }
+    return json_integer((json_int_t)shown);
+}
+
+static void set_span(json_t *o, const glim_document *d, size_t start, size_t end) {
+    set(o, "start", offset(d, start));
+    set(o, "end", offset(d, end));
+}
+
+static json_t *unit_json(const glim_document *d, const glim_document_unit *u) {
     json_t *o = json_object();
     set(o, "text", text(u->text, u->text_len));
-    set(o, "start", json_integer((json_int_t)u->start));
-    set(o, "end", json_integer((json_int_t)u->end));
+    set_span(o, d, u->start, u->end);
     set(o, "fixed", json_boolean(u->fixed));
     set(o, "generated", json_boolean(u->generated));
     set(o, "first_token", json_integer((json_int_t)u->first));
@@ -48,12 +66,11 @@ static json_t *input_json(const glim_document *d) {
     set(o, "text", text(d->input.text, d->input.text_len));
     set(o, "unit", word(d->input.unit));
     for (size_t i = 0; i < d->input.n_units; i++)
-        json_array_append_new(units, unit_json(&d->input.units[i]));
+        json_array_append_new(units, unit_json(d, &d->input.units[i]));
     for (size_t i = 0; i < d->input.n_turns; i++) {
         json_t *t = json_object();
         set(t, "role", word(d->input.turns[i].role));
-        set(t, "start", json_integer((json_int_t)d->input.turns[i].start));
-        set(t, "end", json_integer((json_int_t)d->input.turns[i].end));
+        set_span(t, d, d->input.turns[i].start, d->input.turns[i].end);
         json_array_append_new(turns, t);
     }
     set(o, "units", units);
@@ -100,8 +117,7 @@ static json_t *rows_json(const glim_document *d) {
         json_t *o = json_object();
         set(o, "text", text(r->text, r->text_len));
         set(o, "id", id_json(r->id));
-        set(o, "start", json_integer((json_int_t)r->start));
-        set(o, "end", json_integer((json_int_t)r->end));
+        set_span(o, d, r->start, r->end);
         set(o, "value", glim__json_number(r->value));
         set(o, "baseline_value", glim__json_number(r->baseline_value));
         set(o, "prob", glim__json_number(r->prob));

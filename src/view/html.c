@@ -1,45 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTML report: one file, no network. The main picture and its table are plain
- * HTML, made here, so that the report works without scripts; the viewer of web/,
- * when it was built in, enhances it from the document's JSON in the same file.
- * The policy allows the one style and the one script by their hashes.
+ * The HTML report: one file, no network. The main picture and its tables are
+ * plain HTML, made here, so that the report works without scripts; the viewer of
+ * web/, when it was built in, enhances it from the document in the same file. The
+ * policy allows the one style and the one script by their hashes. The document is
+ * embedded byte for byte as --json writes it, so the eight digits in the foot are
+ * those of `sha256sum why.json`.
  */
-#include "view/html.h"
-#include "view/palette.h"
-#include "view/views.h"
+#include "view/html-page.h"
+#include "view/width.h"
 
-#include <math.h>
-#include <string.h>
+#include <glim/explain.h>
+#include <sodium.h>
 
 static const uint64_t LIMIT = (uint64_t)50 << 20;
 
-/* Markup of text; bytes that are no UTF-8 become U+FFFD. */
-static void escape(glim_buffer *b, const char *s, size_t n) {
-    json_t *clean = glim__json_text(s, n);
-    const char *text = json_string_value(clean);
-    for (size_t i = 0; text && i < json_string_length(clean); i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '<')
-            glim__buffer_puts(b, "&lt;");
-        else if (c == '>')
-            glim__buffer_puts(b, "&gt;");
-        else if (c == '&')
-            glim__buffer_puts(b, "&amp;");
-        else if (c == '"')
-            glim__buffer_puts(b, "&quot;");
-        else if (c < 0x20 && c != '\n' && c != '\t')
-            glim__buffer_printf(b, "\\x%02x", c);
-        else
-            glim__buffer_putc(b, (char)c);
-    }
-    json_decref(clean);
-}
-
-static void word(glim_buffer *b, const char *s) {
-    if (s)
-        escape(b, s, strlen(s));
-}
+static const char *const verdicts[] = {"ok", "careful", "distrust"};
+static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
 
 /* JSON inside a script element: nothing can close it. */
 static void put_data(glim_buffer *b, const char *json, size_t n) {
@@ -57,154 +34,277 @@ static void put_data(glim_buffer *b, const char *json, size_t n) {
     }
 }
 
-static void number(glim_buffer *b, double x) {
-    if (isfinite(x))
-        glim__buffer_printf(b, "%s%.3g", x < 0 ? "\xe2\x88\x92" : "+", fabs(x));
+/* ---- head ---- */
+
+static const char *key(char out[48], const char *group, const char *name, const char *other) {
+    snprintf(out, 48, "%s.%.24s", group, name ? name : other);
+    return out;
+}
+
+static void put_title(html_page *p) {
+    const glim_document *d = p->d;
+    char name[48], unit[48];
+    glim__html_quote(glim__html_arg(p), d->target.text, d->target.text_len, 48);
+    if (d->target.against)
+        glim__html_quote(glim__html_arg(p), d->target.against, d->target.against_len, 48);
+    glim__html_term(p, glim__html_arg(p), key(unit, "unit", d->input.unit, "token"));
+    glim__html_say(
+        p, "h1", key(name, "title", d->target.against ? "contrast" : d->target.kind, "next-token"));
+}
+
+static void put_value(html_page *p, glim_buffer *b) {
+    const glim_document *d = p->d;
+    bool known = isfinite(d->target.baseline_value);
+    double scale = fmax(fabs(d->target.value), known ? fabs(d->target.baseline_value) : 0);
+    if (!strcmp(d->target.output, "prob"))
+        glim__html_percent(b, d->target.value);
     else
-        glim__buffer_puts(b, "\xe2\x80\x93");
+        glim__html_number(b, d->target.value, scale, true);
 }
 
-static void put_head(glim_buffer *b, const glim_document *d) {
-    static const char *const verdicts[] = {"ok", "careful", "do not trust"};
-    glim__buffer_puts(b, "<h1>Why \xe2\x80\x9c");
-    escape(b, d->target.text, d->target.text_len);
-    glim__buffer_puts(b, "\xe2\x80\x9d");
-    if (d->target.against) {
-        glim__buffer_puts(b, " and not \xe2\x80\x9c");
-        escape(b, d->target.against, d->target.against_len);
-        glim__buffer_puts(b, "\xe2\x80\x9d");
+static void put_baseline(html_page *p) {
+    const glim_document *d = p->d;
+    if (!isfinite(d->target.baseline_value))
+        return;
+    if (!strcmp(d->target.output, "prob"))
+        glim__html_percent(glim__html_arg(p), d->target.baseline_value);
+    else
+        glim__html_number(glim__html_arg(p), d->target.baseline_value, 1, true);
+    glim__html_say(p, "span", "target.baseline");
+}
+
+static void put_target(html_page *p) {
+    const glim_document *d = p->d;
+    char output[48];
+    glim__buffer_puts(p->b, "<p class=\"target\">");
+    glim__html_term(p, glim__html_arg(p), key(output, "output", d->target.output, "logit"));
+    if (d->rows) {
+        glim__buffer_printf(glim__html_arg(p), "%zu", d->n_rows);
+    } else {
+        glim__html_quote(glim__html_arg(p), d->target.text, d->target.text_len, 0);
+        if (d->target.against)
+            glim__html_quote(glim__html_arg(p), d->target.against, d->target.against_len, 0);
     }
-    glim__buffer_puts(b, "</h1>\n<p class=\"target\">");
-    word(b, d->target.output);
-    glim__buffer_putc(b, ' ');
-    number(b, d->target.value);
-    if (isfinite(d->target.baseline_value)) {
-        glim__buffer_puts(b, ", baseline ");
-        number(b, d->target.baseline_value);
+    put_value(p, glim__html_arg(p));
+    glim__html_say(p, "span",
+                   d->rows             ? "target.rows"
+                   : d->target.against ? "target.contrast"
+                                       : "target.next-token");
+    if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
+        glim__buffer_putc(p->b, ' ');
+        glim__html_percent(glim__html_arg(p), d->target.prob);
+        if (d->target.against)
+            glim__html_quote(glim__html_arg(p), d->target.text, d->target.text_len, HTML_LABEL);
+        glim__html_say(p, "span", d->target.against ? "target.prob-of" : "target.prob");
     }
-    if (isfinite(d->target.prob))
-        glim__buffer_printf(b, ", probability %.1f %%", 100 * d->target.prob);
-    glim__buffer_puts(b, "</p>\n<p class=\"method\">");
-    word(b, d->method.name);
-    glim__buffer_puts(b, ": ");
-    word(b, d->method.summary);
-    glim__buffer_printf(b, "</p>\n<p class=\"verdict v%d\"><strong>%s</strong> ", (int)d->verdict,
-                        verdicts[d->verdict]);
-    word(b, d->verdict_reason);
-    glim__buffer_puts(b, "</p>\n");
+    put_baseline(p);
+    glim__buffer_puts(p->b, "</p>\n");
 }
 
-static double largest(const double *x, size_t n) {
-    double most = 0;
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(x[i]) && fabs(x[i]) > most)
-            most = fabs(x[i]);
-    return most;
+/* Whether a parameter has the method's default; false when that is not known. */
+static bool is_default(const glim_param *table, const char *name, const json_t *value) {
+    const glim_param *param = table ? glim_param_find(table, name) : NULL;
+    if (!param)
+        return false;
+    switch (param->type) {
+    case GLIM_BOOL:
+        return !json_is_true(value);
+    case GLIM_INT:
+    case GLIM_SIZE:
+        return json_is_number(value) && json_number_value(value) == (double)param->def.i;
+    case GLIM_REAL:
+        return json_is_number(value) && json_number_value(value) == param->def.r;
+    default:
+        return param->def.s
+                   ? json_is_string(value) && !strcmp(json_string_value(value), param->def.s)
+                   : json_is_null(value);
+    }
 }
 
-/* A class a step (s0 .. s10) instead of style attributes, which the policy
-   forbids. */
-static void put_strip(glim_buffer *b, const glim_document *d, const double *scores, double limit) {
-    glim__buffer_puts(b, "<p class=\"strip\">");
-    int turn = -1;
-    for (size_t u = 0; u < d->input.n_units; u++) {
-        const glim_document_unit *unit = &d->input.units[u];
-        if (d->input.n_turns && unit->turn >= 0 && unit->turn != turn) {
-            turn = unit->turn;
-            glim__buffer_puts(b, "</p>\n<p class=\"strip\"><b class=\"role\">");
-            word(b, glim__turn_name(d, turn));
-            glim__buffer_puts(b, "</b> ");
+static void put_param(html_page *p, const char *name, const json_t *value, const char *before) {
+    glim_buffer text;
+    glim__buffer_init(&text, p->b->ctx);
+    if (json_is_string(value))
+        glim__buffer_puts(&text, json_string_value(value));
+    else if (glim__json_write(&text, value, 0, false, NULL))
+        p->b->failed = true;
+    glim__buffer_puts(p->b, before);
+    glim__buffer_puts(p->b, "<code>");
+    glim__html_plain(p->b, name, strlen(name), HTML_LABEL);
+    glim__buffer_putc(p->b, ' ');
+    glim__html_plain(p->b, text.data ? text.data : "", text.len, 40);
+    glim__buffer_puts(p->b, "</code>");
+    p->b->failed = p->b->failed || text.failed;
+    glim__buffer_release(&text);
+}
+
+/* Parameters, all or those that differ from the defaults. */
+static void put_params(html_page *p, bool all, const char *before) {
+    const glim_method *method = glim_method_find(p->d->method.name);
+    const glim_param *table = method ? method->params : NULL;
+    json_t *params = p->d->method.params ? json_loads(p->d->method.params, 0, NULL) : NULL;
+    const char *name;
+    json_t *value;
+    json_object_foreach(params, name, value) {
+        if (all || !is_default(table, name, value))
+            put_param(p, name, value, before);
+    }
+    json_decref(params);
+}
+
+static void put_method(html_page *p) {
+    const glim_document *d = p->d;
+    char name[48];
+    glim_buffer *arg = glim__html_arg(p);
+    glim__buffer_puts(arg, "<b>");
+    glim__html_plain(arg, d->method.name, strlen(d->method.name), 40);
+    glim__buffer_puts(arg, "</b>");
+    glim_buffer *page = p->b, words = {0};
+    glim__buffer_init(&words, page->ctx);
+    html_page inner = *p; /* the summary is told inside an argument */
+    inner.b = &words;
+    inner.n_args = 0;
+    glim__buffer_init(&inner.args, page->ctx);
+    snprintf(name, sizeof name, "%.24s.summary", d->method.name);
+    glim__html_told(&inner, "span", name, d->method.summary);
+    glim__buffer_puts(glim__html_arg(p), words.data ? words.data : "");
+    page->failed = page->failed || words.failed || inner.args.failed;
+    glim__buffer_release(&words);
+    glim__buffer_release(&inner.args);
+    glim__buffer_puts(p->b, "<p class=\"method\">");
+    glim__html_say(p, "span", "method");
+    put_params(p, false, "; ");
+    glim__buffer_puts(p->b, "; ");
+    glim__buffer_printf(glim__html_arg(p), "%llu", (unsigned long long)d->seed);
+    glim__html_say(p, "span", "method.seed");
+    glim__buffer_puts(p->b, "</p>\n");
+}
+
+static void put_verdict(html_page *p) {
+    const glim_document *d = p->d;
+    char name[48];
+    glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
+                        (int)d->verdict, marks[d->verdict]);
+    glim__html_say(p, "strong", key(name, "verdict", verdicts[d->verdict], "ok"));
+    glim__buffer_puts(p->b, ": ");
+    if (d->verdict_reason && *d->verdict_reason)
+        glim__html_told(p, "span", NULL, d->verdict_reason);
+    else
+        glim__html_say(p, "span", "verdict.fine");
+    glim__buffer_puts(p->b, "</p>\n");
+    if (d->partial)
+        glim__html_say(p, "p class=\"verdict v1\"", "partial");
+}
+
+/* ---- foot ---- */
+
+/* What should add up to what. */
+static void put_sum(html_page *p) {
+    const glim_document *d = p->d;
+    double effect = d->target.value - d->target.baseline_value, sum = 0;
+    if (!d->method.additive || !isfinite(effect) || d->rows)
+        return;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        sum += isfinite(d->scores[u]) && !d->input.units[u].fixed ? d->scores[u] : 0;
+    sum += isfinite(d->fixed_total) ? d->fixed_total : 0;
+    glim__buffer_puts(p->b, "<p class=\"sum\">");
+    glim__html_number(glim__html_arg(p), sum, 1, true);
+    glim__html_number(glim__html_arg(p), effect, 1, true);
+    glim_buffer *arg = glim__html_arg(p);
+    glim__html_number(arg, sum - effect, 1, true);
+    if (effect != 0) {
+        glim__buffer_puts(arg, " (");
+        glim__html_percent(arg, fabs((sum - effect) / effect));
+        glim__buffer_putc(arg, ')');
+    }
+    glim__html_say(p, "span", "sum");
+    if (isfinite(d->fixed_total) && d->fixed_total != 0) {
+        glim__buffer_putc(p->b, ' ');
+        glim__html_number(glim__html_arg(p), d->fixed_total, 1, true);
+        glim__html_say(p, "span", "sum.fixed");
+    }
+    glim__buffer_puts(p->b, "</p>\n");
+}
+
+static void put_cost(html_page *p) {
+    const glim_document *d = p->d;
+    glim__buffer_puts(p->b, "<p>");
+    glim__buffer_printf(glim__html_arg(p), "%llu", (unsigned long long)d->cost.forward_tokens);
+    glim__buffer_printf(glim__html_arg(p), "%llu", (unsigned long long)d->cost.backward_tokens);
+    glim__html_say(p, "span", "checks.tokens");
+    if (isfinite(d->cost.seconds)) {
+        glim__buffer_puts(p->b, " \xc2\xb7 ");
+        glim__html_number(glim__html_arg(p), d->cost.seconds, 0, false);
+        glim__html_say(p, "span", "checks.seconds");
+    }
+    glim__buffer_puts(p->b, " \xc2\xb7 ");
+    glim__buffer_printf(glim__html_arg(p), "%llu", (unsigned long long)(d->cost.peak_bytes >> 20));
+    glim__html_say(p, "span", "checks.memory");
+    glim__buffer_puts(p->b, " \xc2\xb7 ");
+    glim__buffer_printf(glim__html_arg(p), "%d", d->cost.threads);
+    const char *kernels = d->cost.kernels ? d->cost.kernels : "?";
+    glim__html_plain(glim__html_arg(p), kernels, strlen(kernels), HTML_LABEL);
+    glim__html_say(p, "span", "checks.threads");
+    glim__buffer_puts(p->b, "</p>\n");
+}
+
+static void put_checks(html_page *p) {
+    const glim_document *d = p->d;
+    glim__buffer_puts(p->b, "<details class=\"checks\"><summary>");
+    glim__html_say(p, "span", "checks");
+    glim__buffer_puts(p->b, "</summary>\n<ul>");
+    for (size_t i = 0; i < d->n_checks; i++) {
+        glim__buffer_puts(p->b, "<li><code>");
+        glim__html_plain(p->b, d->checks[i].name, strlen(d->checks[i].name), 0);
+        glim__buffer_puts(p->b, "</code> ");
+        glim__html_number(p->b, d->checks[i].value, 0, false);
+        if (d->checks[i].meaning) {
+            glim__buffer_puts(p->b, " ");
+            glim__html_told(p, "span", NULL, d->checks[i].meaning);
         }
-        if (unit->fixed) {
-            glim__buffer_puts(b, "<i class=\"fixed\">");
-            escape(b, unit->text, unit->text_len);
-            glim__buffer_puts(b, "</i>");
-            continue;
-        }
-        glim__buffer_printf(b, "<span class=\"unit s%d\" data-unit=\"%zu\" title=\"",
-                            glim__step(scores[u], limit) + GLIM_STEPS, u);
-        number(b, scores[u]);
-        glim__buffer_puts(b, "\">");
-        escape(b, unit->text, unit->text_len);
-        glim__buffer_puts(b, "</span>");
+        glim__buffer_puts(p->b, "</li>\n");
     }
-    glim__buffer_puts(b, "</p>\n<p class=\"legend\" aria-hidden=\"true\">");
-    number(b, -limit);
-    for (int s = 0; s <= 2 * GLIM_STEPS; s++)
-        glim__buffer_printf(b, "<span class=\"unit s%d\">&nbsp;&nbsp;</span>", s);
-    number(b, limit);
-    glim__buffer_putc(b, ' ');
-    word(b, d->target.output);
-    glim__buffer_puts(b, "</p>\n");
+    glim__buffer_puts(p->b, "</ul><p>");
+    glim__html_plain(p->b, d->method.name, strlen(d->method.name), 40);
+    put_params(p, true, " \xc2\xb7 ");
+    glim__buffer_puts(p->b, "</p>\n");
+    put_cost(p);
+    if (d->method.cite)
+        glim__html_told(p, "p", NULL, d->method.cite);
+    glim__buffer_puts(p->b, "</details>\n");
 }
 
-static void put_table(glim_buffer *b, const glim_document *d) {
-    glim__buffer_puts(b,
-                      "<details open><summary>Scores</summary><div class=\"scroll\" tabindex=\"0\">"
-                      "<table><thead><tr>");
-    if (d->rows)
-        glim__buffer_puts(b, "<th scope=\"col\">produced</th>");
-    for (size_t u = 0; u < d->input.n_units; u++) {
-        if (!d->rows || d->input.units[u].fixed)
-            continue;
-        glim__buffer_puts(b, "<th scope=\"col\">");
-        escape(b, d->input.units[u].text, d->input.units[u].text_len);
-        glim__buffer_puts(b, "</th>");
-    }
-    if (!d->rows)
-        glim__buffer_puts(b, "<th scope=\"col\">unit</th><th scope=\"col\">score</th>"
-                             "<th scope=\"col\">error</th>");
-    glim__buffer_puts(b, "</tr></thead><tbody>\n");
-    for (size_t r = 0; r < d->n_rows; r++) {
-        const double *scores = d->scores + r * d->input.n_units;
-        double limit = largest(scores, d->input.n_units);
-        if (d->rows) {
-            glim__buffer_puts(b, "<tr><th scope=\"row\">");
-            escape(b, d->rows[r].text, d->rows[r].text_len);
-            glim__buffer_puts(b, "</th>");
-        }
-        for (size_t u = 0; u < d->input.n_units; u++) {
-            const glim_document_unit *unit = &d->input.units[u];
-            if (unit->fixed)
-                continue;
-            if (!d->rows) {
-                glim__buffer_puts(b, "<tr><th scope=\"row\">");
-                escape(b, unit->text, unit->text_len);
-                glim__buffer_puts(b, "</th>");
-            }
-            glim__buffer_printf(b, "<td class=\"s%d\">", glim__step(scores[u], limit) + GLIM_STEPS);
-            number(b, scores[u]);
-            glim__buffer_puts(b, "</td>");
-            if (!d->rows) {
-                glim__buffer_puts(b, "<td>");
-                number(b, d->error ? d->error[u] : NAN);
-                glim__buffer_puts(b, "</td></tr>\n");
-            }
-        }
-        if (d->rows)
-            glim__buffer_puts(b, "</tr>\n");
-    }
-    glim__buffer_puts(b, "</tbody></table></div></details>\n");
+static void put_item(html_page *p, const char *text, const char *after) {
+    if (text)
+        glim__html_label(p->b, text, strlen(text), 0);
+    else
+        glim__buffer_putc(p->b, '?');
+    glim__buffer_puts(p->b, after);
 }
 
-static void put_foot(glim_buffer *b, const glim_document *d) {
-    for (size_t i = 0; i < d->n_notes; i++) {
-        glim__buffer_puts(b, "<p class=\"note\">");
-        word(b, d->notes[i]);
-        glim__buffer_puts(b, "</p>\n");
-    }
-    glim__buffer_puts(b, "<p class=\"note\">");
-    word(b, d->method.caption);
-    glim__buffer_puts(b, "</p>\n<footer>");
-    word(b, d->model.file);
-    glim__buffer_puts(b, " \xc2\xb7 ");
-    word(b, d->model.quantisation);
-    glim__buffer_puts(b, " \xc2\xb7 glim ");
-    word(b, d->version);
-    glim__buffer_puts(b, " \xc2\xb7 ");
-    word(b, d->method.cite);
-    glim__buffer_puts(b, "</footer>\n");
+static void put_foot(html_page *p, const char *digest) {
+    const glim_document *d = p->d;
+    char name[48];
+    put_sum(p);
+    for (size_t i = 0; i < d->n_notes; i++)
+        glim__html_told(p, "p class=\"note\"", NULL, d->notes[i]);
+    snprintf(name, sizeof name, "%.24s.caption", d->method.name);
+    if (d->method.caption)
+        glim__html_told(p, "p class=\"caption\"", name, d->method.caption);
+    put_checks(p);
+    if (*glim__html_missing)
+        glim__html_told(p, "p class=\"note\"", NULL, glim__html_missing);
+    glim__buffer_puts(p->b, "<footer>");
+    put_item(p, d->model.file, " \xc2\xb7 ");
+    put_item(p, d->model.architecture, " \xc2\xb7 ");
+    put_item(p, d->model.quantisation, " \xc2\xb7 glim ");
+    put_item(p, d->version, " \xc2\xb7 ");
+    glim__buffer_printf(glim__html_arg(p), "<code id=\"glim-digest\">%s</code>", digest);
+    glim__html_say(p, "span", "document");
+    glim__buffer_puts(p->b, "</footer>\n");
 }
+
+/* ---- the page ---- */
 
 /* For a matrix the strip shows the sums over the rows. */
 static double *strip_scores(const glim_document *d) {
@@ -219,30 +319,39 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-static void put_page(glim_buffer *b, const glim_document *d, const glim_view_options *o,
-                     const double *scores, const char *json, size_t n) {
-    const char *lang = o->lang && !strcmp(o->lang, "zh-CN") ? "zh-CN" : "en";
+static void put_policy(glim_buffer *b) {
+    bool script = *glim__html_script;
     glim__buffer_printf(b,
-                        "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
-                        "'none'; img-src data:; style-src '%s'%s%s%s; base-uri 'none'; "
-                        "form-action 'none'\">\n<meta name=\"viewport\" "
-                        "content=\"width=device-width,initial-scale=1\">\n<title>glim: ",
-                        lang, glim__html_style_hash, *glim__html_script ? "; script-src '" : "",
-                        glim__html_script_hash, *glim__html_script ? "'" : "");
-    escape(b, d->target.text, d->target.text_len);
+                        "'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
+                        "form-action 'none'\">\n",
+                        glim__html_style_hash, script ? glim__html_script_hash : "none");
+}
+
+static void put_page(html_page *p, const char *json, size_t n) {
+    glim_buffer *b = p->b;
+    unsigned char hash[crypto_hash_sha256_BYTES];
+    char digest[9];
+    crypto_hash_sha256(hash, (const unsigned char *)json, n);
+    snprintf(digest, sizeof digest, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+    glim__buffer_printf(b,
+                        "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
+                        p->zh ? "zh-CN" : "en");
+    put_policy(b);
+    glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+                         "<title>glim: ");
+    glim__html_plain(b, p->d->target.text, p->d->target.text_len, 48);
     glim__buffer_puts(b, "</title>\n<style>");
     glim__buffer_puts(b, glim__html_style);
-    glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n");
-    put_head(b, d);
-    put_strip(b, d, scores, largest(scores, d->input.n_units));
-    put_table(b, d);
-    if (*glim__html_missing) {
-        glim__buffer_puts(b, "<p class=\"note\">");
-        word(b, glim__html_missing);
-        glim__buffer_puts(b, "</p>\n");
-    }
-    put_foot(b, d);
+    glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n<header>\n");
+    put_title(p);
+    put_target(p);
+    put_method(p);
+    glim__buffer_puts(b, "</header>\n");
+    put_verdict(p);
+    glim__html_strip(p);
+    glim__html_tables(p);
+    put_foot(p, digest);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);
     glim__buffer_puts(b, "</script>\n");
@@ -254,23 +363,47 @@ static void put_page(glim_buffer *b, const glim_document *d, const glim_view_opt
     glim__buffer_puts(b, "</body>\n</html>\n");
 }
 
+/* Where graphemes of the text begin, for rows that are parts of characters. */
+static uint8_t *grapheme_starts(const glim_document *d) {
+    size_t n = d->input.text_len;
+    uint8_t *starts = glim__calloc(d->ctx, n + 1, 1);
+    for (size_t i = 0, len; i < n && starts; i += len) {
+        glim__grapheme_width(d->input.text + i, n - i, &len, 1);
+        starts[i] = 1;
+    }
+    if (starts)
+        starts[n] = 1;
+    return starts;
+}
+
 static glim_status render(const glim_document *d, const glim_view_options *o, char **out, size_t *n,
                           glim_error *err) {
-    glim_buffer json, b;
-    double *scores = strip_scores(d);
-    json_t *value = glim__document_json(d);
-    glim__buffer_init(&json, d->ctx);
+    glim_buffer b;
+    html_page p = {.b = &b, .d = d, .zh = o->lang && !strcmp(o->lang, "zh-CN")};
+    char *json = NULL;
+    size_t json_len = 0;
+    glim_status status = glim__view_json.render(d, o, &json, &json_len, err);
     glim__buffer_init(&b, d->ctx);
-    glim_status status = scores ? glim__json_write(&json, value, 0, false, err)
-                                : glim__oom(d->ctx, err, "the report", d->input.n_units * 8);
-    json_decref(value);
-    if (!status)
-        put_page(&b, d, o, scores, json.data, json.len);
+    glim__buffer_init(&p.args, d->ctx);
+    p.scores = status ? NULL : strip_scores(d);
+    p.starts = status ? NULL : grapheme_starts(d);
+    if (!status && (!p.scores || !p.starts))
+        status = glim__oom(d->ctx, err, "the report", d->input.n_units * sizeof *p.scores);
+    if (!status) {
+        for (size_t u = 0; u < d->input.n_units; u++)
+            if (isfinite(p.scores[u]) && glim__html_counts(&p, u))
+                p.limit = fmax(p.limit, fabs(p.scores[u]));
+        put_page(&p, json, json_len);
+    }
     if (!status && b.len > (o->limit ? o->limit : LIMIT))
-        status = glim_fail(err, GLIM_ELIMIT, "the report would have %zu MiB (take larger units)",
-                           b.len >> 20);
-    glim__buffer_release(&json);
-    glim__free(d->ctx, scores);
+        status = glim_fail(err, GLIM_ELIMIT,
+                           "the report would have %.1f MiB (take larger units or a higher "
+                           "--html-limit)",
+                           (double)b.len / (1 << 20));
+    glim__free(d->ctx, json);
+    glim__free(d->ctx, p.scores);
+    glim__free(d->ctx, p.starts);
+    glim__buffer_release(&p.args);
     if (status) {
         glim__buffer_release(&b);
         return status;

@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a user meets it: answers, exit statuses, bad input."""
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import random
+import re
+import resource
 import signal
 import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -55,10 +61,38 @@ class Case(unittest.TestCase):
 class Answers(Case):
     def test_help_fits_a_screen(self):
         self.assertIn("explain", self.ok("--help"))
-        for command in json.loads(self.ok("--dump-commands"))["commands"]:
-            page = self.ok(command["name"], "--help")
-            self.assertLess(len(page.splitlines()), 60)
-            self.assertLessEqual(max(map(len, page.splitlines())), 120)
+        listed = json.loads(self.ok("--dump-commands"))
+        pages = [self.ok(c["name"], "--help") for c in listed["commands"]]
+        pages += [self.ok("explain", "--method", m["name"], "--help") for m in listed["methods"]]
+        for page in pages:
+            self.assertLessEqual(len(page.splitlines()), 50)
+            self.assertLessEqual(max(map(len, page.splitlines())), 80)
+            self.assertEqual([line for line in page.splitlines() if line.endswith(" ")], [])
+        for command in listed["commands"]:
+            page = self.ok(command["name"], "--help", "--verbose")
+            self.assertLessEqual(max(map(len, page.splitlines())), 80)
+            for flag in command["flags"]:
+                self.assertIn("--" + flag["name"], page)
+
+    def test_bash_completes_commands_flags_and_values(self):
+        script = pathlib.Path(GLIM).parent / "glim.bash"
+        if not script.exists():
+            self.skipTest("completions were not built")
+
+        def complete(*words):
+            line = " ".join(f'"{w}"' for w in words)
+            return subprocess.run(
+                ["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
+                 '_glim; echo "${COMPREPLY[@]}"'], capture_output=True, check=True,
+                text=True).stdout.split()
+
+        self.assertEqual(complete("glim", "ex"), ["explain"])
+        self.assertEqual(complete("glim", "help", "ge"), ["generate"])
+        self.assertEqual(complete("glim", "explain", "--method", "smooth"), ["smoothgrad"])
+        self.assertEqual(complete("glim", "explain", "--method", "smoothgrad", "--n-s"),
+                         ["--n-samples"])
+        self.assertEqual(complete("glim", "explain", "--absent", "me"), ["mean"])
+        self.assertEqual(complete("glim", "view", "--mod"), [])
 
     def test_version(self):
         self.assertRegex(self.ok("--version"), r"^glim \d+\.\d+\.\d+\n$")
@@ -173,6 +207,47 @@ class Answers(Case):
                                   "--json"))
         self.assertGreater(plan["backward_tokens"], 0)
 
+    def test_every_run_has_a_plan_and_runs_nothing(self):
+        out = self.path / "x.safetensors"
+        for command in (("predict",), ("generate", "--tokens", 5),
+                        ("capture", "--site", "hook_logits", "-o", out), ("explain",)):
+            args = (command[0], "-m", LLAMA, TEXT, *command[1:], "--dry-run")
+            self.assertIn("forward tokens", self.ok(*args))
+            if command[0] != "capture":
+                self.assertGreater(json.loads(self.ok(*args, "--json"))["bytes"], 0)
+        self.assertFalse(out.exists())
+        self.refused(2, "info", "-m", LLAMA, "--dry-run", says="no flag")
+
+    def test_help_and_version_in_every_spelling(self):
+        self.assertEqual(self.ok("help", "explain"), self.ok("explain", "--help"))
+        self.assertEqual(self.ok("help"), self.ok("-h"))
+        self.assertEqual(self.ok("version"), self.ok("-V"))
+        self.refused(2, "help", "explian", says="did you mean explain?")
+
+    def test_overlapping_patterns_capture_a_site_once(self):
+        one, two = self.path / "1.safetensors", self.path / "2.safetensors"
+        self.ok("capture", "-m", LLAMA, TEXT, "-o", one, "--site", "*")
+        self.ok("capture", "-m", LLAMA, TEXT, "-o", two, "--site", "*resid*,*,hook_embed")
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+
+    def test_verify_scans_as_json_too(self):
+        report = json.loads(self.ok("verify", "-m", LLAMA, "--json"))
+        self.assertTrue(report["ok"])
+        self.assertIsNone(report["tolerance"])
+        self.assertFalse(report["partial"])
+
+    def test_what_was_written_is_said_unless_quiet(self):
+        out = self.path / "t.json"
+        for args in (("tokenize", f"--json={out}"), ("predict", "--raw", self.path / "l.npy"),
+                     ("capture", "-o", self.path / "c.safetensors")):
+            self.assertIn(b"glim: wrote ", run(args[0], "-m", LLAMA, TEXT, *args[1:]).stderr)
+            self.assertEqual(run(args[0], "-m", LLAMA, TEXT, *args[1:], "-q").stderr, b"")
+
+    def test_json_with_a_byte_order_mark(self):
+        chat = self.path / "c.json"
+        chat.write_bytes(b'\xef\xbb\xbf[{"role": "user", "content": "x"}]')
+        self.ok("predict", "-m", LLAMA, "--chat", chat, "--template", "chatml")
+
     def test_text_from_file_and_standard_input(self):
         file = self.path / "t.txt"
         file.write_text(TEXT + "\n")
@@ -198,6 +273,74 @@ class Terminal(Case):
         self.assertIn("\x1b[", self.ok("explain", "-m", LLAMA, TEXT, "--color", "always"))
         self.assertNotIn("\x1b", self.ok("explain", "-m", LLAMA, TEXT, env={"NO_COLOR": "1"}))
 
+    def test_documents_of_any_kind_fit_every_width(self):
+        """Hard units, measured by wcwidth, which shares nothing with glim's tables."""
+        pool = ("a", "世界", "，", "。", "👩‍👩‍👧", "🇫🇷", "e\u0301", "\u202e", "\x1b[31m", "\t", "\n", "नमस्ते",
+                "한국어", "\u200b", "\u200d", "\u00ad", "A" * 50, "很" * 70, " ", "👍🏽", "❤️", "\ufe0f", "",
+                "\x00", "\x7f", "\x85", "ﾊ", "‮אבג", "مرحبا", "\u2028", "\u180e", "\U0001f1eb")
+        base = json.loads(self.ok("explain", "-m", LLAMA, TEXT, "--json"))
+        file = self.path / "d.json"
+        sgr = re.compile("\x1b\\[[0-9;]*m")
+        for seed in range(12):
+            rng = random.Random(seed)
+            doc, at, units = json.loads(json.dumps(base)), 0, []
+            for i in range(rng.choice((1, 5, 30, 500))):
+                text = rng.choice(("", " ")) + "".join(rng.choices(pool, k=rng.choice((1, 1, 3))))
+                end = at + len(text.encode())
+                units.append({"text": text, "start": at, "end": end, "fixed": rng.random() < 0.1,
+                              "turn": rng.choice((None, 0, 1))})
+                at = end
+            scores = [rng.choice((None, 0, rng.gauss(0, 1), 1e30, -1e9)) for _ in units]
+            doc["input"].update(text="".join(u["text"] for u in units), units=units,
+                                turns=[{"role": rng.choice(pool) * 3, "start": 0, "end": 0}])
+            doc.update(scores=scores, error=rng.choice((None, scores)), notes=[rng.choice(pool)])
+            doc["target"].update(text=rng.choice(pool) * 30, output=rng.choice(pool))
+            doc["method"].update(name=rng.choice(pool), caption="".join(rng.choices(pool, k=20)))
+            doc["model"]["file"] = rng.choice(pool) * 20
+            file.write_text(json.dumps(doc))
+            for width in (20, 40, 80, 120):
+                for look in ((), ("--color", "always"), ("--numbers",), ("--ascii",)):
+                    out = self.ok("view", file, "--width", width, *look)
+                    for line in out.split("\n"):
+                        self.assertFalse(sgr.findall(line)[-1:] not in ([], ["\x1b[0m"]), line)
+                        plain = sgr.sub("", line)
+                        self.assertTrue(0 <= wcswidth(plain) <= width, (seed, width, plain))
+
+    def test_generated_text_steers_no_terminal(self):
+        out = self.ok("generate", "-m", GEMMA, TEXT, "--tokens", 400, "--temperature", 2, "--seed", 3)
+        self.assertIsNone(re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]", out))
+        self.assertRegex(out, "<[0-9A-F]{2}>")
+        ascii_ = self.ok("generate", "-m", GEMMA, TEXT, "--tokens", 50, "--ascii")
+        ascii_.encode("ascii")
+
+    def progress(self, columns, *args):
+        """What a run writes to a terminal of so many columns as standard error."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 30, columns, 0, 0))
+        with subprocess.Popen([GLIM, *map(str, args)], stdout=subprocess.DEVNULL, stderr=follower) as p:
+            os.close(follower)
+            seen = b""
+            try:
+                while piece := os.read(leader, 4096):
+                    seen += piece
+            except OSError:
+                pass
+            os.close(leader)
+            self.assertEqual(p.wait(timeout=60), 0)
+        return seen.decode()
+
+    def test_progress_is_one_line_that_is_erased(self):
+        run_ = ("explain", "-m", GEMMA, TEXT * 2, "--method", "smoothgrad", "--n-samples", 1500)
+        for columns in (20, 40, 100):
+            seen = self.progress(columns, *run_)
+            self.assertTrue(seen.endswith("\r\x1b[K"), seen[-40:])
+            self.assertNotIn("\n", seen)
+            lines = seen.split("\r\x1b[K")
+            self.assertGreater(len(lines), 3)
+            self.assertLess(max(map(len, lines)), columns)
+            self.assertIn("%", seen)
+        self.assertEqual(self.progress(80, *run_, "-q"), "")
+
     def test_ascii_is_ascii(self):
         self.ok("explain", "-m", LLAMA, "世界 wide", "--ascii").encode("ascii")
 
@@ -218,6 +361,81 @@ class BadInput(Case):
         self.refused(2, "explain", "-m", LLAMA, "--generate", 3, "--against", "a", TEXT)
         self.refused(2, "predict", "-m", LLAMA, "--kernels", "abacus", TEXT)
 
+    def test_flags(self):
+        self.refused(2, "explian", says="did you mean explain?")
+        self.refused(2, "xyzzy", says="glim --help")
+        self.refused(2, "explain", "--modle", LLAMA, TEXT, says="did you mean --model?")
+        self.refused(2, "explain", "--=x", says="--help")
+        self.refused(2, "explain", "-m", LLAMA, "--steps", 3, TEXT, says="integrated-gradients")
+        self.refused(2, "tokenize", "-m", LLAMA, "-5", says="behind --")
+        self.refused(2, "tokenize", "-m", LLAMA, "--", "a", "b", says="two texts")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "--memory", "-5", says="size")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "--seed", "-1", says="9007199254740992")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "--quiet=1", says="no value")
+        self.refused(2, "predict", "-qm", says="wants a value")
+        self.ok("predict", "-qm", LLAMA, TEXT)
+        self.ok("predict", "-qvm" + LLAMA, TEXT)
+        self.assertEqual(self.ok("tokenize", "-m", LLAMA, "--", "-5").split()[-1], "1-2")
+        self.refused(2, "verify", "-m", LLAMA, TEXT, says="takes no text")
+        self.refused(2, "info", "-m", LLAMA, LLAMA, says="two models")
+        self.refused(2, "info", "-m", LLAMA, "--json", "--tensors", says="--json")
+        self.refused(2, "explain", "--list", "--json")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "--template", "chatml", says="--chat")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "--no-template", says="--chat")
+        self.refused(2, "predict", "-m", LLAMA, TEXT, "-f", "x", says="one input")
+
+    def test_outputs_never_meet_inputs_or_each_other(self):
+        model, text, doc = (self.path / n for n in ("m.gguf", "t.txt", "d.json"))
+        model.write_bytes(pathlib.Path(LLAMA).read_bytes())
+        text.write_text(TEXT)
+        link, other = self.path / "link", self.path / "other.csv"
+        link.symlink_to(model)
+        self.ok("explain", "-m", LLAMA, TEXT, f"--json={doc}")
+        for out in (model, link):
+            self.refused(2, "capture", "-m", model, TEXT, "-o", out, says="overwrite")
+            self.refused(2, "explain", "-m", model, TEXT, "--csv", out, says="overwrite")
+        self.refused(2, "explain", "-m", model, "-f", text, "--html", text, says="overwrite")
+        self.refused(2, "view", doc, "--csv", doc, says="overwrite")
+        self.refused(2, "explain", "-m", model, TEXT, "--csv", other, f"--json={other}", says="same")
+        self.refused(2, "explain", "-m", model, TEXT, "--json", "--csv", "-", says="standard output")
+        self.refused(2, "explain", "-m", model, TEXT, "--raw", "-", says="needs a file")
+        self.refused(2, "capture", "-m", model, TEXT, "-o", "-", says="needs a file")
+        self.refused(2, "capture", "-m", model, TEXT, "-o", "/dev/stdout", says="needs a file")
+        self.assertEqual(model.read_bytes(), pathlib.Path(LLAMA).read_bytes())
+        self.assertEqual(text.read_text(), TEXT)
+        self.assertEqual(len(list(self.path.iterdir())), 4)
+
+    def test_standard_output_that_refuses(self):
+        for args in (("--help",), ("--version",), ("explain", "--help"), ("info", "-m", LLAMA),
+                     ("verify", "-m", LLAMA), ("generate", "-m", LLAMA, TEXT, "--tokens", "3"),
+                     ("explain", "-m", LLAMA, TEXT, "--json")):
+            with open("/dev/full", "wb") as full:
+                p = subprocess.run([GLIM, *args], stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(p.returncode, 3, args)
+            self.assertEqual(p.stderr.count(b"\n"), 1, p.stderr)
+        closed = lambda: os.close(1)
+        p = subprocess.run([GLIM, "predict", "-m", LLAMA, TEXT], preexec_fn=closed,
+                           stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(p.returncode, 3)
+        out = self.path / "x.csv"
+        p = subprocess.run([GLIM, "explain", "-m", LLAMA, TEXT, "--csv", out], preexec_fn=closed,
+                           stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(p.returncode, 3)
+        self.assertTrue(out.read_bytes().startswith(b"unit,text"))
+        self.assertNotIn(b"Why", out.read_bytes())
+
+    def test_a_failed_write_keeps_the_old_file_and_an_empty_standard_output(self):
+        old = self.path / "old"
+        for args in (("explain", "--raw"), ("explain", "--csv"), ("explain", "--html"),
+                     ("predict", "--raw"), ("capture", "--site", "*", "-o")):
+            old.write_text("keep")
+            limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            r = run(args[0], "-m", LLAMA, TEXT, *args[1:], old, "-q", preexec_fn=limit)
+            self.assertEqual((r.returncode, r.stdout), (3, b""), (args, r.stderr))
+            self.assertIn(b"cannot write", r.stderr)
+            self.assertEqual(old.read_text(), "keep")
+            self.assertEqual([f.name for f in self.path.iterdir()], ["old"])
+
     def test_files(self):
         self.refused(3, "info", "-m", self.path / "none.gguf")
         wrong = self.path / "wrong.gguf"
@@ -230,6 +448,12 @@ class BadInput(Case):
             self.refused(3, "predict", "-m", cut, TEXT)
         self.refused(3, "predict", "-m", LLAMA, "-f", self.path / "none.txt")
         self.refused(3, "view", wrong)
+        strange = self.path / "strange.gguf"
+        strange.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0zz\x1bzz", 1))
+        self.refused(3, "info", "-m", strange, "--json")
+        self.assertNotIn("\x1b", self.ok("info", "-m", strange))
+        self.refused(3, "verify", "-m", LLAMA, "--against", MODELS / "gemma3.safetensors",
+                     says="another model")
 
     def test_texts(self):
         self.refused(2, "predict", "-m", LLAMA, "")
@@ -245,6 +469,8 @@ class BadInput(Case):
             chat.write_text(text)
             r = run("predict", "-m", LLAMA, "--chat", chat, "--template", "chatml")
             self.assertIn(r.returncode, (2, 3))
+            if "content" not in text:
+                self.refused(3, "predict", "-m", LLAMA, "--chat", chat, "--no-template")
         chat.write_text('[{"role": "pirate", "content": "x"}]')
         self.refused(2, "predict", "-m", LLAMA, "--chat", chat, "--template", "chatml",
                      says="pirate")
@@ -253,8 +479,12 @@ class BadInput(Case):
                      says="--template")
 
     def test_budget_names_the_least_that_would_do(self):
-        err = self.refused(4, "explain", "-m", LLAMA, TEXT, "--memory", "200K")
-        self.assertIn("--memory", err)
+        for command in ("explain", "predict", "generate", "tokenize"):
+            for small in ("1", "200K", "9M"):
+                err = self.refused(4, command, "-m", GEMMA, TEXT, "--memory", small)
+                self.assertIn("--memory", err)
+                need = int(re.search(r"needs (?:about|at least) (\d+) MiB", err)[1])
+                self.ok(command, "-m", GEMMA, TEXT, "--memory", f"{need + 1}M")
 
     def test_not_a_number_in_the_weights(self):
         data = bytearray((MODELS / "llama.gguf").read_bytes())
@@ -295,6 +525,28 @@ class BadInput(Case):
         self.assertEqual(p.returncode, 130, err)
         self.assertLess(time.monotonic() - start, 2)
         self.assertTrue(json.loads(out.read_text())["partial"])
+
+    def interrupt(self, number, *args, after=0.5, **more):
+        p = subprocess.Popen([GLIM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             **more)
+        time.sleep(after)
+        start = time.monotonic()
+        p.send_signal(number)
+        out, err = p.communicate(timeout=20)
+        self.assertLess(time.monotonic() - start, 2)
+        self.assertEqual(p.returncode, 130, err)
+        self.assertEqual(err, b"glim: interrupted\n")
+        return out
+
+    def test_a_wait_for_input_is_interrupted_too(self):
+        reading, writing = os.pipe()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.interrupt(number, "tokenize", "-m", LLAMA, "-f", "-", stdin=reading)
+        os.close(writing)
+        os.close(reading)
+        pipe = self.path / "fifo"
+        os.mkfifo(pipe)
+        self.interrupt(signal.SIGINT, "tokenize", "-m", LLAMA, "-f", pipe)
 
 
 if __name__ == "__main__":

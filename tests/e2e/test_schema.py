@@ -4,7 +4,9 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
+import time
 import unittest
 
 from jsonschema import Draft202012Validator
@@ -35,6 +37,9 @@ class Schemas(unittest.TestCase):
         self.check("generation", answer("generate", "-m", MODEL, TEXT, "--tokens", "4"))
         self.check("info", answer("info", "-m", MODEL))
         self.check("plan", answer("explain", "-m", MODEL, TEXT, "--dry-run"))
+        self.check("verification", answer("verify", "-m", MODEL))
+        self.check("plan", answer("predict", "-m", MODEL, TEXT, "--dry-run"))
+        self.check("plan", answer("generate", "-m", MODEL, TEXT, "--dry-run"))
         self.check("verification",
                    answer("verify", "-m", MODEL, "--against", MODEL.replace("gguf", "safetensors")))
 
@@ -46,6 +51,24 @@ class Schemas(unittest.TestCase):
                            ("--units", "token", "--output", "prob")):
                 self.check("explanation", answer("explain", "-m", MODEL, TEXT, "--method",
                                                  method["name"], *target))
+
+    def interrupted(self, after, *args):
+        p = subprocess.Popen([GLIM, *args, "--json", "-q"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        time.sleep(after)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 130, err)
+        return json.loads(out)
+
+    def test_partial_answers_are_whole_documents(self):
+        long_ = "Hello 世界 again and " * 2
+        for args in (("smoothgrad", "--n-samples", "100000"),
+                     ("integrated-gradients", "--steps", "4096", "--refine", "none",
+                      "--generate", "12")):
+            doc = self.interrupted(0.6, "explain", "-m", MODEL, long_, "--method", *args)
+            self.check("explanation", doc)
+            self.assertTrue(doc["partial"])
 
     def test_a_wrong_document_fails(self):
         doc = answer("explain", "-m", MODEL, TEXT)

@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     for (size_t i = 0; cli_commands[i]; i++) {
         cli_run run = {.command = cli_commands[i]};
         glim_status status = cli_parse(&run, argc, argv);
+        if (!status)
+            status = cli_check_outputs(&run);
         if (status && !*run.err.message)
             abort();
         free(run.method_opts);

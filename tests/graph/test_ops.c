@@ -86,6 +86,11 @@ static glim_node build_attention_window(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
     return attention_with(t, in, 0, 2.0f);
 }
+static glim_node build_attention_both(glim_tape *t, const glim_node *in) {
+    glim_node z = attention_with(t, in, 0, 0);
+    t->nodes[z].as.attention.both_ways = true;
+    return z;
+}
 /* The last row of the one sequence, `rows` being the test's. */
 static glim_node picked(glim_tape *t, glim_node x) {
     static glim_rows_part part;
@@ -96,6 +101,16 @@ static glim_node picked(glim_tape *t, glim_node x) {
     part = (glim_rows_part){0, 1, position, whole->hidden};
     last = (glim_rows){1, &position, &part, 1};
     return glim__op_pick(t, x, &last);
+}
+/* The one sequence as one row. */
+static glim_node build_mean(glim_tape *t, const glim_node *in) {
+    static const glim_rows_part part = {0, 1, 0, NULL};
+    static const int32_t position = 0;
+    static const glim_rows one = {1, &position, &part, 1};
+    return glim__op_mean(t, in[0], &one);
+}
+static glim_node build_unit(glim_tape *t, const glim_node *in) {
+    return glim__op_unit(t, in[0]);
 }
 static glim_node build_linear_few(glim_tape *t, const glim_node *in) {
     glim_node y = build_linear(t, in);
@@ -108,6 +123,54 @@ static glim_node build_pick(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_picked(glim_tape *t, const glim_node *in) {
     glim_node some[3] = {picked(t, in[0]), in[1], in[2]};
     return attention_with(t, some, 5, 2.0f);
+}
+static glim_node build_layer_norm(glim_tape *t, const glim_node *in) {
+    return glim__op_layer_norm(t, in[0], norm, bias, 1e-5f);
+}
+static glim_node build_layer_norm_plain(glim_tape *t, const glim_node *in) {
+    return glim__op_layer_norm(t, in[0], norm, NULL, 1e-5f);
+}
+static glim_node build_act_gelu_tanh(glim_tape *t, const glim_node *in) {
+    return glim__op_act(t, in[0], GLIM_ACT_GELU_TANH);
+}
+static glim_node build_act_gelu_erf(glim_tape *t, const glim_node *in) {
+    return glim__op_act(t, in[0], GLIM_ACT_GELU_ERF);
+}
+/* Five experts of width 3 over rows of 7, two for a row. */
+static glim_node experts_with(glim_tape *t, const glim_node *in, bool sigmoid, bool normalise) {
+    enum { E = 5, F = 3, C = 7 };
+    static glim_matrix gate[E], up[E], down[E];
+    static glim_experts how;
+    static const float choice[E] = {0, 0.45f, -0.4f, 0.15f, 0.25f};
+    for (int e = 0; e < E; e++) {
+        const float *w = weights + 3 * e * F * C;
+        gate[e] = (glim_matrix){w, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        up[e] = (glim_matrix){w + F * C, GLIM_TYPE_F32, F, C, .row_bytes = 4 * C};
+        down[e] = (glim_matrix){w + 2 * F * C, GLIM_TYPE_F32, C, F, .row_bytes = 4 * F};
+    }
+    how = (glim_experts){.gate = gate,
+                         .up = up,
+                         .down = down,
+                         .count = E,
+                         .used = 2,
+                         .sigmoid = sigmoid,
+                         .normalise = normalise,
+                         .scale = 1.5f,
+                         .choice_bias = sigmoid ? choice : NULL,
+                         .act = GLIM_ACT_SILU};
+    return glim__op_experts(t, in[0], in[1], &how);
+}
+static glim_node build_experts_softmax(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, false, true);
+}
+static glim_node build_experts_plain(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, false, false);
+}
+static glim_node build_experts_sigmoid(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, true, true);
+}
+static glim_node build_experts_raw_sigmoid(glim_tape *t, const glim_node *in) {
+    return experts_with(t, in, true, false);
 }
 static glim_node build_silu(glim_tape *t, const glim_node *in) {
     return glim__op_gate(t, in[0], in[1], GLIM_ACT_SILU);
@@ -143,13 +206,26 @@ static const struct op_case cases[] = {
     {"attention", "hidden", 7, {24, 12, 12}, 4, hidden, 1, build_attention},
     {"attention", "window", 9, {24, 12, 12}, 2, NULL, 1, build_attention_window},
     {"attention", "cap", 7, {24, 12, 12}, 0, NULL, 1, build_attention_cap},
+    {"attention", "both ways", 9, {24, 12, 12}, 0, NULL, 1, build_attention_both},
+    {"attention", "both ways, hidden", 7, {24, 12, 12}, 0, hidden, 1, build_attention_both},
+    {"attention", "both ways, blocks", 101, {24, 12, 12}, 0, NULL, 1, build_attention_both},
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
+    {"mean", "", 5, {7}, 0, NULL, 1, build_mean},
+    {"unit", "", 5, {7}, 0, NULL, 1, build_unit},
     {"pick", "", 5, {7}, 0, NULL, 1, build_pick},
     {"gate", "silu", 5, {7, 7}, 0, NULL, 1, build_silu},
     {"gate", "gelu tanh", 5, {7, 7}, 0, NULL, 1, build_gelu_tanh},
     {"gate", "gelu erf", 5, {7, 7}, 0, NULL, 1, build_gelu_erf},
+    {"layer-norm", "with bias", 5, {7}, 0, NULL, 1, build_layer_norm},
+    {"layer-norm", "large", 5, {7}, 0, NULL, 30, build_layer_norm_plain},
+    {"act", "gelu tanh", 5, {7}, 0, NULL, 1, build_act_gelu_tanh},
+    {"act", "gelu erf", 3, {700}, 0, NULL, 1, build_act_gelu_erf},
+    {"experts", "softmax", 9, {7, 5}, 0, NULL, 1, build_experts_softmax},
+    {"experts", "softmax as it is", 9, {7, 5}, 0, NULL, 1, build_experts_plain},
+    {"experts", "sigmoid", 9, {7, 5}, 0, NULL, 1, build_experts_sigmoid},
+    {"experts", "sigmoid as it is", 9, {7, 5}, 0, NULL, 1, build_experts_raw_sigmoid},
     {"soft-cap", "", 5, {7}, 0, NULL, 1, build_soft_cap},
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -159,7 +235,7 @@ struct run {
     glim_tape tape;
     glim_rows rows;
     glim_rows_part part;
-    int32_t position[64];
+    int32_t position[128];
     glim_node in[3], out;
     float *x[3];
 };

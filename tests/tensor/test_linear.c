@@ -135,6 +135,44 @@ static void paired_and_partial_matrices_are_right(void **state) {
     }
 }
 
+/* The same numbers stored by columns, and as every third group of five rows. */
+static void turned_and_grouped_matrices_are_right(void **state) {
+    enum { R = 70, K = 33, GROUP = 5 };
+    static const glim_type types[] = {GLIM_TYPE_F32, GLIM_TYPE_F16, GLIM_TYPE_BF16};
+    for (size_t i = 0; i < 3; i++) {
+        packed p = make_packed(types[i], R, K, 0, 0), turned = p, grouped = p;
+        size_t element = glim__type_info(types[i])->block_bytes, row = K * element;
+        char *columns = malloc((R + 3) * row), *groups = malloc(3 * R * row);
+        memset(groups, 0, 3 * R * row);
+        for (size_t r = 0; r < R; r++) {
+            const char *from = (const char *)p.data + r * row;
+            for (size_t c = 0; c < K; c++) /* three columns before, which belong to others */
+                memcpy(columns + (c * (R + 3) + 3 + r) * element, from + c * element, element);
+            memcpy(groups + (r / GROUP * 3 * GROUP + GROUP + r % GROUP) * row, from, row);
+        }
+        turned.m = (glim_matrix){.data = columns,
+                                 .type = types[i],
+                                 .rows = R,
+                                 .cols = K,
+                                 .row_bytes = (R + 3) * element,
+                                 .first_row = 3,
+                                 .turned = true};
+        grouped.m.data = groups;
+        grouped.m.first_row = GROUP;
+        grouped.m.group = GROUP;
+        grouped.m.group_stride = 3 * GROUP;
+        FOR_EACH_SET(k) {
+            glim_context *ctx = make_context(k, 2);
+            check_products(ctx, &turned, 18, true);
+            check_products(ctx, &grouped, 18, true);
+            glim_context_free(ctx);
+        }
+        free(columns);
+        free(groups);
+        free_packed(&p);
+    }
+}
+
 /* <W x, y> = <x, W^T y>. */
 static void backward_is_the_adjoint_of_forward(void **state) {
     enum { T = 19, R = 75, K = 512 };
@@ -295,6 +333,7 @@ int main(void) {
         cmocka_unit_test(any_number_of_rows_is_right),
         cmocka_unit_test(large_matrices_are_right),
         cmocka_unit_test(paired_and_partial_matrices_are_right),
+        cmocka_unit_test(turned_and_grouped_matrices_are_right),
         cmocka_unit_test(backward_is_the_adjoint_of_forward),
         cmocka_unit_test(bits_do_not_depend_on_other_rows_or_threads),
         cmocka_unit_test(no_rows_are_no_work),

@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bar above the text: which row, numbers, threshold, search, scale, copy.
+// The bar above the text: numbers, white space, threshold, search, scale, saving.
 
-import { Matrix, shorten } from "./document";
-import { Store, make } from "./state";
-import { Words, words } from "./words";
+import { Matrix, percent, shorten } from "./document";
+import { showHelp, toggleTheme } from "./keys";
+import { saveAs } from "./save";
+import { State, Store, make, picture } from "./state";
+import { Key, fill, say } from "./words";
 
-function field(bar: HTMLElement, control: HTMLElement): (text: string) => void {
-  const label = make("label");
-  const name = make("span");
-  label.append(name, " ", control);
-  bar.append(label);
-  return (text) => (name.textContent = text);
+type Switch = "numbers" | "white" | "own" | "clip" | "written";
+
+function checkbox(store: Store, name: Switch, key: Key): HTMLElement {
+  const box = make("input", { type: "checkbox", id: `glim-${name}` });
+  box.addEventListener("change", () => store.change({ [name]: box.checked } as Partial<State>));
+  store.listen([name], () => (box.checked = store.state[name]));
+  return make("label", {}, box, fill(make("span"), key));
 }
 
-export function csv(m: Matrix): string {
-  const quote = (text: string) => `"${text.replace(/"/g, '""')}"`;
-  const lines = ["row,produced,unit,text,score"];
-  m.scores.forEach((row, r) =>
-    row.forEach((score, u) => {
-      if (score !== null && !m.units[u].fixed)
-        lines.push([r, quote(m.rows[r].text), u, quote(m.units[u].text), score].join(","));
-    }),
-  );
-  return lines.join("\r\n") + "\r\n";
+function button(key: Key, act: (self: HTMLButtonElement) => void): HTMLButtonElement {
+  const self = fill(make("button", { type: "button" }), key);
+  self.addEventListener("click", () => act(self));
+  return self;
 }
 
 /** The clipboard is not open to every local page: a hidden field serves there. */
@@ -39,56 +36,85 @@ async function copy(text: string): Promise<void> {
   }
 }
 
-export function attachControls(m: Matrix, store: Store, main: HTMLElement): void {
-  const bar = make("div", { class: "bar", role: "toolbar", "aria-label": "glim" });
-  const names: ((w: Words) => void)[] = [];
-
-  if (m.rows.length > 1) {
-    const rows = make("select", { id: "glim-row" });
-    rows.append(make("option", { value: "" }));
-    m.rows.forEach((row, r) => rows.append(make("option", { value: String(r) }, `${r + 1} ${shorten(row.text, 24)}`)));
-    rows.addEventListener("change", () => store.change({ row: rows.value === "" ? null : Number(rows.value) }));
-    store.listen(() => (rows.value = store.state.row === null ? "" : String(store.state.row)));
-    const name = field(bar, rows);
-    names.push((w) => (name(w.row), (rows.options[0].textContent = w.all)));
-
-    const scale = make("select", { id: "glim-scale" });
-    scale.append(make("option", { value: "row" }), make("option", { value: "all" }));
-    scale.addEventListener("change", () => store.change({ wholeScale: scale.value === "all" }));
-    const scaleName = field(bar, scale);
-    names.push((w) => {
-      scaleName(w.scale);
-      scale.options[0].textContent = w.scaleRow;
-      scale.options[1].textContent = w.scaleAll;
-    });
-  }
-
-  const numbers = make("input", { type: "checkbox", id: "glim-numbers" });
-  numbers.addEventListener("change", () => store.change({ numbers: numbers.checked }));
-  const numbersName = field(bar, numbers);
-  names.push((w) => numbersName(w.numbers));
-
-  const hide = make("input", { type: "range", min: "0", max: "0.5", step: "0.01", value: "0", id: "glim-threshold" });
-  hide.addEventListener("input", () => store.change({ threshold: Number(hide.value) }));
-  const hideName = field(bar, hide);
-  names.push((w) => hideName(`${w.hide} ${Math.round(100 * store.state.threshold)} %`));
-
-  const find = make("input", { type: "search", size: "12", id: "glim-find" });
-  find.addEventListener("input", () => store.change({ find: find.value }));
-  const findName = field(bar, find);
-  names.push((w) => findName(w.find));
-
-  const copyButton = make("button", { type: "button" });
-  copyButton.addEventListener("click", () => {
-    void copy(csv(m)).then(() => (copyButton.textContent = words(store.state.language).copied));
+function slider(store: Store): HTMLElement {
+  const range = make("input", {
+    type: "range",
+    min: "0",
+    max: "0.95",
+    step: "0.05",
+    id: "glim-threshold",
   });
-  const language = make("button", { type: "button" });
-  language.addEventListener("click", () =>
-    store.change({ language: store.state.language.startsWith("zh") ? "en" : "zh-CN" }),
-  );
-  bar.append(copyButton, language);
-  names.push((w) => ((copyButton.textContent = w.copy), (language.textContent = w.language)));
+  const value = make("output", { for: "glim-threshold" });
+  range.addEventListener("input", () => store.change({ threshold: Number(range.value) }));
+  store.listen(["threshold"], () => {
+    range.value = String(store.state.threshold);
+    value.textContent = percent(store.state.threshold).replace(".0", "");
+  });
+  return make("label", {}, fill(make("span"), "hide"), range, value);
+}
 
-  main.insertBefore(bar, main.querySelector(".strip"));
-  store.listen(() => names.forEach((name) => name(words(store.state.language))));
+function search(m: Matrix, store: Store): HTMLElement {
+  const field = make("input", { type: "search", id: "glim-find" });
+  const count = make("span", { role: "status" });
+  const hits = () => {
+    const wanted = store.state.find.toLowerCase();
+    return wanted ? m.scored.filter((u) => m.units[u].text.toLowerCase().includes(wanted)) : [];
+  };
+  field.addEventListener("input", () => store.change({ find: field.value }));
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") store.change({ find: "" });
+    if (event.key !== "Enter") return;
+    const all = hits();
+    const next = all.find((u) => u > (store.state.unit ?? -1)) ?? all[0];
+    if (next === undefined) return;
+    store.change({ unit: next });
+    document.getElementById(`glim-u${next}`)?.scrollIntoView({ block: "center" });
+  });
+  store.listen(["find", "language"], () => {
+    if (field.value !== store.state.find) field.value = store.state.find;
+    count.textContent = store.state.find ? say("found", String(hits().length)) : "";
+  });
+  return make("label", {}, fill(make("span"), "find"), field, count);
+}
+
+/** One unit that pales all others is said, and can be left out of the scale. */
+function hint(m: Matrix, store: Store): HTMLElement {
+  const line = make("p", { class: "hint" });
+  const check = () => {
+    const p = picture(m, { ...store.state, clip: false });
+    line.hidden = !(p.loudest >= 0 && m.scored.length > 2 && p.limit > 5 * p.next);
+    if (line.hidden) return;
+    fill(line, "clip.hint", make("bdi", {}, `\u201c${shorten(m.units[p.loudest].text, 24)}\u201d`));
+  };
+  store.listen(["row", "own", "written"], check);
+  return line;
+}
+
+export function attachControls(m: Matrix, store: Store): void {
+  const figure = document.getElementById("glim-figure");
+  if (!figure) return;
+  const bar = make("div", { class: "bar" });
+  bar.append(checkbox(store, "numbers", "numbers"), checkbox(store, "white", "white"));
+  bar.append(slider(store));
+  if (m.scored.length > 2) bar.append(checkbox(store, "clip", "clip"));
+  if (m.many) bar.append(checkbox(store, "own", "own"));
+  if (m.units.some((u) => u.generated)) bar.append(checkbox(store, "written", "written"));
+  bar.append(search(m, store));
+
+  const tools = make("div", { class: "bar" }, fill(make("span"), "save"));
+  for (const kind of ["CSV", "JSON", "SVG", "PNG"] as const) {
+    const save = make("button", { type: "button" }, kind);
+    save.addEventListener("click", () => saveAs(kind, m, store));
+    tools.append(save);
+  }
+  tools.append(
+    button("copy", (self) => void copy(location.href).then(() => fill(self, "copied"))),
+    button("dark", toggleTheme),
+    button("language", () =>
+      store.change({ language: store.state.language.startsWith("zh") ? "en" : "zh-CN" }),
+    ),
+    button("help", () => showHelp(store)),
+  );
+  document.getElementById("glim-legend")?.after(hint(m, store));
+  figure.append(bar, tools);
 }

@@ -1,107 +1,233 @@
 // SPDX-License-Identifier: Apache-2.0
-// Produced tokens against units on a canvas: only what is in view is drawn, so
-// the size of the matrix does not matter.
+// Explained tokens against units on a canvas: only what is in view is drawn, so
+// the size of the matrix does not matter. It scrolls inside its own box; the
+// names of rows and columns stay in place.
 
-import { Matrix, largest, shorten, step, visible } from "./document";
-import { Store, make } from "./state";
-import { words } from "./words";
+import { Matrix, shade, shorten, uncertain } from "./document";
+import { figureKey } from "./keys";
+import { setScale } from "./ranks";
+import { rowName } from "./rows";
+import { Store, make, picture } from "./state";
+import { later } from "./strip";
+import { fill } from "./words";
 
-const CELL = 22;
-const LEFT = 120;
-const TOP = 96;
+const CELL = 24;
+const FONT = '13px system-ui,"Noto Sans","Noto Sans CJK SC","DejaVu Sans",sans-serif';
+const SLOPE = Math.PI / 4;
 
-/** Colours from the style sheet, so that light and dark follow it. */
-function palette(): string[] {
-  const style = getComputedStyle(document.documentElement);
-  const names = ["n5", "n4", "n3", "n2", "n1", "bg", "p1", "p2", "p3", "p4", "p5", "fg", "soft", "line"];
-  return names.map((name) => style.getPropertyValue(`--${name}`).trim());
+interface Ink {
+  step: (name: string) => string;
+  bg: string;
+  fg: string;
+  soft: string;
+  none: string;
 }
 
-export function attachMatrix(m: Matrix, store: Store, main: HTMLElement): void {
-  if (m.rows.length < 2) return;
-  const columns = m.units.map((_, u) => u).filter((u) => !m.units[u].fixed);
-  const limits = m.scores.map((row) => largest(row));
-  const whole = largest(limits);
-  const box = make("div", { class: "matrix", tabindex: "0", role: "application" });
+/** Colours from the style sheet, so that light and dark follow it. */
+function ink(): Ink {
+  const style = getComputedStyle(document.documentElement);
+  const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  const seen: Record<string, string> = {};
+  const step = (name: string) => (seen[name] ??= value(name));
+  return { step, bg: value("bg"), fg: value("fg"), soft: value("soft"), none: value("none") };
+}
+
+function hatch(g: CanvasRenderingContext2D, x: number, y: number, colour: string): void {
+  g.strokeStyle = colour;
+  g.beginPath();
+  for (let i = 4; i < 2 * CELL; i += 6) {
+    g.moveTo(x + Math.max(0, i - CELL + 1), y + Math.min(i, CELL - 1));
+    g.lineTo(x + Math.min(i, CELL - 1), y + Math.max(0, i - CELL + 1));
+  }
+  g.stroke();
+}
+
+export function attachMatrix(m: Matrix, store: Store): void {
+  const table = document.getElementById("glim-table");
+  if (!m.many || !table) return;
+  let columns = m.scored;
+  let limits: number[] = [];
+  const rowNames = m.rows.map((_, r) => shorten(rowName(r), 16));
+  const names = m.units.map((unit) => shorten(unit.text, 16));
+  const box = make("div", {
+    class: "matrix",
+    id: "glim-matrix",
+    tabindex: "0",
+    role: "application",
+  });
+  box.dataset.label = "matrix";
   const canvas = make("canvas", { "aria-hidden": "true" });
-  const size = make("div", { class: "size" });
-  size.style.width = `${LEFT + CELL * columns.length}px`;
-  size.style.height = `${TOP + CELL * m.rows.length}px`;
-  box.style.height = `${Math.min(TOP + CELL * m.rows.length + 20, 0.7 * window.innerHeight)}px`;
-  box.append(canvas, size);
-  main.insertBefore(box, main.querySelector("details"));
+  const ground = make("div", { class: "ground" });
+  box.append(canvas, ground);
+  const heading = fill(make("h2"), "matrix");
+  (table as HTMLDetailsElement).open = false; // the canvas shows the same
+  const legend = table.querySelector(".legend")?.cloneNode(true) as HTMLElement;
+  const keys = legend.querySelector(".keys") as HTMLElement;
+  table.before(
+    make(
+      "section",
+      { class: "chart" },
+      heading,
+      fill(make("p", { class: "note" }), "matrix.where"),
+      box,
+      legend,
+    ),
+  );
+
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const g = context;
+  g.font = FONT;
+  const widest = (all: string[]) =>
+    all.slice(0, 500).reduce((most, name) => Math.max(most, g.measureText(name).width), 0);
+  const left = Math.ceil(widest(rowNames)) + 14;
+  const top = Math.ceil(widest(m.scored.map((u) => names[u])) * Math.sin(SLOPE)) + 24;
+  const right = Math.ceil(top / Math.tan(SLOPE));
+  Object.assign(box.dataset, { left, top, cell: CELL }); // where the cells are
+  ground.style.height = `${top + CELL * m.rows.length + 4}px`;
   let asked = false;
+
+  function cell(r: number, c: number, x: number, y: number, colours: Ink): void {
+    const u = columns[c];
+    const score = m.scores[r][u];
+    const { threshold } = store.state;
+    const limit = limits[r];
+    if (score === null) {
+      if (later(m, r, u)) hatch(g, x, y, colours.step("line"));
+      else {
+        g.fillStyle = colours.none;
+        g.fillRect(x, y, CELL - 1, CELL - 1);
+        g.fillStyle = colours.fg;
+        g.textAlign = "center";
+        g.fillText("\u00d7", x + CELL / 2, y + CELL / 2);
+      }
+      return;
+    }
+    const name = shade(Math.abs(score) < threshold * limit ? 0 : score, limit, m.signed);
+    g.fillStyle = colours.step(name);
+    g.strokeStyle = colours.step(name);
+    if (uncertain(score, m.errors?.[r][u])) {
+      g.strokeStyle = colours.soft;
+      g.setLineDash([2, 2]);
+      g.strokeRect(x + 2.5, y + 2.5, CELL - 6, CELL - 6);
+      g.setLineDash([]);
+    } else g.fillRect(x, y, CELL - 1, CELL - 1);
+    if (m.signed && score < 0 && name !== "s5") {
+      g.strokeStyle = uncertain(score, m.errors?.[r][u])
+        ? colours.fg
+        : colours.step(`t${name.slice(1)}`); // lowers: a bar, the sign itself
+      g.beginPath();
+      g.moveTo(x + 8, y + CELL / 2);
+      g.lineTo(x + CELL - 9, y + CELL / 2);
+      g.stroke();
+    }
+    if (Math.abs(score) > limit) {
+      g.fillStyle = colours.fg;
+      g.beginPath();
+      g.moveTo(x + CELL - 8, y);
+      g.lineTo(x + CELL - 1, y);
+      g.lineTo(x + CELL - 1, y + 7);
+      g.fill();
+    }
+  }
 
   function paint(): void {
     asked = false;
-    const scale = window.devicePixelRatio || 1;
-    const width = box.clientWidth;
-    const height = box.clientHeight;
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [box.clientWidth, box.clientHeight];
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
-    const g = canvas.getContext("2d");
-    if (!g) return;
-    const colours = palette();
-    const { row: chosen, unit, threshold, wholeScale } = store.state;
-    g.scale(scale, scale);
-    g.font = '13px "Noto Sans","Noto Sans CJK SC","DejaVu Sans",sans-serif';
+    const colours = ink();
+    const [dx, dy] = [box.scrollLeft, box.scrollTop];
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.font = FONT;
     g.textBaseline = "middle";
-    const firstRow = Math.floor(box.scrollTop / CELL);
-    const firstColumn = Math.floor(box.scrollLeft / CELL);
-    const lastRow = Math.min(m.rows.length, firstRow + Math.ceil((height - TOP) / CELL) + 1);
-    const lastColumn = Math.min(columns.length, firstColumn + Math.ceil((width - LEFT) / CELL) + 1);
-    g.save();
-    g.beginPath();
-    g.rect(LEFT, TOP, width, height);
-    g.clip();
-    for (let r = firstRow; r < lastRow; r++)
-      for (let c = firstColumn; c < lastColumn; c++) {
-        const score = m.scores[r][columns[c]];
-        const limit = wholeScale ? whole : limits[r];
-        const x = LEFT + c * CELL - box.scrollLeft;
-        const y = TOP + r * CELL - box.scrollTop;
-        const faint = score === null || Math.abs(score) < threshold * limit;
-        g.fillStyle = colours[5 + (faint ? 0 : step(score, limit))];
-        g.fillRect(x, y, CELL - 1, CELL - 1);
-        if (score === null) {
-          g.fillStyle = colours[13];
-          g.fillRect(x + CELL / 2 - 1, y + CELL / 2 - 1, 2, 2);
-        }
-        if (chosen === r || columns[c] === unit) {
-          g.strokeStyle = colours[11];
-          g.strokeRect(x - 0.5, y - 0.5, CELL, CELL);
-        }
-      }
-    g.restore();
-    g.fillStyle = colours[5];
-    g.fillRect(0, 0, width, TOP);
-    g.fillRect(0, 0, LEFT, height);
-    g.save();
-    g.beginPath();
-    g.rect(0, TOP, LEFT, height);
-    g.clip();
-    g.textAlign = "right";
-    for (let r = firstRow; r < lastRow; r++) {
-      g.fillStyle = chosen === r ? colours[11] : colours[12];
-      g.fillText(shorten(m.rows[r].text, 14), LEFT - 6, TOP + r * CELL - box.scrollTop + CELL / 2);
-    }
-    g.restore();
-    g.save();
-    g.beginPath();
-    g.rect(LEFT, 0, width, TOP);
-    g.clip();
-    g.textAlign = "left";
-    for (let c = firstColumn; c < lastColumn; c++) {
+    g.fillStyle = colours.bg;
+    g.fillRect(0, 0, width, height);
+    const rows = [
+      Math.floor(dy / CELL),
+      Math.min(m.rows.length, Math.ceil((dy + height - top) / CELL)),
+    ];
+    const cols = [
+      Math.floor(dx / CELL),
+      Math.min(columns.length, Math.ceil((dx + width - left) / CELL)),
+    ];
+    const part = (x: number, y: number, w: number, h: number, draw: () => void) => {
       g.save();
-      g.fillStyle = columns[c] === unit ? colours[11] : colours[12];
-      g.translate(LEFT + c * CELL - box.scrollLeft + CELL / 2, TOP - 6);
-      g.rotate(-Math.PI / 3);
-      g.fillText(shorten(m.units[columns[c]].text, 12), 0, 0);
+      g.beginPath();
+      g.rect(x, y, w, h);
+      g.clip();
+      draw();
       g.restore();
-    }
-    g.restore();
+    };
+    part(left, top, width, height, () => {
+      for (let r = rows[0]; r < rows[1]; r++)
+        for (let c = cols[0]; c < cols[1]; c++)
+          cell(r, c, left + c * CELL - dx, top + r * CELL - dy, colours);
+      cursor(dx, dy, colours);
+    });
+    part(0, top, left, height, () => {
+      g.textAlign = "right";
+      for (let r = rows[0]; r < rows[1]; r++) {
+        g.fillStyle = r === store.state.row ? colours.fg : colours.soft;
+        g.fillText(
+          (r === store.state.row ? "\u25b8" : "") + rowNames[r],
+          left - 6,
+          top + r * CELL - dy + CELL / 2,
+        );
+      }
+    });
+    part(left, 0, width, top, () => {
+      g.textAlign = "left";
+      const before = Math.max(0, cols[0] - Math.ceil(right / CELL));
+      for (let c = before; c < cols[1]; c++) {
+        g.save();
+        g.fillStyle = columns[c] === store.state.unit ? colours.fg : colours.soft;
+        g.translate(left + c * CELL - dx + CELL / 2, top - 6);
+        g.rotate(-SLOPE);
+        g.fillText(names[columns[c]], 0, 0);
+        g.restore();
+      }
+    });
+  }
+
+  function cursor(dx: number, dy: number, colours: Ink): void {
+    const { row, unit } = store.state;
+    const c = unit === null ? -1 : columns.indexOf(unit);
+    g.strokeStyle = colours.fg;
+    g.lineWidth = 2;
+    if (row !== null)
+      g.strokeRect(left - dx - 1, top + row * CELL - dy, CELL * columns.length + 1, CELL - 1);
+    if (c >= 0)
+      g.strokeRect(left + c * CELL - dx, top - dy - 1, CELL - 1, CELL * m.rows.length + 1);
+    g.lineWidth = 1;
+  }
+
+  function explainScale(limit: number): void {
+    const key = (mark: string, text: HTMLElement) => {
+      const item = make("span", { class: "key" });
+      if (mark) item.append(make("span", { class: `w ${mark}` }), " ");
+      item.append(text);
+      return item;
+    };
+    let [nil, none, unsure] = [0, 0, 0];
+    m.rows.forEach((_, r) =>
+      columns.forEach((u) => {
+        if (m.scores[r][u] === null) later(m, r, u) ? nil++ : none++;
+        else if (uncertain(m.scores[r][u], m.errors?.[r][u])) unsure++;
+      }),
+    );
+    keys.replaceChildren(
+      key("", fill(make("span"), store.state.own ? "legend.ownrows" : "legend.cells")),
+    );
+    if (unsure) keys.append(key("h", fill(make("span"), "legend.hollow", String(unsure))));
+    if (nil) keys.append(key("nil", fill(make("span"), "legend.none", String(nil))));
+    if (none) keys.append(key("x", fill(make("span"), "legend.missing", String(none))));
+    setScale(legend, limit, m.signed);
+    if (store.state.own)
+      for (const end of legend.querySelectorAll(".least, .most, .a4")) end.textContent = "";
   }
 
   function ask(): void {
@@ -110,43 +236,64 @@ export function attachMatrix(m: Matrix, store: Store, main: HTMLElement): void {
   }
 
   function cellAt(event: MouseEvent): { row: number; unit: number } | null {
-    const edge = box.getBoundingClientRect(); // names of rows and columns stay in place
-    if (event.clientY - edge.top < TOP || event.clientX - edge.left < LEFT) return null;
-    const r = Math.floor((event.offsetY - TOP) / CELL);
-    const c = Math.floor((event.offsetX - LEFT) / CELL);
+    const edge = box.getBoundingClientRect();
+    const [x, y] = [event.clientX - edge.left - left, event.clientY - edge.top - top];
+    if (x < 0 || y < 0) return null;
+    const [r, c] = [
+      Math.floor((y + box.scrollTop) / CELL),
+      Math.floor((x + box.scrollLeft) / CELL),
+    ];
     return r < m.rows.length && c < columns.length ? { row: r, unit: columns[c] } : null;
   }
 
-  size.addEventListener("pointermove", (event) => {
-    const cell = cellAt(event);
-    if (cell && cell.unit !== store.state.unit) store.change({ unit: cell.unit });
+  function reveal(): void {
+    const { row, unit } = store.state;
+    const c = unit === null ? 0 : Math.max(0, columns.indexOf(unit));
+    const y = (row ?? 0) * CELL;
+    const [w, h] = [box.clientWidth - left - CELL, box.clientHeight - top - CELL];
+    box.scrollTop = Math.max(y - h, Math.min(box.scrollTop, y));
+    box.scrollLeft = Math.max(c * CELL - w, Math.min(box.scrollLeft, c * CELL));
+  }
+
+  ground.addEventListener("pointermove", (event) => {
+    const at = cellAt(event);
+    if (at) store.change({ unit: at.unit });
   });
-  size.addEventListener("click", (event) => {
-    const r = Math.floor((event.offsetY - TOP) / CELL);
-    const below = event.clientY - box.getBoundingClientRect().top >= TOP;
-    if (below && r < m.rows.length) store.change({ row: store.state.row === r ? null : r });
+  ground.addEventListener("click", (event) => {
+    const at = cellAt(event);
+    if (at) store.change({ unit: at.unit, row: store.state.row === at.row ? null : at.row });
   });
   box.addEventListener("keydown", (event) => {
-    const { row, unit } = store.state;
-    const c = unit === null ? -1 : columns.indexOf(unit);
-    const moves: Record<string, () => void> = {
-      ArrowDown: () => store.change({ row: Math.min(m.rows.length - 1, (row ?? -1) + 1) }),
-      ArrowUp: () => store.change({ row: row === null || row === 0 ? null : row - 1 }),
-      ArrowRight: () => store.change({ unit: columns[Math.min(columns.length - 1, c + 1)] }),
-      ArrowLeft: () => store.change({ unit: columns[Math.max(0, c - 1)] }),
-      Escape: () => store.change({ row: null }),
+    const c = store.state.unit === null ? -1 : columns.indexOf(store.state.unit);
+    const steps: Record<string, number> = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      PageDown: 10,
+      PageUp: -10,
     };
-    if (!moves[event.key]) return;
-    moves[event.key]();
+    const ends: Record<string, number> = { Home: 0, End: columns.length - 1 };
+    if (
+      !event.ctrlKey &&
+      !event.altKey &&
+      !event.metaKey &&
+      (event.key in steps || event.key in ends)
+    ) {
+      const to = ends[event.key] ?? (c < 0 ? 0 : c + steps[event.key]);
+      store.change({ unit: columns[Math.max(0, Math.min(columns.length - 1, to))] });
+    } else if (!figureKey(event, m, store)) return;
+    reveal();
     event.preventDefault();
   });
   box.addEventListener("scroll", ask);
-  window.addEventListener("resize", ask);
+  for (const name of ["resize", "glim-theme"]) window.addEventListener(name, ask);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ask);
-  store.listen(() => {
-    const { row, unit, language } = store.state;
-    const at = `${row === null ? "" : visible(m.rows[row].text)} ${unit === null ? "" : visible(m.units[unit].text)}`;
-    box.setAttribute("aria-label", `${words(language).matrix} ${at}`.trim());
+  store.listen(["own", "clip", "written"], () => {
+    columns = m.scored.filter((u) => store.state.written || !m.units[u].generated);
+    ground.style.width = `${left + CELL * columns.length + right}px`;
+    const shared = picture(m, store.state, 0).limit;
+    explainScale(shared);
+    limits = m.rows.map((_, r) => (store.state.own ? picture(m, store.state, r).limit : shared));
     ask();
   });
+  store.listen(["row", "unit", "threshold"], ask);
 }

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Black boxes on the command line: --predictor and its flags, for predict and info.
+   Headers may come from a file or a variable, so that a key is in no history. */
+#include "cli/box.h"
+#include "base/utf8.h"
+#include "file/safetensors.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_WORDS = 1 << 20 };
+
+static glim_status read_file(cli_run *run, const char *path, glim_buffer *out) {
+    glim_status status = glim__file_read(out, path, MOST_WORDS, &run->err);
+    if (!status && out->data && strlen(out->data) != out->len)
+        status = glim_fail(&run->err, GLIM_EFORMAT, "'%.200s' holds a NUL byte", path);
+    return status;
+}
+
+/* Lines "Name: value" of --header, of its file, and of --header-env. */
+static glim_status gather_headers(cli_run *run, glim_buffer *out) {
+    const char *line = run->o.header, *variable = run->o.header_env;
+    const char *value = variable ? getenv(variable) : NULL;
+    glim_status status = GLIM_OK;
+    if (variable && !value)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--header-env: the variable '%.60s' is not set",
+                         variable);
+    if (line && *line == '@')
+        status = read_file(run, line + 1, out);
+    else if (line)
+        glim__buffer_puts(out, line);
+    if (value)
+        glim__buffer_printf(out, "\n%s", value);
+    return status;
+}
+
+glim_status cli_open_box(cli_run *run, glim_black_box **out) {
+    const cli_options *o = &run->o;
+    glim_buffer headers, prompt;
+    if (o->model)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
+    glim__buffer_init(&headers, run->ctx);
+    glim__buffer_init(&prompt, run->ctx);
+    glim_status status = gather_headers(run, &headers);
+    if (!status && o->prompt_file)
+        status = read_file(run, o->prompt_file, &prompt);
+    while (prompt.len && prompt.data[prompt.len - 1] == '\n')
+        prompt.data[--prompt.len] = 0;
+    if (!status && (headers.failed || prompt.failed))
+        status = glim__oom(run->ctx, &run->err, "the prompt", prompt.len);
+    if (!status)
+        status = glim_black_box_open(
+            out, run->ctx, o->predictor,
+            &(glim_black_box_options){.timeout = o->timeout,
+                                      .batch_size = (size_t)o->batch_size,
+                                      .concurrency = (size_t)o->concurrency,
+                                      .headers = headers.data,
+                                      .labels = o->labels,
+                                      .prompt = o->prompt_file ? prompt.data : NULL,
+                                      .length_normalise = o->length_normalise},
+            &run->err);
+    glim__buffer_release(&headers);
+    glim__buffer_release(&prompt);
+    return status;
+}
+
+/* ---- predict ---- */
+
+static double output_of(const glim_black_box *box, const double *row, size_t k, const char *name) {
+    double x;
+    return glim_black_box_output(box, row, k, name, &x, NULL) ? NAN : x;
+}
+
+/* Classes by value, largest first; equal ones in their own order. */
+static void sort(const double *row, size_t n, size_t *order) {
+    for (size_t k = 0; k < n; k++) {
+        size_t at = k;
+        for (; at && row[order[at - 1]] < row[k]; at--)
+            order[at] = order[at - 1];
+        order[at] = k;
+    }
+}
+
+static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_buffer *text,
+                            const double *row, const size_t *order, size_t n) {
+    const glim_black_box_info *info = glim_black_box_facts(box);
+    json_t *all = json_object(), *outputs = json_array();
+    for (size_t i = 0; i < n; i++) {
+        size_t k = order[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "text", json_string(info->classes[k]));
+        json_object_set_new(o, "id", json_integer((json_int_t)k));
+        json_object_set_new(o, "logit", glim__json_number(output_of(box, row, k, "logit")));
+        json_object_set_new(o, "prob", glim__json_number(output_of(box, row, k, "prob")));
+        json_object_set_new(o, "score", glim__json_number(row[k]));
+        json_array_append_new(outputs, o);
+    }
+    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
+    json_object_set_new(all, "text", glim__json_text(text->data, text->len));
+    json_object_set_new(all, "predictor", json_string(info->spec));
+    json_object_set_new(all, "outputs", outputs);
+    json_object_set_new(all, "tokens", json_array());
+    return cli_put_json(run, run->o.json, all, false);
+}
+
+static glim_status box_table(cli_run *run, const glim_black_box *box, const double *row,
+                             const size_t *order, size_t n) {
+    enum { BAR = 30 };
+    const glim_black_box_info *info = glim_black_box_facts(box);
+    bool ascii = cli_ascii(run);
+    glim_buffer out;
+    glim__buffer_init(&out, run->ctx);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = order[i];
+        const char *name = info->classes[k];
+        double p = output_of(box, row, k, "prob");
+        glim__buffer_printf(&out, "%3zu  ", i + 1);
+        size_t from = out.len;
+        cli_visible(&out, name, strlen(name), CLI_TOKEN, ascii);
+        cli_pad(&out, from, 20);
+        if (isnan(p))
+            glim__buffer_printf(&out, " %12.6g", row[k]);
+        else
+            glim__buffer_printf(&out, " %6.1f %%  ", 100 * p);
+        for (int b = 0; !isnan(p) && b < (int)(BAR * p + 0.5); b++)
+            glim__buffer_puts(&out, ascii ? "#" : "\xe2\x96\x88");
+        glim__buffer_putc(&out, '\n');
+    }
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data ? out.data : "", out.len);
+    glim__buffer_release(&out);
+    return status;
+}
+
+static glim_status write_row(cli_run *run, const double *row, size_t n) {
+    float *all = glim__calloc(run->ctx, n, sizeof *all);
+    if (!all)
+        return glim__oom(run->ctx, &run->err, "the array", n * sizeof *all);
+    for (size_t k = 0; k < n; k++)
+        all[k] = (float)row[k];
+    glim_status status =
+        glim__npy_write(run->ctx, run->o.raw, all, 2, (uint64_t[]){1, n}, &run->err);
+    if (!status)
+        cli_wrote(run, run->o.raw);
+    glim__free(run->ctx, all);
+    return status;
+}
+
+static glim_status show_row(cli_run *run, const glim_black_box *box, const glim_buffer *text,
+                            const double *row) {
+    size_t K = glim_black_box_facts(box)->n_classes;
+    size_t n = (size_t)run->o.top < K ? (size_t)run->o.top : K;
+    size_t *order = glim__calloc(run->ctx, K, sizeof *order);
+    if (!order)
+        return glim__oom(run->ctx, &run->err, "the classes", K * sizeof *order);
+    sort(row, K, order);
+    glim_status status = run->o.raw ? write_row(run, row, K) : GLIM_OK;
+    if (!status && run->o.json)
+        status = box_json(run, box, text, row, order, n);
+    if (!status && cli_wants_terminal(run))
+        status = box_table(run, box, row, order, n);
+    glim__free(run->ctx, order);
+    return status;
+}
+
+glim_status cli_predict_box(cli_run *run) {
+    glim_black_box *box = NULL;
+    glim_buffer text;
+    double *row = NULL;
+    glim__buffer_init(&text, run->ctx);
+    glim_status status = cli_read_text(run, &text);
+    if (!status)
+        status = cli_open_box(run, &box);
+    size_t bad = glim__utf8_check(text.data ? text.data : "", text.len);
+    if (!status && bad != text.len)
+        status = glim_fail(&run->err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
+    if (!status)
+        status = glim_black_box_ask(box, &(glim_input){text.data ? text.data : "", text.len}, 1,
+                                    &row, &run->err);
+    if (!status)
+        status = show_row(run, box, &text, row);
+    if (box)
+        glim_black_box_values_free(box, row);
+    glim_black_box_close(box);
+    glim__buffer_release(&text);
+    return status;
+}
+
+/* ---- info ---- */
+
+static const char *scale_words(glim_scale scale) {
+    static const char *const words[] = {"raw scores", "logits", "log-probabilities",
+                                        "probabilities"};
+    return words[scale];
+}
+
+static glim_status info_json(cli_run *run, const glim_black_box_info *info) {
+    static const char *const scales[] = {"raw", "logit", "logprob", "prob"};
+    json_t *o = json_object(), *classes = json_array();
+    const char *texts[][2] = {{"predictor", info->spec}, {"kind", info->kind},
+                              {"name", info->name},      {"how", info->how},
+                              {"digest", info->digest},  {"scale", scales[info->scale]}};
+    json_object_set_new(o, "schema", json_string("glim.predictor/1"));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        json_object_set_new(o, texts[i][0], texts[i][1] ? json_string(texts[i][1]) : json_null());
+    for (size_t k = 0; k < info->n_classes; k++)
+        json_array_append_new(classes, json_string(info->classes[k]));
+    json_object_set_new(o, "classes", classes);
+    return cli_put_json(run, run->o.json, o, false);
+}
+
+static void info_line(glim_buffer *out, const char *name, const char *text, bool ascii) {
+    glim__buffer_printf(out, "%-15s ", name);
+    cli_visible(out, text, strlen(text), CLI_PLAIN, ascii);
+    glim__buffer_putc(out, '\n');
+}
+
+static glim_status info_text(cli_run *run, const glim_black_box_info *info) {
+    bool ascii = cli_ascii(run);
+    char scale[80];
+    glim_buffer out;
+    glim__buffer_init(&out, run->ctx);
+    snprintf(scale, sizeof scale, "%zu numbers a text: %s", info->n_classes,
+             scale_words(info->scale));
+    info_line(&out, "predictor", info->spec, ascii);
+    info_line(&out, "kind", info->kind, ascii);
+    if (info->name)
+        info_line(&out, "name", info->name, ascii);
+    info_line(&out, "answers", scale, ascii);
+    if (info->how)
+        info_line(&out, "how", info->how, ascii);
+    for (size_t k = 0; k < info->n_classes; k++)
+        info_line(&out, k ? "" : "classes", info->classes[k], ascii);
+    info_line(&out, "can", "predict (methods that need gradients are for models)", ascii);
+    if (info->digest)
+        info_line(&out, "digest", info->digest, ascii);
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the answer", out.len)
+                                    : cli_put(run, out.data, out.len);
+    glim__buffer_release(&out);
+    return status;
+}
+
+/* Classes are known once it has answered; a TEXT may say to what. */
+glim_status cli_info_box(cli_run *run) {
+    glim_black_box *box = NULL;
+    double *row = NULL;
+    const char *text = run->o.text ? run->o.text : "a text";
+    glim_status status = cli_open_box(run, &box);
+    if (!status)
+        status = glim_black_box_ask(box, &(glim_input){text, strlen(text)}, 1, &row, &run->err);
+    if (!status)
+        status = run->o.json ? info_json(run, glim_black_box_facts(box))
+                             : info_text(run, glim_black_box_facts(box));
+    if (box)
+        glim_black_box_values_free(box, row);
+    glim_black_box_close(box);
+    return status;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a run needs: the plan of --dry-run, and the memory that would do when a
+ * budget was too small. The first refusal only knows its own block; so the need
+ * of the whole run is added up from the model's facts without running anything.
+ */
+#include "cli/cli.h"
+#include "graph/tape.h"
+
+#include <math.h>
+#include <string.h>
+
+glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
+    char least[32], wanted[32];
+    glim_buffer out;
+    if (run->o.json) {
+        json_t *o = json_object();
+        json_object_set_new(o, "schema", json_string("glim.plan/1"));
+        json_object_set_new(o, "method", json_string(method));
+        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        if (run->o.predictor)
+            json_object_set_new(o, "asks", json_integer((json_int_t)plan->asks));
+        json_object_set_new(o, "bytes", json_integer((json_int_t)plan->bytes));
+        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+        json_object_set_new(o, "bounded", json_boolean(plan->bounded));
+        return cli_put_json(run, run->o.json, o, false);
+    }
+    const char *most = plan->bounded ? "" : "at most ";
+    glim__buffer_init(&out, run->ctx);
+    if (run->o.predictor)
+        glim__buffer_printf(&out, "method           %s\ntexts to ask     at most %llu\n", method,
+                            (unsigned long long)plan->asks);
+    else
+        glim__buffer_printf(&out,
+                            "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
+                            "memory           %s at least, %s for full speed\n",
+                            run->command->takes_method ? "method" : "command", method, most,
+                            (unsigned long long)plan->forward_tokens, most,
+                            (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
+                            cli_size(wanted, plan->bytes_wanted));
+    glim_status status = out.failed ? glim__oom(run->ctx, &run->err, "the plan", out.len)
+                                    : cli_put(run, out.data, out.len);
+    glim__buffer_release(&out);
+    return status;
+}
+
+static size_t fitting(const cli_run *run, size_t tokens) {
+    size_t most = (size_t)glim_model_facts(run->model)->context_length;
+    return tokens < most ? tokens : most;
+}
+
+/* Keys and values of T positions. */
+static uint64_t cache_bytes(const glim_model_info *i, size_t T) {
+    return (uint64_t)i->layers * 2 * (uint64_t)i->kv_heads * (uint64_t)i->head_width * T * 4;
+}
+
+glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    size_t T = run->tokens->count, all = fitting(run, T + more);
+    uint64_t each = 0;
+    uint64_t bytes = glim_session_plan(run->model, T, 1, all, wanted, backward, &each) +
+                     cache_bytes(i, all) + glim_context_bytes(run->ctx);
+    glim_plan plan = {.forward_tokens = all,
+                      .backward_tokens = backward ? T : 0,
+                      .bytes = bytes,
+                      .bytes_wanted = bytes + (backward ? each * (uint64_t)i->layers : 0),
+                      .bounded = !more};
+    return cli_put_plan(run, run->command->name, &plan);
+}
+
+bool cli_wants_ends(const char *patterns) {
+    static const char *const ends[] = {"hook_logits", "ln_final.hook_scale",
+                                       "ln_final.hook_normalized"};
+    char one[160];
+    for (const char *p = patterns; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, ","), p);
+        for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+            if (glim__site_match(one, ends[i]))
+                return true;
+    }
+    return false;
+}
+
+/* An upper estimate for the model and input that lie open in `run`. An explanation
+   holds the cached input beside the method's own session. */
+static uint64_t whole_need(const cli_run *run) {
+    const cli_options *o = &run->o;
+    const glim_model_info *i = glim_model_facts(run->model);
+    uint64_t bytes = glim_context_bytes(run->ctx);
+    if (!run->tokens)
+        return bytes;
+    bool explains = run->command->takes_method;
+    size_t T = fitting(run, run->tokens->count + (size_t)(o->generate + o->tokens));
+    size_t C = (size_t)i->width, V = (size_t)i->vocabulary;
+    bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
+    size_t wanted = all ? T : (size_t)o->generate + 1;
+    bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
+    bytes += glim_session_plan(run->model, T, 1, T, wanted, explains || o->grad, NULL);
+    if (explains)
+        bytes += glim_session_plan(run->model, T, 1, T, wanted, false, NULL);
+    if ((o->raw && !explains) || (o->grad && all)) /* an array of logits, or their gradient */
+        bytes += 4 * (uint64_t)T * V;
+    return bytes;
+}
+
+/* The same run without a budget, as far as its size is known. */
+void cli_tell_need(cli_run *run) {
+    cli_run again = {.command = run->command, .o = run->o, .program = run->program};
+    uint64_t budget = run->o.memory, need = 0;
+    if (run->planned || run->o.predictor || (run->o.file && !strcmp(run->o.file, "-")) ||
+        (run->o.chat && !strcmp(run->o.chat, "-")))
+        return;
+    again.o.memory = 0;
+    again.o.quiet = true;
+    bool reads = run->command->text && !strcmp(run->command->text, "text");
+    glim_status status = cli_context(&again);
+    if (!status)
+        status = cli_count_program(&again);
+    if (!status)
+        status = cli_open(&again);
+    if (!status && reads)
+        status = cli_input(&again);
+    if (!status)
+        need = whole_need(&again);
+    glim_tokens_free(again.tokens);
+    glim_model_close(again.model);
+    glim_context_free(again.ctx);
+    char size[24];
+    if (need > budget)
+        glim_fail(&run->err, GLIM_EBUDGET,
+                  "%s needs about %.0f MiB here; the budget is %s (raise --memory)",
+                  run->command->name, ceil((double)need / 1048576), glim__size_text(budget, size));
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where answers may go. A slip of the fingers such as `-o model.gguf` must not
+ * cost the model: before anything is read, every output is compared with every
+ * input and with the other outputs, by device and inode where both exist.
+ */
+#include "cli/cli.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+struct place {
+    const char *flag, *path;
+};
+
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    if (!strcmp(a, b))
+        return true;
+    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+/* Sites are written where they belong, not one behind the other. */
+static bool is_pipe(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+static bool is_standard(const char *path) {
+    return !strcmp(path, "-");
+}
+
+/* Output i against the outputs before it. */
+static glim_status against_outputs(cli_run *run, const struct place *out, size_t i) {
+    for (size_t k = 0; k < i; k++) {
+        if (!out[k].path || !same_file(out[i].path, out[k].path))
+            continue;
+        if (is_standard(out[i].path))
+            return glim_fail(&run->err, GLIM_EUSAGE,
+                             "%s and %s cannot both go to standard output (give one a file)",
+                             out[k].flag, out[i].flag);
+        return glim_fail(&run->err, GLIM_EUSAGE, "%s and %s name the same file '%s'", out[k].flag,
+                         out[i].flag, out[i].path);
+    }
+    return GLIM_OK;
+}
+
+glim_status cli_check_outputs(cli_run *run) {
+    const cli_options *o = &run->o;
+    const char *word = run->command->text && strcmp(run->command->text, "text") ? o->text : NULL;
+    const struct place in[] = {{"the model", o->model},
+                               {"the text", o->file},
+                               {"the chat", o->chat},
+                               {"the recording", o->recording},
+                               {"the input", word}};
+    const struct place out[] = {{"--json", o->json},
+                                {"--csv", o->csv},
+                                {"--html", o->html},
+                                {"--raw", o->raw},
+                                {"--out", o->out}};
+    for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
+        if (!out[i].path)
+            continue;
+        if ((is_standard(out[i].path) && (out[i].path == o->raw || out[i].path == o->out)) ||
+            (out[i].path == o->out && is_pipe(o->out)))
+            return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a file (its answer is no text)",
+                             out[i].flag);
+        glim_status status = against_outputs(run, out, i);
+        if (status)
+            return status;
+        for (size_t k = 0; k < sizeof in / sizeof *in; k++)
+            if (in[k].path && !is_standard(out[i].path) && same_file(out[i].path, in[k].path))
+                return glim_fail(&run->err, GLIM_EUSAGE,
+                                 "%s would overwrite %s, '%s' (name another file)", out[i].flag,
+                                 in[k].flag, in[k].path);
+    }
+    return GLIM_OK;
+}
+
+void cli_wrote(const cli_run *run, const char *path) {
+    glim_error shown; /* its message is safe to print */
+    if (!path || is_standard(path) || run->o.quiet)
+        return;
+    glim_fail(&shown, GLIM_OK, "wrote %s", path);
+    fprintf(stderr, "glim: %s\n", shown.message);
+}

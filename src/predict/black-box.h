@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * black-box.h: what the files of black boxes share. A backend (process, http,
+ * openai, plugin, function) answers the inputs that nobody has asked before; the
+ * front (black-box.c) removes duplicates, remembers answers, checks every row and
+ * owns classes and scale.
+ */
+#ifndef GLIM_PREDICT_BLACK_BOX_H
+#define GLIM_PREDICT_BLACK_BOX_H
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "base/arena.h"
+#include "predict/predictor.h"
+
+#include <glim/predictor.h>
+
+/* Probabilities of a row may miss one by this much. */
+#define GLIM_PROB_TOLERANCE 1e-3
+
+enum { GLIM_MOST_CLASSES = 10000 };
+
+typedef struct glim_backend {
+    const char *kind;
+    glim_status (*open)(glim_black_box *box, const char *rest, glim_error *err);
+    /* Asks for every input and calls glim__box_store for each batch of rows. */
+    glim_status (*ask)(glim_black_box *box, const glim_input *inputs, size_t n, glim_error *err);
+    void (*close)(glim_black_box *box);
+} glim_backend;
+
+extern const glim_backend glim__backend_process, glim__backend_http, glim__backend_openai,
+    glim__backend_plugin;
+
+struct glim_black_box {
+    glim_context *ctx;
+    const glim_backend *backend;
+    void *state; /* of the backend */
+    glim_black_box_info info;
+    double timeout;
+    char *headers, *labels, *prompt; /* copies, or NULL */
+    bool length_normalise;
+    char *spec, *name, *digest, *how;
+    char **classes;
+    bool named;          /* the box said its class names */
+    uint64_t names_hash; /* of the JSON text of the names, so that a repeat is not parsed */
+    size_t names_len;
+    /* answers so far: text -> row of `rows` */
+    glim_map index;
+    glim_arena texts;
+    double *rows; /* (n_known, K) */
+    size_t n_known, room, bytes;
+    /* the call under way */
+    double *fresh; /* (n_fresh, K) of the inputs handed to the backend; NaN = not reached */
+    size_t n_fresh;
+};
+
+/* Sets K, names (NULL = 0, 1, ...) and scale; once set, they must not change.
+   `quote` is the answer, for the message. Errors: EFORMAT, ELIMIT, ENOMEM. */
+glim_status glim__box_set_classes(glim_black_box *box, const char *const *names, size_t n,
+                                  glim_scale scale, const char *quote, size_t quote_len,
+                                  glim_error *err);
+/* Stores n checked rows (n, K) of the inputs from `first` on and counts them as
+   progress. Errors: ENUMERIC, EFORMAT (probabilities that are none). */
+glim_status glim__box_store(glim_black_box *box, size_t first, const double *rows, size_t n,
+                            const char *quote, size_t quote_len, glim_error *err);
+
+/* Fails with "predictor 'SPEC': message: 'QUOTE'", the quote shortened. */
+glim_status glim__box_fail(const glim_black_box *box, glim_error *err, glim_status status,
+                           const char *quote, size_t quote_len, const char *format, ...)
+    GLIM_PRINTF(6, 7);
+/* A copy of a string in the box's memory. */
+glim_status glim__box_copy(glim_black_box *box, char **out, const char *s, size_t n,
+                           glim_error *err);
+/* "prob" and its like; false when it is none of them. */
+bool glim__scale_find(const char *name, glim_scale *out);
+const char *glim__scale_name(glim_scale scale);
+
+/* ---- the JSON of a batch (batch.c) ---- */
+
+/* Appends s as a JSON string. */
+void glim__batch_string(glim_buffer *out, const char *s, size_t n);
+/* The request for these inputs: one line with its end. */
+void glim__batch_request(glim_buffer *out, const glim_input *inputs, size_t n);
+/* Reads an answer to n inputs from `first` on and stores its rows. */
+glim_status glim__batch_answer(glim_black_box *box, const char *text, size_t len, size_t first,
+                               size_t n, glim_error *err);
+/* An answer's most bytes. */
+size_t glim__batch_limit(size_t n);
+
+#endif

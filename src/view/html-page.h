@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * html-page.h: what the parts of the HTML report share. Text of a model or an
+ * input goes through glim__html_label or glim__html_run only, words of the
+ * interface through glim__html_say, numbers through glim__html_number.
+ */
+#ifndef GLIM_VIEW_HTML_PAGE_H
+#define GLIM_VIEW_HTML_PAGE_H
+
+#include "view/html.h"
+#include "view/palette.h"
+#include "view/views.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { HTML_ARGS = 6, HTML_LABEL = 24, HTML_BARS = 30, HTML_CELLS = 4096 };
+
+typedef struct html_page {
+    glim_buffer *b;
+    const glim_document *d;
+    bool zh;
+    double *scores;   /* of the picture: the document's, or their sums over its rows */
+    double limit;     /* the largest size among them */
+    uint8_t *starts;  /* 1 where a grapheme of the input text begins; NULL without rows */
+    glim_buffer args; /* what stands for {0}, {1}, ... in the next words */
+    size_t at[HTML_ARGS];
+    int n_args;
+} html_page;
+
+/* ---- html-text.c ---- */
+
+/* Markup of plain text: nothing in it can open or close an element. */
+void glim__html_escape(glim_buffer *b, const char *s, size_t n);
+/* Text as a label, isolated, of at most `most` columns (0 = whole): cut in the
+   middle, white space at its ends and what has no glyph as marks. */
+void glim__html_label(glim_buffer *b, const char *s, size_t n, int most);
+/* The same without its element. */
+void glim__html_plain(glim_buffer *b, const char *s, size_t n, int most);
+/* A label in quotation marks. */
+void glim__html_quote(glim_buffer *b, const char *s, size_t n, int most);
+/* A unit's text as it runs: a gap for leading spaces, then the word's box. */
+void glim__html_run(glim_buffer *b, const char *s, size_t n);
+/* What a row is called: a token that is a part of a character shows the whole
+   character and its own bytes. */
+void glim__html_row(html_page *p, glim_buffer *b, const glim_document_row *row, int most);
+/* "rtl" when the first letter with a direction is written from right to left. */
+const char *glim__html_direction(const glim_document *d);
+/* Three digits; below a thousandth of ones "<0.001" when the picture's largest
+   number, `scale`, makes it nothing. A sign for signed numbers. */
+void glim__html_number(glim_buffer *b, double x, double scale, bool is_signed);
+void glim__html_percent(glim_buffer *b, double share);
+/* The next argument of the words to come: write into what is returned. */
+glim_buffer *glim__html_arg(html_page *p);
+/* <open data-w="key">words with the arguments</tag>; `open` is a tag and its
+   attributes. The arguments are used up. */
+void glim__html_say(html_page *p, const char *open, const char *key);
+/* One word without arguments, into a buffer. */
+void glim__html_term(html_page *p, glim_buffer *b, const char *key);
+/* A sentence of the document: in the page's language when key's English is it. */
+void glim__html_told(html_page *p, const char *open, const char *key, const char *text);
+
+/* ---- html-strip.c ---- */
+
+/* The class of unit u's score x in row r; SIZE_MAX: of its sum over rows. */
+void glim__html_shade(glim_buffer *b, const html_page *p, double x, double limit, double error,
+                      size_t r, size_t u);
+/* A unit that the row's token could not see: no score is due. */
+bool glim__html_later(const html_page *p, size_t r, size_t u);
+/* Whether a unit is coloured and ranked: neither the template's nor the model's own.
+   What a model wrote always leans on what it wrote before: beside that, nothing of
+   the prompt would show. The viewer has a switch for it. */
+bool glim__html_counts(const html_page *p, size_t u);
+/* The scale: swatches with the numbers of both ends and of the middle. */
+void glim__html_scale(html_page *p, double limit);
+/* A mark that the legend explains, with how many there are; nothing for none. */
+void glim__html_key(html_page *p, const char *mark, const char *key, size_t n);
+void glim__html_strip(html_page *p);
+/* The sentences that say the picture's largest numbers. */
+void glim__html_description(html_page *p);
+
+/* ---- html-table.c ---- */
+
+struct html_rank {
+    size_t unit;
+    double score;
+};
+/* Units with a score, the largest first, with or without what the model wrote;
+   returns their number. */
+size_t glim__html_order(const html_page *p, const double *scores, bool written,
+                        struct html_rank *out);
+void glim__html_tables(html_page *p);
+
+double glim__html_largest(const double *x, size_t n);
+
+#endif

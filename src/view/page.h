@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * page.h: a page of the terminal view being written: text made safe and measured
+ * in columns, numbers, and the shades of the palette. The strip of units is a
+ * file of its own.
+ */
+#ifndef GLIM_VIEW_PAGE_H
+#define GLIM_VIEW_PAGE_H
+
+#include "view/palette.h"
+#include "view/views.h"
+
+typedef struct glim_page {
+    glim_buffer b;
+    const glim_document *d;
+    const glim_view_options *o;
+    int width, column;
+} glim_page;
+
+/* The mark for this page: Unicode, or ASCII when only that is wanted. */
+const char *glim__page_pick(const glim_page *p, const char *unicode, const char *ascii);
+/* Appends one grapheme of s, made safe, to b; *len gets its bytes; returns its columns. */
+int glim__page_grapheme(const glim_page *p, glim_buffer *b, const char *s, size_t n, size_t *len);
+/* Appends text, made safe and cut in the middle to at most `most` columns; returns the
+   columns. Then pads with spaces up to `least`. */
+int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n, int most,
+                     int least);
+/* Ends the line, without the spaces at its end. */
+void glim__page_end_line(glim_page *p);
+/* Words wrapped to the width; a word longer than a line is cut by characters. */
+void glim__page_wrapped(glim_page *p, const char *text);
+/* "+0.41", three digits, a cross for what is not finite. */
+const char *glim__page_number(const glim_page *p, char out[32], double x);
+/* Begins a shade (0: none) or the look of fixed units; _plain ends either. */
+void glim__page_shade(glim_page *p, int step);
+void glim__page_grey(glim_page *p);
+void glim__page_plain(glim_page *p, bool on);
+
+/* Units in running text with their shades or marks, folded to the surroundings of
+   the largest scores when there are very many. */
+void glim__page_strip(glim_page *p, const double *scores, double limit);
+
+#endif
