@@ -55,11 +55,10 @@ static void graphemes(uint8_t *starts, const char *text, size_t n) {
             begins = false;
         if (consonant)
             cluster = CONSONANT;
-        else if (begins)
-            cluster = NONE;
-        else if (cluster == CONSONANT && virama(cp))
+        else if (!begins && cluster == CONSONANT && virama(cp))
             cluster = LINKED;
-        else if (utf8proc_get_property((utf8proc_int32_t)cp)->combining_class == 0 && cp != 0x200d)
+        else if (begins ||
+                 (cp != 0x200d && !utf8proc_get_property((utf8proc_int32_t)cp)->combining_class))
             cluster = NONE;
         starts[i] = begins;
         before = cp;
