@@ -81,13 +81,10 @@ GROUPS = [
     (["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
      [r"\p{N}", GPT2]),
     (["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], [gpt4o(SHORT + "?", r"\p{N}{1,3}")]),
-    (["tiny_aya", "cohere2moe"],
-     [r"\d{1,3}(?=(?:\d{3})*\b)", gpt4o(SHORT + "?", r"\p{N}{1,3}")]),
     (["tekken"], [gpt4o("", r"\p{N}")]),
     (["youtu"], ["[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|" + CJK, gpt4o(SHORT + "?", r"\p{N}")]),
     (["kimi-k2"], [r"(?V1)[\p{Han}]+|" + kimi("*", "+") + "|" + kimi("+", "*") +
                    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|" + TAIL]),
-    (["superbpe"], [r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),
     (["deepseek-llm"], [r"[\r\n]", r"\s?[" + CASED + "]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$",
                         MIXED, r"\p{N}+"]),
     (["deepseek-coder"], [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", MIXED, r"\p{N}"]),
@@ -125,8 +122,9 @@ def split(expressions, text):
         for piece in pieces:
             at = 0
             for m in regex.finditer(expression, piece):
-                done += [piece[at:m.start()], m.group()]  # an empty match only cuts
-                at = m.end()
+                if m.end() > m.start():
+                    done += [piece[at:m.start()], m.group()]
+                    at = m.end()
             done.append(piece[at:])
         pieces = [piece for piece in done if piece]
     return pieces

@@ -76,7 +76,8 @@ GLIM_API void glim_units_free(glim_units *units);
    tokens that share a character are never parted. A run of fixed tokens is one
    fixed unit per token. Words follow UAX #29 (ICU when built with it; Chinese,
    Japanese and Thai words by its dictionaries, else a word per ideograph);
-   sentences follow UAX #29 plus Chinese and newline breaks.
+   sentences end at Chinese and other stops and at line ends, not at those of
+   abbreviations, numbers and addresses.
    Errors: ENOMEM, EBUDGET; EUSAGE for turns without a chat. */
 GLIM_API glim_status glim_units_make(glim_units *out, const glim_tokens *tokens,
                                      glim_unit_kind kind, glim_error *err);

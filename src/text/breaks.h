@@ -12,4 +12,7 @@ typedef enum glim_break { GLIM_BREAK_GRAPHEME, GLIM_BREAK_WORD, GLIM_BREAK_SENTE
 glim_status glim__breaks(uint8_t *starts, glim_context *ctx, const char *text, size_t n,
                          glim_break kind, glim_error *err);
 
+/* Marks the sentences' starts in a zeroed array (sentences.c). */
+void glim__sentences(uint8_t *starts, const char *text, size_t n);
+
 #endif

@@ -61,8 +61,10 @@ static bool tag_end(glim_jinja_parser *p) {
 
 void glim__jinja_next(glim_jinja_parser *p) {
     static const char *const twos[] = {"==", "!=", "<=", ">=", "//", "**"};
-    if (p->status)
+    if (p->status) {
+        p->kind = END;
         return;
+    }
     glim__jinja_skip_space(p);
     if (p->s >= p->end) {
         glim__jinja_wrong(p, "the chat template ends within a tag", (glim_jinja_text){0});

@@ -117,8 +117,8 @@ static const struct row rows[] = {
      0,
      0},
     {{"exaone-moe"},
-     {SHORT "|[^\\r\\n" LET NUM "]?(?:[" LET "][" MARK "]*(?: [" LET "][" MARK "]*)*)+|[" NUM
-            "]| ?[^" WS LET NUM "]+[\\r\\n/]?|" S "*[\\r\\n]|" LAST},
+     {SHORT "|[^\\r\\n" LET NUM "]?[" LET "](?:[" MARK "]| ?[" LET "])*+|[" NUM "]| ?[^" WS LET NUM
+            "]+[\\r\\n/]?|" S "*[\\r\\n]|" LAST},
      0,
      0},
     {{"jais-2"},
@@ -141,10 +141,6 @@ static const struct row rows[] = {
      {GPT4O(SHORT "?", "[" NUM "]{1,3}")},
      0,
      0},
-    {{"tiny_aya", "cohere2moe"},
-     {"\\d{1,3}(?=(?:\\d{3})*\\b)", GPT4O(SHORT "?", "[" NUM "]{1,3}")},
-     0,
-     0},
     {{"tekken"}, {GPT4O("", "[" NUM "]")}, true, true},
     {{"youtu"},
      {"[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}"
@@ -158,7 +154,6 @@ static const struct row rows[] = {
                                                            "]+[\\r\\n]*|" TAIL},
      0,
      0},
-    {{"superbpe"}, {"[" NUM "]+", "(?=(?:\\d{3})+(?!\\d))"}, 0, 0},
     {{"deepseek-llm"},
      {"[\\r\\n]", S "?[" CASED "]+",
       S "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
@@ -306,15 +301,15 @@ static glim_status split(const struct splitter *s, unsigned level, size_t start,
         return start < end ? s->fn(s->data, start, end, s->err) : GLIM_OK;
     size_t at = start;
     while (at < end) {
-        int code =
-            pcre2_match(s->p->code[level], (PCRE2_SPTR)s->text + start, end - start, at - start,
-                        PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY_ATSTART, s->match, s->how);
+        int code = pcre2_match(s->p->code[level], (PCRE2_SPTR)s->text + start, end - start,
+                               at - start, PCRE2_NO_UTF_CHECK, s->match, s->how);
         if (code < 0 && code != PCRE2_ERROR_NOMATCH)
             return match_failed(s, code);
         PCRE2_SIZE *v = pcre2_get_ovector_pointer(s->match);
-        size_t from = code > 0 ? start + v[0] : end, to = code > 0 ? start + v[1] : end;
+        bool found = code > 0 && v[1] > v[0];
+        size_t from = found ? start + v[0] : end, to = found ? start + v[1] : end;
         glim_status status = from > at ? split(s, level + 1, at, from) : GLIM_OK;
-        if (!status && to > from) /* an empty match only cuts */
+        if (!status && found)
             status = split(s, level + 1, from, to);
         if (status)
             return status;

@@ -219,6 +219,8 @@ static glim_status tokenize_chat(const glim_tokenizer *t, glim_token_list *list,
         for (size_t k = 0; k < t->n_lengths && id < 0; k++) {
             len = t->special_lengths[k];
             id = len <= most ? glim__map_get(&t->specials, chat->s + i, len) : -1;
+            if (id >= 0 && t->type[id] != GLIM_TT_CONTROL)
+                id = -1; /* user-defined: found in any text, over the template's edge too */
         }
         if (id < 0) {
             i++;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct builder {
-    unsigned char at[16384];
+    unsigned char at[32768];
     size_t n;
 } builder;
 

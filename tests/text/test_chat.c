@@ -88,6 +88,7 @@ static void a_template_that_is_not_understood_is_refused_and_names_the_flag(void
                                              {"{# endless", "endless comment"},
                                              {"{{ a ? b : c }}", "?"},
                                              {"{{ }}", "no expression"},
+                                             {"{{ {1 'b'} }}", "for ':'"},
                                              {"{% endif %}", "endif"}};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         const glim_chat_template *t;

@@ -102,6 +102,19 @@ static void sentences_end_where_people_end_them(void **state) {
     both("We use e.g. apples and pears. Good.", GLIM_UNIT_SENTENCE,
          "We use e.g. apples and pears.| Good.");
     both("He said \"Stop.\" She stopped.", GLIM_UNIT_SENTENCE, "He said \"Stop.\"| She stopped.");
+    both("Dr. Smith met Mr. and Mrs. Jones vs. the State. End.", GLIM_UNIT_SENTENCE,
+         "Dr. Smith met Mr. and Mrs. Jones vs. the State.| End.");
+    both("A. B. Smith left the U.S. Army. The U.S. He went on.", GLIM_UNIT_SENTENCE,
+         "A. B. Smith left the U.S. Army.| The U.S.| He went on.");
+    both("See p. 5 and Fig. 3. It is No. 7. No. Stop.", GLIM_UNIT_SENTENCE,
+         "See p. 5 and Fig. 3.| It is No. 7.| No.| Stop.");
+    both("Wait... what? Yes \xe2\x80\xa6 no. Ok...", GLIM_UNIT_SENTENCE,
+         "Wait... what?| Yes \xe2\x80\xa6 no.| Ok...");
+    both("See https://a.org/x.html?y=1. Then go!", GLIM_UNIT_SENTENCE,
+         "See https://a.org/x.html?y=1.| Then go!");
+    both("\"Why?\" she asked. (Really?) Yes.", GLIM_UNIT_SENTENCE,
+         "\"Why?\" she asked.| (Really?)| Yes.");
+    both("1. One thing. 2. Another.", GLIM_UNIT_SENTENCE, "1. One thing.| 2. Another.");
     both("No end", GLIM_UNIT_SENTENCE, "No end");
     both(" Spaces around ", GLIM_UNIT_SENTENCE, " Spaces around ");
     both("line one\nline two", GLIM_UNIT_SENTENCE, "line one\n|line two");
@@ -112,6 +125,10 @@ static void chinese_sentences_keep_their_closing_marks(void **state) {
     both("他说：“你好！”然后走了。", GLIM_UNIT_SENTENCE, "他说：“你好！”|然后走了。");
     both("真的吗？！是的……好。", GLIM_UNIT_SENTENCE, "真的吗？！|是的……|好。");
     both("第一行\n第二行。", GLIM_UNIT_SENTENCE, "第一行\n|第二行。");
+    both("「好。」「不。」…完", GLIM_UNIT_SENTENCE, "「好。」|「不。」|…完");
+    both("你好。Hello there. 再见。用e.g.这个。", GLIM_UNIT_SENTENCE,
+         "你好。|Hello there.| 再见。|用e.g.这个。");
+    both("一；二。\n\n三。", GLIM_UNIT_SENTENCE, "一；|二。\n\n|三。");
     both("我有3.5元。够吗？", GLIM_UNIT_SENTENCE, "我有3.5元。|够吗？");
 }
 
@@ -124,6 +141,8 @@ static void characters_are_never_parted(void **state) {
     both("🇫🇷🇨🇳", GLIM_UNIT_TOKEN, "🇫🇷|🇨🇳");             /* letters in pairs are flags */
     both("e\xcc\x81z", GLIM_UNIT_TOKEN, "e\xcc\x81|z"); /* a combining acute */
     both("\r\nx", GLIM_UNIT_TOKEN, "\r\n|x");
+    both("\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7\xe0\xa4\x95", GLIM_UNIT_TOKEN,
+         "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7|\xe0\xa4\x95"); /* a Hindi conjunct */
     both("\xf0\xa0\xae\xb7", GLIM_UNIT_WORD, "\xf0\xa0\xae\xb7");
 }
 
@@ -268,6 +287,29 @@ static void a_message_cannot_end_its_own_turn(void **state) {
     tiny_close(&y);
 }
 
+/* A run of line ends is one token, whoever wrote its parts. */
+static void a_user_defined_token_may_lie_over_the_templates_edge(void **state) {
+    static const char *const user[] = {"\n", "\n\n", "\n\n\n", NULL};
+    static const glim_message lines[] = {{"user", "x\n", 2}};
+    static const char source[] = "<|im_start|>{{ messages[0].content }}\n\n<|im_end|>";
+    const glim_chat_template *t;
+    struct tiny y;
+    glim_tokens *tokens = NULL;
+    glim_error err = {0};
+    tiny_open(&y, ctx, &(struct tiny_options){.pre = "gpt-2", .control = marks, .user = user});
+    y.t->info.chat_template = source;
+    y.t->info.chat_template_len = sizeof source - 1;
+    assert_int_equal(glim__chat_template_find(&t, ctx, NULL, &y.t->info, &err), GLIM_OK);
+    assert_int_equal(glim__tokens_from_chat(&tokens, y.t, t, lines, 1, &err), GLIM_OK);
+    assert_int_equal(tokens->count, 4);
+    assert_int_equal(tokens->at[2].id, 256 + 2 + 2);
+    assert_int_equal(tokens->at[2].kind, GLIM_TOKEN_TEXT);
+    assert_int_equal(tokens->at[2].start, 1);
+    assert_int_equal(tokens->at[2].end, 2);
+    glim_tokens_free(tokens);
+    tiny_close(&y);
+}
+
 /* ---- memory ---- */
 
 static void no_refused_allocation_leaks(void **state) {
@@ -315,6 +357,7 @@ int main(void) {
         cmocka_unit_test(no_unit_reaches_over_a_turn),
         cmocka_unit_test(turns_without_a_chat_name_the_flag),
         cmocka_unit_test(a_message_cannot_end_its_own_turn),
+        cmocka_unit_test(a_user_defined_token_may_lie_over_the_templates_edge),
         cmocka_unit_test(no_refused_allocation_leaks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

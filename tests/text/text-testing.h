@@ -14,7 +14,7 @@
 #include "base/utf8.h"
 #include "text/vocabulary.h"
 
-enum { TINY_MOST = 400, TINY_BYTES = 3 };
+enum { TINY_MOST = 400, TINY_TEXT = 2100, TINY_BYTES = 3 };
 
 struct tiny {
     builder b; /* the tokenizer points into it */
@@ -33,7 +33,7 @@ struct tiny_options {
 };
 
 struct tiny_table {
-    char text[TINY_MOST][24];
+    char text[TINY_MOST][TINY_TEXT];
     int type[TINY_MOST];
     float score[TINY_MOST];
     size_t n;
@@ -60,7 +60,7 @@ static inline void fill_bytes(struct tiny_table *v, const struct tiny_options *o
     }
     for (size_t i = 0; o->merges && o->merges[i]; i++) {
         const char *m = o->merges[i], *space = strchr(m, ' ');
-        char joined[24];
+        char joined[TINY_TEXT];
         snprintf(joined, sizeof joined, "%.*s%s", (int)(space - m), m, space + 1);
         add_row(v, joined, GLIM_TT_NORMAL, 0);
     }
