@@ -33,7 +33,7 @@ LINES = [
     "«quotes» „low“ ‘single’ “double”", "— – - ‐ …", "!!!???...,,,;;;:::", "a_b_c snake_case camelCase kebab-case", "3.14159265358979",
     "{\"key\": [1, 2.5, null, true], \"中文\": \"值\"}", "<html><body>&nbsp;</body></html>", "∑∫√∞≠≤≥±×÷ ½", "ﬁ ﬂ ligatures Ａ full width １２３ ㎏ ㈱",
     "\U0001d518\U0001d52b\U0001d526\U0001d520", "İstanbul ıssız ẞ ß ǅ", "▁under ▁▁ line", "<0x41> <0xE4>", "Ġ byte Ċ letters", "\u0301 alone",
-    "हिन्दी क्षत्रिय", "தமிழ் மொழி", "\u202eright\u202c \u2066x\u2069", "a\u20dd b\ufe0f", "\u2e52\u2e53 \u0a76 \u166d ⸮", "ͅ Ω ῼ ᾳ", "a\u0345\u0301\u0300b",
+    "हिन्दी क्षत्रिय", "தமிழ் மொழி", "\u202eright\u202c \u2066x\u2069", "a\u20dd b\ufe0f", ">>fra<< the sat", ">>zho_Hans<<中文 text", "\u2e52\u2e53 \u0a76 \u166d ⸮", "ͅ Ω ῼ ᾳ", "a\u0345\u0301\u0300b",
 ]
 POOLS = ["abcXYZ", "0123", "  \n\t", "'\"", ".,!?", "中文字国", "éüñ", "\u0301\u0300\u0323", "😀👍🏽\u200d", "-_/", "\r\n", "\u3000\u00a0", "the and ing", "กขค่า", "ﬁＡ１"]
 
@@ -297,6 +297,28 @@ def sentencepiece_files(where, texts):
         write(d + "/expected.json", out)
 
 
+def marian_files(where, texts):
+    """Pieces of source.spm with the numbers of vocab.json, which lacks some of them."""
+    d = os.path.join(where, "spm-marian")
+    os.makedirs(d, exist_ok=True)
+    model = spm("unigram")
+    with open(d + "/source.spm", "wb") as f:
+        f.write(model)
+    t = sentencepiece.SentencePieceProcessor(model_proto=model)
+    pieces = [t.id_to_piece(i) for i in range(3, t.get_piece_size())]
+    random.Random(5).shuffle(pieces)
+    names = ["</s>", "<unk>"] + pieces[:-20] + [">>fra<<", ">>zho_Hans<<", "<pad>"]
+    table = {name: i for i, name in enumerate(names)}
+    write(d + "/vocab.json", table)
+    write(d + "/tokenizer_config.json", {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"})
+
+    def encode(line):
+        code = next((name for name in (">>fra<<", ">>zho_Hans<<") if line.startswith(name)), "")
+        return ([table[code]] if code else []) + [table.get(x, 1) for x in t.encode(line[len(code):], out_type=str)]
+    write(d + "/expected.json", {"model_type": "marian", "loose": True, "plain": True, "ids": [encode(x) for x in texts],
+                                 "spans": [None] * len(texts), "pairs": []})
+
+
 def main():
     where = sys.argv[1]
     texts = lines()
@@ -310,6 +332,7 @@ def main():
     older_files(where, texts)
     tiktoken_files(where, texts)
     sentencepiece_files(where, texts)
+    marian_files(where, texts)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,13 @@ static bool emit(glim_work *w, const glim_symbol *s, size_t before) {
     return id < 0 || glim__work_emit(w, id, s->start, s->start + s->len);
 }
 
+static size_t characters(const char *s, size_t start, size_t end) {
+    size_t count = 0;
+    for (size_t i = start; i < end; i++)
+        count += ((unsigned char)s[i] & 0xc0) != 0x80;
+    return count;
+}
+
 static glim_status encode(glim_work *w, size_t start, size_t end, glim_error *err) {
     const glim_pipeline *p = w->t->pipeline;
     int32_t whole =
@@ -119,8 +126,9 @@ static glim_status encode(glim_work *w, size_t start, size_t end, glim_error *er
     if (whole >= 0)
         return glim__work_emit(w, whole, start, end) ? GLIM_OK
                                                      : glim__oom(w->t->ctx, err, "the tokens", 0);
-    if (!glim__merge_reserve(&w->merge, end - start))
-        return glim__oom(w->t->ctx, err, "the tokens", (end - start) * sizeof(glim_symbol));
+    size_t most = p->byte_fallback ? end - start : characters(w->now.text, start, end);
+    if (!glim__merge_reserve(&w->merge, most))
+        return glim__oom(w->t->ctx, err, "the tokens", most * sizeof(glim_symbol));
     w->merge.priority = p->by_score ? by_score : by_rank;
     w->merge.data = p->by_score ? (const void *)w : p;
     for (size_t at = start, len; at < end; at += len) {

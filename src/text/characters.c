@@ -134,6 +134,11 @@ bool glim__is_word(uint32_t c) {
            (c >= 0x1f170 && c <= 0x1f189);
 }
 
+uint8_t glim__combining_class(uint32_t c) {
+    uint8_t class = (uint8_t)utf8proc_get_property((utf8proc_int32_t)c)->combining_class;
+    return class && IN(late_marks, c) ? 0 : class;
+}
+
 uint32_t glim__character_before(const char *s, size_t n) {
     utf8proc_int32_t cp = 0;
     size_t at = n;

@@ -21,6 +21,9 @@ bool glim__is_ideograph(uint32_t cp);   /* what BERT puts spaces around */
 /* Letters, marks, digits, connectors, joiners: what \w is. */
 bool glim__is_word(uint32_t cp);
 
+/* The canonical combining class, 0 for marks that the reference does not know. */
+uint8_t glim__combining_class(uint32_t cp);
+
 /* The code point before s[n], or 0 at the beginning; valid UTF-8. */
 uint32_t glim__character_before(const char *s, size_t n);
 

@@ -136,7 +136,7 @@ static glim_status run_precompiled(const glim_step *s, glim_work *w, glim_error 
                 glim__run_copy(&w->next, in, i, next);
         }
     }
-    return w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n) : GLIM_OK;
+    return glim__run_status(&w->next, err);
 }
 
 const glim_step_kind glim_norm_precompiled = {"Precompiled", read_precompiled, run_precompiled,

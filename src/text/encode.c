@@ -5,11 +5,17 @@
 
 #include <string.h>
 
+enum { MOST = 1 << 28 }; /* bytes; every step may make a text longer */
+
 static bool room(glim_run *r, size_t n) {
     if (r->failed || n <= r->cap - r->n)
         return !r->failed;
+    if (n > MOST || r->n + n > MOST) {
+        r->failed = r->too_long = true;
+        return false;
+    }
     size_t cap = 2 * r->cap > r->n + n ? 2 * r->cap : r->n + n + 64;
-    char *text = cap < UINT32_MAX ? glim__realloc(r->ctx, r->text, cap) : NULL;
+    char *text = glim__realloc(r->ctx, r->text, cap);
     r->text = text ? text : r->text;
     uint32_t *from = text ? glim__realloc(r->ctx, r->from, cap * sizeof *from) : NULL;
     r->from = from ? from : r->from;
@@ -18,6 +24,12 @@ static bool room(glim_run *r, size_t n) {
     r->failed = !to;
     r->cap = to ? cap : r->cap;
     return !r->failed;
+}
+
+glim_status glim__run_status(const glim_run *r, glim_error *err) {
+    if (r->too_long)
+        return glim_fail(err, GLIM_ELIMIT, "the normalised text has more than 2^28 bytes");
+    return r->failed ? glim__oom(r->ctx, err, "normalising the text", 9 * r->cap) : GLIM_OK;
 }
 
 void glim__run_clear(glim_run *r) {

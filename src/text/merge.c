@@ -11,8 +11,10 @@ bool glim__merge_reserve(glim_merge *m, size_t n) {
         return true;
     glim__merge_release(m);
     size_t cap = n < 64 ? 64 : n;
-    m->symbols = glim__calloc(m->ctx, cap, sizeof *m->symbols);
-    m->heap = glim__calloc(m->ctx, 3 * cap, sizeof *m->heap);
+    if (cap > SIZE_MAX / (3 * sizeof *m->heap))
+        return false;
+    m->symbols = glim__alloc(m->ctx, cap * sizeof *m->symbols);
+    m->heap = glim__alloc(m->ctx, 3 * cap * sizeof *m->heap); /* mostly never touched */
     m->cap = m->symbols && m->heap ? cap : 0;
     return m->cap > 0;
 }

@@ -12,8 +12,7 @@
 #include <utf8proc.h>
 
 static glim_status done(const glim_work *w, glim_error *err) {
-    return w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * w->now.n)
-                          : GLIM_OK;
+    return glim__run_status(&w->next, err);
 }
 
 /* Walks the code points of now: for (size_t at = 0, end; next_point(...); at = end) */

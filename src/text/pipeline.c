@@ -87,9 +87,11 @@ static glim_status encode_slice(struct call *c, size_t a, size_t b, glim_error *
     glim__run_copy(&w->now, &w->whole, a, b);
     w->pieces.count = 0;
     glim__cuts_add(&w->pieces, 0, b - a);
-    if (w->now.failed || w->pieces.failed)
+    if (w->pieces.failed)
         return oom(c, b - a, err);
-    glim_status status = glim__presplit(c->p, w, err);
+    glim_status status = glim__run_status(&w->now, err);
+    if (!status)
+        status = glim__presplit(c->p, w, err);
     for (size_t i = 0; i < w->pieces.count && !status; i++) {
         status = c->p->model->encode(w, w->pieces.at[i].start, w->pieces.at[i].end, err);
         if (!status && i % 4096 == 4095)
@@ -117,7 +119,7 @@ static glim_status encode_fragment(struct call *c, size_t start, size_t end, gli
     glim__run_clear(&w->now);
     glim__run_put(&w->now, c->text + start, end - start, (uint32_t)start, (uint32_t)end);
     if (w->now.failed)
-        return oom(c, end - start, err);
+        return glim__run_status(&w->now, err);
     w->begin = start;
     w->first = c->first && !c->base && !start;
     glim_status status = glim__normalize(c->p, w, err);

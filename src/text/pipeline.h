@@ -23,9 +23,12 @@ typedef struct glim_run {
     char *text;
     uint32_t *from, *to; /* [n] source bytes of byte i */
     size_t n, cap;
-    bool failed; /* an allocation was refused: later puts do nothing */
+    bool failed;   /* an allocation was refused: later puts do nothing */
+    bool too_long; /* so is a text of more than 2^28 bytes */
 } glim_run;
 
+/* OK, or what went wrong while putting. Errors: ENOMEM, EBUDGET, ELIMIT. */
+glim_status glim__run_status(const glim_run *r, glim_error *err);
 void glim__run_clear(glim_run *r);
 void glim__run_release(glim_run *r);
 /* n bytes that stand together for the source bytes [from, to): each byte gets its

@@ -249,7 +249,7 @@ static glim_status run_byte_level(const glim_step *s, glim_work *w, glim_error *
     if (s->flags & PREFIX_SPACE)
         add_spaces(w);
     if (w->now.failed)
-        return glim__oom(w->t->ctx, err, "splitting the text", 0);
+        return glim__run_status(&w->now, err);
     if (s->flags & BY_REGEX)
         status = all_by_regex(s, w, err);
     else
@@ -324,7 +324,7 @@ static glim_status run_metaspace(const glim_step *s, glim_work *w, glim_error *e
     w->now = w->next;
     w->next = r;
     if (w->now.failed)
-        return glim__oom(w->t->ctx, err, "splitting the text", 0);
+        return glim__run_status(&w->now, err);
     if (s->flags & SPLIT)
         status = all_by_regex(&(glim_step){.kind = s->kind, .regex = s->regex, .flags = WITH_NEXT},
                               w, err);
@@ -363,9 +363,13 @@ glim_status glim__presplit(const glim_pipeline *p, glim_work *w, glim_error *err
         w->cut.count = 0;
         glim__run_clear(&w->next);
         glim_status status = s->kind->run(s, w, err);
+        if (!status)
+            status = glim__run_status(&w->next, err);
+        if (!status)
+            status = glim__run_status(&w->now, err);
         if (status)
             return status;
-        if (w->cut.failed || w->next.failed || w->now.failed)
+        if (w->cut.failed)
             return glim__oom(w->t->ctx, err, "splitting the text", 9 * w->now.n);
         glim_cuts c = w->pieces;
         w->pieces = w->cut;

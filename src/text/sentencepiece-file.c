@@ -378,7 +378,7 @@ static glim_status run_sentencepiece(const glim_step *s, glim_work *w, glim_erro
         w->next.n -= 3;
     while (o->collapse && !o->escape && w->next.n && w->next.text[w->next.n - 1] == ' ')
         w->next.n--;
-    return w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n) : GLIM_OK;
+    return glim__run_status(&w->next, err);
 }
 
 const glim_step_kind glim_norm_sentencepiece = {"SentencePiece", NULL, run_sentencepiece, true};

@@ -73,26 +73,39 @@ static void note_length(glim_tokenizer *t, size_t len) {
     t->special_lengths[t->n_lengths++] = len;
 }
 
+bool glim__specials_begin(glim_tokenizer *t, size_t most) {
+    t->special_lengths = glim__arena_calloc(&t->arena, most + 1, sizeof *t->special_lengths);
+    return t->special_lengths != NULL;
+}
+
+bool glim__specials_add(glim_tokenizer *t, int32_t id) {
+    glim_gguf_string s = t->text[id];
+    t->special_first[(uint8_t)s.data[0]] = true;
+    note_length(t, s.len);
+    return glim__map_set(&t->specials, s.data, s.len, id, NULL);
+}
+
+void glim__specials_end(glim_tokenizer *t) {
+    qsort(t->special_lengths, t->n_lengths, sizeof *t->special_lengths, longer_first);
+}
+
 /* The last id of equal texts wins; empty texts are never matched. */
 static glim_status index_tokens(glim_tokenizer *t, glim_error *err) {
     size_t specials = 0;
     for (int32_t i = 0; i < t->info.vocab; i++)
         specials += special(t, i);
-    t->special_lengths = glim__arena_calloc(&t->arena, specials + 1, sizeof *t->special_lengths);
-    bool ok = t->special_lengths && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
+    bool ok =
+        glim__specials_begin(t, specials) && glim__map_reserve(&t->ids, (size_t)t->info.vocab);
     for (int32_t i = 0; i < t->info.vocab && ok; i++) {
         glim_gguf_string s = t->text[i];
         if (!s.len || t->type[i] == GLIM_TT_BYTE || t->type[i] == GLIM_TT_UNKNOWN)
             continue;
-        if (special(t, i)) {
-            ok = glim__map_set(&t->specials, s.data, s.len, i, NULL);
-            t->special_first[(uint8_t)s.data[0]] = true;
-            note_length(t, s.len);
-        }
+        if (special(t, i))
+            ok = glim__specials_add(t, i);
         if (t->type[i] != GLIM_TT_CONTROL && ok)
             ok = glim__map_set(&t->ids, s.data, s.len, i, NULL);
     }
-    qsort(t->special_lengths, t->n_lengths, sizeof *t->special_lengths, longer_first);
+    glim__specials_end(t);
     return ok ? GLIM_OK : glim__oom(t->ctx, err, "the vocabulary", 0);
 }
 

@@ -7,6 +7,7 @@
  * character.
  */
 #include "base/utf8.h"
+#include "text/characters.h"
 #include "text/pipeline.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void add(struct segment *s, utf8proc_int32_t cp, uint32_t from, uint32_t 
         s->at = at;
         s->cap = cap;
     }
-    uint8_t class = (uint8_t)utf8proc_get_property(cp)->combining_class;
+    uint8_t class = glim__combining_class((uint32_t)cp);
     s->at[s->n] = (struct point){cp, from, to, (uint32_t)s->n, from, class};
     s->n++;
 }
@@ -168,6 +169,6 @@ glim_status glim__unicode_form(glim_work *w, unsigned form, glim_error *err) {
     }
     flush(&s, form);
     glim__free(w->t->ctx, s.at);
-    return s.failed || w->next.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n)
-                                      : GLIM_OK;
+    return s.failed ? glim__oom(w->t->ctx, err, "normalising the text", 9 * in->n)
+                    : glim__run_status(&w->next, err);
 }

@@ -106,9 +106,7 @@ static glim_status add_one(glim_pipeline *p, glim_added *a, glim_error *err) {
         return status;
     bool outside = id < 0;
     t->type[a->id] = a->special ? GLIM_TT_CONTROL : outside ? GLIM_TT_USER : t->type[a->id];
-    return glim__map_set(&t->specials, a->content.data, a->content.len, a->id, NULL)
-               ? GLIM_OK
-               : glim__oom(t->ctx, err, "the vocabulary", 0);
+    return glim__specials_add(t, a->id) ? GLIM_OK : glim__oom(t->ctx, err, "the vocabulary", 0);
 }
 
 static bool is_byte(glim_gguf_string s) {
@@ -173,8 +171,12 @@ glim_status glim__vocabulary_finish(glim_pipeline *p, glim_error *err) {
         return glim__oom(t->ctx, err, "the vocabulary", V);
     for (size_t i = 0; i < V; i++) /* what the model's own vocabulary has */
         inside[i] = t->type[i] != GLIM_TT_UNUSED;
+    if (!glim__specials_begin(t, p->n_added))
+        status = glim__oom(t->ctx, err, "the vocabulary", p->n_added * sizeof(size_t));
     for (size_t i = 0; i < p->n_added && !status; i++)
         status = add_one(p, &p->added[i], err);
+    if (!status)
+        glim__specials_end(t);
     if (!status)
         status = index_texts(p, inside, err);
     glim__free(t->ctx, inside);

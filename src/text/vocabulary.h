@@ -69,6 +69,10 @@ void glim__fragment_span(const glim_fragment *f, size_t a, size_t b, size_t *sta
 float glim__token_score(const glim_tokenizer *t, int32_t id);
 /* Fills in bytes[] and byte_ids[] from text[], type[] and info.model. */
 glim_status glim__tokens_decode(glim_tokenizer *t, glim_error *err);
+/* The names of special tokens: room for `most`, each (its text is not empty), the end. */
+bool glim__specials_begin(glim_tokenizer *t, size_t most);
+bool glim__specials_add(glim_tokenizer *t, int32_t id);
+void glim__specials_end(glim_tokenizer *t);
 /* Notes ids that end generation: one (-1 is fine), and those known by name. */
 void glim__ends_add(glim_tokenizer *t, int32_t id);
 void glim__ends_by_name(glim_tokenizer *t);

@@ -180,7 +180,7 @@ class Documents(Browser):
         self.assertIn("not there (1)", page.inner_text(".chart .legend"))
 
     def test_parameters_that_differ_from_the_defaults_are_named(self):
-        self.assertNotIn("absent", self.open(self.report("plain")).inner_text("p.method"))
+        self.assertNotIn("window", self.open(self.report("plain")).inner_text("p.method"))
         method = self.open(self.report("distrust")).inner_text("p.method")
         self.assertIn("baseline zero", method)
         self.assertIn("steps 64", method)
