@@ -285,8 +285,9 @@ static glim_status read_row(const struct reading *r, struct cursor *c, size_t in
 /* Numbers in the first row: its commas and one more. */
 static size_t count_first_row(struct cursor c) {
     size_t n = 1;
-    if (!take(&c, '[') || !take(&c, '['))
-        return 1; /* reported when read */
+    for (int depth = 0; depth < 2; depth++)
+        if (!take(&c, '['))
+            return 1; /* reported when read */
     skip_space(&c);
     if (c.at < c.end && *c.at == ']')
         return 0;

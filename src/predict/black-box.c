@@ -371,9 +371,9 @@ glim_status glim_black_box_open(glim_black_box **out, glim_context *ctx, const c
         if (strlen(backends[i]->kind) == (size_t)(colon - spec) &&
             !memcmp(spec, backends[i]->kind, (size_t)(colon - spec)))
             backend = backends[i];
-    if (!strncmp(spec, "https:", 6))
+    if (colon && !strncmp(spec, "https:", 6))
         backend = &glim__backend_http;
-    if (backend == &glim__backend_http) /* http://HOST alike http:http://HOST */
+    if (rest && backend == &glim__backend_http) /* http://HOST alike http:http://HOST */
         rest = !strncmp(rest, "http://", 7) || !strncmp(rest, "https://", 8) ? rest : spec;
     if (!backend || !*rest || glim__utf8_check(spec, strlen(spec)) != strlen(spec))
         return glim_fail(err, GLIM_EUSAGE,

@@ -18,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { MOST_WORDS = 256, PATIENCE_MS = 500, STEP_MS = 2 };
 
 /* ---- words ---- */
@@ -39,11 +37,11 @@ size_t glim__command_split(char *command, char **words, size_t most) {
         for (; *in && (quote || (*in != ' ' && *in != '\t')); in++) {
             if (quote ? *in == quote : *in == '\'' || *in == '"') {
                 quote = quote ? 0 : *in;
-            } else if (quote == '\'') {
-                *out++ = *in;
-            } else if (*in == '\\' && in[1] && (!quote || strchr("\"\\$`", in[1]))) {
+            } else if (quote != '\'' && *in == '\\' && in[1] &&
+                       (!quote || strchr("\"\\$`", in[1]))) {
                 *out++ = *++in;
-            } else if (strchr("$`", *in) || (!quote && strchr("|&;<>()*?[]{}~#!\n", *in)) ||
+            } else if ((quote != '\'' && strchr("$`", *in)) ||
+                       (!quote && strchr("|&;<>()*?[]{}~#!\n", *in)) ||
                        (!quote && *in == '=' && n == 1)) {
                 return 0;
             } else {

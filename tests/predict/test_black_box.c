@@ -291,6 +291,38 @@ static void a_child_that_hangs_is_ended(void **state) {
     }
 }
 
+/* True unless the process is gone, or a zombie that its new parent has yet to reap. */
+static bool runs(int pid) {
+    char path[64], state = 'Z';
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'Z';
+    fclose(f);
+    return state != 'Z';
+}
+
+static void what_a_child_has_started_ends_with_it(void **state) {
+    char file[] = "/tmp/glim-test-XXXXXX", spec[256];
+    FILE *f = fdopen(mkstemp(file), "r");
+    glim_context *ctx = begin();
+    glim_error err = {0};
+    int pid = 0;
+    snprintf(spec, sizeof spec, "process:sleep 30 & echo $! >%s; wait", file);
+    glim_black_box *box = open_box(ctx, spec, &(glim_black_box_options){.timeout = 0.3});
+    assert_int_equal(ask(box, two, 2, NULL, &err), GLIM_EIO);
+    glim_black_box_close(box);
+    assert_int_equal(fscanf(f, "%d", &pid), 1);
+    for (int i = 0; i < 100 && runs(pid); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_false(runs(pid));
+    fclose(f);
+    unlink(file);
+    end_context(ctx);
+}
+
 static void endless_output_is_bounded(void **state) {
     glim_context *ctx = begin();
     glim_error err = {0};
@@ -499,6 +531,7 @@ int main(void) {
         cmocka_unit_test(a_child_that_does_not_read_is_no_signal),
         cmocka_unit_test(a_child_for_each_batch_is_borne_up_to_a_limit),
         cmocka_unit_test(a_child_that_hangs_is_ended),
+        cmocka_unit_test(what_a_child_has_started_ends_with_it),
         cmocka_unit_test(endless_output_is_bounded),
         cmocka_unit_test(a_second_line_is_refused),
         cmocka_unit_test(a_line_may_come_in_parts),
