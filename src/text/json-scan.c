@@ -131,11 +131,11 @@ glim_status glim__scan_key(glim_scan *s, glim_gguf_string *out, glim_error *err)
 
 glim_status glim__scan_id(glim_scan *s, int32_t *out, glim_error *err) {
     int64_t value = 0;
-    char c = glim__scan_peek(s);
+    glim__scan_peek(s);
     const char *start = s->at;
     for (; s->at < s->end && *s->at >= '0' && *s->at <= '9' && value <= INT32_MAX; s->at++)
         value = 10 * value + (*s->at - '0');
-    c = s->at < s->end ? *s->at : 0;
+    char c = s->at < s->end ? *s->at : 0;
     if (s->at == start || value > INT32_MAX || c == '.' || c == 'e' || c == 'E') {
         s->at = start;
         return glim__scan_bad(s, "a token's number", err);
@@ -167,11 +167,11 @@ glim_status glim__scan_real(glim_scan *s, double *out, glim_error *err) {
 }
 
 glim_status glim__scan_skip(glim_scan *s, glim_gguf_string *out, glim_error *err) {
-    char c = glim__scan_peek(s);
+    glim__scan_peek(s);
     const char *start = s->at;
     size_t depth = 0;
     for (; s->at < s->end; s->at++) {
-        c = *s->at;
+        char c = *s->at;
         if (c == '"') {
             for (s->at++; s->at < s->end && *s->at != '"'; s->at++)
                 s->at += *s->at == '\\';

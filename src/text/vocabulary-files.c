@@ -286,7 +286,7 @@ static glim_status read_table(glim_pipeline *p, glim_buffer *file, const char *d
         status = glim_fail(err, GLIM_ELIMIT, "%s has the id %d; it has not so many tokens", name,
                            highest);
     if (!status)
-        status = glim__vocabulary_room(p->t, room(p, (size_t)(highest + 1)), err);
+        status = glim__vocabulary_room(p->t, room(p, (size_t)highest + 1), err);
     return status ? status : set_entries(p, s, &highest, true, err);
 }
 

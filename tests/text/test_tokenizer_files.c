@@ -137,6 +137,22 @@ static void control_tokens_stay_text_for_every_model(void **state) {
     glim__tokenizer_close(t);
 }
 
+static void whole_words_are_taken_without_merges_where_the_model_says_so(void **state) {
+#define WHOLE(yes)                                                                                 \
+    "{\"model\": {\"type\": \"BPE\", \"ignore_merges\": " yes                                      \
+    ", \"vocab\": {\"a\": 0, \"b\": 1, \"ba\": 2}, \"merges\": []}}"
+    clear_dir();
+    put_text("tokenizer.json", WHOLE("true"));
+    glim_tokenizer *t = open_dir(NULL);
+    CHECK(t, "ba", false, 2);
+    CHECK(t, "bab", false, 1, 0, 1);
+    glim__tokenizer_close(t);
+    put_text("tokenizer.json", WHOLE("false"));
+    t = open_dir(NULL);
+    CHECK(t, "ba", false, 1, 0);
+    glim__tokenizer_close(t);
+}
+
 static void a_chat_lets_tokens_swallow_the_spaces_that_they_would(void **state) {
     static const glim_message talk[] = {{"user", "ab", 2}};
     const glim_chat_template *form;
@@ -277,6 +293,9 @@ static void broken_files_are_refused_with_their_reason(void **state) {
         {M("\"vocab\": {\"a\": 2000000000}, \"merges\": []"), GLIM_ELIMIT, "2000000000"},
         {M("\"vocab\": {\"a\": 0,}, \"merges\": []"), GLIM_EFORMAT, "a value"},
         {M("\"vocab\": {\"\\ud800\": 0}, \"merges\": []"), GLIM_EFORMAT, "a valid escape"},
+        {M("\"vocab\": {\"\\udc00\\udc00\": 0}, \"merges\": []"), GLIM_EFORMAT, "a valid escape"},
+        {M("\"vocab\": {\"\\ud800\\u0041\": 0}, \"merges\": []"), GLIM_EFORMAT, "a valid escape"},
+        {M("\"vocab\": {\"\\u00g0\": 0}, \"merges\": []"), GLIM_EFORMAT, "a valid escape"},
         {M("\"vocab\": {\"a\tb\": 0}, \"merges\": []"), GLIM_EFORMAT, "control character"},
         {M(VOCAB ", \"merges\": [\"ab\"]"), GLIM_EFORMAT, "merge 0 has no space"},
         {M(VOCAB ", \"merges\": [\"a b\", \"a d\"]"), GLIM_EFORMAT, "merge 1 names 'd'"},
@@ -510,6 +529,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_beside_say_what_the_special_tokens_are),
         cmocka_unit_test(control_tokens_stay_text_for_every_model),
+        cmocka_unit_test(whole_words_are_taken_without_merges_where_the_model_says_so),
         cmocka_unit_test(a_chat_lets_tokens_swallow_the_spaces_that_they_would),
         cmocka_unit_test(a_pair_is_two_turns_of_one_source),
         cmocka_unit_test(bytes_of_tokens_are_those_of_the_text),
