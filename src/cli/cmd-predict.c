@@ -35,7 +35,8 @@ static glim_status take(void *data, size_t row, const float *logits, glim_error 
     double sum = 0;
     if (a->all)
         memcpy(a->all + row * V, logits, V * sizeof *logits);
-    if (row != (info->task == GLIM_TASK_CLASSIFY ? 0 : a->run->tokens->count - 1))
+    bool first = info->task == GLIM_TASK_CLASSIFY || info->task == GLIM_TASK_TRANSLATE;
+    if (row != (first ? 0 : a->run->tokens->count - 1))
         return GLIM_OK;
     for (size_t i = 0; i < V; i++) {
         if (have == a->n && logits[i] <= a->logits[have - 1])
@@ -110,7 +111,7 @@ static glim_status run_predict(cli_run *run) {
                          "'%s' fills in masked tokens (--raw FILE.npy writes its logits)",
                          info->path);
     size_t V = (size_t)info->outputs;
-    size_t T = run->tokens->count;
+    size_t T = info->task == GLIM_TASK_TRANSLATE ? 1 : run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     a.ids = glim__calloc(run->ctx, a.n, sizeof *a.ids);
     a.probs = glim__calloc(run->ctx, 2 * a.n, sizeof *a.probs);

@@ -100,6 +100,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->outputs = m->outputs;
     info->labels = m->labels;
     info->both_ways = h->both_ways;
+    info->encoder_layers = m->encoder ? m->encoder->hyper.L : 0;
+    info->start = m->encoder ? m->start : -1;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -247,6 +249,7 @@ static glim_status mean_row(const glim_model *m, float *out, glim_error *err) {
 }
 
 glim_status glim_model_embedding(const glim_model *m, int32_t id, float *out, glim_error *err) {
+    m = m->encoder ? m->encoder : m;
     if (id == -1)
         return mean_row(m, out, err);
     if (id < 0 || id >= m->hyper.V)

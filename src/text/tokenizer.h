@@ -40,6 +40,10 @@ glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const 
    EUNSUPPORTED (naming the part), ELIMIT, ENOMEM, EBUDGET. */
 glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
                                      const char *model_type, glim_error *err);
+/* Marian's tokenizer of translations, from target.spm; *out is NULL when the directory
+   has none. */
+glim_status glim__tokenizer_open_target(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                        const char *model_type, glim_error *err);
 void glim__tokenizer_close(glim_tokenizer *t);
 const glim_tokenizer_info *glim__tokenizer_info(const glim_tokenizer *t);
 
@@ -108,6 +112,11 @@ glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
    kind GENERATED and turn `turn`. */
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,
                                 size_t n, int turn, glim_error *err);
+
+/* The same for the first and later tokens of a second text: its first token starts a
+   line of its own, without the space that may stand before it. */
+glim_status glim__tokens_append_text(glim_tokens *tokens, const glim_tokenizer *t,
+                                     const int32_t *ids, size_t n, glim_error *err);
 
 /* Parses a chat file: a JSON list of {"role", "content"}. Messages live in the
    arena. Errors: EFORMAT with the index of the wrong message. */

@@ -432,6 +432,8 @@ glim_status glim__vocabulary_files_read(glim_pipeline *p, const char *dir, const
         status = read_added(p, dir, err);
     if (status)
         return status;
+    if (f->target)
+        return read_pieces(p, dir, "target.spm", model_type, err);
     if (glim__dir_has(dir, "vocab.txt"))
         return read_wordpiece(p, dir, model_type, f, err);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
