@@ -34,10 +34,10 @@ static glim_status sinusoids(glim_model *m, glim_error *err) {
 static glim_status load_positions(glim_loader *l, glim_error *err) {
     glim_model *m = l->m, *e = m->encoder;
     glim_status status;
-    if ((status = glim__load_matrix(l, "enc.position_embd.weight", -1, m->hyper.context,
-                                    m->hyper.C, false, &e->positions, err)) ||
-        (status = glim__load_matrix(l, "dec.position_embd.weight", -1, m->hyper.context,
-                                    m->hyper.C, false, &m->positions, err)))
+    if ((status = glim__load_matrix(l, "enc.position_embd.weight", -1, m->hyper.context, m->hyper.C,
+                                    false, &e->positions, err)) ||
+        (status = glim__load_matrix(l, "dec.position_embd.weight", -1, m->hyper.context, m->hyper.C,
+                                    false, &m->positions, err)))
         return status;
     if (!m->positions.data && (status = sinusoids(m, err)))
         return status;
@@ -59,11 +59,10 @@ static glim_status load(glim_loader *l, glim_error *err) {
         return status;
     if (!(scale > 0))
         return glim_fail(err, GLIM_EFORMAT, "the embedding's scale is %g", scale);
-    m->hyper.act = m->encoder->hyper.act = act.len == 4 && !memcmp(act.data, "relu", 4)
-                                               ? GLIM_ACT_RELU
-                                           : act.len == 4 && !memcmp(act.data, "gelu", 4)
-                                               ? GLIM_ACT_GELU_ERF
-                                               : GLIM_ACT_SILU;
+    m->hyper.act = m->encoder->hyper.act =
+        act.len == 4 && !memcmp(act.data, "relu", 4)   ? GLIM_ACT_RELU
+        : act.len == 4 && !memcmp(act.data, "gelu", 4) ? GLIM_ACT_GELU_ERF
+                                                       : GLIM_ACT_SILU;
     m->hyper.embed_scale = m->encoder->hyper.embed_scale = (float)scale;
     return GLIM_OK;
 }

@@ -66,8 +66,8 @@ static glim_status load(glim_loader *l, glim_error *err) {
     l->plain_mlp = !glim__gguf_tensor(l->g, "enc.blk.0.ffn_gate.weight");
     glim_status status;
     if ((status = glim__load_stacks(l, err)) ||
-        (status = finish(l, l->m->encoder, "enc.output_norm.weight",
-                         "enc.blk.0.attn_rel_b.weight", err)) ||
+        (status = finish(l, l->m->encoder, "enc.output_norm.weight", "enc.blk.0.attn_rel_b.weight",
+                         err)) ||
         (status = finish(l, l->m, "dec.output_norm.weight", "dec.blk.0.attn_rel_b.weight", err)))
         return status;
     return load_scale(l, err);

@@ -115,10 +115,8 @@ static glim_status look_ahead(struct search *s, int live, glim_error *err) {
                                .wanted = &last[b],
                                .n_wanted = 1};
     }
-    glim_batch b = {.sequences = q,
-                    .count = (size_t)live,
-                    .sources = &w->source,
-                    .n_sources = w->read ? 0 : 1};
+    glim_batch b = {
+        .sequences = q, .count = (size_t)live, .sources = &w->source, .n_sources = w->read ? 0 : 1};
     status = glim_session_forward(w->s, &b, err);
     w->read = w->read || !status;
     for (int i = 0; i < live && !status; i++)
@@ -196,8 +194,7 @@ static int go_on(struct search *s, int n) {
 
 /* Whether the best running one could still enter, at its present length. */
 static bool may_improve(const struct search *s) {
-    float best = s->running[0].score /
-                 powf((float)s->running[0].n, (float)s->how->length_penalty);
+    float best = s->running[0].score / powf((float)s->running[0].n, (float)s->how->length_penalty);
     return !s->finished[s->B - 1].ends || best > s->finished[s->B - 1].score;
 }
 

@@ -26,8 +26,8 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
                   : value ? glim__op_linear(t, memory(t, m), &w->v, w->v_bias)
                           : glim__op_linear(t, memory(t, m), &w->k, w->k_bias);
     t->across_nodes[value] = x;
-    return glim__op_site(t, x, GLIM_SITE_HEADS,
-                         value ? "cross_attn.hook_v" : "cross_attn.hook_k", m->hyper.G);
+    return glim__op_site(t, x, GLIM_SITE_HEADS, value ? "cross_attn.hook_v" : "cross_attn.hook_k",
+                         m->hyper.G);
 }
 
 glim_node glim__cross_attention(glim_tape *t, const glim_model *m, const glim_layer *w,
@@ -68,8 +68,8 @@ int glim__position_bucket(int far, bool both_ways, int buckets, int longest) {
     int exact = buckets / 2;
     if (far < exact)
         return base + far;
-    float place = logf((float)far / (float)exact) /
-                  (float)log((double)longest / exact) * (float)(buckets - exact);
+    float place = logf((float)far / (float)exact) / (float)log((double)longest / exact) *
+                  (float)(buckets - exact);
     int bucket = exact + (int)place;
     return base + (bucket < buckets - 1 ? bucket : buckets - 1);
 }

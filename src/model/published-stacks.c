@@ -82,8 +82,8 @@ static void writing_keys(glim_published *p, int64_t start) {
     if (!glim__published_int(p, p->d->generation, "decoder_start_token_id", &start))
         glim__published_int(p, p->config, "decoder_start_token_id", &start);
     glim__published_put_int(p, "decoder_start_token_id", start);
-    if (json_array_size(never) > 1 || (word && (json_array_size(word) != 1 ||
-                                                !json_is_integer(json_array_get(word, 0)))))
+    if (json_array_size(never) > 1 ||
+        (word && (json_array_size(word) != 1 || !json_is_integer(json_array_get(word, 0)))))
         glim__published_refuse(p, GLIM_EUNSUPPORTED, "bad_words_ids",
                                "only one token is supported");
     if (word)

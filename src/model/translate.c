@@ -13,8 +13,7 @@ glim_status glim__writer_feed(struct glim_writer *w, const int32_t *ids, size_t 
                               glim_error *err) {
     size_t at = glim_session_length(w->s), n = count - at;
     uint32_t last = (uint32_t)(n - 1);
-    glim_sequence q = {
-        .ids = ids + at, .count = n, .prefix = at, .wanted = &last, .n_wanted = 1};
+    glim_sequence q = {.ids = ids + at, .count = n, .prefix = at, .wanted = &last, .n_wanted = 1};
     glim_batch b = {.sequences = &q,
                     .count = 1,
                     .append = true,

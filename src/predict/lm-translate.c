@@ -22,8 +22,7 @@ static glim_status take_written(glim_lm *lm, const glim_target_options *o, glim_
         return glim_fail(err, GLIM_EUSAGE,
                          "every written token is explained, so there is no --against");
     if ((o->target && o->continuation) || (given && o->generate))
-        return glim_fail(err, GLIM_EUSAGE,
-                         "give one of --target, --continuation and --generate");
+        return glim_fail(err, GLIM_EUSAGE, "give one of --target, --continuation and --generate");
     lm->kind = given ? "continuation" : "generated";
     glim_status status =
         given ? glim__append_target(lm->model, lm->tokens, given, err)
@@ -73,10 +72,8 @@ static glim_status run_pairs(glim_lm *lm, glim_session *s, const glim_sequence *
     if (!q)
         return glim__oom(lm->base.ctx, err, "a batch", n * sizeof *q);
     for (size_t i = 0; i < n; i++)
-        q[i] = (glim_sequence){
-            .ids = lm->written, .count = R, .wanted = lm->every, .n_wanted = R};
-    glim_batch b = {
-        .sequences = q, .count = n, .keep = keep, .sources = texts, .n_sources = n};
+        q[i] = (glim_sequence){.ids = lm->written, .count = R, .wanted = lm->every, .n_wanted = R};
+    glim_batch b = {.sequences = q, .count = n, .keep = keep, .sources = texts, .n_sources = n};
     glim_status status = glim_session_forward(s, &b, err);
     for (size_t i = 0; i < n; i++)
         lm->forward += texts[i].count + R;
@@ -201,12 +198,9 @@ static bool takes_all(const glim_lm *lm, const uint8_t *keep) {
 glim_status glim__lm_translate_values(glim_predictor *p, const uint8_t *keep, size_t n,
                                       glim_absent absent, double *out, glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
-    struct masked b = {.lm = lm,
-                       .absent = absent,
-                       .out = out,
-                       .most = pairs_at_once(lm, BATCH_ROWS, false)};
-    float *mean =
-        absent == GLIM_ABSENT_MEAN ? glim__calloc(p->ctx, p->C, sizeof *mean) : NULL;
+    struct masked b = {
+        .lm = lm, .absent = absent, .out = out, .most = pairs_at_once(lm, BATCH_ROWS, false)};
+    float *mean = absent == GLIM_ABSENT_MEAN ? glim__calloc(p->ctx, p->C, sizeof *mean) : NULL;
     glim_status status = make_masked(&b, mean, err);
     for (size_t i = 0; i < n && !status; i++) {
         const uint8_t *mine = keep + i * lm->units.count;
@@ -266,8 +260,8 @@ static glim_status walk_row(struct walk *w, size_t row, glim_error *err) {
     size_t V = lm->outputs, one = lm->base.T * lm->base.C;
     for (size_t i = 0; i < w->n; i++) {
         w->seeds[i] = (glim_seed){.sequence = i, .wanted = row};
-        glim__lm_seed(lm, &lm->rows[row], glim_session_logits(lm->work, i, row),
-                      w->dense + i * V, w->ids + 2 * i, w->weights + 2 * i, &w->seeds[i]);
+        glim__lm_seed(lm, &lm->rows[row], glim_session_logits(lm->work, i, row), w->dense + i * V,
+                      w->ids + 2 * i, w->weights + 2 * i, &w->seeds[i]);
     }
     glim_status status = glim_session_backward(lm->work, w->seeds, w->n, w->d, err);
     lm->backward += w->n * (lm->base.T + lm->base.n_rows);
@@ -285,8 +279,7 @@ static glim_status run_points(struct walk *w, const float *xs, long row, double 
     if (!texts)
         return glim__oom(lm->base.ctx, err, "a batch", w->n * sizeof *texts);
     for (size_t i = 0; i < w->n; i++)
-        texts[i] =
-            (glim_sequence){.count = lm->base.T, .embeddings = xs + (w->first + i) * one};
+        texts[i] = (glim_sequence){.count = lm->base.T, .embeddings = xs + (w->first + i) * one};
     glim_status status = run_pairs(lm, lm->work, texts, w->n, w->sink != NULL, err);
     glim__progress_add(lm->base.ctx, w->n * (lm->base.T + R));
     for (size_t i = 0; i < w->n && !status; i++)

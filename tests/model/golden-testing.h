@@ -94,7 +94,7 @@ static inline void logprob_seed(const float *logits, int V, int32_t id, float *d
 }
 
 static inline void backward_and_compare(glim_session *s, struct check *c, const glim_seed *seed,
-                                 const char *prefix, size_t T) {
+                                        const char *prefix, size_t T) {
     glim_error err = {0};
     float *d = malloc(T * (size_t)s->m->hyper.C * sizeof *d);
     c->prefix = prefix;
@@ -105,7 +105,7 @@ static inline void backward_and_compare(glim_session *s, struct check *c, const 
 
 /* Sites of the recording: the model must have every one of them. */
 static inline int recorded_sites(const glim_safetensors *st) {
-    static const char *const kinds[] = {"hook_", "blocks.",  "ln_final.",
+    static const char *const kinds[] = {"hook_",  "blocks.",  "ln_final.",
                                         "embed.", "encoder.", "decoder."};
     int n = 0;
     for (size_t i = 0; i < glim__safetensors_count(st); i++)

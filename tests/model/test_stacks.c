@@ -59,8 +59,7 @@ static glim_sequence source_of(const struct pair *p) {
 }
 
 static glim_sequence target_of(const struct pair *p) {
-    return (glim_sequence){
-        .ids = p->written, .count = p->T, .wanted = p->rows, .n_wanted = p->T};
+    return (glim_sequence){.ids = p->written, .count = p->T, .wanted = p->rows, .n_wanted = p->T};
 }
 
 /* ---- recordings ---- */
@@ -184,9 +183,7 @@ static void a_given_text_is_split_as_sentencepiece_splits_it(void **state) {
 }
 
 static void position_buckets_are_those_of_transformers(void **state) {
-    static const struct {
-        int buckets, longest;
-    } kinds[] = {{32, 128}, {8, 20}, {32, 200}};
+    static const struct { int buckets, longest; } kinds[] = {{32, 128}, {8, 20}, {32, 200}};
     enum { FAR = 300 };
     struct pair p;
     open_pair(&p, "t5", 1);
@@ -198,9 +195,9 @@ static void position_buckets_are_those_of_transformers(void **state) {
         for (int far = -FAR; far <= FAR; far++) {
             int64_t want;
             memcpy(&want, (const char *)t->data + 8 * (k * (2 * FAR + 1) + far + FAR), 8);
-            assert_int_equal(glim__position_bucket(far, k % 2 == 0, kinds[k / 2].buckets,
-                                                   kinds[k / 2].longest),
-                             want);
+            assert_int_equal(
+                glim__position_bucket(far, k % 2 == 0, kinds[k / 2].buckets, kinds[k / 2].longest),
+                want);
         }
     close_pair(&p);
 }
@@ -255,8 +252,7 @@ static struct outcome alone(const char *name, int threads, int keep_layers) {
     glim_session *s = new_session(p.m, 0);
     glim_session_keep_layers(s, keep_layers);
     glim_sequence q = target_of(&p), text = source_of(&p);
-    glim_batch b = {
-        .sequences = &q, .count = 1, .keep = true, .sources = &text, .n_sources = 1};
+    glim_batch b = {.sequences = &q, .count = 1, .keep = true, .sources = &text, .n_sources = 1};
     struct outcome o = outcome_of(&p, s, &b, 0, 0);
     glim_session_free(s);
     close_pair(&p);
@@ -287,13 +283,14 @@ static void check_batches(const char *name) {
     glim_session *s = new_session(p.m, 0);
     glim_sequence some = {.ids = other, .count = 5, .wanted = p.rows, .n_wanted = 2};
     glim_sequence targets[3] = {some, target_of(&p), some};
-    glim_sequence texts[3] = {{.ids = other, .count = 5}, source_of(&p), {.ids = other, .count = 2}};
-    glim_batch b = {.sequences = targets, .count = 3, .keep = true, .sources = texts, .n_sources = 3};
+    glim_sequence texts[3] = {
+        {.ids = other, .count = 5}, source_of(&p), {.ids = other, .count = 2}};
+    glim_batch b = {
+        .sequences = targets, .count = 3, .keep = true, .sources = texts, .n_sources = 3};
     struct outcome o = outcome_of(&p, s, &b, 1, 5);
     assert_same(&first, &o, true);
     free_outcome(&o);
-    glim_batch one = {
-        .sequences = targets, .count = 3, .sources = &texts[1], .n_sources = 1};
+    glim_batch one = {.sequences = targets, .count = 3, .sources = &texts[1], .n_sources = 1};
     o = outcome_of(&p, s, &one, 1, 0);
     assert_same(&first, &o, false);
     free_outcome(&o);
@@ -322,8 +319,7 @@ static void check_cache(const char *name) {
         uint32_t zero = 0, last = (uint32_t)at;
         glim_sequence one = {
             .ids = p.written + at, .count = 1, .prefix = at, .wanted = &zero, .n_wanted = 1};
-        glim_sequence all = {
-            .ids = p.written, .count = at + 1, .wanted = &last, .n_wanted = 1};
+        glim_sequence all = {.ids = p.written, .count = at + 1, .wanted = &last, .n_wanted = 1};
         glim_batch step = {.sequences = &one,
                            .count = 1,
                            .append = true,
@@ -434,8 +430,7 @@ static void check_plan(const char *name) {
     glim_session *s = new_session(p.m, 0);
     glim_session_keep_layers(s, 0);
     glim_sequence q = target_of(&p), text = source_of(&p);
-    glim_batch b = {
-        .sequences = &q, .count = 1, .keep = true, .sources = &text, .n_sources = 1};
+    glim_batch b = {.sequences = &q, .count = 1, .keep = true, .sources = &text, .n_sources = 1};
     struct outcome o = outcome_of(&p, s, &b, 0, 0);
     uint64_t peak = glim_context_peak(p.ctx) - before;
     if (peak > need + (1 << 20)) /* scratch of the context is not the session's */
