@@ -5,7 +5,7 @@
     scripts/record-stacks.py [NAME...]
 
 A directory as it is published and a recording beside it: ids of both sides, every
-site, gradients, and what the package's generate() writes.
+site, gradients, and what the package's generate() writes. Of t5 there is a GGUF twin.
 """
 import importlib.util
 import pathlib
@@ -55,6 +55,7 @@ def record(name, case):
         tensors["written." + way] = torch.tensor(out)
     if name == "t5":
         tensors["buckets"] = stacks.buckets()
+        stacks.write_gguf(OUT / "t5.gguf", model, pieces)
     model.save_pretrained(path)
     for file in path.iterdir():
         file.chmod(0o644)

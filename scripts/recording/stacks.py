@@ -3,6 +3,8 @@
 import json
 import math
 
+import gguf
+import numpy as np
 import sentencepiece
 import torch
 import transformers as tf
@@ -98,6 +100,73 @@ class MarianPieces:
 
     def write(self, text):
         return self.of(self.target, text)
+
+
+# ---- the GGUF twin of a T5 ----
+
+def t5_tensors(model):
+    ff = {"wi": "ffn_up", "wi_0": "ffn_gate", "wi_1": "ffn_up", "wo": "ffn_down"}
+    yield "token_embd", model.shared
+    for side, stack in (("enc", model.encoder), ("dec", model.decoder)):
+        yield f"{side}.output_norm", stack.final_layer_norm
+        for i, block in enumerate(stack.block):
+            at, first, last = f"{side}.blk.{i}.", block.layer[0], block.layer[-1]
+            parts = [("attn", first.SelfAttention, first.layer_norm)]
+            if len(block.layer) == 3:
+                cross = block.layer[1]
+                parts.append(("cross_attn", cross.EncDecAttention, cross.layer_norm))
+            for name, attention, norm in parts:
+                yield f"{at}{name}_norm", norm
+                for which in "qkvo":
+                    yield f"{at}{name}_{which}", getattr(attention, which)
+            if i == 0:
+                yield at + "attn_rel_b", first.SelfAttention.relative_attention_bias
+            yield at + "ffn_norm", last.layer_norm
+            for theirs, ours in ff.items():
+                if hasattr(last.DenseReluDense, theirs):
+                    yield at + ours, getattr(last.DenseReluDense, theirs)
+
+
+def write_gguf(path, model, pieces):
+    c, w, sp = model.config, gguf.GGUFWriter(str(path), "t5"), pieces.sp
+    w.add_name(path.stem)
+    w.add_vocab_size(c.vocab_size)
+    w.add_context_length(512)
+    w.add_embedding_length(c.d_model)
+    w.add_feed_forward_length(c.d_ff)
+    w.add_block_count(c.num_layers)
+    w.add_decoder_block_count(c.num_decoder_layers)
+    w.add_head_count(c.num_heads)
+    w.add_key_length(c.d_kv)
+    w.add_value_length(c.d_kv)
+    w.add_layer_norm_eps(c.layer_norm_epsilon)
+    w.add_layer_norm_rms_eps(c.layer_norm_epsilon)
+    w.add_relative_attn_buckets_count(c.relative_attention_num_buckets)
+    w.add_decoder_start_token_id(c.decoder_start_token_id)
+    ids, more = range(sp.vocab_size()), range(pieces.sentinels)
+    w.add_tokenizer_model("t5")
+    w.add_tokenizer_pre("default")
+    w.add_token_list([sp.id_to_piece(i) for i in ids] +
+                     [f"<extra_id_{pieces.sentinels - 1 - i}>" for i in more])
+    w.add_token_scores([sp.get_score(i) for i in ids] + [-1000.0 for _ in more])
+    kinds = gguf.TokenType
+    w.add_token_types([kinds.UNKNOWN if sp.is_unknown(i) else kinds.CONTROL if sp.is_control(i)
+                       else kinds.NORMAL for i in ids] + [kinds.USER_DEFINED for _ in more])
+    w.add_pad_token_id(0)
+    w.add_eos_token_id(1)
+    w.add_unk_token_id(2)
+    w.add_add_bos_token(False)
+    w.add_add_eos_token(True)
+    w.add_add_space_prefix(True)
+    w.add_remove_extra_whitespaces(True)
+    for name, module in t5_tensors(model):
+        w.add_tensor(name + ".weight",
+                     np.ascontiguousarray(module.weight.detach().numpy().astype(np.float32)))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    path.chmod(0o644)
 
 
 # ---- models ----

@@ -19,8 +19,9 @@ static glim_status sinusoids(glim_model *m, glim_error *err) {
         return glim__oom(m->ctx, err, "the positions", T * C * sizeof *x);
     for (size_t t = 0; t < T; t++)
         for (size_t c = 0; c < C; c++) {
-            double angle = (double)t / pow(10000, 2.0 * (double)(c / 2) / (double)C);
-            x[t * C + c / 2 + (c % 2 ? half : 0)] = (float)(c % 2 ? cos(angle) : sin(angle));
+            size_t pair = c / 2;
+            double angle = (double)t / pow(10000, 2.0 * (double)pair / (double)C);
+            x[t * C + pair + (c % 2 ? half : 0)] = (float)(c % 2 ? cos(angle) : sin(angle));
         }
     m->positions = (glim_matrix){.data = x,
                                  .type = GLIM_TYPE_F32,

@@ -48,7 +48,7 @@ struct search {
 
 static glim_status make(struct search *s, glim_error *err) {
     glim_context *ctx = s->w->m->ctx;
-    size_t texts = (size_t)(3 * s->B + s->K), room = s->w->most + 2;
+    size_t texts = 3 * (size_t)s->B + (size_t)s->K, room = s->w->most + 2;
     s->running = glim__calloc(ctx, texts, sizeof *s->running);
     s->best = glim__calloc(ctx, (size_t)s->K, sizeof *s->best);
     s->all_ids = glim__calloc(ctx, texts * room, sizeof *s->all_ids);
@@ -228,7 +228,7 @@ static glim_status hand_over(struct search *s, bool (*each)(void *, int32_t, dou
     glim_status status = n ? glim__writer_append(s->w, best->ids + 1, n, err) : GLIM_OK;
     s->w->written = n;
     for (size_t i = 0; i < n && each && !status; i++)
-        if (!each(data, best->ids[i + 1], exp(best->each[i])))
+        if (!each(data, best->ids[i + 1], exp((double)best->each[i])))
             break;
     return status;
 }

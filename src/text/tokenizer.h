@@ -2,7 +2,8 @@
 /*
  * tokenizer.h: text to ids and back, for the tokenizers that GGUF files carry.
  * Each algorithm is a descriptor (`glim_tokenizer_kind`) in a file of its own:
- * byte-level BPE (bpe.c, model `gpt2`) and SentencePiece BPE (spm.c, `llama`).
+ * byte-level BPE (bpe.c, model `gpt2`) and SentencePiece BPE (spm.c, `llama`); Unigram
+ * (`t5`) goes the way of model directories.
  */
 #ifndef GLIM_TEXT_TOKENIZER_H
 #define GLIM_TEXT_TOKENIZER_H

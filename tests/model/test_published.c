@@ -179,7 +179,7 @@ static void each_directory(void (*check)(const char *name)) {
         assert_non_null(list);
         for (struct dirent *e; (e = readdir(list));) {
             snprintf(name, sizeof name, "%s%s", places[i], e->d_name);
-            if (e->d_name[0] != '.' && !strstr(e->d_name, ".safetensors"))
+            if (e->d_name[0] != '.' && !strchr(e->d_name, '.'))
                 check(name);
         }
         closedir(list);
