@@ -62,7 +62,7 @@ static glim_status write_one_by_one(struct glim_writer *w, const glim_writing *h
         w->written = i + 1;
         status = glim__writer_append(w, &id, 1, err);
         if (!status && each)
-            more = each(data, id, exp(w->scores[id]));
+            more = each(data, id, exp((double)w->scores[id]));
     }
     return status;
 }
