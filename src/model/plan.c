@@ -91,7 +91,10 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     uint64_t stream = rows * C * 4;
     uint64_t added = (m->positions.data ? stream : 0) + (m->embed_norm ? 2 * stream : 0);
     uint64_t base = keep ? ((uint64_t)h->L + 1) * stream + 3 * stream : 2 * stream;
-    uint64_t logits = wanted * (V + 3 * C) * 4 * (keep ? 2 : 1);
+    /* Backward holds the seeds' gradient twice: as it is given, and as the tape walks
+       it. A soft cap has its own input. */
+    uint64_t wide = (keep ? 3 : 1) + (h->logit_cap > 0 ? (keep ? 2 : 1) : 0);
+    uint64_t logits = wanted * (wide * V + 3 * C * (keep ? 2 : 1)) * 4;
     uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;
     /* A block that is computed again needs its kept values for a while, and the
        workspace holds sizes that do not fit each other. */
@@ -100,7 +103,7 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
            logits + tables;
 }
 
-int glim__session_fits(const glim_session *s, size_t wanted) {
+int glim__session_fits(glim_session *s, size_t wanted) {
     int L = s->m->hyper.L;
     if (s->keep_layers >= 0)
         return s->keep_layers < L ? s->keep_layers : L;
@@ -109,11 +112,10 @@ int glim__session_fits(const glim_session *s, size_t wanted) {
         int64_t n = s->rows.parts[i].prefix + s->rows.parts[i].count;
         longest = n > longest ? n : longest;
     }
-    uint64_t each = 0, idle = 0;
+    uint64_t each = 0;
     uint64_t least = glim_session_plan(s->m, (size_t)s->rows.T, s->rows.n_parts, (size_t)longest,
                                        wanted, true, &each);
-    for (size_t i = 0; i < s->space.count; i++) /* the workspace can be used again */
-        idle += s->space.buffers[i].used ? 0 : s->space.buffers[i].size * sizeof(float);
+    uint64_t idle = glim__workspace_idle(&s->space); /* can be used again */
     uint64_t left = glim__budget_left(s->ctx);
     left = left > UINT64_MAX - idle ? UINT64_MAX : left + idle;
     uint64_t room = left > least ? left - least : 0;
