@@ -349,7 +349,12 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         n = (size_t)(o->max_steps > o->steps ? 2 * o->max_steps : o->steps);
     p->plan_gradient(p, n, out);
     out->forward_tokens += 2 * p->T;
-    out->bytes += 4 * (CHUNK + 2) * p->T * p->C;
+    size_t list = (size_t)o->max_steps / (2 * GL_INTERVAL) + 3;
+    list = list < MOST_INTERVALS + 1 ? list : MOST_INTERVALS + 1;
+    out->bytes += 4 * (CHUNK + 2) * p->T * p->C + 8 * p->n_rows * (2 * p->T + CHUNK) +
+                  16 * (uint64_t)(o->max_steps > o->steps ? o->max_steps : o->steps);
+    if (!strcmp(o->refine, "adaptive"))
+        out->bytes += list * (sizeof(struct interval) + 8 * p->T);
     out->bounded = !refines;
     return GLIM_OK;
 }

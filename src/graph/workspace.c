@@ -3,8 +3,9 @@
  * The workspace is a list: a session has some dozens of buffers at most, so a linear
  * search for the best fit costs less than any structure. A buffer fits when it
  * wastes at most half of itself; otherwise a large one would be tied up by a small
- * value while the next layer asks for it. What a buffer is stands in front of its
- * floats. Idle buffers are anybody's when memory runs short: a product or another
+ * value while the next layer asks for it. Under a budget next to nothing may be
+ * wasted, since plans count what values need. What a buffer is stands in front of
+ * its floats. Idle buffers are anybody's when memory runs short: a product or another
  * session would otherwise be refused what lies here unused.
  */
 #include "graph/workspace.h"
@@ -36,9 +37,9 @@ void glim__workspace_init(glim_workspace *space, glim_context *ctx) {
 
 static glim_workspace_buffer *best_fit(const glim_workspace *space, size_t floats) {
     glim_workspace_buffer *best = NULL;
+    size_t most = glim_context_budget(space->ctx) ? floats + floats / 32 : 2 * floats + 1;
     for (glim_workspace_buffer *b = space->first; b; b = b->next)
-        if (!b->used && b->size >= floats && b->size / 2 <= floats &&
-            (!best || b->size < best->size))
+        if (!b->used && b->size >= floats && b->size <= most && (!best || b->size < best->size))
             best = b;
     return best;
 }
