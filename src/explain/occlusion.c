@@ -203,6 +203,9 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         w.keep[u] = p->units->at[u].fixed;
     if (!status) /* with everything absent */
         p->plan_values(p, w.keep, 1, w.absent, out);
+    if (!status)
+        out->bytes += 8 * (p->units->count * (2 * p->n_rows + 2) + w.chunk * p->n_rows) +
+                      w.chunk * (p->units->count + 1);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);
