@@ -31,7 +31,8 @@ class Tutorials(unittest.TestCase):
                 here = pathlib.Path(where) / "examples/predictors"
                 shutil.copytree(ROOT / "examples/predictors", here)
                 (pathlib.Path(where) / "include").symlink_to(ROOT / "include")
-                env = dict(os.environ, PATH=f"{GLIM.parent}:{os.environ['PATH']}", LANG="C.UTF-8")
+                env = dict(os.environ, PATH=f"{GLIM.parent}:{os.environ['PATH']}", LANG="C.UTF-8",
+                           TOY=str(ROOT / "tests/golden/models/stacks/marian"))
                 for block in blocks:
                     block = block.replace("8008", free_port())
                     with self.subTest(page=page.name, block=block):
