@@ -63,14 +63,17 @@ static glim_status load(glim_loader *l, glim_error *err) {
     const glim_tensor *unused = glim__gguf_tensor(l->g, "dec.blk.0.cross_attn_rel_b.weight");
     if (unused)
         l->used[unused - glim__gguf_tensor_at(l->g, 0)] = 1;
+    glim_gguf_string type = {"t5", 2};
     l->plain_mlp = !glim__gguf_tensor(l->g, "enc.blk.0.ffn_gate.weight");
     glim_status status;
     if ((status = glim__load_stacks(l, err)) ||
         (status = finish(l, l->m->encoder, "enc.output_norm.weight", "enc.blk.0.attn_rel_b.weight",
                          err)) ||
-        (status = finish(l, l->m, "dec.output_norm.weight", "dec.blk.0.attn_rel_b.weight", err)))
+        (status = finish(l, l->m, "dec.output_norm.weight", "dec.blk.0.attn_rel_b.weight", err)) ||
+        (status = glim__load_text(l, "glim.model_type", &type, err)))
         return status;
-    return load_scale(l, err);
+    l->m->model_type = glim__arena_strndup(&l->m->arena, type.data, type.len);
+    return l->m->model_type ? load_scale(l, err) : glim__oom(l->m->ctx, err, "the type", 8);
 }
 
 const glim_architecture glim__arch_t5 = {

@@ -90,6 +90,7 @@ struct glim_model {
     glim_tokenizer *writer;         /* Marian's, of what is written; NULL = the same */
     const glim_chat_template *chat; /* NULL = none recognised */
     const glim_architecture *arch;
+    const char *model_type; /* of a directory, where the tokenizer asks for it; or NULL */
     glim_hyper hyper;
     /* Encoder-decoders: the stack that reads. It shares everything but its numbers, has
        rows (T, C) instead of outputs, and sites that begin with "encoder.". */

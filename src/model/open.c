@@ -139,6 +139,10 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     m->n_sites = m->sites ? l.n : 0;
     if (m->sites)
         memcpy(m->sites, l.names, l.n * sizeof *l.names);
+    if (m->encoder) { /* plans ask it for them */
+        m->encoder->sites = m->sites;
+        m->encoder->n_sites = m->n_sites;
+    }
     glim__free(m->ctx, l.names);
     glim__free(m->ctx, t);
     return m->sites ? GLIM_OK : glim__oom(m->ctx, err, "the list of sites", most * sizeof *l.names);
@@ -161,10 +165,11 @@ static glim_status load(glim_model *m, glim_error *err) {
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     bool published = glim__gguf_version(m->file) == 0;
+    const char *type = m->model_type ? m->model_type : m->arch->name;
     glim_status status =
-        published ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file),
-                                             m->arch->name, err)
-                  : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
+        published
+            ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file), type, err)
+            : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
     if (status)
         return status;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
@@ -172,8 +177,8 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
         return glim_fail(err, GLIM_EFORMAT, "the tokenizer has %d tokens, the embedding %d rows",
                          t->vocab, m->hyper.V);
     if (published && m->encoder &&
-        (status = glim__tokenizer_open_target(&m->writer, m->ctx, glim__gguf_path(m->file),
-                                              m->arch->name, err)))
+        (status =
+             glim__tokenizer_open_target(&m->writer, m->ctx, glim__gguf_path(m->file), type, err)))
         return status;
     if (t->chat_template)
         glim__chat_template_find(&m->chat, m->ctx, NULL, t,

@@ -115,6 +115,7 @@ static void t5_keys(glim_published *p) {
     put_int_or(p, "n_positions", "context_length", LONGEST);
     put_int_or(p, "relative_attention_num_buckets", "attention.relative_buckets_count", BUCKETS);
     put_int_or(p, "relative_attention_max_distance", "glim.relative_reach", REACH);
+    glim__published_put_text(p, "glim.model_type", p->family->type);
     glim__published_put_bool(p, "glim.scaled_head",
                              glim__published_true(p, "scale_decoder_outputs", scaled));
     writing_keys(p, 0);

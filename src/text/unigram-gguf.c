@@ -31,10 +31,10 @@ static glim_status find_lists(struct pieces *r, const glim_gguf *g, glim_error *
         return glim_fail(err, GLIM_EFORMAT, "the file lacks the key '" KEY "tokens'");
     r->scores = list(g, KEY "scores", r->texts->count);
     r->types = list(g, KEY "token_type", r->texts->count);
-    return r->scores && r->types ? GLIM_OK
-                                 : glim_fail(err, GLIM_EFORMAT,
-                                             "key '" KEY "%s' is not one number a token",
-                                             r->scores ? "token_type" : "scores");
+    return r->scores && r->types
+               ? GLIM_OK
+               : glim_fail(err, GLIM_EFORMAT, "key '" KEY "%s' is not one number a token",
+                           r->scores ? "token_type" : "scores");
 }
 
 static glim_status read_options(glim_pipeline *p, const glim_gguf *g, glim_error *err) {
@@ -76,7 +76,8 @@ static glim_status take(glim_pipeline *p, struct pieces *r, int32_t i, glim_gguf
     if (normal && score > p->user_score)
         p->user_score = score;
     return t->type[i] == GLIM_TT_CONTROL && text.len
-               ? glim__added_put(p, (glim_added){.id = i, .special = true}, text.data, text.len, err)
+               ? glim__added_put(p, (glim_added){.id = i, .special = true}, text.data, text.len,
+                                 err)
                : GLIM_OK;
 }
 

@@ -71,8 +71,8 @@ static void run_alone(const struct set_up *s, const glim_sequence *text, double 
     glim_batch b = {.sequences = &q, .count = 1, .sources = text, .n_sources = 1};
     run_batch(session, &b);
     for (size_t r = 0; r < s->R; r++)
-        out[r] = log_share(glim_session_logits(session, 0, r), (size_t)s->m->outputs,
-                           lm->rows[r].id);
+        out[r] =
+            log_share(glim_session_logits(session, 0, r), (size_t)s->m->outputs, lm->rows[r].id);
     glim_session_free(session);
 }
 
