@@ -212,6 +212,7 @@ static void settings_that_change_the_model_are_refused(void **state) {
          GLIM_EUNSUPPORTED},
         {"../stacks/t5", "feed_forward_proj", "\"gated-silu\"", "feed_forward_proj",
          GLIM_EUNSUPPORTED},
+        {"../stacks/t5-gated", "model_type", "\"mt5\"", "", GLIM_OK},
         {"../stacks/t5", "num_decoder_layers", "4", "dec.blk.3", GLIM_EFORMAT},
         {"../stacks/t5", "num_decoder_layers", "2", "dec.blk.2", GLIM_EUNSUPPORTED},
         {"../stacks/t5", "relative_attention_max_distance", "16", "buckets", GLIM_EFORMAT},
