@@ -107,8 +107,8 @@ glim_status cli_count_program(cli_run *run) {
     const uint64_t stacks = (uint64_t)4 << 20, step = (uint64_t)1 << 20;
     if (!run->program)
         run->program = (resident_bytes() + stacks) / step * step + 2 * step;
-    if (run->o.dry_run) /* the run that was planned may start a little larger */
-        run->program += step;
+    if (run->o.dry_run) /* more of the program may lie in memory when the run starts */
+        run->program += 4 * step;
     return glim__reserve(run->ctx, run->program)
                ? GLIM_OK
                : glim__oom(run->ctx, &run->err, "glim itself", run->program);
