@@ -88,7 +88,7 @@ glim_status cli_parse(cli_run *run, int argc, char **argv);
 glim_status cli_check_outputs(cli_run *run);
 void cli_help(const cli_run *run, FILE *out);
 void cli_overview(FILE *out);
-int cli_dump_commands(FILE *out);
+glim_status cli_dump_commands(cli_run *run, FILE *out);
 
 /* Makes the context; opens the model; reads the input into run->tokens. */
 glim_status cli_context(cli_run *run);
@@ -108,8 +108,9 @@ void cli_erase_progress(void);
    so the terminal form is wanted. */
 bool cli_wants_terminal(const cli_run *run);
 glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
-/* A JSON answer to a file, or to standard output for "-"; takes the reference. */
-glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
+/* A JSON answer to a file, or to standard output for "-"; takes the reference. `ok` is
+   false when a part of it was refused. */
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok);
 /* Says on standard error that a file was written, unless asked to be quiet. */
 void cli_wrote(const cli_run *run, const char *path);
 /* What a run would cost, as text or glim.plan/1. */
@@ -130,7 +131,7 @@ void cli_pad(glim_buffer *out, size_t from, int columns);
 /* A size like "94 MiB". */
 const char *cli_size(char out[32], uint64_t bytes);
 /* {"id", "text", "start", "end", "kind"} of one token. */
-json_t *cli_token_json(const cli_run *run, const glim_token *t);
+json_t *cli_token_json(const cli_run *run, const glim_token *t, bool *ok);
 const char *cli_token_text(const cli_run *run, const glim_token *t, size_t *len);
 
 /* Logits of rows [first, first + n) of the tokens, in pieces: each row is handed

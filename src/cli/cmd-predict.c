@@ -56,24 +56,25 @@ static glim_status take(void *data, size_t row, const float *logits, glim_error 
 }
 
 static glim_status as_json(cli_run *run, const struct answer *a) {
+    bool ok = true;
     json_t *all = json_object(), *outputs = json_array(), *tokens = json_array();
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
         const char *text = glim_model_token_bytes(run->model, a->ids[i], &len);
         json_t *o = json_object();
-        json_object_set_new(o, "text", glim__json_text(text, len));
-        json_object_set_new(o, "id", json_integer(a->ids[i]));
-        json_object_set_new(o, "logit", glim__json_number(a->logits[i]));
-        json_object_set_new(o, "prob", glim__json_number(a->probs[i]));
-        json_array_append_new(outputs, o);
+        glim__json_set(&ok, o, "text", glim__json_text(text, len));
+        glim__json_set(&ok, o, "id", json_integer(a->ids[i]));
+        glim__json_set(&ok, o, "logit", glim__json_number(a->logits[i]));
+        glim__json_set(&ok, o, "prob", glim__json_number(a->probs[i]));
+        glim__json_add(&ok, outputs, o);
     }
     for (size_t i = 0; i < run->tokens->count; i++)
-        json_array_append_new(tokens, cli_token_json(run, &run->tokens->at[i]));
-    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(run->tokens->text, run->tokens->text_len));
-    json_object_set_new(all, "outputs", outputs);
-    json_object_set_new(all, "tokens", tokens);
-    return cli_put_json(run, run->o.json, all, false);
+        glim__json_add(&ok, tokens, cli_token_json(run, &run->tokens->at[i], &ok));
+    glim__json_set(&ok, all, "schema", json_string("glim.prediction/1"));
+    glim__json_set(&ok, all, "text", glim__json_text(run->tokens->text, run->tokens->text_len));
+    glim__json_set(&ok, all, "outputs", outputs);
+    glim__json_set(&ok, all, "tokens", tokens);
+    return cli_put_json(run, run->o.json, all, ok);
 }
 
 static glim_status as_table(cli_run *run, const struct answer *a) {

@@ -34,10 +34,10 @@ glim_status cli_put(cli_run *run, const char *text, size_t n) {
     return GLIM_OK;
 }
 
-glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single) {
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok) {
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
-    glim_status status = glim__json_write(&out, value, 1, single, &run->err);
+    glim_status status = glim__json_write(&out, ok ? value : NULL, 1, false, &run->err);
     glim__buffer_putc(&out, '\n');
     json_decref(value);
     if (!status && out.failed)
@@ -127,15 +127,15 @@ const char *cli_token_text(const cli_run *run, const glim_token *t, size_t *len)
     return glim_model_token_bytes(run->model, t->id, len);
 }
 
-json_t *cli_token_json(const cli_run *run, const glim_token *t) {
+json_t *cli_token_json(const cli_run *run, const glim_token *t, bool *ok) {
     static const char *const kinds[] = {"text", "special", "template", "generated"};
     size_t n;
     const char *text = glim_model_token_bytes(run->model, t->id, &n);
     json_t *o = json_object();
-    json_object_set_new(o, "id", json_integer(t->id));
-    json_object_set_new(o, "text", glim__json_text(text, n));
-    json_object_set_new(o, "start", json_integer((json_int_t)t->start));
-    json_object_set_new(o, "end", json_integer((json_int_t)t->end));
-    json_object_set_new(o, "kind", json_string(kinds[t->kind]));
+    glim__json_set(ok, o, "id", json_integer(t->id));
+    glim__json_set(ok, o, "text", glim__json_text(text, n));
+    glim__json_set(ok, o, "start", json_integer((json_int_t)t->start));
+    glim__json_set(ok, o, "end", json_integer((json_int_t)t->end));
+    glim__json_set(ok, o, "kind", json_string(kinds[t->kind]));
     return o;
 }

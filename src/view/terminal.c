@@ -344,6 +344,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     put_verdict(&p);
     double *sums = d->rows ? column_sums(&p) : NULL;
     const double *scores = d->rows ? sums : d->scores;
+    p.b.failed = p.b.failed || (d->rows && !sums);
     if (scores && d->input.n_units) {
         double limit = largest(scores, d->input.n_units);
         glim__buffer_putc(&p.b, '\n');
