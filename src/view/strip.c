@@ -45,8 +45,9 @@ static void mark_unit(struct strip *s, int column, int width, double score) {
     if (!wants_marks(p) || !isfinite(score))
         return;
     int tenths = s->limit > 0 ? (int)round(9 * fabs(score) / s->limit) : 0;
-    snprintf(tenth, sizeof tenth, "%s%d", score < 0 ? "-" : "+", tenths);
-    const char *text = p->o->numbers ? glim__page_number(p, number, score)
+    const char *plus = p->d->method.is_signed ? "+" : "";
+    snprintf(tenth, sizeof tenth, "%s%d", score < 0 ? "-" : plus, tenths);
+    const char *text = p->o->numbers ? glim__page_score(p, number, score)
                        : tenths      ? tenth
                                      : glim__page_pick(p, "\xc2\xb7", ".");
     int need = glim__text_width(text, strlen(text), 1);
