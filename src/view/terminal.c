@@ -102,7 +102,8 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     const char *high = glim__page_score(p, b, limit);
     int used = columns(low) + columns(high) + 5,
         steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_STEPS;
-    int cell = used + 2 * steps > p->width ? 1 : 2;
+    int name = columns(d->target.output) + 1;
+    int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
         for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= GLIM_STEPS; step++) {

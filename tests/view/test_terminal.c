@@ -116,6 +116,7 @@ static void colours_set_text_and_background_and_lowering_is_underlined(void **st
              least->back & 255);
     contains(text, want);
     contains(text, " 0 "); /* the legend's middle */
+    contains(text, " +0.99 logprob\n");
     glim_view_free(ctx, text);
     text = shown(ctx, "plain", 1, (glim_view_options){.width = 80, .color = GLIM_COLOR_256});
     contains(text, "\x1b[38;5;");
