@@ -95,7 +95,7 @@ glim_status cli_parse(cli_run *run, int argc, char **argv);
 glim_status cli_check_outputs(cli_run *run);
 void cli_help(const cli_run *run, FILE *out);
 void cli_overview(FILE *out);
-int cli_dump_commands(FILE *out);
+glim_status cli_dump_commands(cli_run *run, FILE *out);
 
 /* Makes the context; opens the model; reads the input into run->tokens. */
 glim_status cli_context(cli_run *run);
@@ -124,8 +124,9 @@ glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
 glim_status cli_put_buffer(cli_run *run, glim_buffer *out, const char *what);
 /* (rows, width) to the file of --raw. */
 glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t width);
-/* A JSON answer to a file, or to standard output for "-"; takes the reference. */
-glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
+/* A JSON answer to a file, or to standard output for "-"; takes the reference. `ok` is
+   false when a part of it was refused. */
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok);
 /* Says on standard error that a file was written, unless asked to be quiet. */
 void cli_wrote(const cli_run *run, const char *path);
 /* What a run would cost, as text or glim.plan/1. */
@@ -148,11 +149,12 @@ void cli_pad(glim_buffer *out, size_t from, int columns);
 /* A size like "94 MiB". */
 const char *cli_size(char out[32], uint64_t bytes);
 /* {"id", "text", "start", "end", "kind"} of one token. */
-json_t *cli_token_json(const cli_run *run, const glim_token *t);
+json_t *cli_token_json(const cli_run *run, const glim_token *t, bool *ok);
 /* {"text", "id", "logit", "prob"}: what a model may say next, or a class. */
-json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob);
+json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob,
+                        bool *ok);
 /* glim.prediction/1 of the input; takes the reference to the outputs. */
-json_t *cli_prediction_json(const cli_run *run, json_t *outputs);
+json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok);
 /* A line of a ranking: place, text, probability as a number and a bar. With a
    probability of NaN the value stands instead. */
 void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,

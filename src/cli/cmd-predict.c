@@ -68,15 +68,17 @@ static const char *output_text(const cli_run *run, int32_t id, size_t *len, char
 }
 
 static glim_status as_json(cli_run *run, const struct answer *a) {
+    bool ok = true;
     json_t *outputs = json_array();
     for (size_t i = 0; i < a->n; i++) {
         size_t len;
         char number[16];
         const char *text = output_text(run, a->ids[i], &len, number);
-        json_array_append_new(outputs,
-                              cli_output_json(text, len, a->ids[i], a->logits[i], a->probs[i]));
+        glim__json_add(&ok, outputs,
+                       cli_output_json(text, len, a->ids[i], a->logits[i], a->probs[i], &ok));
     }
-    return cli_put_json(run, run->o.json, cli_prediction_json(run, outputs), false);
+    json_t *all = cli_prediction_json(run, outputs, &ok);
+    return cli_put_json(run, run->o.json, all, ok);
 }
 
 static glim_status as_table(cli_run *run, const struct answer *a) {

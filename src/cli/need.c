@@ -14,17 +14,18 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
     char least[32], wanted[32];
     glim_buffer out;
     if (run->o.json) {
+        bool ok = true;
         json_t *o = json_object();
-        json_object_set_new(o, "schema", json_string("glim.plan/1"));
-        json_object_set_new(o, "method", json_string(method));
-        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
-        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
+        glim__json_set(&ok, o, "method", json_string(method));
+        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
         if (run->o.predictor)
-            json_object_set_new(o, "asks", json_integer((json_int_t)plan->asks));
-        json_object_set_new(o, "bytes", json_integer((json_int_t)plan->bytes));
-        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
-        json_object_set_new(o, "bounded", json_boolean(plan->bounded));
-        return cli_put_json(run, run->o.json, o, false);
+            glim__json_set(&ok, o, "asks", json_integer((json_int_t)plan->asks));
+        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
+        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        return cli_put_json(run, run->o.json, o, ok);
     }
     const char *most = plan->bounded ? "" : "at most ";
     glim__buffer_init(&out, run->ctx);

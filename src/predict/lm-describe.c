@@ -68,9 +68,12 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
     for (size_t u = 0; u < lm->units.count; u++)
         if (!describe_unit(lm, doc, &lm->units.at[u], &doc->input.units[u]))
             return false;
-    for (size_t i = 0; i < t->n_turns; i++)
-        doc->input.turns[i] =
-            (glim_document_turn){copy(doc, t->turns[i].role), t->turns[i].start, t->turns[i].end};
+    for (size_t i = 0; i < t->n_turns; i++) {
+        const glim_turn *turn = &t->turns[i];
+        doc->input.turns[i] = (glim_document_turn){copy(doc, turn->role), turn->start, turn->end};
+        if (!doc->input.turns[i].role)
+            return false;
+    }
     doc->input.n_units = lm->units.count;
     doc->input.n_turns = t->n_turns;
     return true;
@@ -161,12 +164,19 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
     const glim_lm *lm = (const glim_lm *)p;
     const glim_model_info *info = glim_model_facts(lm->model);
     doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
-    doc->model.file = copy(doc, file_name(info->path));
-    doc->model.name = copy(doc, info->name);
-    doc->model.architecture = copy(doc, info->architecture);
-    doc->model.quantisation = copy(doc, info->quantisation);
-    doc->model.digest = copy(doc, info->digest);
-    if (!describe_input(lm, doc) || !describe_rows(lm, doc) || !describe_target(lm, doc))
+    const struct {
+        const char **to, *from;
+    } names[] = {{&doc->model.file, file_name(info->path)},
+                 {&doc->model.name, info->name},
+                 {&doc->model.architecture, info->architecture},
+                 {&doc->model.quantisation, info->quantisation},
+                 {&doc->model.digest, info->digest}};
+    bool named = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *names[i].to = copy(doc, names[i].from);
+        named = named && (*names[i].to || !names[i].from);
+    }
+    if (!named || !describe_input(lm, doc) || !describe_rows(lm, doc) || !describe_target(lm, doc))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }

@@ -128,6 +128,11 @@ const char *glim__page_number(const glim_page *p, char out[32], double x) {
     return out;
 }
 
+const char *glim__page_score(const glim_page *p, char out[32], double x) {
+    const char *text = glim__page_number(p, out, x);
+    return !p->d->method.is_signed && *text == '+' ? text + 1 : text;
+}
+
 /* ---- shades ---- */
 
 /* What lowers the target is underlined too: colour alone says nothing. */

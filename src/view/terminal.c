@@ -99,10 +99,11 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
         missing += !d->input.units[u].fixed && !isfinite(scores[u]) &&
                    (d->partial || !d->input.units[u].generated);
     const char *low = d->method.is_signed ? glim__page_number(p, a, -limit) : "0";
-    const char *high = glim__page_number(p, b, limit);
+    const char *high = glim__page_score(p, b, limit);
     int used = columns(low) + columns(high) + 5,
         steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_STEPS;
-    int cell = used + 2 * steps > p->width ? 1 : 2;
+    int name = columns(d->target.output) + 1;
+    int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
         for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= GLIM_STEPS; step++) {
@@ -196,7 +197,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     error = p->width < 40 ? NULL : error;
     glim__buffer_printf(&p->b, "%3zu ", place);
     put_name(p, r->unit, label, label);
-    const char *shown = glim__page_number(p, value, r->score);
+    const char *shown = glim__page_score(p, value, r->score);
     pad(p, columns(shown), NUMBER);
     glim__buffer_puts(&p->b, shown);
     at += columns(shown) > NUMBER ? columns(shown) : NUMBER;
@@ -230,7 +231,7 @@ static void put_ranks(glim_page *p, const double *scores, const double *error, d
         rest += ranks[i].score;
     if (n > shown) {
         snprintf(text, sizeof text, "%zu others together %s", n - shown,
-                 glim__page_number(p, value, rest));
+                 glim__page_score(p, value, rest));
         pad(p, 0, p->width < 40 ? 0 : 4);
         glim__page_wrapped(p, text);
     }
@@ -261,7 +262,7 @@ static void put_sum(glim_page *p, const double *scores) {
 /* "  unit +7.43"; returns the columns. */
 static int put_cell(glim_page *p, const struct rank *r, double limit, int width) {
     char value[32];
-    const char *shown = glim__page_number(p, value, r->score);
+    const char *shown = glim__page_score(p, value, r->score);
     int step = glim__step(r->score, limit);
     glim__buffer_puts(&p->b, "  ");
     glim__page_shade(p, step);
@@ -344,6 +345,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     put_verdict(&p);
     double *sums = d->rows ? column_sums(&p) : NULL;
     const double *scores = d->rows ? sums : d->scores;
+    p.b.failed = p.b.failed || (d->rows && !sums);
     if (scores && d->input.n_units) {
         double limit = largest(scores, d->input.n_units);
         glim__buffer_putc(&p.b, '\n');

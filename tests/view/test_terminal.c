@@ -116,6 +116,7 @@ static void colours_set_text_and_background_and_lowering_is_underlined(void **st
              least->back & 255);
     contains(text, want);
     contains(text, " 0 "); /* the legend's middle */
+    contains(text, " +0.99 logprob\n");
     glim_view_free(ctx, text);
     text = shown(ctx, "plain", 1, (glim_view_options){.width = 80, .color = GLIM_COLOR_256});
     contains(text, "\x1b[38;5;");
@@ -181,6 +182,22 @@ static void punctuation_does_not_begin_a_line(void **state) {
     glim_context_free(ctx);
 }
 
+static void sizes_carry_no_sign(void **state) {
+    glim_context *ctx = view_context();
+    case_of c = {"sizes", UNITS(one_unit), .scale = 1, .target = "x"};
+    glim_document *d = document_of(ctx, &c, 1);
+    for (int is_signed = 0; is_signed < 2; is_signed++) {
+        size_t n;
+        d->method.is_signed = is_signed;
+        char *text = render(d, "terminal", NULL, &n);
+        contains(text, is_signed ? "\n +9\n" : "\n  9\n");
+        contains(text, is_signed ? " +0.84  " : "  0.84  ");
+        glim_view_free(ctx, text);
+    }
+    glim_document_free(d);
+    glim_context_free(ctx);
+}
+
 static void columns_are_those_of_terminals(void **state) {
     static const struct {
         const char *text;
@@ -208,6 +225,7 @@ int main(void) {
         cmocka_unit_test(many_units_fold_to_the_largest_and_the_rest_is_counted),
         cmocka_unit_test(missing_scores_and_hard_verdicts_are_said),
         cmocka_unit_test(punctuation_does_not_begin_a_line),
+        cmocka_unit_test(sizes_carry_no_sign),
         cmocka_unit_test(columns_are_those_of_terminals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
