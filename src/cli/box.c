@@ -35,18 +35,28 @@ static glim_status gather_headers(cli_run *run, glim_buffer *out) {
     return status;
 }
 
+glim_status cli_read_prompt(cli_run *run, glim_buffer *out) {
+    glim_status status = read_file(run, run->o.prompt_file, out);
+    while (out->len && out->data[out->len - 1] == '\n')
+        out->data[--out->len] = 0;
+    if (!status && !out->len)
+        status = glim_fail(&run->err, GLIM_EFORMAT, "'%.200s' is empty", run->o.prompt_file);
+    return status;
+}
+
 glim_status cli_open_box(cli_run *run, glim_black_box **out) {
     const cli_options *o = &run->o;
     glim_buffer headers, prompt;
     if (o->model)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
+    if (o->as_chat)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--as-chat is for models (openai:.../chat/completions asks for chats)");
     glim__buffer_init(&headers, run->ctx);
     glim__buffer_init(&prompt, run->ctx);
     glim_status status = gather_headers(run, &headers);
     if (!status && o->prompt_file)
-        status = read_file(run, o->prompt_file, &prompt);
-    while (prompt.len && prompt.data[prompt.len - 1] == '\n')
-        prompt.data[--prompt.len] = 0;
+        status = cli_read_prompt(run, &prompt);
     if (!status && (headers.failed || prompt.failed))
         status = glim__oom(run->ctx, &run->err, "the prompt", prompt.len);
     if (!status)

@@ -18,10 +18,12 @@ typedef struct cli_options {
     /* model */
     const char *model;
     /* black box */
-    const char *predictor, *class_name, *mask_token, *header, *header_env, *labels, *prompt_file;
+    const char *predictor, *class_name, *mask_token, *header, *header_env;
     int64_t batch_size, concurrency;
     double timeout;
-    bool length_normalise;
+    /* task */
+    const char *task, *labels, *prompt_file;
+    bool as_chat, length_normalise;
     /* input */
     const char *text, *file, *chat, *tmpl;
     const char *context, *context_file;
@@ -77,9 +79,10 @@ struct cli_command {
 };
 
 /* Groups of flags (flags.c). */
-extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_calls[],
-    cli_flags_input[], cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[],
-    cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
+    cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_method[],
+    cli_flags_output[], cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[],
+    cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];
@@ -103,6 +106,8 @@ glim_status cli_open(cli_run *run);
 glim_status cli_input(cli_run *run);
 /* The TEXT or --file, without the line end of a file. */
 glim_status cli_read_text(cli_run *run, glim_buffer *out);
+/* The words of --prompt-file, without line ends behind them. */
+glim_status cli_read_prompt(cli_run *run, glim_buffer *out);
 /* Opens what --predictor names, with the flags of its group. */
 glim_status cli_open_box(cli_run *run, glim_black_box **out);
 /* Counts the program, its libraries and stacks against the budget. */
@@ -159,6 +164,11 @@ json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok);
    probability of NaN the value stands instead. */
 void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,
               double prob, double value);
+
+/* The masked words of the input: their rows into `rows` unless it is NULL; returns how
+   many. And what a user writes for one. */
+size_t cli_masks(const cli_run *run, size_t *rows);
+const char *cli_mask_name(const cli_run *run, size_t *len);
 
 /* Logits of rows [first, first + n) of the tokens, in pieces: each row is handed
    to fn. Only the last row when last_only. */

@@ -214,6 +214,9 @@ static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
     if (run->o.predictor)
         return cli_info_box(run);
+    if (run->o.labels || run->o.prompt_file || run->o.as_chat || run->o.length_normalise)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--labels and prompts are for predict and explain, or for --predictor");
     if (run->o.text && run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
                          run->o.model, run->o.text);
@@ -238,9 +241,9 @@ static glim_status run_info(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_predictor, cli_flags_calls, own_flags,
-    cli_flags_json,  cli_flags_resources, cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task, cli_flags_predictor,
+                                           cli_flags_calls,     own_flags,      cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk, NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 
 const cli_command cli_info = {

@@ -90,11 +90,14 @@ static uint64_t whole_need(const cli_run *run) {
         return bytes;
     bool explains = run->command->takes_method;
     size_t T = fitting(run, run->tokens->count + (size_t)(o->generate + o->tokens));
-    size_t C = (size_t)i->width, V = (size_t)i->vocabulary;
+    size_t C = (size_t)i->width, V = (size_t)i->vocabulary, branches = 1;
+    for (const char *c = o->labels; c && *c; c++)
+        branches += *c == ',';
     bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
     size_t wanted = all ? T : (size_t)o->generate + 1;
     bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
-    bytes += glim_session_plan(run->model, T, 1, T, wanted, explains || o->grad, NULL);
+    bytes += glim_session_plan(run->model, branches * T, branches, T, branches * wanted,
+                               explains || o->grad, NULL);
     if (explains)
         bytes += glim_session_plan(run->model, T, 1, T, wanted, false, NULL);
     if ((o->raw && !explains) || (o->grad && all)) /* an array of logits, or their gradient */

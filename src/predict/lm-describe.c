@@ -24,8 +24,13 @@ static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id,
 static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
     const char *const *labels = glim_model_facts(lm->model)->labels;
     char number[16];
-    if (!lm->whole)
+    if ((!lm->whole || lm->task == GLIM_TASK_FILL) && !lm->labels)
         return token_text(lm, doc, id, len);
+    if (lm->labels) {
+        const char *name = glim__lm_label_name(lm, id);
+        *len = strlen(name);
+        return glim_document_text(doc, name, *len);
+    }
     if (lm->direction) {
         *len = strlen("similarity");
         return glim_document_text(doc, "similarity", *len);
@@ -129,7 +134,9 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     const glim_lm_row *row = &lm->rows[0];
     double sum = 0;
     doc->target.kind = lm->kind;
-    doc->target.output = lm->direction ? "similarity" : outputs[lm->output];
+    doc->target.output = lm->direction                                   ? "similarity"
+                         : lm->labels && lm->output == GLIM_OUTPUT_LOGIT ? "score"
+                                                                         : outputs[lm->output];
     doc->target.against_id = row->against;
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
@@ -176,7 +183,8 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
         *names[i].to = copy(doc, names[i].from);
         named = named && (*names[i].to || !names[i].from);
     }
-    if (!named || !describe_input(lm, doc) || !describe_rows(lm, doc) || !describe_target(lm, doc))
+    if (!named || !describe_input(lm, doc) || !describe_rows(lm, doc) ||
+        !describe_target(lm, doc) || (lm->labels && !glim__lm_label_notes(lm, doc)))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }

@@ -144,7 +144,6 @@ class CommandLine(Case):
         self.refused(2, "explain", *box, says="no input")
         self.refused(2, "explain", "--predictor", "magic:x", TEXT, says="is no predictor")
         self.refused(2, "explain", "-m", "x.gguf", "--class", "a", TEXT, says="--target")
-        self.refused(2, "explain", "-m", "x.gguf", "--labels", "a", TEXT, says="for --predictor")
         self.refused(3, "predict", *box, "-f", "-", input=b"a\xff", says="byte 1")
         self.refused(2, "predict", *box, TEXT, "--header-env", "GLIM_NO_SUCH", says="not set")
 

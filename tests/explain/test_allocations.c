@@ -17,7 +17,7 @@ enum { MOST_ALLOCATIONS = 100000, LEFT = 1 << 20 };
 /* Few evaluations: what is looked for is the way, not the numbers. */
 struct way {
     const char *method, *set[3][2];
-    const char *file, *text;
+    const char *file, *text, *prompt;
     glim_target_options target;
 };
 
@@ -50,6 +50,16 @@ static const struct way ways[] = {
      .file = "llama-q4_0.gguf",
      .text = "the cat",
      .target = {.output = "logit"}},
+    {.method = "occlusion",
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .prompt = "is {text} so",
+     .target = {.labels = "a, b c, b d", .against = "a", .target = "b c"}},
+    {.method = "input-x-gradient",
+     .file = "llama-q4_0.gguf",
+     .text = "cat",
+     .prompt = "{text}:",
+     .target = {.labels = "a, b c, b d", .length_normalise = true}},
 };
 
 static void *options_of(const struct way *w, const glim_method *m) {
@@ -75,7 +85,10 @@ static glim_status go(const struct way *w, glim_context *ctx, const void *opts, 
     char path[512];
     snprintf(path, sizeof path, GOLDEN "%s", w->file);
     glim_status status = glim_model_open(&m, ctx, path, err);
-    if (!status)
+    if (!status && w->prompt)
+        status = glim_model_tokenize_prompt(m, &tokens, &(glim_prompt){.form = w->prompt}, w->text,
+                                            strlen(w->text), err);
+    else if (!status)
         status = glim_model_tokenize(m, &tokens, w->text, strlen(w->text), err);
     if (!status)
         status = glim_predictor_lm(&p, m, tokens, &w->target, err);
