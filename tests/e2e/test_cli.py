@@ -96,6 +96,23 @@ class Answers(Case):
         self.assertEqual(chat["text"], d["text"])
         self.assertGreater(len(chat["tokens"]), len(d["tokens"]))
 
+    def test_reports_have_words_for_every_kind_of_target(self):
+        span, embed = (str(MODELS / f"published/bert-{n}") for n in ("span", "embed"))
+        labels = str(MODELS / "published/bert-labels")
+        cases = {"class": (BERT, TEXT), "masked-token": (FILL, "the <|special_5|> cat"),
+                 "similarity": (embed, TEXT, "--against", "a cat"), "labels": (labels, TEXT),
+                 "span": (span, "who", "--context", TEXT),
+                 "contrast": (LLAMA, TEXT, "--labels", "a,b", "--prompt-file", self.path / "f")}
+        (self.path / "f").write_text("{text}:")
+        cases["contrast"] += ("--target", "a", "--against", "b")
+        for kind, (model, *args) in cases.items():
+            for lang in ("en", "zh-CN"):
+                page = self.path / "a.html"
+                self.ok("explain", "-m", model, *args, "--html", page, "--lang", lang)
+                text = page.read_text(encoding="utf-8")
+                self.assertIn(f'<h1 data-w="title.{kind}">', text)
+                self.assertEqual(re.findall(r'data-w="([a-z.-]+)">\1<', text), [])
+
     def test_masked_words_are_filled_in_and_explained(self):
         text = "the light <|special_5|> and the river"
         d = json.loads(self.ok("predict", "-m", FILL, text, "--json", "--top", 3))
