@@ -158,7 +158,7 @@ static void put_unit(struct strip *s, size_t unit) {
     const char *t = u->text;
     size_t n = u->text_len, skip = gap_of(u);
     double score = s->scores[unit];
-    int step = glim__step(score, s->limit), width = together(s, unit);
+    int step = glim__page_step(p, score, s->limit), width = together(s, unit);
     if (width > p->width)
         width = unit_width(s, unit);
     if (p->column && p->column + (int)skip + width > p->width)

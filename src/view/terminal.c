@@ -95,18 +95,18 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     const glim_document *d = p->d;
     char a[32], b[32], text[200];
     size_t missing = 0;
-    for (size_t u = 0; u < d->input.n_units; u++) /* the last produced unit has none by nature */
-        missing += !d->input.units[u].fixed && !isfinite(scores[u]) &&
-                   (d->partial || !d->input.units[u].generated);
+    for (size_t u = 0; u < d->input.n_units; u++)
+        missing += !d->input.units[u].fixed && !isfinite(scores[u]) && !d->input.units[u].generated;
     const char *low = d->method.is_signed ? glim__page_number(p, a, -limit) : "0";
     const char *high = glim__page_score(p, b, limit);
     int used = columns(low) + columns(high) + 5,
-        steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_STEPS;
+        steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_AMOUNTS;
     int name = columns(d->target.output) + 1;
     int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
-        for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= GLIM_STEPS; step++) {
+        int top = d->method.is_signed ? GLIM_STEPS : GLIM_AMOUNTS;
+        for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= top; step++) {
             glim__page_shade(p, step);
             glim__buffer_puts(&p->b, !step ? " 0 " : cell == 1 ? " " : "  ");
             glim__page_plain(p, step != 0);
@@ -263,7 +263,7 @@ static void put_sum(glim_page *p, const double *scores) {
 static int put_cell(glim_page *p, const struct rank *r, double limit, int width) {
     char value[32];
     const char *shown = glim__page_score(p, value, r->score);
-    int step = glim__step(r->score, limit);
+    int step = glim__page_step(p, r->score, limit);
     glim__buffer_puts(&p->b, "  ");
     glim__page_shade(p, step);
     int number = columns(shown) > NUMBER ? columns(shown) : NUMBER;
@@ -304,7 +304,8 @@ static void put_matrix(glim_page *p) {
     glim__free(p->b.ctx, ranks);
 }
 
-/* Sums over rows, where every row that sees a unit counts. */
+/* Sums over rows, where every row that sees a unit counts. What was produced is not
+   coloured: it would outshine the input, which is asked about. Rows still name it. */
 static double *column_sums(const glim_page *p) {
     const glim_document *d = p->d;
     size_t U = d->input.n_units;
@@ -312,7 +313,7 @@ static double *column_sums(const glim_page *p) {
     for (size_t u = 0; u < U && sum; u++) {
         bool any = false;
         for (size_t r = 0; r < d->n_rows; r++)
-            if (isfinite(d->scores[r * U + u])) {
+            if (isfinite(d->scores[r * U + u]) && !d->input.units[u].generated) {
                 sum[u] += d->scores[r * U + u];
                 any = true;
             }
