@@ -3,7 +3,6 @@
 """Black boxes as a user meets them: children, servers, shared objects, bad ones among them."""
 import contextlib
 import http.server
-import importlib.util
 import json
 import math
 import os
@@ -88,7 +87,6 @@ class Examples(Case):
     def test_naive_bayes_in_a_process(self):
         self.check(BAYES, "great", "dull")
 
-    @unittest.skipUnless(importlib.util.find_spec("sklearn"), "scikit-learn is not installed")
     def test_scikit_learn_in_a_process(self):
         self.check(f"process:{sys.executable} {EXAMPLES}/sklearn_sentiment.py", "great", "dull")
 
