@@ -173,12 +173,18 @@ json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, do
 json_t *cli_prediction_json(const cli_run *run, json_t *outputs) {
     const glim_tokens *t = run->tokens;
     json_t *all = json_object(), *tokens = json_array();
-    for (size_t i = 0; i < t->count; i++)
+    for (size_t i = 0; t && i < t->count; i++)
         json_array_append_new(tokens, cli_token_json(run, &t->at[i]));
     json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(t->text, t->text_len));
+    json_object_set_new(all, "text", glim__json_text(t ? t->text : "", t ? t->text_len : 0));
     json_object_set_new(all, "outputs", outputs);
     json_object_set_new(all, "tokens", tokens);
+    if (!t) { /* a picture */
+        const char *path = run->o.text;
+        const char *slash = strrchr(path, '/');
+        path = slash ? slash + 1 : path;
+        json_object_set_new(all, "image", glim__json_text(path, strlen(path)));
+    }
     return all;
 }
 

@@ -20,9 +20,9 @@ static const glim_param params[] = {
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
-     .choices = "auto|delete|mask|mean|attention",
+     .choices = "auto|delete|mask|mean|attention|zero|blur",
      .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+             "hide them from attention; pictures: mean colour (auto), zero, blur"},
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -53,8 +53,13 @@ struct work {
     double *sum, *count; /* (n_rows, units) */
 };
 
-/* Encoders have a token for what is absent; decoders read on without it. */
+/* Encoders have a token for what is absent; decoders read on without it; a picture has a
+   colour. */
 static glim_absent absent_of(const glim_predictor *p, const char *name) {
+    if (!strcmp(name, "zero") || !strcmp(name, "blur"))
+        return *name == 'z' ? GLIM_ABSENT_ZERO : GLIM_ABSENT_BLUR;
+    if (!strcmp(name, "auto") && p->image)
+        return GLIM_ABSENT_MEAN;
     if (!strcmp(name, "auto"))
         return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
                                                                  : GLIM_ABSENT_DELETE;
@@ -144,14 +149,25 @@ static void describe_absence(const struct work *w, glim_document *doc) {
         "an absent unit's tokens are deleted; later positions move up",
         "each token of an absent unit becomes a neutral token",
         "each embedding of an absent unit becomes the mean of the vocabulary",
-        "no later token attends to an absent unit; positions stay"};
-    glim_document_note(doc, "%s", words[w->absent]);
+        "no later token attends to an absent unit; positions stay",
+        "an absent patch is what the model reads as zero",
+        "an absent patch is blurred, as widely as it is broad"};
+    glim_document_note(doc, "%s",
+                       w->p->image && w->absent < GLIM_ABSENT_ZERO
+                           ? "an absent patch has the mean colour of the picture"
+                           : words[w->absent]);
 }
 
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
     w->absent = absent_of(p, o->absent);
+    if (!p->image && w->absent >= GLIM_ABSENT_ZERO)
+        return glim_fail(err, GLIM_EUSAGE, "--absent %s is for pictures", o->absent);
+    if (p->image && (w->absent == GLIM_ABSENT_DELETE || w->absent == GLIM_ABSENT_ATTENTION))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "a patch of a picture cannot be taken out, only painted over (--absent "
+                         "mean, zero or blur)");
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)
@@ -199,7 +215,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         window_mask(&w, i, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
-    for (size_t u = 0; u < p->units->count && !status; u++)
+    for (size_t u = 0; u < p->units->count && !status && w.keep; u++)
         w.keep[u] = p->units->at[u].fixed;
     if (!status) /* with everything absent */
         p->plan_values(p, w.keep, 1, w.absent, out);

@@ -137,15 +137,16 @@ static glim_status show_rows(glim_tape *t, const glim_tape_node *n, int which, f
                              int64_t cols, bool gradient, glim_error *err) {
     glim_site_kind kind = n->sites[which].kind;
     int heads = kind == GLIM_SITE_HEADS ? n->sites[which].heads : 0;
+    int wide = kind == GLIM_SITE_IMAGE ? n->sites[which].heads : 0;
     unsigned actions = gradient    ? GLIM_HOOK_GRAD
                        : t->replay ? GLIM_HOOK_WRITE
                                    : GLIM_HOOK_READ | GLIM_HOOK_WRITE;
     for (size_t p = 0; p < n->rows->n_parts; p++) {
         const glim_rows_part *part = &n->rows->parts[p];
         glim_site site = {.sequence = p, .data = data + part->first * cols, .gradient = gradient};
-        site.dims[site.n_dims++] = (size_t)part->count;
-        if (heads)
-            site.dims[site.n_dims++] = (size_t)heads;
+        site.dims[site.n_dims++] = (size_t)(wide ? part->count / wide : part->count);
+        if (heads || wide)
+            site.dims[site.n_dims++] = (size_t)(heads ? heads : wide);
         site.dims[site.n_dims++] = (size_t)(heads ? cols / heads : cols);
         glim_status status = glim__tape_show(t, n, kind, actions, &site, err);
         if (status)
@@ -205,6 +206,10 @@ static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which,
     return status;
 }
 
+static bool is_output(glim_site_kind kind) {
+    return kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS || kind == GLIM_SITE_IMAGE;
+}
+
 static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_error *err) {
     if (t->replay && n->borrowed)
         return GLIM_OK; /* a lent value keeps what was written to it */
@@ -214,7 +219,7 @@ static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_erro
         if (!glim__tape_wants(t, n, kind, actions))
             continue;
         glim_status status = GLIM_OK;
-        if (kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS)
+        if (is_output(kind))
             status = show_rows(t, n, i, n->data, n->cols, false, err);
         else if ((kind == GLIM_SITE_SCALE || kind == GLIM_SITE_NORMALIZED) && !t->replay)
             status = show_norm(t, n, i, err);
@@ -325,8 +330,7 @@ glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float 
 static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
     for (int i = 0; i < n->n_sites && t->n_hooks; i++) {
         glim_site_kind kind = n->sites[i].kind;
-        if ((kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS) &&
-            glim__tape_wants(t, n, kind, GLIM_HOOK_GRAD)) {
+        if (is_output(kind) && glim__tape_wants(t, n, kind, GLIM_HOOK_GRAD)) {
             glim_status status = show_rows(t, n, i, n->grad, n->cols, true, err);
             if (status)
                 return status;
