@@ -58,6 +58,12 @@ static json_t *unit_json(const glim_document *d, const glim_document_unit *u) {
     set(o, "first_token", json_integer((json_int_t)u->first));
     set(o, "tokens", json_integer((json_int_t)u->count));
     set(o, "turn", u->turn < 0 ? json_null() : json_integer(u->turn));
+    if (d->input.image.width) {
+        set(o, "x", json_integer(u->x));
+        set(o, "y", json_integer(u->y));
+        set(o, "width", json_integer(u->width));
+        set(o, "height", json_integer(u->height));
+    }
     return o;
 }
 
@@ -75,6 +81,8 @@ static json_t *input_json(const glim_document *d) {
     }
     set(o, "units", units);
     set(o, "turns", turns);
+    if (d->input.image.width)
+        set(o, "image", glim__document_image_json(d));
     return o;
 }
 

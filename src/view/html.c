@@ -87,9 +87,10 @@ static void put_target(html_page *p) {
     }
     put_value(p, glim__html_arg(p));
     glim__html_say(p, "span",
-                   d->rows             ? "target.rows"
-                   : d->target.against ? "target.contrast"
-                                       : "target.next-token");
+                   d->rows                            ? "target.rows"
+                   : d->target.against                ? "target.contrast"
+                   : !strcmp(d->target.kind, "class") ? "target.class"
+                                                      : "target.next-token");
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
         glim__html_percent(glim__html_arg(p), d->target.prob);
@@ -319,8 +320,12 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-static void put_policy(glim_buffer *b) {
-    bool script = *glim__html_script;
+/* The viewer knows texts; a picture's report is whole without it. */
+static bool has_script(const glim_document *d) {
+    return *glim__html_script && !d->input.image.width;
+}
+
+static void put_policy(glim_buffer *b, bool script) {
     glim__buffer_printf(b,
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
                         "'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
@@ -337,7 +342,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_printf(b,
                         "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
                         p->zh ? "zh-CN" : "en");
-    put_policy(b);
+    put_policy(b, has_script(p->d));
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
     glim__html_plain(b, p->d->target.text, p->d->target.text_len, 48);
@@ -355,7 +360,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);
     glim__buffer_puts(b, "</script>\n");
-    if (*glim__html_script) {
+    if (has_script(p->d)) {
         glim__buffer_puts(b, "<script>");
         glim__buffer_puts(b, glim__html_script);
         glim__buffer_puts(b, "</script>\n");
