@@ -26,11 +26,8 @@ static void pass(struct bench *b, bool back) {
     glim_error err;
     int32_t id = 100;
     float one = 1;
-    glim_batch batch = {.sequences = &b->written,
-                        .count = 1,
-                        .keep = back,
-                        .sources = &b->source,
-                        .n_sources = 1};
+    glim_batch batch = {
+        .sequences = &b->written, .count = 1, .keep = back, .sources = &b->source, .n_sources = 1};
     glim_seed seed = {.ids = &id, .weights = &one, .n = 1};
     if (glim_session_forward(b->session, &batch, &err) ||
         (back && glim_session_backward(b->session, &seed, 1, b->d, &err)))
@@ -74,8 +71,7 @@ int main(int argc, char **argv) {
         glim_session_new(&b.session, model, 0, &err))
         die(&err);
     b.source = (glim_sequence){.ids = some_ids(S, 1), .count = S};
-    b.written =
-        (glim_sequence){.ids = some_ids(T, 2), .count = T, .wanted = &last, .n_wanted = 1};
+    b.written = (glim_sequence){.ids = some_ids(T, 2), .count = T, .wanted = &last, .n_wanted = 1};
     b.d = malloc(S * (size_t)glim_model_facts(model)->width * sizeof *b.d);
     printf("{\"forward\": %.6f, ", best(&b, false));
     printf("\"gradient\": %.6f}\n", best(&b, true));

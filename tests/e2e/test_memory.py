@@ -35,6 +35,9 @@ EXPLAIN = [
     ["--method", "occlusion", "--absent", "mean"],
     ["--method", "occlusion", "--absent", "attention", "--window", "2"],
     ["--method", "occlusion", "--absent", "mask", "--continuation", " and so on"],
+    ["--method", "shapley", "--pairs", "2", "--generate", "3"],
+    ["--method", "kernel-shap", "--n-samples", "40"],
+    ["--method", "lime", "--num-samples", "40"],
 ]
 SITES = ["blocks.*.hook_resid_post", "blocks.*.attn.hook_*", "hook_logits", "*"]
 
