@@ -105,6 +105,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->both_ways = h->both_ways;
     info->image_height = m->vision ? m->vision->height : 0;
     info->image_width = m->vision ? m->vision->width : 0;
+    info->encoder_layers = m->encoder ? m->encoder->hyper.L : 0;
+    info->start = m->encoder ? m->start : -1;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -322,6 +324,7 @@ static glim_status mean_row(const glim_model *m, float *out, glim_error *err) {
 
 glim_status glim_model_embedding(const glim_model *m, int32_t id, float *out, glim_error *err) {
     glim_status status = check_reads_text(m, err);
+    m = m->encoder ? m->encoder : m;
     if (status || id == -1)
         return status ? status : mean_row(m, out, err);
     if (id < 0 || id >= m->hyper.V)
