@@ -210,21 +210,6 @@ static glim_status run_all(struct capture *c, glim_session *s) {
     return status;
 }
 
-static glim_status take_tokens(struct capture *c) {
-    cli_run *run = c->run;
-    c->S = c->T = run->tokens->count;
-    c->ids = glim__calloc(run->ctx, c->S, sizeof *c->ids);
-    if (!c->ids)
-        return glim__oom(run->ctx, &run->err, "the tokens", c->S * sizeof *c->ids);
-    for (size_t i = 0; i < c->S; i++)
-        c->ids[i] = run->tokens->at[i].id;
-    if (run->model->encoder)
-        return cli_written(run, run->o.target, &c->written, &c->T);
-    return run->o.target ? glim_fail(&run->err, GLIM_EUSAGE,
-                                     "--target is for encoder-decoders (put all into the text)")
-                         : GLIM_OK;
-}
-
 /* A picture's maps have their size from the start: one pass declares, one writes. */
 static glim_status capture_pixels(struct capture *c) {
     glim_error *err = &c->run->err;
@@ -259,6 +244,21 @@ static glim_status capture_picture(struct capture *c) {
     if (!run->o.quiet)
         fprintf(stderr, "glim: %zu tensors of a picture\n", c->seen / 2);
     return GLIM_OK;
+}
+
+static glim_status take_tokens(struct capture *c) {
+    cli_run *run = c->run;
+    c->S = c->T = run->tokens->count;
+    c->ids = glim__calloc(run->ctx, c->S, sizeof *c->ids);
+    if (!c->ids)
+        return glim__oom(run->ctx, &run->err, "the tokens", c->S * sizeof *c->ids);
+    for (size_t i = 0; i < c->S; i++)
+        c->ids[i] = run->tokens->at[i].id;
+    if (run->model->encoder)
+        return cli_written(run, run->o.target, &c->written, &c->T);
+    return run->o.target ? glim_fail(&run->err, GLIM_EUSAGE,
+                                     "--target is for encoder-decoders (put all into the text)")
+                         : GLIM_OK;
 }
 
 static glim_status run_capture(cli_run *run) {

@@ -176,7 +176,7 @@ const glim_param cli_flags_target[] = {
      .def.i = 16,
      .min = 1,
      .max = 2048,
-     .help = "pictures: side of a square"},
+     .help = "side of a picture's scored squares"},
     {0},
 };
 

@@ -103,10 +103,10 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->outputs = m->outputs;
     info->labels = m->labels;
     info->both_ways = h->both_ways;
-    info->encoder_layers = m->encoder ? m->encoder->hyper.L : 0;
-    info->start = m->encoder ? m->start : -1;
     info->image_height = m->vision ? m->vision->height : 0;
     info->image_width = m->vision ? m->vision->width : 0;
+    info->encoder_layers = m->encoder ? m->encoder->hyper.L : 0;
+    info->start = m->encoder ? m->start : -1;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }

@@ -179,14 +179,14 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
 /* Common keys (sizes, eps, rope) and the common tensors of a decoder. */
 glim_status glim__load_decoder(glim_loader *l, glim_error *err);
 
+/* Names of the classes, m->outputs of them, if the file has them (arch_bert.c). */
+glim_status glim__load_labels(glim_loader *l, glim_error *err);
 /* A norm's weight and, of a layer norm, its bias; name without its ending, block i. */
 glim_status glim__load_norm(glim_loader *l, const char *name, int i, const float **weight,
                             const float **bias, glim_error *err);
 /* Both stacks of an encoder-decoder, into m and m->encoder, without positions and
    final norms (stacks.c). */
 glim_status glim__load_stacks(glim_loader *l, glim_error *err);
-/* Names of the classes, m->outputs of them, if the file has them (arch_bert.c). */
-glim_status glim__load_labels(glim_loader *l, glim_error *err);
 
 /* Base, width and scaling of the rotation (rope.c). */
 glim_status glim__load_rope(glim_loader *l, glim_error *err);

@@ -168,9 +168,9 @@ static glim_status load(glim_model *m, glim_error *err) {
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     bool published = glim__gguf_version(m->file) == 0;
-    const char *type = m->model_type ? m->model_type : m->arch->name;
     if (m->vision)
         return GLIM_OK;
+    const char *type = m->model_type ? m->model_type : m->arch->name;
     glim_status status =
         published
             ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file), type, err)

@@ -51,6 +51,12 @@ void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, siz
                      glim_sequence *q);
 /* Targets of encoders: classes, labels, spans, similarities (lm-encoder.c). */
 glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+/* Labels as answers (lm-labels.c): the row, its first pass, what a document says. */
+glim_status glim__lm_label_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+glim_status glim__lm_label_pass(glim_lm *lm, glim_error *err);
+const char *glim__lm_label_name(const glim_lm *lm, int32_t k);
+bool glim__lm_label_notes(const glim_lm *lm, glim_document *doc);
+void glim__lm_labels_free(glim_lm *lm);
 /* Encoder-decoders (lm-translate.c): rows and units; the text as it is, into `cache`;
    and what the predictor does. */
 glim_status glim__lm_translate_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
@@ -65,12 +71,6 @@ glim_status glim__lm_translate_gradient(glim_predictor *p, const float *xs, size
 void glim__lm_plan_translate_gradient(const glim_predictor *p, size_t n, glim_plan *out);
 /* Words; sentences when there are more words than a person takes in. */
 glim_status glim__lm_choose_units(glim_lm *lm, const glim_target_options *o, glim_error *err);
-/* Labels as answers (lm-labels.c): the row, its first pass, what a document says. */
-glim_status glim__lm_label_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
-glim_status glim__lm_label_pass(glim_lm *lm, glim_error *err);
-const char *glim__lm_label_name(const glim_lm *lm, int32_t k);
-bool glim__lm_label_notes(const glim_lm *lm, glim_document *doc);
-void glim__lm_labels_free(glim_lm *lm);
 /* The first base.T tokens' ids. */
 glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
 glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);

@@ -22,8 +22,8 @@ MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "QWEN": CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
           "EFFICIENTNET": CACHE / "efficientnet-lite0",
           "PICTURES": CACHE / "pictures",
-          "SPAN": ROOT / "tests/golden/models/published/bert-span",
-          "TOY": ROOT / "tests/golden/models/stacks/marian"}
+          "TOY": ROOT / "tests/golden/models/stacks/marian",
+          "SPAN": ROOT / "tests/golden/models/published/bert-span"}
 
 
 def free_port():
