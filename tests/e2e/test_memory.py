@@ -80,6 +80,11 @@ class Memory(unittest.TestCase):
         for name in TINY:
             self.check(MODELS / f"{name}.gguf", TEXT)
 
+    def test_encoder_decoders(self):
+        stacks = MODELS / "stacks"
+        self.check(stacks / "marian", "the house and the river", EXPLAIN[::3], ["hook_logits", "*"])
+        self.check(stacks / "t5.gguf", LONG, EXPLAIN[:9:4], ["*attn.hook_*"])
+
     def real(self, name):
         path = CACHE / name
         if not path.exists():
