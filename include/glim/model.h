@@ -30,7 +30,8 @@ typedef enum glim_task {
     GLIM_TASK_CLASSIFY, /* logits of the classes, from the first row */
     GLIM_TASK_LABEL,    /* logits of the classes, for every row */
     GLIM_TASK_SPAN,     /* start and end logit (2) of every row */
-    GLIM_TASK_EMBED     /* (C), the mean of all wanted rows, of length one */
+    GLIM_TASK_EMBED,    /* (C), the mean of all wanted rows, of length one */
+    GLIM_TASK_IMAGE     /* logits of the classes of a picture (image.h) */
 } glim_task;
 
 /* What one tensor type holds in a file. */
@@ -57,9 +58,10 @@ typedef struct glim_model_info {
     const glim_type_use *types;
     size_t n_types;
     glim_task task;
-    int outputs;               /* width of a logits row */
-    const char *const *labels; /* [outputs] names of the classes, or NULL */
-    bool both_ways;            /* tokens see later ones: an encoder */
+    int outputs;                   /* width of a logits row */
+    const char *const *labels;     /* [outputs] names of the classes, or NULL */
+    bool both_ways;                /* tokens see later ones: an encoder */
+    int image_height, image_width; /* pixels of what a model of pictures reads; else 0 */
 } glim_model_info;
 
 /* Opens a GGUF file and checks every tensor that the architecture needs.

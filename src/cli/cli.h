@@ -30,7 +30,7 @@ typedef struct cli_options {
     bool no_template;
     /* target and units */
     const char *target, *against, *continuation, *output, *units;
-    int64_t generate;
+    int64_t generate, patch;
     /* method */
     const char *method;
     bool list;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim explain: which parts of the input made the model say this. */
 #include "cli/commands.h"
+#include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
 #include "predict/predictor.h"
@@ -150,10 +151,13 @@ static glim_status run_explain(cli_run *run) {
         return explain_box(run);
     glim_predictor *p = NULL;
     glim_status status = cli_open(run);
-    if (!status)
+    if (!status && cli_reads_pictures(run)) {
+        status = cli_picture_predictor(run, &p);
+    } else if (!status) {
         status = cli_input(run);
-    if (!status)
-        status = make_predictor(run, &p);
+        if (!status)
+            status = make_predictor(run, &p);
+    }
     if (!status)
         status = explain(run, p);
     glim_predictor_free(p);

@@ -43,7 +43,8 @@ static void row(glim_buffer *out, const char *name, const char *format, ...) {
 static void show_task(const glim_model_info *i, glim_buffer *out) {
     static const char *const tasks[] = {"continues a text",         "fills in masked tokens",
                                         "classifies a text",        "labels tokens",
-                                        "finds a span of the text", "embeds a text"};
+                                        "finds a span of the text", "embeds a text",
+                                        "classifies a picture"};
     glim_buffer names;
     glim__buffer_init(&names, out->ctx);
     for (int k = 0; k < i->outputs && k < 12 && i->labels; k++)
@@ -86,6 +87,22 @@ static void describe(cli_run *run, glim_buffer *out) {
         row(out, "note", "%s", i->warning);
 }
 
+static void describe_picture_model(cli_run *run, glim_buffer *out) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    char a[32], b[32];
+    row(out, "file", "%s, %s, %s", i->path, i->format, cli_size(a, i->file_bytes));
+    if (i->name)
+        row(out, "name", "%s", i->name);
+    row(out, "architecture", "%s: %d blocks, %d features", i->architecture, i->layers, i->width);
+    row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6, i->quantisation);
+    row(out, "input", "%d x %d pixels of three colours", i->image_width, i->image_height);
+    show_task(i, out);
+    row(out, "memory", "%s forward, %s with gradients",
+        cli_size(a, glim_image_session_plan(run->model, 1, false) + glim_context_bytes(run->ctx)),
+        cli_size(b, glim_image_session_plan(run->model, 1, true) + glim_context_bytes(run->ctx)));
+    row(out, "digest", "%s", i->digest);
+}
+
 /* A file that cannot be run is still listed, with the reason. */
 static void describe_file(const glim_gguf *g, const char *why, glim_buffer *out) {
     char a[32];
@@ -125,7 +142,8 @@ static json_t *text_or_null(const char *s) {
 
 static glim_status put_facts(cli_run *run) {
     bool ok = true;
-    static const char *const tasks[] = {"generate", "fill", "classify", "label", "span", "embed"};
+    static const char *const tasks[] = {"generate", "fill",  "classify", "label",
+                                        "span",     "embed", "image"};
     const glim_model_info *i = glim_model_facts(run->model);
     json_t *labels = json_array();
     json_t *o = json_object(), *types = json_array(), *memory = json_array();
@@ -159,6 +177,8 @@ static glim_status put_facts(cli_run *run) {
                    {"context_length", i->context_length},
                    {"sliding_window", i->sliding_window},
                    {"outputs", i->outputs},
+                   {"image_height", i->image_height},
+                   {"image_width", i->image_width},
                    {"bos", i->bos},
                    {"eos", i->eos}};
     glim__json_set(&ok, o, "schema", json_string("glim.info/1"));
@@ -205,7 +225,10 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
         list_sites(run, &out);
     if (!run->o.tensors && !run->o.sites && opened)
         describe_file(g, run->err.message, &out);
-    if (!run->o.tensors && !run->o.sites && !opened)
+    bool tells = !run->o.tensors && !run->o.sites && !opened;
+    if (tells && glim_model_facts(run->model)->task == GLIM_TASK_IMAGE)
+        describe_picture_model(run, &out);
+    else if (tells)
         describe(run, &out);
     return cli_put_buffer(run, &out, "the answer");
 }

@@ -2,6 +2,7 @@
 /* glim predict: the most likely next tokens or classes, or all outputs as an array. */
 #include "cli/box.h"
 #include "cli/commands.h"
+#include "cli/picture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -158,6 +159,8 @@ static glim_status run_predict(cli_run *run) {
     if (run->o.predictor)
         return cli_predict_box(run);
     glim_status status = cli_open(run);
+    if (!status && cli_reads_pictures(run))
+        return cli_predict_picture(run);
     if (!status)
         status = cli_input(run);
     if (!status && run->o.dry_run)
@@ -197,7 +200,8 @@ static const glim_param *const groups[] = {cli_flags_model, cli_flags_task,  cli
 static const char *const examples[] = {
     "glim predict -m model.gguf \"The capital of France is\"",
     "glim predict -m model.gguf --labels \"good,bad\" \"a fine film\"",
-    "glim predict -m model.gguf --chat talk.json --json", NULL};
+    "glim predict -m model.gguf --chat talk.json --json",
+    "glim predict -m efficientnet-lite0 cat.png", NULL};
 
 const cli_command cli_predict = {
     .name = "predict",

@@ -6,6 +6,7 @@
  */
 #include "model/published.h"
 #include "cli/commands.h"
+#include "cli/picture.h"
 #include "file/gguf.h"
 #include "file/safetensors.h"
 #include "tensor/kernels.h"
@@ -104,6 +105,11 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     return GLIM_OK;
 }
 
+static glim_status visit_grad(void *data, const glim_site *site, glim_error *err) {
+    ((struct check *)data)->gradient = true;
+    return visit(data, site, err);
+}
+
 /* The ids of a tensor, or NULL: none, or (with the reason in `status`) ids from V up,
    which the model does not have. */
 static int32_t *read_ids(struct check *c, const char *name, int V, size_t *n, glim_status *status) {
@@ -178,6 +184,31 @@ static glim_status run_recording(struct check *c) {
     glim_session_free(s);
     glim__free(c->run->ctx, rows);
     glim__free(c->run->ctx, ids);
+    return status;
+}
+
+/* The recorded pixels through a model of pictures. */
+static glim_status run_pixels(struct check *c) {
+    cli_run *run = c->run;
+    const glim_model_info *info = glim_model_facts(run->model);
+    const glim_st_tensor *t = glim__safetensors_find(c->st, "hook_pixels");
+    size_t n = (size_t)info->image_height * (size_t)info->image_width * 3, n_target = 0;
+    if (!t || strcmp(t->dtype, "F32") || t->bytes != n * sizeof(float))
+        return glim_fail(&run->err, GLIM_EFORMAT,
+                         "'%s' has no tensor 'hook_pixels' (F32, %d x %d x 3)", run->o.recording,
+                         info->image_height, info->image_width);
+    glim_status status = GLIM_OK;
+    int32_t *target = read_ids(c, "target", info->outputs, &n_target, &status);
+    float *pixels = glim__alloc(run->ctx, n * sizeof *pixels);
+    glim_hook hooks[2] = {{"*", GLIM_HOOK_READ, visit, c}, {"*", GLIM_HOOK_GRAD, visit_grad, c}};
+    if (!status && !pixels)
+        status = glim__oom(run->ctx, &run->err, "pixels", n * sizeof *pixels);
+    if (!status) {
+        memcpy(pixels, t->data, n * sizeof *pixels);
+        status = cli_picture_pass(run, pixels, hooks, 2, target != NULL, target ? target[0] : -1);
+    }
+    glim__free(run->ctx, target);
+    glim__free(run->ctx, pixels);
     return status;
 }
 
@@ -315,7 +346,7 @@ static glim_status compare(struct check *c) {
         status = glim__safetensors_open(&st, run->ctx, run->o.recording, &run->err);
     c->st = st;
     if (!status)
-        status = report(c, run_recording(c));
+        status = report(c, cli_reads_pictures(run) ? run_pixels(c) : run_recording(c));
     glim__safetensors_close(st);
     return status;
 }

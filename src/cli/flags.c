@@ -170,6 +170,13 @@ const glim_param cli_flags_target[] = {
      .def.s = "auto",
      .choices = "auto|token|word|sentence|turn",
      .help = "what is scored"},
+    {.name = "patch",
+     .type = GLIM_INT,
+     .offset = AT(patch),
+     .def.i = 16,
+     .min = 1,
+     .max = 2048,
+     .help = "side of the squares of a picture that are scored"},
     {0},
 };
 

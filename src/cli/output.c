@@ -174,12 +174,18 @@ json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, do
 json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok) {
     const glim_tokens *t = run->tokens;
     json_t *all = json_object(), *tokens = json_array();
-    for (size_t i = 0; i < t->count; i++)
+    for (size_t i = 0; t && i < t->count; i++)
         glim__json_add(ok, tokens, cli_token_json(run, &t->at[i], ok));
     glim__json_set(ok, all, "schema", json_string("glim.prediction/1"));
-    glim__json_set(ok, all, "text", glim__json_text(t->text, t->text_len));
+    glim__json_set(ok, all, "text", glim__json_text(t ? t->text : "", t ? t->text_len : 0));
     glim__json_set(ok, all, "outputs", outputs);
     glim__json_set(ok, all, "tokens", tokens);
+    if (!t) { /* a picture */
+        const char *path = run->o.text;
+        const char *slash = strrchr(path, '/');
+        path = slash ? slash + 1 : path;
+        glim__json_set(ok, all, "image", glim__json_text(path, strlen(path)));
+    }
     return all;
 }
 

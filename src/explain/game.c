@@ -8,23 +8,41 @@
 
 enum { CHUNK = 256 };
 
-glim_absent glim__absent_of(const glim_predictor *p, const char *name) {
-    if (!strcmp(name, "auto")) /* encoders have a token for what is absent; decoders read on */
-        return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
-                                                                 : GLIM_ABSENT_DELETE;
-    return !strcmp(name, "delete") ? GLIM_ABSENT_DELETE
-           : !strcmp(name, "mask") ? GLIM_ABSENT_MASK
-           : !strcmp(name, "mean") ? GLIM_ABSENT_MEAN
-                                   : GLIM_ABSENT_ATTENTION;
+/* Encoders have a token for what is absent; decoders read on; a picture has a colour. */
+static glim_absent usual(const glim_predictor *p) {
+    return p->image                                            ? GLIM_ABSENT_MEAN
+           : p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
+                                                               : GLIM_ABSENT_DELETE;
 }
 
-void glim__absent_note(glim_absent absent, glim_document *doc) {
+glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
+                            glim_error *err) {
+    static const char *const names[] = {"delete", "mask", "mean", "attention", "zero", "blur"};
+    *out = usual(p);
+    for (int i = 0; i < 6; i++)
+        if (!strcmp(name, names[i]))
+            *out = (glim_absent)i;
+    if (!p->image && *out >= GLIM_ABSENT_ZERO)
+        return glim_fail(err, GLIM_EUSAGE, "--absent %s is for pictures", name);
+    if (p->image && (*out == GLIM_ABSENT_DELETE || *out == GLIM_ABSENT_ATTENTION))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "a patch of a picture cannot be taken out, only painted over (--absent "
+                         "mean, zero or blur)");
+    return GLIM_OK;
+}
+
+void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc) {
     static const char *const words[] = {
         "an absent unit's tokens are deleted; later positions move up",
         "each token of an absent unit becomes a neutral token",
         "each embedding of an absent unit becomes the mean of the vocabulary",
-        "no later token attends to an absent unit; positions stay"};
-    glim_document_note(doc, "%s", words[absent]);
+        "no later token attends to an absent unit; positions stay",
+        "an absent patch is what the model reads as zero",
+        "an absent patch is blurred, as widely as it is broad"};
+    glim_document_note(doc, "%s",
+                       p->image && absent < GLIM_ABSENT_ZERO
+                           ? "an absent patch has the mean colour of the picture"
+                           : words[absent]);
 }
 
 /* Whether two units say the same. */
@@ -57,9 +75,12 @@ static size_t rows_alike(const glim_predictor *p, size_t first) {
     return n;
 }
 
-static glim_status start(glim_game *g, glim_predictor *p, glim_absent absent, glim_error *err) {
+static glim_status start(glim_game *g, glim_predictor *p, const char *absent, glim_error *err) {
     size_t U = p->units->count;
-    *g = (glim_game){.p = p, .absent = absent};
+    *g = (glim_game){.p = p};
+    glim_status status = glim__absent_of(p, absent, &g->absent, err);
+    if (status)
+        return status;
     g->feature = glim__calloc(p->ctx, U + 1, sizeof *g->feature);
     g->keep = glim__calloc(p->ctx, CHUNK, U + 1);
     g->values = glim__calloc(p->ctx, CHUNK * p->n_rows, sizeof *g->values);
@@ -73,16 +94,18 @@ static void end(glim_game *g) {
     glim__free(g->p->ctx, g->values);
 }
 
-glim_status glim__games(glim_predictor *p, glim_absent absent, const glim_document *by_text,
+glim_status glim__games(glim_predictor *p, const char *absent, glim_document *doc, bool by_text,
                         glim_game_fn *play, void *data, glim_error *err) {
     glim_game g;
     glim_status status = start(&g, p, absent, err);
+    if (!status)
+        glim__absent_note(p, g.absent, doc);
     for (size_t r = 0; r < p->n_rows && !status; r += g.rows) {
         g.first = r;
         g.rows = rows_alike(p, r);
         g.all = p->value + r;
         g.asked = 0;
-        number(&g, by_text, p->row_end[r]);
+        number(&g, by_text ? doc : NULL, p->row_end[r]);
         if (g.d)
             status = play(&g, data, err);
     }
@@ -181,7 +204,7 @@ double glim__game_additive(const glim_game *g, glim_document *doc, const double 
 }
 
 /* A coalition that lacks the first unit costs as much as any. */
-glim_status glim__games_plan(const glim_predictor *p, glim_absent absent, glim_game_size *samples,
+glim_status glim__games_plan(const glim_predictor *p, const char *absent, glim_game_size *samples,
                              glim_game_size *room, const void *opts, glim_plan *out,
                              glim_error *err) {
     glim_game g;
@@ -196,7 +219,7 @@ glim_status glim__games_plan(const glim_predictor *p, glim_absent absent, glim_g
         glim_plan one = {0};
         for (size_t u = 0; u < U; u++)
             g.keep[u] = g.feature[u] != 0;
-        p->plan_values(p, g.keep, 1, absent, &one);
+        p->plan_values(p, g.keep, 1, g.absent, &one);
         uint64_t n = samples(opts, g.d, g.rows), more = room(opts, g.d, g.rows);
         out->forward_tokens += n * one.forward_tokens;
         out->asks += n * one.asks;

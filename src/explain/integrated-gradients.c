@@ -28,8 +28,9 @@ static const glim_param params[] = {
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, baseline),
      .def.s = "token",
-     .choices = "zero|mean|token|bos",
-     .help = "where the path starts: zeros, mean embedding, a neutral token, the first token"},
+     .choices = "zero|mean|token|bos|blur",
+     .help = "where the path starts: zeros, mean embedding, a neutral token, the first token; "
+             "pictures: zeros, mean colour (also token), black (bos), blurred"},
     {.name = "steps",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, steps),
@@ -312,12 +313,14 @@ static glim_status run_path(struct path *s, const struct opts *o, glim_document 
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
-    static const char *const names[] = {"zero", "mean", "token", "bos"};
+    static const char *const names[] = {"zero", "mean", "token", "bos", "blur"};
     const struct opts *o = opts;
     struct path s = {.p = p};
     glim_baseline kind = GLIM_BASELINE_ZERO;
     while (strcmp(names[kind], o->baseline))
         kind++;
+    if (kind == GLIM_BASELINE_BLUR && !p->image)
+        return glim_fail(err, GLIM_EUSAGE, "--baseline blur is for pictures");
     glim_status status = glim__scores_new(p, doc, false, err);
     if (!status)
         status = glim__embedded(p, &s.to, 1, err);

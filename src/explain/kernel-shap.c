@@ -31,8 +31,7 @@ static const glim_param params[] = {
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
      .choices = GLIM_ABSENT_CHOICES,
-     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+     .help = GLIM_ABSENT_HELP},
     {.name = "n-samples",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, n_samples),
@@ -280,12 +279,9 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
                        glim_error *err) {
     const struct opts *o = opts;
     struct work w = {.seed = seed, .samples = (size_t)o->n_samples, .doc = doc};
-    glim_absent absent = glim__absent_of(p, o->absent);
     glim_status status = glim__scores_new(p, doc, true, err);
-    if (!status) {
-        glim__absent_note(absent, doc);
-        status = glim__games(p, absent, NULL, play, &w, err);
-    }
+    if (!status)
+        status = glim__games(p, o->absent, doc, false, play, &w, err);
     if (status)
         return status;
     glim_document_check_add(doc, "coalitions", (double)w.asked, "asked of the model");
@@ -310,7 +306,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
-    return glim__games_plan(p, glim__absent_of(p, o->absent), coalitions, room, opts, out, err);
+    return glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
 }
 
 const glim_method glim_method_kernel_shap = {

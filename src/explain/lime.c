@@ -30,8 +30,7 @@ static const glim_param params[] = {
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
      .choices = GLIM_ABSENT_CHOICES,
-     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+     .help = GLIM_ABSENT_HELP},
     {.name = "num-samples",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, n_samples),
@@ -345,12 +344,9 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     const struct opts *o = opts;
     struct work w = {
         .o = o, .seed = seed, .doc = doc, .r2 = 1, .effective = INFINITY, .jaccard = 1, .tau = 1};
-    glim_absent absent = glim__absent_of(p, o->absent);
     glim_status status = glim__scores_new(p, doc, true, err);
-    if (!status) {
-        glim__absent_note(absent, doc);
-        status = glim__games(p, absent, o->bow ? doc : NULL, play, &w, err);
-    }
+    if (!status)
+        status = glim__games(p, o->absent, doc, o->bow, play, &w, err);
     if (status)
         return status;
     if (o->bow)
@@ -374,7 +370,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
-    return glim__games_plan(p, glim__absent_of(p, o->absent), samples, room, opts, out, err);
+    return glim__games_plan(p, o->absent, samples, room, opts, out, err);
 }
 
 const glim_method glim_method_lime = {

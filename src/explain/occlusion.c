@@ -21,8 +21,7 @@ static const glim_param params[] = {
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
      .choices = GLIM_ABSENT_CHOICES,
-     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+     .help = GLIM_ABSENT_HELP},
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -131,7 +130,9 @@ static glim_status check_all(struct work *w, glim_document *doc, glim_error *err
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
-    w->absent = glim__absent_of(p, o->absent);
+    glim_status status = glim__absent_of(p, o->absent, &w->absent, err);
+    if (status)
+        return status;
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)
@@ -158,7 +159,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     if (!status)
         status = set_up(&w, opts, err);
     if (!status) {
-        glim__absent_note(w.absent, doc);
+        glim__absent_note(p, w.absent, doc);
         status = run_windows(&w, err);
         fill(&w, doc);
     }
@@ -179,7 +180,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         window_mask(&w, i, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
-    for (size_t u = 0; u < p->units->count && !status; u++)
+    for (size_t u = 0; u < p->units->count && !status && w.keep; u++)
         w.keep[u] = p->units->at[u].fixed;
     if (!status) /* with everything absent */
         p->plan_values(p, w.keep, 1, w.absent, out);

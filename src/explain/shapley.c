@@ -23,8 +23,7 @@ static const glim_param params[] = {
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
      .choices = GLIM_ABSENT_CHOICES,
-     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+     .help = GLIM_ABSENT_HELP},
     {.name = "exact-units",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, exact_units),
@@ -249,12 +248,9 @@ static void tell(struct work *w) {
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
     struct work w = {.o = opts, .seed = seed, .doc = doc};
-    glim_absent absent = glim__absent_of(p, w.o->absent);
     glim_status status = glim__scores_new(p, doc, true, err);
-    if (!status) {
-        glim__absent_note(absent, doc);
-        status = glim__games(p, absent, NULL, play, &w, err);
-    }
+    if (!status)
+        status = glim__games(p, w.o->absent, doc, false, play, &w, err);
     if (!status)
         tell(&w);
     return status;
@@ -273,7 +269,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
-    return glim__games_plan(p, glim__absent_of(p, o->absent), coalitions, room, opts, out, err);
+    return glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
 }
 
 const glim_method glim_method_shapley = {

@@ -4,9 +4,9 @@
  * embedding. The digest is made at the first question, because hashing the
  * metadata of a large vocabulary costs more than opening the file.
  */
-#include "model/model.h"
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "model/vision.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +70,8 @@ static glim_status count_types(glim_model *m, glim_error *err) {
 glim_status glim__model_facts(glim_model *m, glim_error *err) {
     glim_model_info *info = &m->info;
     const glim_hyper *h = &m->hyper;
-    const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
+    static const glim_tokenizer_info none = {.model = "none", .pre = "", .bos = -1, .eos = -1};
+    const glim_tokenizer_info *t = m->vision ? &none : glim__tokenizer_info(m->tokenizer);
     char format[32];
     uint32_t version = glim__gguf_version(m->file);
     snprintf(format, sizeof format, version ? "GGUF %u" : "safetensors", version);
@@ -102,6 +103,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->outputs = m->outputs;
     info->labels = m->labels;
     info->both_ways = h->both_ways;
+    info->image_height = m->vision ? m->vision->height : 0;
+    info->image_width = m->vision ? m->vision->width : 0;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -117,11 +120,20 @@ const glim_model_info *glim_model_facts(const glim_model *m) {
 
 /* ---- tokens ---- */
 
+static glim_status check_reads_text(const glim_model *m, glim_error *err) {
+    return m->tokenizer ? GLIM_OK
+                        : glim_fail(err, GLIM_EUSAGE, "'%s' reads pictures, not text",
+                                    m->info.path ? m->info.path : "the model");
+}
+
 glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const char *text, size_t n,
                                 glim_error *err) {
-    glim_status status = m->task == GLIM_TASK_FILL
-                             ? glim__tokens_from_masked(out, m->tokenizer, text, n, err)
-                             : glim__tokens_from_text(out, m->tokenizer, text, n, err);
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
+    status = m->task == GLIM_TASK_FILL ? glim__tokens_from_masked(out, m->tokenizer, text, n, err)
+                                       : glim__tokens_from_text(out, m->tokenizer, text, n, err);
     if (!status && !(*out)->count) {
         glim_tokens_free(*out);
         *out = NULL;
@@ -134,7 +146,9 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
 
 glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
                                      size_t na, const char *b, size_t nb, glim_error *err) {
-    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    return status ? status : glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
 }
 
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,
@@ -144,8 +158,11 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
     glim_message *messages = NULL;
     size_t count = 0;
     const glim_chat_template *chat = m->chat;
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     glim__arena_init(&arena, m->ctx, 1 << 14);
-    glim_status status = GLIM_OK;
     if (tmpl || !chat)
         status =
             glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
@@ -210,7 +227,7 @@ glim_status glim_model_tokenize_prompt(const glim_model *m, glim_tokens **out, c
 
 const char *glim_model_token_bytes(const glim_model *m, int32_t id, size_t *len) {
     glim_gguf_string s = {"", 0};
-    if (id >= 0 && id < glim__tokenizer_info(m->tokenizer)->vocab)
+    if (m->tokenizer && id >= 0 && id < glim__tokenizer_info(m->tokenizer)->vocab)
         s = glim__token_bytes(m->tokenizer, id);
     if (len)
         *len = s.len;
@@ -218,7 +235,7 @@ const char *glim_model_token_bytes(const glim_model *m, int32_t id, size_t *len)
 }
 
 bool glim_model_token_ends(const glim_model *m, int32_t id) {
-    return glim__token_ends(m->tokenizer, id);
+    return m->tokenizer && glim__token_ends(m->tokenizer, id);
 }
 
 /* "'a' + 'b'" of the tokens that a text splits into, for the error. */
@@ -238,6 +255,10 @@ static void describe_split(const glim_model *m, const char *text, char *out, siz
 
 glim_status glim_model_token(const glim_model *m, const char *text, int32_t *id, glim_error *err) {
     size_t n = strlen(text);
+    *id = -1;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     *id = glim__token_by_bytes(m->tokenizer, text, n);
     if (*id < 0)
         *id = glim__token_by_name(m->tokenizer, text);
@@ -302,8 +323,9 @@ static glim_status mean_row(const glim_model *m, float *out, glim_error *err) {
 }
 
 glim_status glim_model_embedding(const glim_model *m, int32_t id, float *out, glim_error *err) {
-    if (id == -1)
-        return mean_row(m, out, err);
+    glim_status status = check_reads_text(m, err);
+    if (status || id == -1)
+        return status ? status : mean_row(m, out, err);
     if (id < 0 || id >= m->hyper.V)
         return glim_fail(err, GLIM_EUSAGE, "token %d is outside the vocabulary of %d", id,
                          m->hyper.V);

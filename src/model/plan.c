@@ -77,6 +77,10 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
     if (per_kept_layer)
         *per_kept_layer = 0;
+    if (m->vision) {
+        glim__free(m->ctx, t);
+        return UINT64_MAX;
+    }
     if (!t)
         return UINT64_MAX;
     for (int i = 0; i < m->n_ropes; i++)

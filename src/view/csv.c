@@ -30,7 +30,8 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
     glim_buffer b;
     glim__buffer_init(&b, d->ctx);
     glim__buffer_puts(&b, d->rows ? "row,row_text," : "");
-    glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error\r\n");
+    glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error");
+    glim__buffer_puts(&b, d->input.image.width ? ",x,y,width,height\r\n" : "\r\n");
     for (size_t r = 0; r < d->n_rows; r++)
         for (size_t u = 0; u < d->input.n_units; u++) {
             const glim_document_unit *unit = &d->input.units[u];
@@ -45,6 +46,9 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
             glim__buffer_printf(&b, ",%zu,%zu,%d", unit->start, unit->end, unit->fixed);
             number(&b, d->scores, at);
             number(&b, d->error, at);
+            if (d->input.image.width)
+                glim__buffer_printf(&b, ",%d,%d,%d,%d", unit->x, unit->y, unit->width,
+                                    unit->height);
             glim__buffer_puts(&b, "\r\n");
         }
     return glim__view_finish(&b, out, n, err);

@@ -54,6 +54,12 @@ static json_t *unit_json(bool *ok, const glim_document *d, const glim_document_u
     glim__json_set(ok, o, "first_token", json_integer((json_int_t)u->first));
     glim__json_set(ok, o, "tokens", json_integer((json_int_t)u->count));
     glim__json_set(ok, o, "turn", u->turn < 0 ? json_null() : json_integer(u->turn));
+    if (d->input.image.width) {
+        glim__json_set(ok, o, "x", json_integer(u->x));
+        glim__json_set(ok, o, "y", json_integer(u->y));
+        glim__json_set(ok, o, "width", json_integer(u->width));
+        glim__json_set(ok, o, "height", json_integer(u->height));
+    }
     return o;
 }
 
@@ -71,6 +77,8 @@ static json_t *input_json(bool *ok, const glim_document *d) {
     }
     glim__json_set(ok, o, "units", units);
     glim__json_set(ok, o, "turns", turns);
+    if (d->input.image.width)
+        glim__json_set(ok, o, "image", glim__document_image_json(d, ok));
     return o;
 }
 

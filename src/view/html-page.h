@@ -81,6 +81,11 @@ void glim__html_strip(html_page *p);
 /* The sentences that say the picture's largest numbers. */
 void glim__html_description(html_page *p);
 
+/* ---- html-picture.c ---- */
+
+/* In the place of the text: the picture, and the same with its patches coloured. */
+void glim__html_picture(html_page *p);
+
 /* ---- html-table.c ---- */
 
 struct html_rank {

@@ -325,8 +325,12 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-static void put_policy(glim_buffer *b) {
-    bool script = *glim__html_script;
+/* The viewer knows texts; a picture's report is whole without it. */
+static bool has_script(const glim_document *d) {
+    return *glim__html_script && !d->input.image.width;
+}
+
+static void put_policy(glim_buffer *b, bool script) {
     glim__buffer_printf(b,
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
                         "'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
@@ -343,7 +347,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_printf(b,
                         "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
                         p->zh ? "zh-CN" : "en");
-    put_policy(b);
+    put_policy(b, has_script(p->d));
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
     glim__html_plain(b, p->d->target.text, p->d->target.text_len, 48);
@@ -361,7 +365,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);
     glim__buffer_puts(b, "</script>\n");
-    if (*glim__html_script) {
+    if (has_script(p->d)) {
         glim__buffer_puts(b, "<script>");
         glim__buffer_puts(b, glim__html_script);
         glim__buffer_puts(b, "</script>\n");

@@ -350,7 +350,10 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     if (scores && d->input.n_units) {
         double limit = largest(scores, d->input.n_units);
         glim__buffer_putc(&p.b, '\n');
-        glim__page_strip(&p, scores, limit);
+        if (d->input.image.width)
+            glim__page_grid(&p, scores, limit);
+        else
+            glim__page_strip(&p, scores, limit);
         put_legend(&p, scores, limit);
         glim__buffer_putc(&p.b, '\n');
         if (d->rows)

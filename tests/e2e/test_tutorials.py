@@ -20,6 +20,8 @@ CACHE = pathlib.Path(os.environ.get("GLIM_CACHE") or pathlib.Path(
     os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "glim")
 MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "QWEN": CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+          "EFFICIENTNET": CACHE / "efficientnet-lite0",
+          "PICTURES": CACHE / "pictures",
           "SPAN": ROOT / "tests/golden/models/published/bert-span"}
 
 
