@@ -21,7 +21,7 @@ const glim_param cli_flags_task[] = {
      .offset = AT(task),
      .def.s = "auto",
      .choices = "auto|classify",
-     .help = "classify: by --labels or its own",
+     .help = "classify: by --labels or its own classes",
      .group = "Task"},
     {.name = "labels",
      .type = GLIM_STRING,
@@ -72,8 +72,7 @@ const glim_param cli_flags_calls[] = {
      .def.i = 256,
      .min = 1,
      .max = 65536,
-     .help = "texts in a call",
-     .group = "Calls of a black box"},
+     .help = "texts in a call"},
     {.name = "concurrency",
      .type = GLIM_INT,
      .offset = AT(concurrency),
@@ -176,7 +175,7 @@ const glim_param cli_flags_target[] = {
      .def.i = 16,
      .min = 1,
      .max = 2048,
-     .help = "side of a picture's scored squares"},
+     .help = "side of a picture's squares that are scored"},
     {0},
 };
 

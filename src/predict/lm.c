@@ -97,14 +97,13 @@ static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, b
     lm->output = contrast ? GLIM_OUTPUT_LOGIT : GLIM_OUTPUT_LOGPROB;
     if (!name)
         return GLIM_OK;
-    if (!strcmp(name, "logit"))
+    /* a label's score is what a softmax over the labels takes */
+    if (!strcmp(name, "logit") || (labels && !strcmp(name, "score")))
         lm->output = GLIM_OUTPUT_LOGIT;
     else if (!strcmp(name, "logprob"))
         lm->output = GLIM_OUTPUT_LOGPROB;
     else if (!strcmp(name, "prob"))
         lm->output = GLIM_OUTPUT_PROB;
-    else if (labels && !strcmp(name, "score")) /* what a softmax over the labels takes */
-        lm->output = GLIM_OUTPUT_LOGIT;
     else
         return glim_fail(err, GLIM_EUSAGE, "output '%s' is not one of logit, logprob, prob", name);
     return GLIM_OK;
