@@ -179,7 +179,6 @@ static const glim_param *const groups[] = {cli_flags_model,
                                            NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
-    "glim explain -m model.gguf --labels \"good,bad\" --against bad \"a fine film\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
     "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 

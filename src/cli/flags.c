@@ -20,8 +20,8 @@ const glim_param cli_flags_task[] = {
      .type = GLIM_CHOICE,
      .offset = AT(task),
      .def.s = "auto",
-     .choices = "auto|classify",
-     .help = "classify: by --labels or its own classes",
+     .choices = "auto|classify|translate",
+     .help = "what the model is asked for",
      .group = "Task"},
     {.name = "labels",
      .type = GLIM_STRING,
@@ -175,7 +175,7 @@ const glim_param cli_flags_target[] = {
      .def.i = 16,
      .min = 1,
      .max = 2048,
-     .help = "side of a picture's squares that are scored"},
+     .help = "pictures: side of a square"},
     {0},
 };
 

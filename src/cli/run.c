@@ -203,6 +203,8 @@ static glim_status check_task(cli_run *run) {
                          "--labels \"positive,negative\")");
     if (classify && !decoder && info->task != GLIM_TASK_CLASSIFY)
         return glim_fail(err, GLIM_EUSAGE, "this model has no classes");
+    if (o->task && !strcmp(o->task, "translate") && info->task != GLIM_TASK_TRANSLATE)
+        return glim_fail(err, GLIM_EUSAGE, "this model is no encoder-decoder");
     if ((o->labels || o->prompt_file || o->as_chat) && !decoder)
         return glim_fail(err, GLIM_EUSAGE, "--%s is for models that continue a text", flag);
     if (o->length_normalise && !o->labels)

@@ -213,7 +213,6 @@ static glim_status search(struct search *s, glim_error *err) {
         for (int b = 0; b < s->B; b++)
             full = full && s->finished[b].ends;
         s->hopeful = live && may_improve(s) && !full;
-        glim__progress_add(s->w->m->ctx, (uint64_t)live);
     }
     return status;
 }

@@ -6,6 +6,8 @@
  */
 #include "golden-testing.h"
 
+#include <unistd.h>
+
 #define STACKS "stacks/"
 
 struct pair {
@@ -399,6 +401,92 @@ static void wrong_batches_are_refused(void **state) {
     close_pair(&p);
 }
 
+/* ---- damaged files ---- */
+
+static char *read_twin(size_t *n) {
+    FILE *f = fopen(GOLDEN STACKS "t5.gguf", "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    char *data = malloc(*n);
+    assert_int_equal(fread(data, 1, *n, f), *n);
+    fclose(f);
+    return data;
+}
+
+/* Opens the bytes as a file and, if it is a model, tokenises and writes with it. */
+static glim_status try_bytes(glim_context *ctx, const char *data, size_t n, glim_error *err) {
+    char path[] = "/tmp/glim-stacks-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, n), (ssize_t)n);
+    close(fd);
+    glim_model *m = NULL;
+    glim_tokens *tokens = NULL;
+    glim_status status = glim_model_open(&m, ctx, path, err);
+    if (!status)
+        status = glim_model_tokenize(m, &tokens, "The old river", 13, err);
+    if (!status)
+        status = glim_translate(m, tokens, 3, NULL, NULL, NULL, err);
+    glim_tokens_free(tokens);
+    glim_model_close(m);
+    unlink(path);
+    return status;
+}
+
+static void what_a_file_lacks_is_named(void **state) {
+    static const struct {
+        const char *name;
+        glim_status status;
+    } lost[] = {{"tokenizer.ggml.tokens", GLIM_EFORMAT},
+                {"tokenizer.ggml.scores", GLIM_EFORMAT},
+                {"tokenizer.ggml.token_type", GLIM_EFORMAT},
+                {"t5.block_count", GLIM_EFORMAT},
+                {"enc.blk.1.attn_q.weight", GLIM_EFORMAT},
+                {"dec.blk.2.cross_attn_norm.weight", GLIM_EFORMAT},
+                {"dec.blk.0.attn_rel_b.weight", GLIM_EFORMAT},
+                {"dec.output_norm.weight", GLIM_EFORMAT}};
+    glim_context *ctx = context_with(1, 0);
+    size_t n;
+    char *data = read_twin(&n);
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        size_t len = strlen(lost[i].name);
+        glim_error err = {0};
+        char *at = memmem(data, n, lost[i].name, len);
+        assert_non_null(at);
+        at[len - 1] ^= 1;
+        glim_status status = try_bytes(ctx, data, n, &err);
+        at[len - 1] ^= 1;
+        if (status != lost[i].status || !strstr(err.message, lost[i].name))
+            fail_msg("without %s: status %d, \"%s\"", lost[i].name, status, err.message);
+    }
+    free(data);
+    glim_context_free(ctx);
+}
+
+static void a_damaged_header_crashes_nothing(void **state) {
+    enum { TRIES = 400, HEADER = 12000 };
+    glim_context *ctx = context_with(1, 0);
+    size_t n;
+    int refused = 0;
+    char *data = read_twin(&n);
+    for (uint64_t i = 0; i < TRIES; i++) {
+        size_t at = glim__rng_below(21, 1, i, HEADER);
+        char was = data[at];
+        glim_error err = {0};
+        data[at] = (char)glim__rng_below(21, 2, i, 256);
+        glim_status status = try_bytes(ctx, data, n, &err);
+        if (status && (!*err.message || status == GLIM_EINTERNAL))
+            fail_msg("byte %zu: status %d, \"%s\"", at, status, err.message);
+        refused += status != GLIM_OK;
+        data[at] = was;
+    }
+    assert_true(refused > TRIES / 8);
+    free(data);
+    glim_context_free(ctx);
+}
+
 /* ---- memory ---- */
 
 static void no_refused_allocation_leaks_while_writing(void **state) {
@@ -456,6 +544,8 @@ int main(void) {
         cmocka_unit_test(the_cache_changes_no_bit),
         cmocka_unit_test(hidden_words_are_not_read),
         cmocka_unit_test(wrong_batches_are_refused),
+        cmocka_unit_test(what_a_file_lacks_is_named),
+        cmocka_unit_test(a_damaged_header_crashes_nothing),
         cmocka_unit_test(no_refused_allocation_leaks_while_writing),
         cmocka_unit_test(a_plan_bounds_what_a_gradient_takes),
     };
