@@ -167,6 +167,11 @@ GLIM_API glim_status glim_session_backward(glim_session *s, const glim_seed *see
 GLIM_API uint64_t glim_session_plan(const glim_model *model, size_t rows, size_t sequences,
                                     size_t source, size_t wanted, bool keep,
                                     uint64_t *per_kept_layer);
+/* What `n` hooks add to that: bytes at least, and (unless NULL) of each kept layer.
+   Whole attention patterns are made for those who ask for them, for example. */
+GLIM_API uint64_t glim_session_plan_hooks(const glim_model *model, const glim_hook *hooks, size_t n,
+                                          size_t rows, size_t source, bool keep,
+                                          uint64_t *per_kept_layer);
 /* Rows that went forward and backward through all layers since the session was
    made (recomputation counts as forward). */
 GLIM_API void glim_session_cost(const glim_session *s, uint64_t *forward, uint64_t *backward);

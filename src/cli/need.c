@@ -11,7 +11,6 @@
 #include <string.h>
 
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
-    char least[32], wanted[32];
     glim_buffer out;
     if (run->o.json) {
         json_t *o = json_object();
@@ -34,11 +33,12 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
     else
         glim__buffer_printf(&out,
                             "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
-                            "memory           %s at least, %s for full speed\n",
+                            "memory           %.0f MiB at least, %.0f MiB for full speed\n",
                             run->command->takes_method ? "method" : "command", method, most,
                             (unsigned long long)plan->forward_tokens, most,
-                            (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
-                            cli_size(wanted, plan->bytes_wanted));
+                            (unsigned long long)plan->backward_tokens,
+                            ceil((double)plan->bytes / 1048576),
+                            ceil((double)plan->bytes_wanted / 1048576));
     return cli_put_buffer(run, &out, "the plan");
 }
 
@@ -52,12 +52,35 @@ static uint64_t cache_bytes(const glim_model_info *i, size_t T) {
     return (uint64_t)i->layers * 2 * (uint64_t)i->kv_heads * (uint64_t)i->head_width * T * 4;
 }
 
+/* The hooks of --site; *n of them, at most CLI_SITES. The text is `patterns`. */
+static void read_hooks(char *patterns, glim_hook *hooks, size_t *n) {
+    *n = 0;
+    for (char *save, *p = strtok_r(patterns, ",", &save); p && *n < CLI_SITES;
+         p = strtok_r(NULL, ",", &save))
+        hooks[(*n)++] = (glim_hook){.pattern = p};
+}
+
+/* Bytes that the sites of capture add. */
+static uint64_t site_bytes(const cli_run *run, size_t T, uint64_t *each) {
+    glim_hook hooks[CLI_SITES];
+    char patterns[4096];
+    size_t n;
+    *each = 0;
+    if (!run->o.out || !run->o.site)
+        return 0;
+    snprintf(patterns, sizeof patterns, "%s", run->o.site);
+    read_hooks(patterns, hooks, &n);
+    return glim_session_plan_hooks(run->model, hooks, n, T, T, run->o.grad, each);
+}
+
 glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward) {
     const glim_model_info *i = glim_model_facts(run->model);
     size_t T = run->tokens->count, all = fitting(run, T + more);
-    uint64_t each = 0;
+    uint64_t each = 0, hooked = 0;
     uint64_t bytes = glim_session_plan(run->model, T, 1, all, wanted, backward, &each) +
-                     cache_bytes(i, all) + glim_context_bytes(run->ctx);
+                     site_bytes(run, T, &hooked) + cache_bytes(i, all) +
+                     glim_context_bytes(run->ctx);
+    each += hooked;
     glim_plan plan = {.forward_tokens = all,
                       .backward_tokens = backward ? T : 0,
                       .bytes = bytes,
@@ -93,6 +116,8 @@ static uint64_t whole_need(const cli_run *run) {
     bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
     size_t wanted = all ? T : (size_t)o->generate + 1;
     bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
+    uint64_t each;
+    bytes += site_bytes(run, T, &each);
     bytes += glim_session_plan(run->model, T, 1, T, wanted, explains || o->grad, NULL);
     if (explains)
         bytes += glim_session_plan(run->model, T, 1, T, wanted, false, NULL);
@@ -110,6 +135,7 @@ void cli_tell_need(cli_run *run) {
         return;
     again.o.memory = 0;
     again.o.quiet = true;
+    again.o.dry_run = false; /* the program is counted here */
     bool reads = run->command->text && !strcmp(run->command->text, "text");
     glim_status status = cli_context(&again);
     if (!status)

@@ -85,13 +85,30 @@ void cli_erase_progress(void) {
     talk.drawn = false;
 }
 
+/* The most that the program has held so far. getrusage would tell what the process
+   that started it held, if that was more. */
+static uint64_t resident_bytes(void) {
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[128];
+    unsigned long long kib = 0;
+    while (f && !kib && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %llu", &kib) != 1)
+            kib = 0;
+    if (f)
+        fclose(f);
+    struct rusage usage;
+    if (!kib && !getrusage(RUSAGE_SELF, &usage))
+        kib = (unsigned long long)usage.ru_maxrss;
+    return (uint64_t)kib * 1024;
+}
+
 /* --memory bounds the process: the program, its libraries and stacks count too. */
 glim_status cli_count_program(cli_run *run) {
     const uint64_t stacks = (uint64_t)4 << 20, step = (uint64_t)1 << 20;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     if (!run->program)
-        run->program = ((uint64_t)usage.ru_maxrss * 1024 + stacks) / step * step + 2 * step;
+        run->program = (resident_bytes() + stacks) / step * step + 2 * step;
+    if (run->o.dry_run) /* more of the program may lie in memory when the run starts */
+        run->program += 4 * step;
     return glim__reserve(run->ctx, run->program)
                ? GLIM_OK
                : glim__oom(run->ctx, &run->err, "glim itself", run->program);
@@ -105,7 +122,7 @@ glim_status cli_context(cli_run *run) {
                                     .progress = run->o.quiet ? NULL : on_progress,
                                     .progress_data = &talk};
     glim_status status = glim_context_new(&run->ctx, &options, &run->err);
-    return status || !run->o.memory ? status : cli_count_program(run);
+    return status || !(run->o.memory || run->o.dry_run) ? status : cli_count_program(run);
 }
 
 glim_status cli_open(cli_run *run) {

@@ -88,7 +88,9 @@ glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p, const gli
     if (!status)
         status = m->plan(p, opts ? opts : mine, out, err);
     glim__free(p->ctx, mine);
-    uint64_t now = glim_context_bytes(p->ctx);
+    /* beside what lies there already, the document: scores, deviations, labels, texts */
+    uint64_t now = glim_context_bytes(p->ctx) + (128 << 10) +
+                   p->units->count * (16 * (uint64_t)p->n_rows + 256);
     out->bytes += now;
     out->bytes_wanted = out->bytes_wanted + now > out->bytes ? out->bytes_wanted + now : out->bytes;
     return status;

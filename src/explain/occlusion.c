@@ -5,7 +5,7 @@
  * shares what comes before the first absent unit, so on a decoder the whole map
  * costs about half of as many forward passes.
  */
-#include "explain/methods.h"
+#include "explain/game.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static const glim_param params[] = {
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
-     .choices = "auto|delete|mask|mean|attention|zero|blur",
+     .choices = GLIM_ABSENT_CHOICES,
      .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
              "hide them from attention; pictures: mean colour (auto), zero, blur"},
     {.name = "window",
@@ -52,22 +52,6 @@ struct work {
     double *values;      /* (chunk, n_rows) */
     double *sum, *count; /* (n_rows, units) */
 };
-
-/* Encoders have a token for what is absent; decoders read on without it; a picture has a
-   colour. */
-static glim_absent absent_of(const glim_predictor *p, const char *name) {
-    if (!strcmp(name, "zero") || !strcmp(name, "blur"))
-        return *name == 'z' ? GLIM_ABSENT_ZERO : GLIM_ABSENT_BLUR;
-    if (!strcmp(name, "auto") && p->image)
-        return GLIM_ABSENT_MEAN;
-    if (!strcmp(name, "auto"))
-        return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
-                                                                 : GLIM_ABSENT_DELETE;
-    return !strcmp(name, "delete") ? GLIM_ABSENT_DELETE
-           : !strcmp(name, "mask") ? GLIM_ABSENT_MASK
-           : !strcmp(name, "mean") ? GLIM_ABSENT_MEAN
-                                   : GLIM_ABSENT_ATTENTION;
-}
 
 static void window_mask(const struct work *w, size_t index, uint8_t *keep) {
     memset(keep, 1, w->p->units->count);
@@ -144,30 +128,13 @@ static glim_status check_all(struct work *w, glim_document *doc, glim_error *err
     return GLIM_OK;
 }
 
-static void describe_absence(const struct work *w, glim_document *doc) {
-    static const char *const words[] = {
-        "an absent unit's tokens are deleted; later positions move up",
-        "each token of an absent unit becomes a neutral token",
-        "each embedding of an absent unit becomes the mean of the vocabulary",
-        "no later token attends to an absent unit; positions stay",
-        "an absent patch is what the model reads as zero",
-        "an absent patch is blurred, as widely as it is broad"};
-    glim_document_note(doc, "%s",
-                       w->p->image && w->absent < GLIM_ABSENT_ZERO
-                           ? "an absent patch has the mean colour of the picture"
-                           : words[w->absent]);
-}
-
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
-    w->absent = absent_of(p, o->absent);
-    if (!p->image && w->absent >= GLIM_ABSENT_ZERO)
-        return glim_fail(err, GLIM_EUSAGE, "--absent %s is for pictures", o->absent);
-    if (p->image && (w->absent == GLIM_ABSENT_DELETE || w->absent == GLIM_ABSENT_ATTENTION))
-        return glim_fail(err, GLIM_EUSAGE,
-                         "a patch of a picture cannot be taken out, only painted over (--absent "
-                         "mean, zero or blur)");
+    w->absent = glim__absent_of(p, o->absent);
+    glim_status status = glim__absent_check(p, w->absent, err);
+    if (status)
+        return status;
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)
@@ -194,7 +161,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     if (!status)
         status = set_up(&w, opts, err);
     if (!status) {
-        describe_absence(&w, doc);
+        glim__absent_note(w.absent, doc);
         status = run_windows(&w, err);
         fill(&w, doc);
     }
@@ -219,6 +186,9 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         w.keep[u] = p->units->at[u].fixed;
     if (!status) /* with everything absent */
         p->plan_values(p, w.keep, 1, w.absent, out);
+    if (!status)
+        out->bytes += 8 * (p->units->count * (2 * p->n_rows + 2) + w.chunk * p->n_rows) +
+                      w.chunk * (p->units->count + 1);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);

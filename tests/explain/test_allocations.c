@@ -50,6 +50,20 @@ static const struct way ways[] = {
      .file = "llama-q4_0.gguf",
      .text = "the cat",
      .target = {.output = "logit"}},
+    {.method = "shapley", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "shapley",
+     .set = {{"exact-units", "0"}, {"pairs", "2"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .target = {.generate = 2, .auto_units = true}},
+    {.method = "kernel-shap",
+     .set = {{"n-samples", "8"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat"},
+    {.method = "lime",
+     .set = {{"num-samples", "12"}, {"bow", "true"}, {"num-features", "1"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat"},
 };
 
 static void *options_of(const struct way *w, const glim_method *m) {
