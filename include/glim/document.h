@@ -72,8 +72,8 @@ typedef struct glim_document {
         } image;
     } input;
     struct {
-        const char *kind;   /* "next-token", "contrast", "continuation", "generated" */
-        const char *output; /* "logit", "logprob", "prob" */
+        const char *kind;   /* "next-token", "masked-token", "class", "contrast", ... */
+        const char *output; /* "logit", "logprob", "prob", "score", "similarity" */
         const char *text;   /* of the explained token or continuation */
         size_t text_len;
         int32_t id;          /* -1 for a continuation */

@@ -88,6 +88,19 @@ GLIM_API glim_status glim_model_tokenize_pair(const glim_model *model, glim_toke
 GLIM_API glim_status glim_model_tokenize_chat(const glim_model *model, glim_tokens **out,
                                               const char *json, size_t n, const char *name,
                                               const char *tmpl, glim_error *err);
+/* Words around a text. */
+typedef struct glim_prompt {
+    const char *form; /* with "{text}" once, where the text goes; NULL = the text alone */
+    bool chat;        /* the whole is a user's message, through the chat template */
+    const char *tmpl; /* of a chat: as glim_model_tokenize_chat */
+} glim_prompt;
+
+/* A text inside a prompt. The prompt's words are tokens of kind TEMPLATE with bytes of
+   the source, so that they are fixed; only the text is scored. Errors: EUSAGE (no
+   "{text}", or two), and those of a text or a chat. */
+GLIM_API glim_status glim_model_tokenize_prompt(const glim_model *model, glim_tokens **out,
+                                                const glim_prompt *prompt, const char *text,
+                                                size_t n, glim_error *err);
 /* The bytes of a token (may be part of a character); len may be NULL. */
 GLIM_API const char *glim_model_token_bytes(const glim_model *model, int32_t id, size_t *len);
 /* The single token that a target text stands for. Tries the text as given, and
@@ -177,6 +190,14 @@ GLIM_API uint64_t glim_session_plan_hooks(const glim_model *model, const glim_ho
 GLIM_API void glim_session_cost(const glim_session *s, uint64_t *forward, uint64_t *backward);
 /* The names of all sites of the model, in walk order; freed with the model. */
 GLIM_API const char *const *glim_model_sites(const glim_model *model, size_t *count);
+
+/* ---- embeddings -------------------------------------------------------- */
+
+/* Embeddings (n, outputs) of NUL-terminated texts, in their order, by a model whose
+   task is EMBED. Runs them by length in batches as memory allows, which shows in no bit.
+   Errors: EUSAGE, ELIMIT (a text beyond the context), and those of tokens and passes. */
+GLIM_API glim_status glim_model_embed(const glim_model *model, const char *const *texts, size_t n,
+                                      float *out, glim_error *err);
 
 /* ---- generation -------------------------------------------------------- */
 

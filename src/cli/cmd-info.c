@@ -140,7 +140,8 @@ static json_t *text_or_null(const char *s) {
     return s ? glim__json_text(s, strlen(s)) : json_null();
 }
 
-static json_t *facts_json(cli_run *run) {
+static glim_status put_facts(cli_run *run) {
+    bool ok = true;
     static const char *const tasks[] = {"generate", "fill",  "classify", "label",
                                         "span",     "embed", "image"};
     const glim_model_info *i = glim_model_facts(run->model);
@@ -180,32 +181,32 @@ static json_t *facts_json(cli_run *run) {
                    {"image_width", i->image_width},
                    {"bos", i->bos},
                    {"eos", i->eos}};
-    json_object_set_new(o, "schema", json_string("glim.info/1"));
+    glim__json_set(&ok, o, "schema", json_string("glim.info/1"));
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-        json_object_set_new(o, texts[k].name, text_or_null(texts[k].text));
+        glim__json_set(&ok, o, texts[k].name, text_or_null(texts[k].text));
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-        json_object_set_new(o, numbers[k].name, json_integer(numbers[k].value));
-    json_object_set_new(o, "rope_base", json_real(i->rope_base));
+        glim__json_set(&ok, o, numbers[k].name, json_integer(numbers[k].value));
+    glim__json_set(&ok, o, "rope_base", json_real(i->rope_base));
     for (size_t k = 0; k < i->n_types; k++) {
         json_t *t = json_object();
-        json_object_set_new(t, "type", json_string(i->types[k].type));
-        json_object_set_new(t, "tensors", json_integer((json_int_t)i->types[k].tensors));
-        json_object_set_new(t, "bytes", json_integer((json_int_t)i->types[k].bytes));
-        json_array_append_new(types, t);
+        glim__json_set(&ok, t, "type", json_string(i->types[k].type));
+        glim__json_set(&ok, t, "tensors", json_integer((json_int_t)i->types[k].tensors));
+        glim__json_set(&ok, t, "bytes", json_integer((json_int_t)i->types[k].bytes));
+        glim__json_add(&ok, types, t);
     }
     for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4) {
         json_t *t = json_object();
-        json_object_set_new(t, "tokens", json_integer((json_int_t)T));
-        json_object_set_new(t, "forward", json_integer((json_int_t)memory_for(run, T, false)));
-        json_object_set_new(t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
-        json_array_append_new(memory, t);
+        glim__json_set(&ok, t, "tokens", json_integer((json_int_t)T));
+        glim__json_set(&ok, t, "forward", json_integer((json_int_t)memory_for(run, T, false)));
+        glim__json_set(&ok, t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
+        glim__json_add(&ok, memory, t);
     }
     for (int k = 0; k < i->outputs && i->labels; k++)
-        json_array_append_new(labels, text_or_null(i->labels[k]));
-    json_object_set_new(o, "labels", labels);
-    json_object_set_new(o, "types", types);
-    json_object_set_new(o, "memory", memory);
-    return o;
+        glim__json_add(&ok, labels, text_or_null(i->labels[k]));
+    glim__json_set(&ok, o, "labels", labels);
+    glim__json_set(&ok, o, "types", types);
+    glim__json_set(&ok, o, "memory", memory);
+    return cli_put_json(run, run->o.json, o, ok);
 }
 
 static void list_sites(cli_run *run, glim_buffer *out) {
@@ -236,6 +237,9 @@ static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
     if (run->o.predictor)
         return cli_info_box(run);
+    if (run->o.labels || run->o.prompt_file || run->o.as_chat || run->o.length_normalise)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--labels and prompts are for predict and explain, or for --predictor");
     if (run->o.text && run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
                          run->o.model, run->o.text);
@@ -255,15 +259,14 @@ static glim_status run_info(cli_run *run) {
         if (status)
             return status;
     }
-    glim_status status =
-        run->o.json ? cli_put_json(run, run->o.json, facts_json(run), false) : show(run, g, opened);
+    glim_status status = run->o.json ? put_facts(run) : show(run, g, opened);
     glim__gguf_close(g);
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_predictor, cli_flags_calls, own_flags,
-    cli_flags_json,  cli_flags_resources, cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task, cli_flags_predictor,
+                                           cli_flags_calls,     own_flags,      cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk, NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 
 const cli_command cli_info = {

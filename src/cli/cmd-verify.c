@@ -39,6 +39,7 @@ struct check {
     json_t *rows;
     glim_buffer text;
     int compared, failed;
+    bool ok; /* the rows are whole */
     char first[160];
     double first_off;
     bool gradient;
@@ -60,10 +61,10 @@ static double difference(const float *a, const float *b, size_t n) {
 static void note(struct check *c, const char *name, double off, const char *problem) {
     bool ok = !problem && off <= c->run->o.tolerance;
     json_t *o = json_object();
-    json_object_set_new(o, "site", json_string(name));
-    json_object_set_new(o, "difference", glim__json_number(off));
-    json_object_set_new(o, "ok", json_boolean(ok));
-    json_array_append_new(c->rows, o);
+    glim__json_set(&c->ok, o, "site", json_string(name));
+    glim__json_set(&c->ok, o, "difference", glim__json_number(off));
+    glim__json_set(&c->ok, o, "ok", json_boolean(ok));
+    glim__json_add(&c->ok, c->rows, o);
     if (problem)
         glim__buffer_printf(&c->text, "%-44s %s\n", name, problem);
     else
@@ -213,16 +214,17 @@ static glim_status run_pixels(struct check *c) {
 
 /* glim.verification/1; `tolerance` is NaN when weights were scanned. */
 static glim_status put_json(struct check *c, double tolerance, bool partial) {
+    bool ok = c->ok;
     json_t *o = json_object();
-    json_object_set_new(o, "schema", json_string("glim.verification/1"));
-    json_object_set_new(o, "ok", json_boolean(!c->failed));
-    json_object_set_new(o, "compared", json_integer(c->compared));
-    json_object_set_new(o, "first_difference",
-                        c->failed ? glim__json_text(c->first, strlen(c->first)) : json_null());
-    json_object_set_new(o, "tolerance", glim__json_number(tolerance));
-    json_object_set(o, "sites", c->rows);
-    json_object_set_new(o, "partial", json_boolean(partial));
-    return cli_put_json(c->run, c->run->o.json, o, false);
+    glim__json_set(&ok, o, "schema", json_string("glim.verification/1"));
+    glim__json_set(&ok, o, "ok", json_boolean(!c->failed));
+    glim__json_set(&ok, o, "compared", json_integer(c->compared));
+    glim__json_set(&ok, o, "first_difference",
+                   c->failed ? glim__json_text(c->first, strlen(c->first)) : json_null());
+    glim__json_set(&ok, o, "tolerance", glim__json_number(tolerance));
+    glim__json_set(&ok, o, "sites", json_incref(c->rows));
+    glim__json_set(&ok, o, "partial", json_boolean(partial));
+    return cli_put_json(c->run, c->run->o.json, o, ok);
 }
 
 static glim_status put(struct check *c, double tolerance, bool partial) {
@@ -266,10 +268,10 @@ static glim_status report(struct check *c, glim_status status) {
 
 static void note_tensor(struct check *c, const char *name, uint64_t row) {
     json_t *o = json_object();
-    json_object_set_new(o, "site", glim__json_text(name, strlen(name)));
-    json_object_set_new(o, "difference", json_null());
-    json_object_set_new(o, "ok", json_false());
-    json_array_append_new(c->rows, o);
+    glim__json_set(&c->ok, o, "site", glim__json_text(name, strlen(name)));
+    glim__json_set(&c->ok, o, "difference", json_null());
+    glim__json_set(&c->ok, o, "ok", json_false());
+    glim__json_add(&c->ok, c->rows, o);
     cli_visible(&c->text, name, strlen(name), CLI_PLAIN, false);
     glim__buffer_printf(&c->text, ": row %" PRIu64 " holds a value that is not finite\n", row);
     if (!c->failed++)
@@ -350,7 +352,7 @@ static glim_status compare(struct check *c) {
 }
 
 static glim_status run_verify(cli_run *run) {
-    struct check c = {.run = run, .rows = json_array()};
+    struct check c = {.run = run, .rows = json_array(), .ok = true};
     if (!run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "verify needs a model (-m FILE.gguf)");
     glim__buffer_init(&c.text, run->ctx);

@@ -13,17 +13,18 @@
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
     glim_buffer out;
     if (run->o.json) {
+        bool ok = true;
         json_t *o = json_object();
-        json_object_set_new(o, "schema", json_string("glim.plan/1"));
-        json_object_set_new(o, "method", json_string(method));
-        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
-        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
+        glim__json_set(&ok, o, "method", json_string(method));
+        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
         if (run->o.predictor)
-            json_object_set_new(o, "asks", json_integer((json_int_t)plan->asks));
-        json_object_set_new(o, "bytes", json_integer((json_int_t)plan->bytes));
-        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
-        json_object_set_new(o, "bounded", json_boolean(plan->bounded));
-        return cli_put_json(run, run->o.json, o, false);
+            glim__json_set(&ok, o, "asks", json_integer((json_int_t)plan->asks));
+        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
+        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        return cli_put_json(run, run->o.json, o, ok);
     }
     const char *most = plan->bounded ? "" : "at most ";
     glim__buffer_init(&out, run->ctx);
@@ -112,13 +113,16 @@ static uint64_t whole_need(const cli_run *run) {
         return bytes;
     bool explains = run->command->takes_method;
     size_t T = fitting(run, run->tokens->count + (size_t)(o->generate + o->tokens));
-    size_t C = (size_t)i->width, V = (size_t)i->vocabulary;
+    size_t C = (size_t)i->width, V = (size_t)i->vocabulary, branches = 1;
+    for (const char *c = o->labels; c && *c; c++)
+        branches += *c == ',';
     bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
     size_t wanted = all ? T : (size_t)o->generate + 1;
     bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
     uint64_t each;
     bytes += site_bytes(run, T, &each);
-    bytes += glim_session_plan(run->model, T, 1, T, wanted, explains || o->grad, NULL);
+    bytes += glim_session_plan(run->model, branches * T, branches, T, branches * wanted,
+                               explains || o->grad, NULL);
     if (explains)
         bytes += glim_session_plan(run->model, T, 1, T, wanted, false, NULL);
     if ((o->raw && !explains) || (o->grad && all)) /* an array of logits, or their gradient */

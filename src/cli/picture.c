@@ -139,18 +139,20 @@ static glim_status put_ranks(cli_run *run, const struct rank *ranks, size_t n, d
     glim_buffer out;
     json_t *outputs = json_array();
     char number[16];
+    bool ok = true;
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < n; i++) {
         const char *name = cli_class_name(run, ranks[i].id, number);
-        double prob = exp(ranks[i].logit - all);
-        cli_rank(run, &out, i + 1, name, strlen(name), prob, (double)ranks[i].logit);
-        json_array_append_new(outputs, cli_output_json(name, strlen(name), ranks[i].id,
-                                                       (double)ranks[i].logit, prob));
+        double logit = (double)ranks[i].logit, prob = exp(logit - all);
+        cli_rank(run, &out, i + 1, name, strlen(name), prob, logit);
+        glim__json_add(&ok, outputs,
+                       cli_output_json(name, strlen(name), ranks[i].id, logit, prob, &ok));
     }
     glim_status status = GLIM_OK;
-    if (run->o.json)
-        status =
-            cli_put_json(run, run->o.json, cli_prediction_json(run, json_incref(outputs)), false);
+    if (run->o.json) {
+        json_t *answer = cli_prediction_json(run, json_incref(outputs), &ok);
+        status = cli_put_json(run, run->o.json, answer, ok);
+    }
     if (!status && cli_wants_terminal(run))
         status = cli_put_buffer(run, &out, "the answer");
     else

@@ -5,6 +5,8 @@
  * metadata of a large vocabulary costs more than opening the file.
  */
 #include "model/vision.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -130,7 +132,8 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
     glim_status status = check_reads_text(m, err);
     if (status)
         return status;
-    status = glim__tokens_from_text(out, m->tokenizer, text, n, err);
+    status = m->task == GLIM_TASK_FILL ? glim__tokens_from_masked(out, m->tokenizer, text, n, err)
+                                       : glim__tokens_from_text(out, m->tokenizer, text, n, err);
     if (!status && !(*out)->count) {
         glim_tokens_free(*out);
         *out = NULL;
@@ -169,6 +172,57 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
         status = glim__tokens_from_chat(out, m->tokenizer, chat, messages, count, err);
     glim__arena_release(&arena);
     return status;
+}
+
+/* One message of a user. */
+static glim_status tokenize_message(const glim_model *m, glim_tokens **out, const glim_buffer *text,
+                                    const char *tmpl, glim_error *err) {
+    const glim_chat_template *chat = m->chat;
+    const glim_message message = {"user", text->data ? text->data : "", text->len};
+    size_t bad = glim__utf8_check(message.content, text->len);
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
+    if (bad < text->len)
+        return glim_fail(err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
+    if (tmpl || !chat)
+        status =
+            glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
+    return status ? status : glim__tokens_from_chat(out, m->tokenizer, chat, &message, 1, err);
+}
+
+/* What a tokenizer adds behind a text does not belong before an answer. */
+static void open_end(glim_tokens *tokens) {
+    while (tokens->count > 1 && tokens->at[tokens->count - 1].kind == GLIM_TOKEN_SPECIAL)
+        tokens->count--;
+}
+
+glim_status glim_model_tokenize_prompt(const glim_model *m, glim_tokens **out, const glim_prompt *p,
+                                       const char *text, size_t n, glim_error *err) {
+    static const char mark[] = "{text}";
+    const char *form = p->form ? p->form : mark, *at = strstr(form, mark);
+    glim_buffer all;
+    *out = NULL;
+    if (!at)
+        return glim_fail(err, GLIM_EUSAGE, "the prompt has no {text}, where the text goes");
+    if (strstr(at + 1, mark))
+        return glim_fail(err, GLIM_EUSAGE, "the prompt has {text} twice");
+    size_t from = (size_t)(at - form);
+    glim__buffer_init(&all, m->ctx);
+    glim__buffer_append(&all, form, from);
+    glim__buffer_append(&all, text, n);
+    glim__buffer_puts(&all, at + strlen(mark));
+    glim_status status = all.failed ? glim__oom(m->ctx, err, "the prompt", from + n)
+                         : p->chat
+                             ? tokenize_message(m, out, &all, p->tmpl, err)
+                             : glim_model_tokenize(m, out, all.data ? all.data : "", all.len, err);
+    glim__buffer_release(&all);
+    if (status)
+        return status;
+    if (!p->chat)
+        open_end(*out);
+    glim__tokens_frame(*out, from, from + n);
+    return GLIM_OK;
 }
 
 const char *glim_model_token_bytes(const glim_model *m, int32_t id, size_t *len) {

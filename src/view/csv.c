@@ -9,6 +9,7 @@ static void field(glim_buffer *b, const char *s, size_t n) {
     glim__buffer_putc(b, '"');
     json_t *clean = glim__json_text(s, n); /* valid UTF-8 */
     const char *text = json_string_value(clean);
+    b->failed = b->failed || !text;
     for (size_t i = 0; text && i < json_string_length(clean); i++) {
         if (text[i] == '"')
             glim__buffer_putc(b, '"');

@@ -152,6 +152,8 @@ static void read_model_and_method(struct reader *r, const json_t *all) {
     const json_t *params = json_object_get(how, "params");
     char *text = json_is_object(params) ? json_dumps(params, JSON_COMPACT) : NULL;
     d->method.params = glim_document_text(d, text ? text : "{}", text ? strlen(text) : 2);
+    if (!d->method.params || (json_is_object(params) && !text))
+        no_memory(r);
     free(text);
 }
 

@@ -55,6 +55,8 @@ glim_buffer *glim__html_arg(html_page *p);
 /* <open data-w="key">words with the arguments</tag>; `open` is a tag and its
    attributes. The arguments are used up. */
 void glim__html_say(html_page *p, const char *open, const char *key);
+/* Whether there are words for a key. */
+bool glim__html_has(const char *key);
 /* One word without arguments, into a buffer. */
 void glim__html_term(html_page *p, glim_buffer *b, const char *key);
 /* A sentence of the document: in the page's language when key's English is it. */

@@ -41,6 +41,12 @@ static const char *key(char out[48], const char *group, const char *name, const 
     return out;
 }
 
+/* Of a kind that has no words, those of a next token. */
+static const char *kind_key(char out[48], const char *group, const char *kind) {
+    key(out, group, kind, "next-token");
+    return glim__html_has(out) ? out : key(out, group, "next-token", NULL);
+}
+
 static void put_title(html_page *p) {
     const glim_document *d = p->d;
     char name[48], unit[48];
@@ -48,8 +54,8 @@ static void put_title(html_page *p) {
     if (d->target.against)
         glim__html_quote(glim__html_arg(p), d->target.against, d->target.against_len, 48);
     glim__html_term(p, glim__html_arg(p), key(unit, "unit", d->input.unit, "token"));
-    glim__html_say(
-        p, "h1", key(name, "title", d->target.against ? "contrast" : d->target.kind, "next-token"));
+    glim__html_say(p, "h1",
+                   kind_key(name, "title", d->target.against ? "contrast" : d->target.kind));
 }
 
 static void put_value(html_page *p, glim_buffer *b) {
@@ -75,7 +81,7 @@ static void put_baseline(html_page *p) {
 
 static void put_target(html_page *p) {
     const glim_document *d = p->d;
-    char output[48];
+    char output[48], name[48];
     glim__buffer_puts(p->b, "<p class=\"target\">");
     glim__html_term(p, glim__html_arg(p), key(output, "output", d->target.output, "logit"));
     if (d->rows) {
@@ -87,10 +93,9 @@ static void put_target(html_page *p) {
     }
     put_value(p, glim__html_arg(p));
     glim__html_say(p, "span",
-                   d->rows                            ? "target.rows"
-                   : d->target.against                ? "target.contrast"
-                   : !strcmp(d->target.kind, "class") ? "target.class"
-                                                      : "target.next-token");
+                   d->rows             ? "target.rows"
+                   : d->target.against ? "target.contrast"
+                                       : kind_key(name, "target", d->target.kind));
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
         glim__html_percent(glim__html_arg(p), d->target.prob);
