@@ -21,7 +21,7 @@ const glim_param cli_flags_task[] = {
      .offset = AT(task),
      .def.s = "auto",
      .choices = "auto|classify",
-     .help = "classify: by --labels, or classes of its own",
+     .help = "classify: by --labels, or own classes",
      .group = "Task"},
     {.name = "labels",
      .type = GLIM_STRING,
@@ -176,7 +176,7 @@ const glim_param cli_flags_target[] = {
      .def.i = 16,
      .min = 1,
      .max = 2048,
-     .help = "side of the squares of a picture that are scored"},
+     .help = "side of a picture's scored squares"},
     {0},
 };
 
