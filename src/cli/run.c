@@ -197,6 +197,8 @@ static glim_status check_task(cli_run *run) {
     bool decoder = info->task == GLIM_TASK_GENERATE && !info->both_ways;
     const char *flag = o->labels ? "labels" : o->prompt_file ? "prompt-file" : "as-chat";
     bool classify = o->task && !strcmp(o->task, "classify");
+    if (o->task && !strcmp(o->task, "image"))
+        return glim_fail(err, GLIM_EUSAGE, "this model reads text, not pictures");
     if (classify && decoder && !o->labels)
         return glim_fail(err, GLIM_EUSAGE,
                          "this model continues texts and has no classes of its own (name them: "

@@ -182,9 +182,11 @@ static glim_status tokenize_message(const glim_model *m, glim_tokens **out, cons
     const glim_chat_template *chat = m->chat;
     const glim_message message = {"user", text->data ? text->data : "", text->len};
     size_t bad = glim__utf8_check(message.content, text->len);
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     if (bad < text->len)
         return glim_fail(err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
-    glim_status status = GLIM_OK;
     if (tmpl || !chat)
         status =
             glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
