@@ -2,6 +2,7 @@
 /* glim info: what is in a file, also in one that glim cannot run. */
 #include "cli/box.h"
 #include "cli/commands.h"
+#include "cli/fitted.h"
 #include "model/published.h"
 #include "file/gguf.h"
 
@@ -212,7 +213,7 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
 static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
     if (run->o.predictor)
-        return cli_info_box(run);
+        return cli_is_fitted(run) ? cli_info_fitted(run) : cli_info_box(run);
     if (run->o.text && run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
                          run->o.model, run->o.text);

@@ -2,6 +2,8 @@
 /* glim predict: the most likely next tokens or classes, or all outputs as an array. */
 #include "cli/box.h"
 #include "cli/commands.h"
+#include "cli/fitted.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -92,9 +94,11 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
 }
 
 static glim_status run_predict(cli_run *run) {
-    if (run->o.predictor)
+    if (run->o.predictor && !cli_is_fitted(run))
         return cli_predict_box(run);
-    glim_status status = cli_open(run);
+    glim_status status = cli_is_fitted(run) ? cli_open_fitted(run) : cli_open(run);
+    if (!status && run->linear && !run->model)
+        return cli_predict_fitted(run);
     if (!status)
         status = cli_input(run);
     if (!status && run->o.dry_run)
@@ -110,7 +114,7 @@ static glim_status run_predict(cli_run *run) {
                          "'%s' fills in masked tokens (--raw FILE.npy writes its logits)",
                          info->path);
     size_t V = (size_t)info->outputs;
-    size_t T = run->tokens->count;
+    size_t T = run->model->pool ? 1 : run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     a.ids = glim__calloc(run->ctx, a.n, sizeof *a.ids);
     a.probs = glim__calloc(run->ctx, 2 * a.n, sizeof *a.probs);

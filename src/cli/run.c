@@ -247,7 +247,8 @@ static glim_status whole_logits(cli_run *run, bool one_only,
                                 void *data) {
     size_t T = run->tokens->count;
     glim_task task = glim_model_facts(run->model)->task;
-    bool one = task == GLIM_TASK_EMBED || (one_only && task == GLIM_TASK_CLASSIFY);
+    glim_pool pool = run->model->pool;
+    bool one = task == GLIM_TASK_EMBED || pool || (one_only && task == GLIM_TASK_CLASSIFY);
     int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
     uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
     uint8_t *types = glim__calloc(run->ctx, T, 1);
@@ -260,7 +261,10 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     }
     if (!status && run->model->types.data)
         glim__token_types(run->model->tokenizer, run->tokens, types);
-    size_t wanted = one && task == GLIM_TASK_CLASSIFY ? 1 : T;
+    bool all = pool == GLIM_POOL_MEAN || !one || task != GLIM_TASK_CLASSIFY;
+    size_t wanted = all ? T : 1;
+    if (!status && pool == GLIM_POOL_LAST)
+        rows[0] = (uint32_t)T - 1;
     glim_sequence q = {.ids = ids, .types = types, .count = T, .wanted = rows, .n_wanted = wanted};
     if (!status)
         status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
@@ -280,7 +284,7 @@ glim_status cli_logits(cli_run *run, bool last_only,
     uint32_t rows[PIECE];
     int32_t ids[PIECE];
     glim_session *s = NULL;
-    if (glim_model_facts(run->model)->both_ways)
+    if (glim_model_facts(run->model)->both_ways || run->model->pool)
         return whole_logits(run, last_only, fn, data);
     glim_status status = glim_session_new(&s, run->model, T, &run->err);
     for (size_t at = 0; at < T && !status; at += PIECE) {

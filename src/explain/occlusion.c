@@ -53,8 +53,11 @@ struct work {
     double *sum, *count; /* (n_rows, units) */
 };
 
-/* Encoders have a token for what is absent; decoders read on without it. */
+/* Encoders have a token for what is absent; decoders read on without it; a column has
+   a mean. */
 static glim_absent absent_of(const glim_predictor *p, const char *name) {
+    if (p->columns && !strcmp(name, "auto"))
+        return GLIM_ABSENT_MEAN;
     if (!strcmp(name, "auto"))
         return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
                                                                  : GLIM_ABSENT_DELETE;
@@ -145,7 +148,10 @@ static void describe_absence(const struct work *w, glim_document *doc) {
         "each token of an absent unit becomes a neutral token",
         "each embedding of an absent unit becomes the mean of the vocabulary",
         "no later token attends to an absent unit; positions stay"};
-    glim_document_note(doc, "%s", words[w->absent]);
+    if (w->p->columns)
+        glim_document_note(doc, "an absent column has what is typical of the rows: its mean");
+    else
+        glim_document_note(doc, "%s", words[w->absent]);
 }
 
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {

@@ -70,6 +70,14 @@ typedef struct glim_readout {
     glim_readout_act act;
 } glim_readout;
 
+/* What a model that was cut off (cut.c) makes of the rows of a text. */
+typedef enum glim_pool {
+    GLIM_POOL_NONE, /* it was not */
+    GLIM_POOL_MEAN,
+    GLIM_POOL_LAST,
+    GLIM_POOL_FIRST
+} glim_pool;
+
 typedef struct glim_architecture {
     const char *name;
     /* Reads hyper-parameters and layers through the loader. */
@@ -89,6 +97,9 @@ struct glim_model {
     const glim_architecture *arch;
     glim_hyper hyper;
     glim_matrix embedding, head;
+    const glim_model *base; /* whose weights these are when it was cut from a model */
+    glim_pool pool;
+    bool bare; /* the last block ends before the norm behind it (encoders) */
     glim_task task;
     int outputs;         /* width of a row of logits */
     const char **labels; /* [outputs] or NULL */
@@ -190,6 +201,14 @@ glim_node glim__encoder_head(glim_tape *t, const glim_model *m, glim_node h, gli
 /* Attention with its projections, of normed rows a; z Wo^T + b (decoder.c). */
 glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
                                glim_node *k, glim_node *v);
+
+/* The first blocks of a model, up to a site of the residual stream; the outputs are the
+   pooled vector (C), with the head the logits of n classes. Free with
+   glim_model_close, before `base`. Errors: EUSAGE, ENOMEM. */
+glim_status glim__model_cut(glim_model **out, const glim_model *base, const char *site,
+                            const char *pool, glim_error *err);
+glim_status glim__model_cut_head(glim_model *m, const float *weights, const float *bias,
+                                 const char *const *labels, int n, glim_error *err);
 
 /* Fills m->info from the loaded model. */
 glim_status glim__model_facts(glim_model *m, glim_error *err);

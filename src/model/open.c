@@ -190,8 +190,10 @@ done:
 void glim_model_close(glim_model *m) {
     if (!m)
         return;
-    glim__tokenizer_close(m->tokenizer);
-    glim__gguf_close(m->file);
+    if (!m->base) {
+        glim__tokenizer_close(m->tokenizer);
+        glim__gguf_close(m->file);
+    }
     glim__arena_release(&m->arena);
     glim__free(m->ctx, m);
 }
