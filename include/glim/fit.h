@@ -73,7 +73,7 @@ typedef struct glim_fit_report {
     double accuracy, low, high; /* Wilson's 95 % interval; NaN when nothing was held out */
     double majority;            /* the share of the most frequent class among them */
     double rmse, r2;            /* linear */
-    double loss;                /* mean over the rows fitted, without the penalty */
+    double loss;                /* mean over the rows fitted, without penalty and weights */
     size_t iterations, zeros;   /* zeros: weights that are 0 */
     double slope;               /* the largest slope where the fit ended */
     bool converged, separable;  /* separable: no finite best weights, there is no penalty */

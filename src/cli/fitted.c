@@ -149,9 +149,9 @@ static json_t *row_text(const cli_run *run, const struct answers *a, size_t i) {
     glim_buffer text;
     glim__buffer_init(&text, run->ctx);
     for (size_t c = 0; c < a->info->n_columns; c++)
-        glim__buffer_printf(&text, "%s%s = %s", c ? "  " : "", a->info->columns[c],
-                            glim__table_cell(a->t, a->first + i,
-                                             glim__table_find(a->t, a->info->columns[c])));
+        glim__buffer_printf(
+            &text, "%s%s = %s", c ? "  " : "", a->info->columns[c],
+            glim__table_cell(a->t, a->first + i, glim__table_find(a->t, a->info->columns[c])));
     json_t *o = glim__json_text(text.data ? text.data : "", text.len);
     glim__buffer_release(&text);
     return o;

@@ -244,7 +244,8 @@ static void read_columns(struct reader *r, const json_t *list, size_t width) {
         if (c->values && !c->n_values)
             wrong(r, "values", "a list with values");
         int32_t old = -1;
-        if (!r->status && c->name && !glim__map_set(&names, c->name, strlen(c->name), (int32_t)i, &old))
+        if (!r->status && c->name &&
+            !glim__map_set(&names, c->name, strlen(c->name), (int32_t)i, &old))
             refused(r);
         if (old >= 0)
             wrong(r, "columns", "a list of different names");

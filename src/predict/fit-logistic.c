@@ -15,9 +15,12 @@
 
 enum { MEMORY = 10 };
 
+static const double NEAR = 1e-5;
+
 struct run {
     glim_fit_problem *p;
     double tolerance;
+    size_t earlier; /* iterations of the first part */
     glim_fit_end end;
     glim_status status;
     glim_error *err;
@@ -60,7 +63,7 @@ static int after_step(void *data, const lbfgsfloatval_t *x, const lbfgsfloatval_
     (void)step;
     (void)n;
     (void)evaluations;
-    r->end.iterations = (size_t)k;
+    r->end.iterations = r->earlier + (size_t)k;
     r->end.slope = largest_slope(r->p, x, g);
     r->end.converged = r->end.slope <= r->tolerance;
     r->status = glim__check_cancel(r->p->ctx, r->err);
@@ -77,7 +80,8 @@ static glim_status minimise(struct run *r, const glim_fit_options *o, double *w,
     lbfgs_parameter_init(&how);
     how.m = MEMORY;
     how.epsilon = 0; /* the slope decides, in after_step */
-    how.max_iterations = (int)(o->max_iterations < INT_MAX ? o->max_iterations : INT_MAX);
+    size_t left = o->max_iterations > r->earlier ? o->max_iterations - r->earlier : 1;
+    how.max_iterations = (int)(left < INT_MAX ? left : INT_MAX);
     if (r->p->l1 > 0) {
         how.orthantwise_c = r->p->l1;
         how.orthantwise_end = (int)(r->p->O * r->p->P);
@@ -97,6 +101,13 @@ static glim_status minimise(struct run *r, const glim_fit_options *o, double *w,
     return GLIM_OK;
 }
 
+/* The slope at what was kept, which after a refused step is the step before. */
+static void judge(struct run *r, const double *w, double *g) {
+    glim__fit_loss(r->p, w, g);
+    r->end.slope = largest_slope(r->p, w, g);
+    r->end.converged = r->end.slope <= r->tolerance;
+}
+
 glim_status glim__fit_logistic(glim_fit_problem *p, const glim_fit_options *o, double *w,
                                glim_fit_end *end, glim_error *err) {
     size_t n = p->O * p->P + p->O;
@@ -109,11 +120,19 @@ glim_status glim__fit_logistic(glim_fit_problem *p, const glim_fit_options *o, d
         glim__free(p->ctx, g);
         return glim__oom(p->ctx, err, "the fit", bytes);
     }
-    glim_status status = minimise(&r, o, w, n);
-    if (!status) { /* at what was kept, which after a refused step is the step before */
-        glim__fit_loss(p, w, g);
-        r.end.slope = largest_slope(p, w, g);
-        r.end.converged = r.end.slope <= o->tolerance;
+    glim_status status = GLIM_OK;
+    p->quick = glim__fit_quick(p);
+    if (p->quick) { /* as far as floats go */
+        r.tolerance = o->tolerance > NEAR ? o->tolerance : NEAR;
+        status = minimise(&r, o, w, n);
+        r.earlier = r.end.iterations;
+        r.tolerance = o->tolerance;
+        p->quick = false;
+        judge(&r, w, g);
+    }
+    if (!status && !(r.earlier && r.end.converged)) {
+        status = minimise(&r, o, w, n);
+        judge(&r, w, g);
     }
     glim__unreserve(p->ctx, bytes);
     glim__free(p->ctx, g);

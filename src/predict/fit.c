@@ -48,13 +48,28 @@ static glim_status check_options(struct work *w, const glim_fit_options *o, glim
     return GLIM_OK;
 }
 
+/* Without an early end, so that it is done many at a time. */
+static bool row_is_finite(const glim_fit_data *d, size_t row) {
+    const float *f = d->f32 ? d->f32 + row * d->width : NULL;
+    const double *x = f ? NULL : d->f64 + row * d->width;
+    int bad = 0;
+    for (size_t j = 0; f && j < d->width; j++)
+        bad |= !(fabsf(f[j]) <= FLT_MAX);
+    for (size_t j = 0; x && j < d->width; j++)
+        bad |= !(fabs(x[j]) <= DBL_MAX);
+    return !bad;
+}
+
 static glim_status check_values(const glim_fit_data *d, glim_error *err) {
-    size_t cells = d->n * d->width;
-    for (size_t i = 0; i < cells; i++)
-        if (!isfinite(d->f32 ? (double)d->f32[i] : d->f64[i]))
-            return glim_fail(err, GLIM_ENUMERIC,
-                             "feature %zu of row %zu is not finite (leave the row out)",
-                             i % d->width + 1, i / d->width + 1);
+    for (size_t i = 0; i < d->n; i++) {
+        if (row_is_finite(d, i))
+            continue;
+        size_t at = i * d->width, j = 0;
+        while (isfinite(d->f32 ? (double)d->f32[at + j] : d->f64[at + j]))
+            j++;
+        return glim_fail(err, GLIM_ENUMERIC,
+                         "feature %zu of row %zu is not finite (leave the row out)", j + 1, i + 1);
+    }
     for (size_t i = 0; i < d->n && d->values; i++)
         if (!isfinite(d->values[i]))
             return glim_fail(err, GLIM_ENUMERIC, "the target of row %zu is not finite", i + 1);
@@ -379,11 +394,11 @@ static glim_status measure_rest(struct work *w, glim_fit_problem *p, const doubl
     return GLIM_OK;
 }
 
-static glim_status tell(struct work *w, glim_fit_problem *p, double *model, double *slopes,
-                        size_t n, const glim_fit_end *end, glim_error *err) {
+static glim_status tell(struct work *w, glim_fit_problem *p, const double *model, size_t n,
+                        const glim_fit_end *end, glim_error *err) {
     glim_fit_report *r = w->report;
     size_t correct = 0;
-    double squares = 0;
+    double loss = 0;
     r->kind = w->o.kind;
     r->width = p->P;
     r->n_classes = w->data->labels ? w->data->n_classes : 0;
@@ -394,10 +409,9 @@ static glim_status tell(struct work *w, glim_fit_problem *p, double *model, doub
     r->converged = end->converged;
     for (size_t i = 0; i < p->O * p->P; i++)
         r->zeros += model[i] == 0 && p->factor[i % p->P] > 0;
-    glim_status status = measure(w, p, model, w->rows, n, &correct, &squares, err);
+    glim_status status = measure(w, p, model, w->rows, n, &correct, &loss, err);
     r->separable = !status && !w->data->values && w->o.strength == 0 && correct == n;
-    glim__fit_problem_set(p, w->weight, 0, 0);
-    r->loss = w->data->values ? squares / 2 / (double)n : glim__fit_loss(p, model, slopes);
+    r->loss = loss / (double)n / (w->data->values ? 2 : 1);
     return status;
 }
 
@@ -409,9 +423,9 @@ static glim_status last_fit(struct work *w, glim_linear *l, glim_error *err) {
     glim_status status =
         glim__fit_problem_init(&p, w->ctx, w->data, w->rows, n, w->o.raw_scale, err);
     size_t size = p.O * (p.P + 1);
-    double *model = glim__calloc(w->ctx, 2 * size, sizeof *model); /* and slopes */
+    double *model = glim__calloc(w->ctx, size, sizeof *model);
     if (!status && !model)
-        status = glim__oom(w->ctx, err, "the weights", 2 * size * sizeof *model);
+        status = glim__oom(w->ctx, err, "the weights", size * sizeof *model);
     if (!status && w->data->values)
         status = glim__fit_moments(&m, &p, err);
     if (!status)
@@ -421,7 +435,7 @@ static glim_status last_fit(struct work *w, glim_linear *l, glim_error *err) {
     if (!status)
         status = measure_rest(w, &p, model, n, rest, err);
     if (!status)
-        status = tell(w, &p, model, model + size, n, &end, err);
+        status = tell(w, &p, model, n, &end, err);
     glim__free(w->ctx, model);
     glim__fit_moments_release(&m, w->ctx);
     glim__fit_problem_release(&p);

@@ -89,7 +89,10 @@ typedef struct glim_fit_problem {
     double *mean, *scale, *factor; /* (P); factor: 1 / scale, 0 of a constant column */
     size_t ld, lo;                 /* P and O in whole vectors */
     size_t block, blocks, groups;  /* rows of a block; groups are what is summed apart */
+    bool quick;                    /* the products of a block in float */
     double *turned;                /* (P, lo) */
+    float *turned_single;          /* (P, lo) over the deviations, while quick */
+    double *shift;                 /* (O) what the means make of them */
     double *sums;                  /* (groups, O ld + O + 1): gradients and loss */
 } glim_fit_problem;
 
@@ -104,6 +107,8 @@ void glim__fit_problem_set(glim_fit_problem *p, const double *weight, double str
 /* The mean loss with its L2 part at w (O P, then O), and its gradient likewise. The
    worker's scratch must have been reserved by glim__fit_problem_init. */
 double glim__fit_loss(glim_fit_problem *p, const double *w, double *g);
+/* Whether setting `quick` gains anything: many floats, near 0. */
+bool glim__fit_quick(const glim_fit_problem *p);
 /* m standardised rows from `rows` into x (m, ld), padded with zeros. */
 void glim__fit_rows(const glim_fit_problem *p, const uint32_t *rows, size_t m, double *x);
 /* z (n, O) of any rows of the data. */
