@@ -24,7 +24,8 @@ import sys
 import time
 
 LIMIT = 900  # seconds for one measurement
-MODELS = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-270m-Q4_K_M.gguf"}
+MODELS = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-270m-Q4_K_M.gguf",
+          "minilm": "all-MiniLM-L6-v2"}
 
 # Our own words; repeated until there are enough tokens.
 TEXT = ("The old bridge had been closed since the flood, and the people of the valley went the "
@@ -238,17 +239,51 @@ print((x * x.grad).sum(-1)[0].tolist())
     return found | {"peak_mib": usage.ru_maxrss / 1024}
 
 
+def sentences_of(n):
+    """n sentences of 5 to 41 words, taken round and round; as bench_embed.c has them."""
+    words = TEXT.split()
+    return [" ".join(words[(i * 31 + k) % len(words)] for k in range(5 + i * 7919 % 37))
+            for i in range(n)]
+
+
+def torch_embed(a):
+    """Texts in, unit vectors out, as sentence-transformers does it: by length, padded
+    batches, the mean of the rows that are no padding. The best of some batch sizes."""
+    import torch
+    import transformers
+    torch.set_num_threads(a.threads)
+    transformers.logging.set_verbosity_error()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path_of(a.model))
+    model = transformers.AutoModel.from_pretrained(path_of(a.model), dtype=torch.float32).eval()
+    texts = sorted(sentences_of(a.tokens), key=len)
+
+    def run(size):
+        with torch.inference_mode():
+            for i in range(0, len(texts), size):
+                batch = tokenizer(texts[i:i + size], padding=True, return_tensors="pt")
+                rows = model(**batch).last_hidden_state
+                mask = batch["attention_mask"].unsqueeze(-1).float()
+                torch.nn.functional.normalize((rows * mask).sum(1) / mask.sum(1))
+    sizes = {}
+    for size in (8, 16, 32, 64):
+        sizes[size] = best_of(lambda size=size: run(size), 2, warm=0 if sizes else 1)["seconds"]
+    size = min(sizes, key=sizes.get)
+    return best_of(lambda: run(size), a.runs, warm=0) | {"batch_size": size, "tried": sizes}
+
+
 # ---- running them ----
 
 WAYS = {"llama-open": llama_open, "llama-prefill": llama_prefill, "llama-decode": llama_decode,
         "torch-open": torch_open, "torch-forward": torch_forward,
         "torch-gradient": torch_gradient, "captum-ig": captum_ig,
-        "captum-ablation": captum_ablation, "whole-process": whole_process}
+        "captum-ablation": captum_ablation, "whole-process": whole_process,
+        "torch-embed": torch_embed}
 
 
 def plan(quick):
     """(way, model, tokens, runs)"""
-    for model in MODELS:
+    yield "torch-embed", "minilm", 1000, 5
+    for model in ("smollm2", "gemma3"):
         yield "llama-open", model, 0, 5
         yield "llama-prefill", model, 128, 7
         yield "llama-prefill", model, 512, 5

@@ -25,7 +25,8 @@ typedef struct glim_document_unit {
     size_t start, end;   /* bytes in input.text; equal for fixed units without text */
     size_t first, count; /* tokens */
     bool fixed, generated;
-    int turn; /* -1 = none */
+    int turn;                /* -1 = none */
+    int x, y, width, height; /* of a picture: the patch, in pixels; else 0 */
 } glim_document_unit;
 
 typedef struct glim_document_turn {
@@ -64,10 +65,15 @@ typedef struct glim_document {
         size_t n_units;
         glim_document_turn *turns;
         size_t n_turns;
+        struct { /* of a picture, whose text is empty */
+            const char *name;
+            int width, height;
+            const uint8_t *rgb; /* (height, width, 3) as the model saw it; NULL = no picture */
+        } image;
     } input;
     struct {
-        const char *kind;   /* "next-token", "contrast", "continuation", "generated" */
-        const char *output; /* "logit", "logprob", "prob" */
+        const char *kind;   /* "next-token", "masked-token", "class", "contrast", ... */
+        const char *output; /* "logit", "logprob", "prob", "score", "similarity" */
         const char *text;   /* of the explained token or continuation */
         size_t text_len;
         int32_t id;          /* -1 for a continuation */

@@ -28,14 +28,19 @@ enum { /* capability bits */
 };
 
 /* What is explained, and over which units. Strings are borrowed for the call.
-   Exactly one kind of target: continuation, or generate > 0, or a next token. */
+   Exactly one kind of target: continuation, or generate > 0, or labels, or a next
+   token. */
 typedef struct glim_target_options {
     const char *target;       /* token text; NULL = the most likely next token */
     const char *against;      /* token text to contrast with, or NULL */
     const char *continuation; /* text whose tokens become rows, or NULL */
     size_t generate;          /* greedy tokens that become rows; 0 = none */
+    const char *labels;       /* "positive, negative": answers of a decoder that are scored as
+                                 classes, which target and against then name; or NULL */
+    bool length_normalise;    /* of labels: the mean over a label's tokens, not the sum */
     const char *output;       /* "logit", "logprob", "prob"; NULL = logprob, for a contrast the
-                                 difference of logits */
+                                 difference of logits. Of labels also "score": log-probability of
+                                 the answer; logprob and prob are among the labels */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;
@@ -48,6 +53,18 @@ GLIM_API glim_status glim_predictor_lm(glim_predictor **out, const glim_model *m
                                        glim_tokens *tokens, const glim_target_options *options,
                                        glim_error *err);
 GLIM_API void glim_predictor_free(glim_predictor *p);
+
+/* What a label got on the input. */
+typedef struct glim_label_score {
+    const char *text;
+    size_t tokens;
+    double score; /* log-probability of its tokens behind the input, or their mean */
+    double prob;  /* softmax of the scores of all labels */
+} glim_label_score;
+
+/* The labels of options.labels in their order, owned by the predictor; NULL and *n = 0
+   when the target is something else. */
+GLIM_API const glim_label_score *glim_predictor_label_scores(const glim_predictor *p, size_t *n);
 
 /* How much work a method will be, before it runs. */
 typedef struct glim_plan {

@@ -7,6 +7,7 @@
 #include <glim/document.h>
 #include <glim/explain.h>
 #include <glim/fit.h>
+#include <glim/image.h>
 #include <glim/model.h>
 #include <glim/param.h>
 #include <glim/predictor.h>

@@ -30,7 +30,8 @@ typedef enum glim_task {
     GLIM_TASK_CLASSIFY, /* logits of the classes, from the first row */
     GLIM_TASK_LABEL,    /* logits of the classes, for every row */
     GLIM_TASK_SPAN,     /* start and end logit (2) of every row */
-    GLIM_TASK_EMBED     /* (C), the mean of all wanted rows, of length one */
+    GLIM_TASK_EMBED,    /* (C), the mean of all wanted rows, of length one */
+    GLIM_TASK_IMAGE     /* logits of the classes of a picture (image.h) */
 } glim_task;
 
 /* What one tensor type holds in a file. */
@@ -57,9 +58,10 @@ typedef struct glim_model_info {
     const glim_type_use *types;
     size_t n_types;
     glim_task task;
-    int outputs;               /* width of a logits row */
-    const char *const *labels; /* [outputs] names of the classes, or NULL */
-    bool both_ways;            /* tokens see later ones: an encoder */
+    int outputs;                   /* width of a logits row */
+    const char *const *labels;     /* [outputs] names of the classes, or NULL */
+    bool both_ways;                /* tokens see later ones: an encoder */
+    int image_height, image_width; /* pixels of what a model of pictures reads; else 0 */
 } glim_model_info;
 
 /* Opens a GGUF file and checks every tensor that the architecture needs.
@@ -86,6 +88,19 @@ GLIM_API glim_status glim_model_tokenize_pair(const glim_model *model, glim_toke
 GLIM_API glim_status glim_model_tokenize_chat(const glim_model *model, glim_tokens **out,
                                               const char *json, size_t n, const char *name,
                                               const char *tmpl, glim_error *err);
+/* Words around a text. */
+typedef struct glim_prompt {
+    const char *form; /* with "{text}" once, where the text goes; NULL = the text alone */
+    bool chat;        /* the whole is a user's message, through the chat template */
+    const char *tmpl; /* of a chat: as glim_model_tokenize_chat */
+} glim_prompt;
+
+/* A text inside a prompt. The prompt's words are tokens of kind TEMPLATE with bytes of
+   the source, so that they are fixed; only the text is scored. Errors: EUSAGE (no
+   "{text}", or two), and those of a text or a chat. */
+GLIM_API glim_status glim_model_tokenize_prompt(const glim_model *model, glim_tokens **out,
+                                                const glim_prompt *prompt, const char *text,
+                                                size_t n, glim_error *err);
 /* The bytes of a token (may be part of a character); len may be NULL. */
 GLIM_API const char *glim_model_token_bytes(const glim_model *model, int32_t id, size_t *len);
 /* The single token that a target text stands for. Tries the text as given, and
@@ -165,11 +180,24 @@ GLIM_API glim_status glim_session_backward(glim_session *s, const glim_seed *see
 GLIM_API uint64_t glim_session_plan(const glim_model *model, size_t rows, size_t sequences,
                                     size_t source, size_t wanted, bool keep,
                                     uint64_t *per_kept_layer);
+/* What `n` hooks add to that: bytes at least, and (unless NULL) of each kept layer.
+   Whole attention patterns are made for those who ask for them, for example. */
+GLIM_API uint64_t glim_session_plan_hooks(const glim_model *model, const glim_hook *hooks, size_t n,
+                                          size_t rows, size_t source, bool keep,
+                                          uint64_t *per_kept_layer);
 /* Rows that went forward and backward through all layers since the session was
    made (recomputation counts as forward). */
 GLIM_API void glim_session_cost(const glim_session *s, uint64_t *forward, uint64_t *backward);
 /* The names of all sites of the model, in walk order; freed with the model. */
 GLIM_API const char *const *glim_model_sites(const glim_model *model, size_t *count);
+
+/* ---- embeddings -------------------------------------------------------- */
+
+/* Embeddings (n, outputs) of NUL-terminated texts, in their order, by a model whose
+   task is EMBED. Runs them by length in batches as memory allows, which shows in no bit.
+   Errors: EUSAGE, ELIMIT (a text beyond the context), and those of tokens and passes. */
+GLIM_API glim_status glim_model_embed(const glim_model *model, const char *const *texts, size_t n,
+                                      float *out, glim_error *err);
 
 /* ---- generation -------------------------------------------------------- */
 

@@ -16,14 +16,14 @@ extern "C" {
 typedef enum glim_token_kind {
     GLIM_TOKEN_TEXT,     /* from the user's text */
     GLIM_TOKEN_SPECIAL,  /* added by the tokenizer: BOS, EOS */
-    GLIM_TOKEN_TEMPLATE, /* from the chat template */
+    GLIM_TOKEN_TEMPLATE, /* from the chat template, or a prompt around the text */
     GLIM_TOKEN_GENERATED /* produced by the model */
 } glim_token_kind;
 
 typedef struct glim_token {
     int32_t id;
     glim_token_kind kind;
-    size_t start, end; /* bytes of the source text; empty for SPECIAL and TEMPLATE */
+    size_t start, end; /* bytes of the source text; empty for SPECIAL and chat templates */
     int turn;          /* chat message that it belongs to, from 0; -1 = none */
 } glim_token;
 

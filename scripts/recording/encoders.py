@@ -171,4 +171,6 @@ def publish(path, model, vocabulary):
     vocabulary.publish(path, model)
     config = json.loads((path / "tokenizer_config.json").read_text())
     config.pop("chat_template")
+    if "MaskedLM" in type(model).__name__:
+        config["mask_token"] = "<|special_5|>"
     (path / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")

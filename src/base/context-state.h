@@ -48,6 +48,8 @@ struct glim_context {
     size_t scratch_size;
     pthread_mutex_t spares_lock;
     glim_spare spares[GLIM_SPARES];
+    pthread_mutex_t holders_lock;
+    glim_holder *holders;
     const struct glim_kernels *kernels;
     glim_progress_state progress;
 };

@@ -29,6 +29,7 @@ glim_status glim__context_new(glim_context **out, const glim_context_options *op
         return glim_fail(err, GLIM_ENOMEM, "out of memory: a context");
     ctx->memory.budget = options ? options->memory : 0;
     pthread_mutex_init(&ctx->spares_lock, NULL);
+    pthread_mutex_init(&ctx->holders_lock, NULL);
     glim__progress_init(&ctx->progress, options);
     threads = threads ? threads : online_processors();
     ctx->pool = glim__pool_new(threads);
@@ -56,6 +57,7 @@ void glim_context_free(glim_context *ctx) {
         free_scratch(ctx);
     glim__spare_trim(ctx);
     pthread_mutex_destroy(&ctx->spares_lock);
+    pthread_mutex_destroy(&ctx->holders_lock);
     glim__pool_free(ctx->pool);
     glim__progress_release(&ctx->progress);
     free(ctx);

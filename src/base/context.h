@@ -68,6 +68,18 @@ void glim__spare_give(glim_context *ctx, void *p); /* NULL is fine */
 /* Frees the buffers that nobody uses. */
 void glim__spare_trim(glim_context *ctx);
 
+/* Someone who keeps idle memory for later. Before an allocation is refused he is
+   asked, on any thread, to give it back; he must not allocate then. The struct
+   stays in its place from add to remove. */
+typedef struct glim_holder {
+    struct glim_holder *next;
+    void (*give_back)(void *data);
+    void *data;
+} glim_holder;
+void glim__holder_add(glim_context *ctx, glim_holder *h);
+void glim__holder_remove(glim_context *ctx, glim_holder *h);
+void glim__holders_trim(glim_context *ctx);
+
 const struct glim_kernels *glim__kernels(const glim_context *ctx);
 
 /* Progress of one stage; begin and end nest, only the outermost reports, and

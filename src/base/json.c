@@ -232,3 +232,13 @@ json_t *glim__json_text(const char *data, size_t len) {
 json_t *glim__json_number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
+
+void glim__json_set(bool *ok, json_t *object, const char *key, json_t *value) {
+    if (json_object_set_new(object, key, value) != 0)
+        *ok = false;
+}
+
+void glim__json_add(bool *ok, json_t *list, json_t *value) {
+    if (json_array_append_new(list, value) != 0)
+        *ok = false;
+}

@@ -25,6 +25,10 @@ glim_status glim__json_write(glim_buffer *out, const json_t *value, int indent, 
 /* A JSON string of bytes that may be broken UTF-8: invalid bytes become
    U+FFFD. */
 json_t *glim__json_text(const char *data, size_t len);
+/* Sets a member, or appends an element; takes the value. A refusal, or a value that
+   was refused (NULL), clears *ok, so that a builder checks once, at its end. */
+void glim__json_set(bool *ok, json_t *object, const char *key, json_t *value);
+void glim__json_add(bool *ok, json_t *list, json_t *value);
 /* json_real, or json_null for NaN and infinities. */
 json_t *glim__json_number(double x);
 

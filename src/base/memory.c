@@ -49,11 +49,15 @@ static bool try_reserve(glim_memory *m, uint64_t bytes) {
     return true;
 }
 
-/* Idle spare buffers are given up before anything is refused. */
+/* Idle buffers are given up before anything is refused: spare ones, then those of
+   workspaces. */
 bool glim__reserve(glim_context *ctx, uint64_t bytes) {
     if (try_reserve(&ctx->memory, bytes))
         return true;
     glim__spare_trim(ctx);
+    if (try_reserve(&ctx->memory, bytes))
+        return true;
+    glim__holders_trim(ctx);
     return try_reserve(&ctx->memory, bytes);
 }
 

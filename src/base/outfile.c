@@ -54,12 +54,14 @@ glim_status glim__outfile_open(glim_outfile *f, const char *path, glim_error *er
     f->fd = -1;
     f->path[0] = f->temporary[0] = '\0';
     snprintf(f->name, sizeof f->name, "%s", strcmp(path, "-") ? path : "standard output");
-    if (strcmp(path, "-") == 0) {
+    struct stat st, shown;
+    bool exists = strcmp(path, "-") != 0 && stat(path, &st) == 0;
+    bool is_shown = exists && fstat(STDOUT_FILENO, &shown) == 0 && shown.st_dev == st.st_dev &&
+                    shown.st_ino == st.st_ino; /* /dev/stdout; its file is the shell's */
+    if (is_shown || strcmp(path, "-") == 0) {
         f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         return f->fd < 0 ? cannot(err, "write", f->name, errno) : GLIM_OK;
     }
-    struct stat st;
-    bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode))
         return cannot(err, "write", f->name, EISDIR);
     if (exists && !S_ISREG(st.st_mode))
@@ -68,7 +70,9 @@ glim_status glim__outfile_open(glim_outfile *f, const char *path, glim_error *er
         return cannot(err, "write", f->name, errno);
     if (strlen(path) >= sizeof f->path)
         return cannot(err, "create", f->name, ENAMETOOLONG);
-    if (!exists || !realpath(path, f->path))
+    if (exists && !realpath(path, f->path)) /* a descriptor whose file has no name any more */
+        return open_direct(f, path, err);
+    if (!exists)
         memcpy(f->path, path, strlen(path) + 1);
     glim_status status = create_temporary(f, err);
     if (status == GLIM_OK && exists && fchmod(f->fd, st.st_mode & 07777) != 0)

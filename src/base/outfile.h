@@ -18,8 +18,8 @@ typedef struct glim_outfile {
     char temporary[PATH_MAX]; /* "" when writing goes straight to the target */
 } glim_outfile;
 
-/* "-" is standard output; pipes and devices are written directly, a symbolic
-   link's target is replaced, not the link. The file gets the mode of the one
+/* "-", and whatever else is standard output, is written as that; pipes and devices are written
+   directly, a symbolic link's target is replaced, not the link. The file gets the mode of the one
    that it replaces. Errors: EIO. */
 glim_status glim__outfile_open(glim_outfile *f, const char *path, glim_error *err);
 glim_status glim__outfile_write(glim_outfile *f, const void *data, size_t n, glim_error *err);

@@ -58,3 +58,27 @@ void glim__spare_trim(glim_context *ctx) {
         }
     pthread_mutex_unlock(&ctx->spares_lock);
 }
+
+void glim__holder_add(glim_context *ctx, glim_holder *h) {
+    pthread_mutex_lock(&ctx->holders_lock);
+    h->next = ctx->holders;
+    ctx->holders = h;
+    pthread_mutex_unlock(&ctx->holders_lock);
+}
+
+void glim__holder_remove(glim_context *ctx, glim_holder *h) {
+    pthread_mutex_lock(&ctx->holders_lock);
+    for (glim_holder **at = &ctx->holders; *at; at = &(*at)->next)
+        if (*at == h) {
+            *at = h->next;
+            break;
+        }
+    pthread_mutex_unlock(&ctx->holders_lock);
+}
+
+void glim__holders_trim(glim_context *ctx) {
+    pthread_mutex_lock(&ctx->holders_lock);
+    for (glim_holder *h = ctx->holders; h; h = h->next)
+        h->give_back(h->data);
+    pthread_mutex_unlock(&ctx->holders_lock);
+}

@@ -35,18 +35,31 @@ static glim_status gather_headers(cli_run *run, glim_buffer *out) {
     return status;
 }
 
+glim_status cli_read_prompt(cli_run *run, glim_buffer *out) {
+    glim_status status = read_file(run, run->o.prompt_file, out);
+    while (out->len && out->data[out->len - 1] == '\n')
+        out->data[--out->len] = 0;
+    if (!status && !out->len)
+        status = glim_fail(&run->err, GLIM_EFORMAT, "'%.200s' is empty", run->o.prompt_file);
+    return status;
+}
+
 glim_status cli_open_box(cli_run *run, glim_black_box **out) {
     const cli_options *o = &run->o;
     glim_buffer headers, prompt;
     if (o->model)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
+    if (o->table || o->row)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--table is for fitted models (fit:FILE); a black box reads texts");
+    if (o->as_chat)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--as-chat is for models (openai:.../chat/completions asks for chats)");
     glim__buffer_init(&headers, run->ctx);
     glim__buffer_init(&prompt, run->ctx);
     glim_status status = gather_headers(run, &headers);
     if (!status && o->prompt_file)
-        status = read_file(run, o->prompt_file, &prompt);
-    while (prompt.len && prompt.data[prompt.len - 1] == '\n')
-        prompt.data[--prompt.len] = 0;
+        status = cli_read_prompt(run, &prompt);
     if (!status && (headers.failed || prompt.failed))
         status = glim__oom(run->ctx, &run->err, "the prompt", prompt.len);
     if (!status)
@@ -85,21 +98,22 @@ static void sort(const double *row, size_t n, size_t *order) {
 static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_buffer *text,
                             const double *row, const size_t *order, size_t n) {
     const glim_black_box_info *info = glim_black_box_facts(box);
+    bool ok = true;
     json_t *all = json_object(), *outputs = json_array();
     for (size_t i = 0; i < n; i++) {
         size_t k = order[i];
         const char *name = info->classes[k];
         json_t *o = cli_output_json(name, strlen(name), (int64_t)k, output_of(box, row, k, "logit"),
-                                    output_of(box, row, k, "prob"));
-        json_object_set_new(o, "score", glim__json_number(row[k]));
-        json_array_append_new(outputs, o);
+                                    output_of(box, row, k, "prob"), &ok);
+        glim__json_set(&ok, o, "score", glim__json_number(row[k]));
+        glim__json_add(&ok, outputs, o);
     }
-    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(text->data, text->len));
-    json_object_set_new(all, "predictor", json_string(info->spec));
-    json_object_set_new(all, "outputs", outputs);
-    json_object_set_new(all, "tokens", json_array());
-    return cli_put_json(run, run->o.json, all, false);
+    glim__json_set(&ok, all, "schema", json_string("glim.prediction/1"));
+    glim__json_set(&ok, all, "text", glim__json_text(text->data, text->len));
+    glim__json_set(&ok, all, "predictor", json_string(info->spec));
+    glim__json_set(&ok, all, "outputs", outputs);
+    glim__json_set(&ok, all, "tokens", json_array());
+    return cli_put_json(run, run->o.json, all, ok);
 }
 
 static glim_status box_table(cli_run *run, const glim_black_box *box, const double *row,
@@ -175,17 +189,18 @@ static const char *scale_words(glim_scale scale) {
 }
 
 static glim_status info_json(cli_run *run, const glim_black_box_info *info) {
+    bool ok = true;
     json_t *o = json_object(), *classes = json_array();
     const char *texts[][2] = {{"predictor", info->spec}, {"kind", info->kind},
                               {"name", info->name},      {"how", info->how},
                               {"digest", info->digest},  {"scale", glim__scale_name(info->scale)}};
-    json_object_set_new(o, "schema", json_string("glim.predictor/1"));
+    glim__json_set(&ok, o, "schema", json_string("glim.predictor/1"));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        json_object_set_new(o, texts[i][0], texts[i][1] ? json_string(texts[i][1]) : json_null());
+        glim__json_set(&ok, o, texts[i][0], texts[i][1] ? json_string(texts[i][1]) : json_null());
     for (size_t k = 0; k < info->n_classes; k++)
-        json_array_append_new(classes, json_string(info->classes[k]));
-    json_object_set_new(o, "classes", classes);
-    return cli_put_json(run, run->o.json, o, false);
+        glim__json_add(&ok, classes, json_string(info->classes[k]));
+    glim__json_set(&ok, o, "classes", classes);
+    return cli_put_json(run, run->o.json, o, ok);
 }
 
 static void info_line(glim_buffer *out, const char *name, const char *text, bool ascii) {

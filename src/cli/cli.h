@@ -18,17 +18,19 @@ typedef struct cli_options {
     /* model */
     const char *model;
     /* black box */
-    const char *predictor, *class_name, *mask_token, *header, *header_env, *labels, *prompt_file;
+    const char *predictor, *class_name, *mask_token, *header, *header_env;
     int64_t batch_size, concurrency;
     double timeout;
-    bool length_normalise;
+    /* task */
+    const char *task, *labels, *prompt_file;
+    bool as_chat, length_normalise;
     /* input */
     const char *text, *file, *chat, *tmpl;
     const char *context, *context_file;
     bool no_template;
     /* target and units */
     const char *target, *against, *continuation, *output, *units;
-    int64_t generate;
+    int64_t generate, patch;
     /* method */
     const char *method;
     bool list;
@@ -85,9 +87,10 @@ struct cli_command {
 };
 
 /* Groups of flags (flags.c). */
-extern const glim_param cli_flags_model[], cli_flags_predictor[], cli_flags_calls[],
-    cli_flags_input[], cli_flags_target[], cli_flags_method[], cli_flags_output[], cli_flags_json[],
-    cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
+    cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_method[],
+    cli_flags_output[], cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[],
+    cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];
@@ -103,7 +106,7 @@ glim_status cli_parse(cli_run *run, int argc, char **argv);
 glim_status cli_check_outputs(cli_run *run);
 void cli_help(const cli_run *run, FILE *out);
 void cli_overview(FILE *out);
-int cli_dump_commands(FILE *out);
+glim_status cli_dump_commands(cli_run *run, FILE *out);
 
 /* Makes the context; opens the model; reads the input into run->tokens. */
 glim_status cli_context(cli_run *run);
@@ -111,6 +114,8 @@ glim_status cli_open(cli_run *run);
 glim_status cli_input(cli_run *run);
 /* The TEXT or --file, without the line end of a file. */
 glim_status cli_read_text(cli_run *run, glim_buffer *out);
+/* The words of --prompt-file, without line ends behind them. */
+glim_status cli_read_prompt(cli_run *run, glim_buffer *out);
 /* Opens what --predictor names, with the flags of its group. */
 glim_status cli_open_box(cli_run *run, glim_black_box **out);
 /* Counts the program, its libraries and stacks against the budget. */
@@ -132,8 +137,9 @@ glim_status cli_put(cli_run *run, const char *text, size_t n); /* stdout */
 glim_status cli_put_buffer(cli_run *run, glim_buffer *out, const char *what);
 /* (rows, width) to the file of --raw. */
 glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t width);
-/* A JSON answer to a file, or to standard output for "-"; takes the reference. */
-glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single);
+/* A JSON answer to a file, or to standard output for "-"; takes the reference. `ok` is
+   false when a part of it was refused. */
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok);
 /* Says on standard error that a file was written, unless asked to be quiet. */
 void cli_wrote(const cli_run *run, const char *path);
 /* What a run would cost, as text or glim.plan/1. */
@@ -156,15 +162,21 @@ void cli_pad(glim_buffer *out, size_t from, int columns);
 /* A size like "94 MiB". */
 const char *cli_size(char out[32], uint64_t bytes);
 /* {"id", "text", "start", "end", "kind"} of one token. */
-json_t *cli_token_json(const cli_run *run, const glim_token *t);
+json_t *cli_token_json(const cli_run *run, const glim_token *t, bool *ok);
 /* {"text", "id", "logit", "prob"}: what a model may say next, or a class. */
-json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob);
+json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob,
+                        bool *ok);
 /* glim.prediction/1 of the input; takes the reference to the outputs. */
-json_t *cli_prediction_json(const cli_run *run, json_t *outputs);
+json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok);
 /* A line of a ranking: place, text, probability as a number and a bar. With a
    probability of NaN the value stands instead. */
 void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,
               double prob, double value);
+
+/* The masked words of the input: their rows into `rows` unless it is NULL; returns how
+   many. And what a user writes for one. */
+size_t cli_masks(const cli_run *run, size_t *rows);
+const char *cli_mask_name(const cli_run *run, size_t *len);
 
 /* Logits of rows [first, first + n) of the tokens, in pieces: each row is handed
    to fn. Only the last row when last_only. */

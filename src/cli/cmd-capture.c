@@ -5,6 +5,7 @@
  * first and each value is written the moment it exists: nothing is held.
  */
 #include "cli/commands.h"
+#include "cli/picture.h"
 #include "file/safetensors.h"
 #include "graph/tape.h"
 
@@ -67,7 +68,7 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
                             (strstr(site->name, "scores") || strstr(site->name, "pattern"))
                         ? i > 0
                         : i == 0;
-        dims[i] = c->declaring && rows ? c->T : site->dims[i];
+        dims[i] = c->declaring && rows && c->T ? c->T : site->dims[i];
         n *= dims[i];
     }
     c->seen++;
@@ -181,6 +182,42 @@ static glim_status run_all(struct capture *c, glim_session *s, int64_t *ids) {
     return status;
 }
 
+/* A picture's maps have their size from the start: one pass declares, one writes. */
+static glim_status capture_pixels(struct capture *c) {
+    glim_error *err = &c->run->err;
+    const cli_options *o = &c->run->o;
+    glim_status status = glim__st_writer_metadata(c->writer, "model", base_name(o->model), err);
+    if (!status)
+        status = glim__st_writer_metadata(c->writer, "image", base_name(o->text), err);
+    c->declaring = true;
+    if (!status)
+        status = cli_picture_pass(c->run, NULL, c->hooks, c->n_hooks, o->grad, -1);
+    c->declaring = false;
+    if (!status)
+        status = glim__st_writer_begin(c->writer, err);
+    if (!status)
+        status = cli_picture_pass(c->run, NULL, c->hooks, c->n_hooks, o->grad, -1);
+    return status ? status : glim__st_writer_end(c->writer, err);
+}
+
+static glim_status capture_picture(struct capture *c) {
+    cli_run *run = c->run;
+    glim_status status = read_patterns(c);
+    if (!status && run->o.dry_run)
+        return cli_plan_picture(run, run->o.grad);
+    if (!status)
+        status = glim__st_writer_new(&c->writer, run->ctx, run->o.out, &run->err);
+    if (!status)
+        status = capture_pixels(c);
+    glim__st_writer_free(c->writer);
+    if (status)
+        return status;
+    cli_wrote(run, run->o.out);
+    if (!run->o.quiet)
+        fprintf(stderr, "glim: %zu tensors of a picture\n", c->seen / 2);
+    return GLIM_OK;
+}
+
 static glim_status run_capture(cli_run *run) {
     struct capture *c = calloc(1, sizeof *c);
     glim_session *s = NULL;
@@ -191,6 +228,11 @@ static glim_status run_capture(cli_run *run) {
     glim_status status =
         run->o.out ? cli_open(run)
                    : glim_fail(&run->err, GLIM_EUSAGE, "capture needs a file to write (-o FILE)");
+    if (!status && cli_reads_pictures(run)) {
+        status = capture_picture(c);
+        free(c);
+        return status;
+    }
     if (!status)
         status = cli_input(run);
     if (!status)

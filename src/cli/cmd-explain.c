@@ -2,6 +2,7 @@
 /* glim explain: which parts of the input made the model say this. */
 #include "cli/commands.h"
 #include "cli/fitted.h"
+#include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
 #include "predict/predictor.h"
@@ -29,6 +30,8 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .against = o->against,
                              .continuation = o->continuation,
                              .generate = (size_t)o->generate,
+                             .labels = o->labels,
+                             .length_normalise = o->length_normalise,
                              .output = o->output,
                              .auto_units = !strcmp(o->units, "auto")};
     for (int i = 0; i < 4; i++)
@@ -160,7 +163,9 @@ static glim_status run_explain(cli_run *run) {
         return explain_box(run);
     glim_predictor *p = NULL;
     glim_status status = cli_is_fitted(run) ? open_fitted(run, &p) : cli_open(run);
-    if (!status && !cli_is_fitted(run))
+    if (!status && !run->linear && cli_reads_pictures(run))
+        status = cli_picture_predictor(run, &p);
+    else if (!status && !run->linear)
         status = cli_input(run);
     if (!status && !p)
         status = make_predictor(run, &p);
@@ -170,12 +175,22 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_predictor, cli_flags_calls,  cli_flags_input,
-    cli_flags_target,    cli_flags_method,    cli_flags_output, cli_flags_raw,
-    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_task,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           cli_flags_target,
+                                           cli_flags_method,
+                                           cli_flags_output,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
+    "glim explain -m model.gguf --labels \"good,bad\" --against bad \"a fine film\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
     "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 

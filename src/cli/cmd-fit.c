@@ -106,19 +106,19 @@ static const glim_param own_flags[] = {
 
 /* ---- what was found ---- */
 
-static json_t *grid_json(const glim_fit_report *r) {
+static json_t *grid_json(const glim_fit_report *r, bool *ok) {
     json_t *list = json_array();
     for (size_t i = 0; i < r->n_grid; i++) {
         json_t *o = json_object();
-        json_object_set_new(o, "strength", glim__json_number(r->grid[i].strength));
-        json_object_set_new(o, "score", glim__json_number(r->grid[i].score));
-        json_object_set_new(o, "error", glim__json_number(r->grid[i].error));
-        json_array_append_new(list, o);
+        glim__json_set(ok, o, "strength", glim__json_number(r->grid[i].strength));
+        glim__json_set(ok, o, "score", glim__json_number(r->grid[i].score));
+        glim__json_set(ok, o, "error", glim__json_number(r->grid[i].error));
+        glim__json_add(ok, list, o);
     }
     return list;
 }
 
-static json_t *report_json(const cli_run *run, const glim_fit_report *r) {
+static json_t *report_json(const cli_run *run, const glim_fit_report *r, bool *ok) {
     json_t *o = json_object(), *held = json_null();
     const struct {
         const char *name;
@@ -134,32 +134,32 @@ static json_t *report_json(const cli_run *run, const glim_fit_report *r) {
     } counts[] = {{"rows", r->rows},      {"left_out", r->left_out}, {"cut", r->cut},
                   {"features", r->width}, {"classes", r->n_classes}, {"iterations", r->iterations},
                   {"zeros", r->zeros},    {"folds", r->folds}};
-    json_object_set_new(o, "schema", json_string("glim.fit/1"));
-    json_object_set_new(o, "kind", json_string(r->kind == GLIM_FIT_LINEAR ? "linear" : "logistic"));
-    json_object_set_new(o, "data", json_string(run->o.data));
-    json_object_set_new(o, "file", json_string(run->o.out));
+    glim__json_set(ok, o, "schema", json_string("glim.fit/1"));
+    glim__json_set(ok, o, "kind", json_string(r->kind == GLIM_FIT_LINEAR ? "linear" : "logistic"));
+    glim__json_set(ok, o, "data", json_string(run->o.data));
+    glim__json_set(ok, o, "file", json_string(run->o.out));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        json_object_set_new(o, counts[i].name, json_integer((json_int_t)counts[i].value));
+        glim__json_set(ok, o, counts[i].name, json_integer((json_int_t)counts[i].value));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        json_object_set_new(o, numbers[i].name, glim__json_number(numbers[i].value));
-    json_object_set_new(o, "converged", json_boolean(r->converged));
-    json_object_set_new(o, "separable", json_boolean(r->separable));
-    json_object_set_new(o, "grid", grid_json(r));
+        glim__json_set(ok, o, numbers[i].name, glim__json_number(numbers[i].value));
+    glim__json_set(ok, o, "converged", json_boolean(r->converged));
+    glim__json_set(ok, o, "separable", json_boolean(r->separable));
+    glim__json_set(ok, o, "grid", grid_json(r, ok));
     if (r->held_out) {
         held = json_object();
-        json_object_set_new(held, "rows", json_integer((json_int_t)r->held_out));
+        glim__json_set(ok, held, "rows", json_integer((json_int_t)r->held_out));
         if (r->kind == GLIM_FIT_LINEAR) {
-            json_object_set_new(held, "rmse", glim__json_number(r->rmse));
-            json_object_set_new(held, "r2", glim__json_number(r->r2));
+            glim__json_set(ok, held, "rmse", glim__json_number(r->rmse));
+            glim__json_set(ok, held, "r2", glim__json_number(r->r2));
         } else {
-            json_object_set_new(held, "correct", json_integer((json_int_t)r->correct));
-            json_object_set_new(held, "accuracy", glim__json_number(r->accuracy));
-            json_object_set_new(held, "low", glim__json_number(r->low));
-            json_object_set_new(held, "high", glim__json_number(r->high));
-            json_object_set_new(held, "majority", glim__json_number(r->majority));
+            glim__json_set(ok, held, "correct", json_integer((json_int_t)r->correct));
+            glim__json_set(ok, held, "accuracy", glim__json_number(r->accuracy));
+            glim__json_set(ok, held, "low", glim__json_number(r->low));
+            glim__json_set(ok, held, "high", glim__json_number(r->high));
+            glim__json_set(ok, held, "majority", glim__json_number(r->majority));
         }
     }
-    json_object_set_new(o, "held_out", held);
+    glim__json_set(ok, o, "held_out", held);
     return o;
 }
 
@@ -294,8 +294,11 @@ static glim_status run_fit(cli_run *run) {
                                   &how, &run->err);
     if (!status)
         status = glim_linear_save(l, o->out, &run->err);
-    if (!status && o->json)
-        status = cli_put_json(run, o->json, report_json(run, &report), false);
+    if (!status && o->json) {
+        bool ok = true;
+        json_t *answer = report_json(run, &report, &ok);
+        status = cli_put_json(run, o->json, answer, ok);
+    }
     if (!status && (!o->json || strcmp(o->json, "-") != 0))
         status = put_report(run, &report);
     if (!status) {

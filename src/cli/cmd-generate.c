@@ -100,19 +100,20 @@ static bool show(void *data, int32_t id, double probability) {
 }
 
 static glim_status as_json(cli_run *run, size_t start, const double *probs, bool partial) {
+    bool ok = true;
     json_t *all = json_object(), *list = json_array();
     size_t from = start < run->tokens->count ? run->tokens->at[start].start : run->tokens->text_len;
     for (size_t i = start; i < run->tokens->count; i++) {
-        json_t *o = cli_token_json(run, &run->tokens->at[i]);
-        json_object_set_new(o, "prob", glim__json_number(probs[i - start]));
-        json_array_append_new(list, o);
+        json_t *o = cli_token_json(run, &run->tokens->at[i], &ok);
+        glim__json_set(&ok, o, "prob", glim__json_number(probs[i - start]));
+        glim__json_add(&ok, list, o);
     }
-    json_object_set_new(all, "schema", json_string("glim.generation/1"));
-    json_object_set_new(all, "text",
-                        glim__json_text(run->tokens->text + from, run->tokens->text_len - from));
-    json_object_set_new(all, "tokens", list);
-    json_object_set_new(all, "partial", json_boolean(partial));
-    return cli_put_json(run, run->o.json, all, false);
+    glim__json_set(&ok, all, "schema", json_string("glim.generation/1"));
+    glim__json_set(&ok, all, "text",
+                   glim__json_text(run->tokens->text + from, run->tokens->text_len - from));
+    glim__json_set(&ok, all, "tokens", list);
+    glim__json_set(&ok, all, "partial", json_boolean(partial));
+    return cli_put_json(run, run->o.json, all, ok);
 }
 
 static glim_status run_generate(cli_run *run) {

@@ -44,7 +44,8 @@ static void row(glim_buffer *out, const char *name, const char *format, ...) {
 static void show_task(const glim_model_info *i, glim_buffer *out) {
     static const char *const tasks[] = {"continues a text",         "fills in masked tokens",
                                         "classifies a text",        "labels tokens",
-                                        "finds a span of the text", "embeds a text"};
+                                        "finds a span of the text", "embeds a text",
+                                        "classifies a picture"};
     glim_buffer names;
     glim__buffer_init(&names, out->ctx);
     for (int k = 0; k < i->outputs && k < 12 && i->labels; k++)
@@ -87,6 +88,22 @@ static void describe(cli_run *run, glim_buffer *out) {
         row(out, "note", "%s", i->warning);
 }
 
+static void describe_picture_model(cli_run *run, glim_buffer *out) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    char a[32], b[32];
+    row(out, "file", "%s, %s, %s", i->path, i->format, cli_size(a, i->file_bytes));
+    if (i->name)
+        row(out, "name", "%s", i->name);
+    row(out, "architecture", "%s: %d blocks, %d features", i->architecture, i->layers, i->width);
+    row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6, i->quantisation);
+    row(out, "input", "%d x %d pixels of three colours", i->image_width, i->image_height);
+    show_task(i, out);
+    row(out, "memory", "%s forward, %s with gradients",
+        cli_size(a, glim_image_session_plan(run->model, 1, false) + glim_context_bytes(run->ctx)),
+        cli_size(b, glim_image_session_plan(run->model, 1, true) + glim_context_bytes(run->ctx)));
+    row(out, "digest", "%s", i->digest);
+}
+
 /* A file that cannot be run is still listed, with the reason. */
 static void describe_file(const glim_gguf *g, const char *why, glim_buffer *out) {
     char a[32];
@@ -124,8 +141,10 @@ static json_t *text_or_null(const char *s) {
     return s ? glim__json_text(s, strlen(s)) : json_null();
 }
 
-static json_t *facts_json(cli_run *run) {
-    static const char *const tasks[] = {"generate", "fill", "classify", "label", "span", "embed"};
+static glim_status put_facts(cli_run *run) {
+    bool ok = true;
+    static const char *const tasks[] = {"generate", "fill",  "classify", "label",
+                                        "span",     "embed", "image"};
     const glim_model_info *i = glim_model_facts(run->model);
     json_t *labels = json_array();
     json_t *o = json_object(), *types = json_array(), *memory = json_array();
@@ -159,34 +178,36 @@ static json_t *facts_json(cli_run *run) {
                    {"context_length", i->context_length},
                    {"sliding_window", i->sliding_window},
                    {"outputs", i->outputs},
+                   {"image_height", i->image_height},
+                   {"image_width", i->image_width},
                    {"bos", i->bos},
                    {"eos", i->eos}};
-    json_object_set_new(o, "schema", json_string("glim.info/1"));
+    glim__json_set(&ok, o, "schema", json_string("glim.info/1"));
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-        json_object_set_new(o, texts[k].name, text_or_null(texts[k].text));
+        glim__json_set(&ok, o, texts[k].name, text_or_null(texts[k].text));
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-        json_object_set_new(o, numbers[k].name, json_integer(numbers[k].value));
-    json_object_set_new(o, "rope_base", json_real(i->rope_base));
+        glim__json_set(&ok, o, numbers[k].name, json_integer(numbers[k].value));
+    glim__json_set(&ok, o, "rope_base", json_real(i->rope_base));
     for (size_t k = 0; k < i->n_types; k++) {
         json_t *t = json_object();
-        json_object_set_new(t, "type", json_string(i->types[k].type));
-        json_object_set_new(t, "tensors", json_integer((json_int_t)i->types[k].tensors));
-        json_object_set_new(t, "bytes", json_integer((json_int_t)i->types[k].bytes));
-        json_array_append_new(types, t);
+        glim__json_set(&ok, t, "type", json_string(i->types[k].type));
+        glim__json_set(&ok, t, "tensors", json_integer((json_int_t)i->types[k].tensors));
+        glim__json_set(&ok, t, "bytes", json_integer((json_int_t)i->types[k].bytes));
+        glim__json_add(&ok, types, t);
     }
     for (size_t T = 128; T <= 2048 && T <= (size_t)i->context_length; T *= 4) {
         json_t *t = json_object();
-        json_object_set_new(t, "tokens", json_integer((json_int_t)T));
-        json_object_set_new(t, "forward", json_integer((json_int_t)memory_for(run, T, false)));
-        json_object_set_new(t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
-        json_array_append_new(memory, t);
+        glim__json_set(&ok, t, "tokens", json_integer((json_int_t)T));
+        glim__json_set(&ok, t, "forward", json_integer((json_int_t)memory_for(run, T, false)));
+        glim__json_set(&ok, t, "gradient", json_integer((json_int_t)memory_for(run, T, true)));
+        glim__json_add(&ok, memory, t);
     }
     for (int k = 0; k < i->outputs && i->labels; k++)
-        json_array_append_new(labels, text_or_null(i->labels[k]));
-    json_object_set_new(o, "labels", labels);
-    json_object_set_new(o, "types", types);
-    json_object_set_new(o, "memory", memory);
-    return o;
+        glim__json_add(&ok, labels, text_or_null(i->labels[k]));
+    glim__json_set(&ok, o, "labels", labels);
+    glim__json_set(&ok, o, "types", types);
+    glim__json_set(&ok, o, "memory", memory);
+    return cli_put_json(run, run->o.json, o, ok);
 }
 
 static void list_sites(cli_run *run, glim_buffer *out) {
@@ -205,15 +226,23 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
         list_sites(run, &out);
     if (!run->o.tensors && !run->o.sites && opened)
         describe_file(g, run->err.message, &out);
-    if (!run->o.tensors && !run->o.sites && !opened)
+    bool tells = !run->o.tensors && !run->o.sites && !opened;
+    if (tells && glim_model_facts(run->model)->task == GLIM_TASK_IMAGE)
+        describe_picture_model(run, &out);
+    else if (tells)
         describe(run, &out);
     return cli_put_buffer(run, &out, "the answer");
 }
 
 static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
+    if (run->o.table || run->o.row)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--table is for predict and explain");
     if (run->o.predictor)
         return cli_is_fitted(run) ? cli_info_fitted(run) : cli_info_box(run);
+    if (run->o.labels || run->o.prompt_file || run->o.as_chat || run->o.length_normalise)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--labels and prompts are for predict and explain, or for --predictor");
     if (run->o.text && run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "there are two models, '%.80s' and '%.80s'",
                          run->o.model, run->o.text);
@@ -233,15 +262,14 @@ static glim_status run_info(cli_run *run) {
         if (status)
             return status;
     }
-    glim_status status =
-        run->o.json ? cli_put_json(run, run->o.json, facts_json(run), false) : show(run, g, opened);
+    glim_status status = run->o.json ? put_facts(run) : show(run, g, opened);
     glim__gguf_close(g);
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model, cli_flags_predictor, cli_flags_calls, own_flags,
-    cli_flags_json,  cli_flags_resources, cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task, cli_flags_predictor,
+                                           cli_flags_calls,     own_flags,      cli_flags_json,
+                                           cli_flags_resources, cli_flags_talk, NULL};
 static const char *const examples[] = {"glim info -m model.gguf", NULL};
 
 const cli_command cli_info = {

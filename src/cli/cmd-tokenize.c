@@ -3,10 +3,11 @@
 #include "cli/commands.h"
 
 static glim_status as_json(cli_run *run) {
+    bool ok = true;
     json_t *list = json_array();
     for (size_t i = 0; i < run->tokens->count; i++)
-        json_array_append_new(list, cli_token_json(run, &run->tokens->at[i]));
-    return cli_put_json(run, run->o.json, list, false);
+        glim__json_add(&ok, list, cli_token_json(run, &run->tokens->at[i], &ok));
+    return cli_put_json(run, run->o.json, list, ok);
 }
 
 static glim_status as_table(cli_run *run) {

@@ -6,6 +6,7 @@
  */
 #include "model/published.h"
 #include "cli/commands.h"
+#include "cli/picture.h"
 #include "file/gguf.h"
 #include "file/safetensors.h"
 #include "tensor/kernels.h"
@@ -38,6 +39,7 @@ struct check {
     json_t *rows;
     glim_buffer text;
     int compared, failed;
+    bool ok; /* the rows are whole */
     char first[160];
     double first_off;
     bool gradient;
@@ -59,10 +61,10 @@ static double difference(const float *a, const float *b, size_t n) {
 static void note(struct check *c, const char *name, double off, const char *problem) {
     bool ok = !problem && off <= c->run->o.tolerance;
     json_t *o = json_object();
-    json_object_set_new(o, "site", json_string(name));
-    json_object_set_new(o, "difference", glim__json_number(off));
-    json_object_set_new(o, "ok", json_boolean(ok));
-    json_array_append_new(c->rows, o);
+    glim__json_set(&c->ok, o, "site", json_string(name));
+    glim__json_set(&c->ok, o, "difference", glim__json_number(off));
+    glim__json_set(&c->ok, o, "ok", json_boolean(ok));
+    glim__json_add(&c->ok, c->rows, o);
     if (problem)
         glim__buffer_printf(&c->text, "%-44s %s\n", name, problem);
     else
@@ -101,6 +103,11 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     note(c, name, difference(site->data, want, n), NULL);
     glim__free(c->run->ctx, want);
     return GLIM_OK;
+}
+
+static glim_status visit_grad(void *data, const glim_site *site, glim_error *err) {
+    ((struct check *)data)->gradient = true;
+    return visit(data, site, err);
 }
 
 /* The ids of a tensor, or NULL: none, or (with the reason in `status`) ids from V up,
@@ -180,18 +187,44 @@ static glim_status run_recording(struct check *c) {
     return status;
 }
 
+/* The recorded pixels through a model of pictures. */
+static glim_status run_pixels(struct check *c) {
+    cli_run *run = c->run;
+    const glim_model_info *info = glim_model_facts(run->model);
+    const glim_st_tensor *t = glim__safetensors_find(c->st, "hook_pixels");
+    size_t n = (size_t)info->image_height * (size_t)info->image_width * 3, n_target = 0;
+    if (!t || strcmp(t->dtype, "F32") || t->bytes != n * sizeof(float))
+        return glim_fail(&run->err, GLIM_EFORMAT,
+                         "'%s' has no tensor 'hook_pixels' (F32, %d x %d x 3)", run->o.recording,
+                         info->image_height, info->image_width);
+    glim_status status = GLIM_OK;
+    int32_t *target = read_ids(c, "target", info->outputs, &n_target, &status);
+    float *pixels = glim__alloc(run->ctx, n * sizeof *pixels);
+    glim_hook hooks[2] = {{"*", GLIM_HOOK_READ, visit, c}, {"*", GLIM_HOOK_GRAD, visit_grad, c}};
+    if (!status && !pixels)
+        status = glim__oom(run->ctx, &run->err, "pixels", n * sizeof *pixels);
+    if (!status) {
+        memcpy(pixels, t->data, n * sizeof *pixels);
+        status = cli_picture_pass(run, pixels, hooks, 2, target != NULL, target ? target[0] : -1);
+    }
+    glim__free(run->ctx, target);
+    glim__free(run->ctx, pixels);
+    return status;
+}
+
 /* glim.verification/1; `tolerance` is NaN when weights were scanned. */
 static glim_status put_json(struct check *c, double tolerance, bool partial) {
+    bool ok = c->ok;
     json_t *o = json_object();
-    json_object_set_new(o, "schema", json_string("glim.verification/1"));
-    json_object_set_new(o, "ok", json_boolean(!c->failed));
-    json_object_set_new(o, "compared", json_integer(c->compared));
-    json_object_set_new(o, "first_difference",
-                        c->failed ? glim__json_text(c->first, strlen(c->first)) : json_null());
-    json_object_set_new(o, "tolerance", glim__json_number(tolerance));
-    json_object_set(o, "sites", c->rows);
-    json_object_set_new(o, "partial", json_boolean(partial));
-    return cli_put_json(c->run, c->run->o.json, o, false);
+    glim__json_set(&ok, o, "schema", json_string("glim.verification/1"));
+    glim__json_set(&ok, o, "ok", json_boolean(!c->failed));
+    glim__json_set(&ok, o, "compared", json_integer(c->compared));
+    glim__json_set(&ok, o, "first_difference",
+                   c->failed ? glim__json_text(c->first, strlen(c->first)) : json_null());
+    glim__json_set(&ok, o, "tolerance", glim__json_number(tolerance));
+    glim__json_set(&ok, o, "sites", json_incref(c->rows));
+    glim__json_set(&ok, o, "partial", json_boolean(partial));
+    return cli_put_json(c->run, c->run->o.json, o, ok);
 }
 
 static glim_status put(struct check *c, double tolerance, bool partial) {
@@ -235,10 +268,10 @@ static glim_status report(struct check *c, glim_status status) {
 
 static void note_tensor(struct check *c, const char *name, uint64_t row) {
     json_t *o = json_object();
-    json_object_set_new(o, "site", glim__json_text(name, strlen(name)));
-    json_object_set_new(o, "difference", json_null());
-    json_object_set_new(o, "ok", json_false());
-    json_array_append_new(c->rows, o);
+    glim__json_set(&c->ok, o, "site", glim__json_text(name, strlen(name)));
+    glim__json_set(&c->ok, o, "difference", json_null());
+    glim__json_set(&c->ok, o, "ok", json_false());
+    glim__json_add(&c->ok, c->rows, o);
     cli_visible(&c->text, name, strlen(name), CLI_PLAIN, false);
     glim__buffer_printf(&c->text, ": row %" PRIu64 " holds a value that is not finite\n", row);
     if (!c->failed++)
@@ -313,13 +346,13 @@ static glim_status compare(struct check *c) {
         status = glim__safetensors_open(&st, run->ctx, run->o.recording, &run->err);
     c->st = st;
     if (!status)
-        status = report(c, run_recording(c));
+        status = report(c, cli_reads_pictures(run) ? run_pixels(c) : run_recording(c));
     glim__safetensors_close(st);
     return status;
 }
 
 static glim_status run_verify(cli_run *run) {
-    struct check c = {.run = run, .rows = json_array()};
+    struct check c = {.run = run, .rows = json_array(), .ok = true};
     if (!run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE, "verify needs a model (-m FILE.gguf)");
     glim__buffer_init(&c.text, run->ctx);

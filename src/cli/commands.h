@@ -9,5 +9,7 @@ extern const cli_command cli_explain, cli_predict, cli_generate, cli_capture, cl
 
 /* Labels, spans and embeddings of the input (predict-encoder.c). */
 glim_status cli_predict_encoder(cli_run *run);
+/* --labels: answers as classes (predict-labels.c). */
+glim_status cli_predict_labels(cli_run *run);
 
 #endif

@@ -126,7 +126,8 @@ static void row_order(const double *p, size_t n, size_t *order) {
     }
 }
 
-static json_t *outputs_json(const struct answers *a, size_t i, const size_t *order, size_t top) {
+static json_t *outputs_json(const struct answers *a, size_t i, const size_t *order, size_t top,
+                            bool *ok) {
     json_t *outputs = json_array();
     for (size_t j = 0; j < top; j++) {
         size_t k = order[j];
@@ -136,10 +137,10 @@ static json_t *outputs_json(const struct answers *a, size_t i, const size_t *ord
         double logit = a->logits[i * a->width + k], prob = a->probs[i * a->width + k];
         bool linear = !a->info->n_classes;
         json_t *o = cli_output_json(name, strlen(name), (int64_t)k, linear ? NAN : logit,
-                                    linear ? NAN : prob);
+                                    linear ? NAN : prob, ok);
         if (linear)
-            json_object_set_new(o, "score", glim__json_number(logit));
-        json_array_append_new(outputs, o);
+            glim__json_set(ok, o, "score", glim__json_number(logit));
+        glim__json_add(ok, outputs, o);
     }
     return outputs;
 }
@@ -159,24 +160,25 @@ static json_t *row_text(const cli_run *run, const struct answers *a, size_t i) {
 
 /* One row as texts are answered; several as a list of such answers. */
 static glim_status as_json(cli_run *run, const struct answers *a, size_t *order, size_t top) {
+    bool ok = true;
     json_t *list = json_array();
     for (size_t i = 0; i < a->n; i++) {
         json_t *one = json_object();
         row_order(a->probs + i * a->width, a->width, order);
-        json_object_set_new(one, "schema", json_string("glim.prediction/1"));
-        json_object_set_new(one, "text", row_text(run, a, i));
-        json_object_set_new(one, "row", json_integer((json_int_t)a->first + (json_int_t)i + 1));
-        json_object_set_new(one, "predictor", json_string(run->o.predictor));
-        json_object_set_new(one, "outputs", outputs_json(a, i, order, top));
-        json_object_set_new(one, "tokens", json_array());
-        json_array_append_new(list, one);
+        glim__json_set(&ok, one, "schema", json_string("glim.prediction/1"));
+        glim__json_set(&ok, one, "text", row_text(run, a, i));
+        glim__json_set(&ok, one, "row", json_integer((json_int_t)a->first + (json_int_t)i + 1));
+        glim__json_set(&ok, one, "predictor", json_string(run->o.predictor));
+        glim__json_set(&ok, one, "outputs", outputs_json(a, i, order, top, &ok));
+        glim__json_set(&ok, one, "tokens", json_array());
+        glim__json_add(&ok, list, one);
     }
     if (run->o.row) {
         json_t *one = json_incref(json_array_get(list, 0));
         json_decref(list);
-        return cli_put_json(run, run->o.json, one, false);
+        return cli_put_json(run, run->o.json, one, ok);
     }
-    return cli_put_json(run, run->o.json, list, false);
+    return cli_put_json(run, run->o.json, list, ok);
 }
 
 /* A line a row: its number, the class and its probability. */
@@ -278,31 +280,32 @@ glim_status cli_predict_fitted(cli_run *run) {
 
 /* ---- info ---- */
 
-static json_t *list_json(const char *const *names, size_t n) {
+static json_t *list_json(const char *const *names, size_t n, bool *ok) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_string(names[i]));
+        glim__json_add(ok, list, json_string(names[i]));
     return list;
 }
 
 static glim_status info_json(cli_run *run, const glim_linear_info *i) {
+    bool ok = true;
     json_t *o = json_object();
     const char *how = i->kind == GLIM_FIT_LINEAR ? "linear model" : "logistic model";
-    json_object_set_new(o, "schema", json_string("glim.predictor/1"));
-    json_object_set_new(o, "predictor", json_string(run->o.predictor));
-    json_object_set_new(o, "kind", json_string("fit"));
-    json_object_set_new(o, "name", i->target ? json_string(i->target) : json_null());
-    json_object_set_new(o, "how", json_string(how));
-    json_object_set_new(o, "digest", json_string(i->digest));
-    json_object_set_new(o, "scale", json_string(i->kind == GLIM_FIT_LINEAR ? "raw" : "logit"));
-    json_object_set_new(o, "classes", list_json(i->classes, i->n_classes));
+    glim__json_set(&ok, o, "schema", json_string("glim.predictor/1"));
+    glim__json_set(&ok, o, "predictor", json_string(run->o.predictor));
+    glim__json_set(&ok, o, "kind", json_string("fit"));
+    glim__json_set(&ok, o, "name", i->target ? json_string(i->target) : json_null());
+    glim__json_set(&ok, o, "how", json_string(how));
+    glim__json_set(&ok, o, "digest", json_string(i->digest));
+    glim__json_set(&ok, o, "scale", json_string(i->kind == GLIM_FIT_LINEAR ? "raw" : "logit"));
+    glim__json_set(&ok, o, "classes", list_json(i->classes, i->n_classes, &ok));
     if (i->site) {
-        json_object_set_new(o, "site", json_string(i->site));
-        json_object_set_new(o, "pool", json_string(i->pool));
+        glim__json_set(&ok, o, "site", json_string(i->site));
+        glim__json_set(&ok, o, "pool", json_string(i->pool));
     } else {
-        json_object_set_new(o, "columns", list_json(i->columns, i->n_columns));
+        glim__json_set(&ok, o, "columns", list_json(i->columns, i->n_columns, &ok));
     }
-    return cli_put_json(run, run->o.json, o, false);
+    return cli_put_json(run, run->o.json, o, ok);
 }
 
 static void put_list(glim_buffer *out, const char *const *names, size_t n, bool ascii) {

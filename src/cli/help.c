@@ -143,7 +143,7 @@ void cli_overview(FILE *out) {
 
 /* ---- for man pages, completions and docs ---- */
 
-static json_t *table_json(const glim_param *p) {
+static json_t *table_json(bool *ok, const glim_param *p) {
     static const char *const types[] = {"", "bool", "int", "real", "string", "choice", "size"};
     json_t *list = json_array();
     for (; p && p->type != GLIM_PARAM_END; p++) {
@@ -151,62 +151,63 @@ static json_t *table_json(const glim_param *p) {
         value_name(p, value, sizeof value);
         default_text(p, def, sizeof def);
         json_t *row = json_object();
-        json_object_set_new(row, "name", json_string(p->name));
-        json_object_set_new(row, "type", json_string(types[p->type]));
-        json_object_set_new(row, "value", json_string(*value ? value + 1 : ""));
-        json_object_set_new(row, "help", json_string(p->help));
+        glim__json_set(ok, row, "name", json_string(p->name));
+        glim__json_set(ok, row, "type", json_string(types[p->type]));
+        glim__json_set(ok, row, "value", json_string(*value ? value + 1 : ""));
+        glim__json_set(ok, row, "help", json_string(p->help));
         if (p->letter)
-            json_object_set_new(row, "letter", json_stringn(&p->letter, 1));
+            glim__json_set(ok, row, "letter", json_stringn(&p->letter, 1));
         if (p->choices)
-            json_object_set_new(row, "choices", json_string(p->choices));
+            glim__json_set(ok, row, "choices", json_string(p->choices));
         if (*def)
-            json_object_set_new(row, "default", json_stringn(def + 2, strlen(def) - 3));
+            glim__json_set(ok, row, "default", json_stringn(def + 2, strlen(def) - 3));
         if (p->group)
-            json_object_set_new(row, "group", json_string(p->group));
-        json_array_append_new(list, row);
+            glim__json_set(ok, row, "group", json_string(p->group));
+        glim__json_add(ok, list, row);
     }
     return list;
 }
 
-static json_t *command_json(const cli_command *c) {
+static json_t *command_json(bool *ok, const cli_command *c) {
     json_t *object = json_object(), *flags = json_array(), *examples = json_array();
     for (size_t g = 0; c->groups[g]; g++) {
-        json_t *table = table_json(c->groups[g]);
-        json_array_extend(flags, table);
+        json_t *table = table_json(ok, c->groups[g]);
+        *ok = *ok && json_array_extend(flags, table) == 0;
         json_decref(table);
     }
     for (size_t i = 0; c->examples && c->examples[i]; i++)
-        json_array_append_new(examples, json_string(c->examples[i]));
-    json_object_set_new(object, "name", json_string(c->name));
-    json_object_set_new(object, "summary", json_string(c->summary));
-    json_object_set_new(object, "synopsis", json_string(c->synopsis));
-    json_object_set_new(object, "flags", flags);
-    json_object_set_new(object, "examples", examples);
+        glim__json_add(ok, examples, json_string(c->examples[i]));
+    glim__json_set(ok, object, "name", json_string(c->name));
+    glim__json_set(ok, object, "summary", json_string(c->summary));
+    glim__json_set(ok, object, "synopsis", json_string(c->synopsis));
+    glim__json_set(ok, object, "flags", flags);
+    glim__json_set(ok, object, "examples", examples);
     return object;
 }
 
-static json_t *method_json(const glim_method *m) {
+static json_t *method_json(bool *ok, const glim_method *m) {
     json_t *object = json_object();
-    json_object_set_new(object, "name", json_string(m->name));
-    json_object_set_new(object, "summary", json_string(m->summary));
-    json_object_set_new(object, "cite", json_string(m->cite));
-    json_object_set_new(object, "caption", json_string(m->caption));
-    json_object_set_new(object, "family", json_string(m->family));
-    json_object_set_new(object, "params", table_json(m->params));
+    glim__json_set(ok, object, "name", json_string(m->name));
+    glim__json_set(ok, object, "summary", json_string(m->summary));
+    glim__json_set(ok, object, "cite", json_string(m->cite));
+    glim__json_set(ok, object, "caption", json_string(m->caption));
+    glim__json_set(ok, object, "family", json_string(m->family));
+    glim__json_set(ok, object, "params", table_json(ok, m->params));
     return object;
 }
 
-int cli_dump_commands(FILE *out) {
+glim_status cli_dump_commands(cli_run *run, FILE *out) {
+    bool ok = true;
     json_t *all = json_object(), *commands = json_array(), *methods = json_array();
     for (size_t i = 0; cli_commands[i]; i++)
-        json_array_append_new(commands, command_json(cli_commands[i]));
+        glim__json_add(&ok, commands, command_json(&ok, cli_commands[i]));
     for (size_t i = 0; glim_methods()[i]; i++)
-        json_array_append_new(methods, method_json(glim_methods()[i]));
-    json_object_set_new(all, "version", json_string(glim_version()));
-    json_object_set_new(all, "commands", commands);
-    json_object_set_new(all, "methods", methods);
-    json_dumpf(all, out, JSON_INDENT(1));
+        glim__json_add(&ok, methods, method_json(&ok, glim_methods()[i]));
+    glim__json_set(&ok, all, "version", json_string(glim_version()));
+    glim__json_set(&ok, all, "commands", commands);
+    glim__json_set(&ok, all, "methods", methods);
+    ok = ok && json_dumpf(all, out, JSON_INDENT(1)) == 0;
     fputc('\n', out);
     json_decref(all);
-    return 0;
+    return ok ? GLIM_OK : glim_fail(&run->err, GLIM_ENOMEM, "out of memory: the commands");
 }

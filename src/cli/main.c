@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
     } else if (is_one(name, "version", "--version", "-V")) {
         printf("glim %s\n", glim_version());
     } else if (!strcmp(name, "--dump-commands")) {
-        cli_dump_commands(stdout);
+        status = cli_dump_commands(&run, stdout);
     } else {
         run.command = cli_find(name);
         status = run.command ? run_command(&run, argc, argv) : unknown_command(&run, name);

@@ -11,20 +11,20 @@
 #include <string.h>
 
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
-    char least[32], wanted[32];
     glim_buffer out;
     if (run->o.json) {
+        bool ok = true;
         json_t *o = json_object();
-        json_object_set_new(o, "schema", json_string("glim.plan/1"));
-        json_object_set_new(o, "method", json_string(method));
-        json_object_set_new(o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
-        json_object_set_new(o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
+        glim__json_set(&ok, o, "method", json_string(method));
+        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
         if (run->o.predictor)
-            json_object_set_new(o, "asks", json_integer((json_int_t)plan->asks));
-        json_object_set_new(o, "bytes", json_integer((json_int_t)plan->bytes));
-        json_object_set_new(o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
-        json_object_set_new(o, "bounded", json_boolean(plan->bounded));
-        return cli_put_json(run, run->o.json, o, false);
+            glim__json_set(&ok, o, "asks", json_integer((json_int_t)plan->asks));
+        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
+        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        return cli_put_json(run, run->o.json, o, ok);
     }
     const char *most = plan->bounded ? "" : "at most ";
     glim__buffer_init(&out, run->ctx);
@@ -34,11 +34,12 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
     else
         glim__buffer_printf(&out,
                             "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
-                            "memory           %s at least, %s for full speed\n",
+                            "memory           %.0f MiB at least, %.0f MiB for full speed\n",
                             run->command->takes_method ? "method" : "command", method, most,
                             (unsigned long long)plan->forward_tokens, most,
-                            (unsigned long long)plan->backward_tokens, cli_size(least, plan->bytes),
-                            cli_size(wanted, plan->bytes_wanted));
+                            (unsigned long long)plan->backward_tokens,
+                            ceil((double)plan->bytes / 1048576),
+                            ceil((double)plan->bytes_wanted / 1048576));
     return cli_put_buffer(run, &out, "the plan");
 }
 
@@ -52,12 +53,35 @@ static uint64_t cache_bytes(const glim_model_info *i, size_t T) {
     return (uint64_t)i->layers * 2 * (uint64_t)i->kv_heads * (uint64_t)i->head_width * T * 4;
 }
 
+/* The hooks of --site; *n of them, at most CLI_SITES. The text is `patterns`. */
+static void read_hooks(char *patterns, glim_hook *hooks, size_t *n) {
+    *n = 0;
+    for (char *save, *p = strtok_r(patterns, ",", &save); p && *n < CLI_SITES;
+         p = strtok_r(NULL, ",", &save))
+        hooks[(*n)++] = (glim_hook){.pattern = p};
+}
+
+/* Bytes that the sites of capture add. */
+static uint64_t site_bytes(const cli_run *run, size_t T, uint64_t *each) {
+    glim_hook hooks[CLI_SITES];
+    char patterns[4096];
+    size_t n;
+    *each = 0;
+    if (!run->o.out || !run->o.site)
+        return 0;
+    snprintf(patterns, sizeof patterns, "%s", run->o.site);
+    read_hooks(patterns, hooks, &n);
+    return glim_session_plan_hooks(run->model, hooks, n, T, T, run->o.grad, each);
+}
+
 glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward) {
     const glim_model_info *i = glim_model_facts(run->model);
     size_t T = run->tokens->count, all = fitting(run, T + more);
-    uint64_t each = 0;
+    uint64_t each = 0, hooked = 0;
     uint64_t bytes = glim_session_plan(run->model, T, 1, all, wanted, backward, &each) +
-                     cache_bytes(i, all) + glim_context_bytes(run->ctx);
+                     site_bytes(run, T, &hooked) + cache_bytes(i, all) +
+                     glim_context_bytes(run->ctx);
+    each += hooked;
     glim_plan plan = {.forward_tokens = all,
                       .backward_tokens = backward ? T : 0,
                       .bytes = bytes,
@@ -89,11 +113,16 @@ static uint64_t whole_need(const cli_run *run) {
         return bytes;
     bool explains = run->command->takes_method;
     size_t T = fitting(run, run->tokens->count + (size_t)(o->generate + o->tokens));
-    size_t C = (size_t)i->width, V = (size_t)i->vocabulary;
+    size_t C = (size_t)i->width, V = (size_t)i->vocabulary, branches = 1;
+    for (const char *c = o->labels; c && *c; c++)
+        branches += *c == ',';
     bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
     size_t wanted = all ? T : (size_t)o->generate + 1;
     bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
-    bytes += glim_session_plan(run->model, T, 1, T, wanted, explains || o->grad, NULL);
+    uint64_t each;
+    bytes += site_bytes(run, T, &each);
+    bytes += glim_session_plan(run->model, branches * T, branches, T, branches * wanted,
+                               explains || o->grad, NULL);
     if (explains)
         bytes += glim_session_plan(run->model, T, 1, T, wanted, false, NULL);
     if ((o->raw && !explains) || (o->grad && all)) /* an array of logits, or their gradient */
@@ -110,6 +139,7 @@ void cli_tell_need(cli_run *run) {
         return;
     again.o.memory = 0;
     again.o.quiet = true;
+    again.o.dry_run = false; /* the program is counted here */
     bool reads = run->command->text && !strcmp(run->command->text, "text");
     glim_status status = cli_context(&again);
     if (!status)

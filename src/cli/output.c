@@ -51,10 +51,10 @@ glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t
     return status;
 }
 
-glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool single) {
+glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok) {
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
-    glim_status status = glim__json_write(&out, value, 1, single, &run->err);
+    glim_status status = glim__json_write(&out, ok ? value : NULL, 1, false, &run->err);
     glim__buffer_putc(&out, '\n');
     json_decref(value);
     if (!status && out.failed)
@@ -148,37 +148,44 @@ const char *cli_size(char out[32], uint64_t bytes) {
     return out;
 }
 
-json_t *cli_token_json(const cli_run *run, const glim_token *t) {
+json_t *cli_token_json(const cli_run *run, const glim_token *t, bool *ok) {
     static const char *const kinds[] = {"text", "special", "template", "generated"};
     size_t n;
     const char *text = glim_model_token_bytes(run->model, t->id, &n);
     json_t *o = json_object();
-    json_object_set_new(o, "id", json_integer(t->id));
-    json_object_set_new(o, "text", glim__json_text(text, n));
-    json_object_set_new(o, "start", json_integer((json_int_t)t->start));
-    json_object_set_new(o, "end", json_integer((json_int_t)t->end));
-    json_object_set_new(o, "kind", json_string(kinds[t->kind]));
+    glim__json_set(ok, o, "id", json_integer(t->id));
+    glim__json_set(ok, o, "text", glim__json_text(text, n));
+    glim__json_set(ok, o, "start", json_integer((json_int_t)t->start));
+    glim__json_set(ok, o, "end", json_integer((json_int_t)t->end));
+    glim__json_set(ok, o, "kind", json_string(kinds[t->kind]));
     return o;
 }
 
-json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob) {
+json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, double prob,
+                        bool *ok) {
     json_t *o = json_object();
-    json_object_set_new(o, "text", glim__json_text(text, n));
-    json_object_set_new(o, "id", json_integer(id));
-    json_object_set_new(o, "logit", glim__json_number(logit));
-    json_object_set_new(o, "prob", glim__json_number(prob));
+    glim__json_set(ok, o, "text", glim__json_text(text, n));
+    glim__json_set(ok, o, "id", json_integer(id));
+    glim__json_set(ok, o, "logit", glim__json_number(logit));
+    glim__json_set(ok, o, "prob", glim__json_number(prob));
     return o;
 }
 
-json_t *cli_prediction_json(const cli_run *run, json_t *outputs) {
+json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok) {
     const glim_tokens *t = run->tokens;
     json_t *all = json_object(), *tokens = json_array();
-    for (size_t i = 0; i < t->count; i++)
-        json_array_append_new(tokens, cli_token_json(run, &t->at[i]));
-    json_object_set_new(all, "schema", json_string("glim.prediction/1"));
-    json_object_set_new(all, "text", glim__json_text(t->text, t->text_len));
-    json_object_set_new(all, "outputs", outputs);
-    json_object_set_new(all, "tokens", tokens);
+    for (size_t i = 0; t && i < t->count; i++)
+        glim__json_add(ok, tokens, cli_token_json(run, &t->at[i], ok));
+    glim__json_set(ok, all, "schema", json_string("glim.prediction/1"));
+    glim__json_set(ok, all, "text", glim__json_text(t ? t->text : "", t ? t->text_len : 0));
+    glim__json_set(ok, all, "outputs", outputs);
+    glim__json_set(ok, all, "tokens", tokens);
+    if (!t) { /* a picture */
+        const char *path = run->o.text;
+        const char *slash = strrchr(path, '/');
+        path = slash ? slash + 1 : path;
+        glim__json_set(ok, all, "image", glim__json_text(path, strlen(path)));
+    }
     return all;
 }
 

@@ -31,6 +31,14 @@ static bool is_standard(const char *path) {
     return !strcmp(path, "-");
 }
 
+/* The word without a flag is a file's name where it must be, and where there is such a
+   file: a picture. */
+static bool is_input(const cli_run *run) {
+    struct stat st;
+    bool text = !run->command->text || !strcmp(run->command->text, "text");
+    return !text || (!stat(run->o.text, &st) && S_ISREG(st.st_mode));
+}
+
 /* Output i against the outputs before it. */
 static glim_status against_outputs(cli_run *run, const struct place *out, size_t i) {
     for (size_t k = 0; k < i; k++) {
@@ -48,7 +56,7 @@ static glim_status against_outputs(cli_run *run, const struct place *out, size_t
 
 glim_status cli_check_outputs(cli_run *run) {
     const cli_options *o = &run->o;
-    const char *word = run->command->text && strcmp(run->command->text, "text") ? o->text : NULL;
+    const char *word = o->text && is_input(run) ? o->text : NULL;
     const char *fitted =
         o->predictor && !strncmp(o->predictor, "fit:", 4) ? o->predictor + 4 : NULL;
     const struct place in[] = {{"the model", o->model},      {"the text", o->file},

@@ -28,17 +28,17 @@ static double share(const float *x, size_t n, size_t stride, size_t i) {
     return 1 / sum;
 }
 
-static json_t *piece(const cli_run *run, size_t from, size_t to, int id, double logit,
-                     double prob) {
+static json_t *piece(const cli_run *run, size_t from, size_t to, int id, double logit, double prob,
+                     bool *ok) {
     const glim_tokens *t = run->tokens;
     size_t start = t->at[from].start, end = t->at[to].end;
-    json_t *o = cli_output_json(t->text + start, end - start, id, logit, prob);
-    json_object_set_new(o, "start", json_integer((json_int_t)start));
-    json_object_set_new(o, "end", json_integer((json_int_t)end));
+    json_t *o = cli_output_json(t->text + start, end - start, id, logit, prob, ok);
+    glim__json_set(ok, o, "start", json_integer((json_int_t)start));
+    glim__json_set(ok, o, "end", json_integer((json_int_t)end));
     return o;
 }
 
-static json_t *labels(const cli_run *run, const struct all *a) {
+static json_t *labels(const cli_run *run, const struct all *a, bool *ok) {
     json_t *list = json_array();
     const char *const *names = glim_model_facts(run->model)->labels;
     for (size_t t = 0; t < a->rows; t++) {
@@ -48,10 +48,10 @@ static json_t *labels(const cli_run *run, const struct all *a) {
             best = x[i] > x[best] ? i : best;
         if (run->tokens->at[t].kind != GLIM_TOKEN_TEXT)
             continue;
-        json_t *o = piece(run, t, t, (int)best, x[best], share(x, a->width, 1, best));
-        json_object_set_new(
-            o, "label", names ? glim__json_text(names[best], strlen(names[best])) : json_null());
-        json_array_append_new(list, o);
+        json_t *o = piece(run, t, t, (int)best, x[best], share(x, a->width, 1, best), ok);
+        glim__json_set(ok, o, "label",
+                       names ? glim__json_text(names[best], strlen(names[best])) : json_null());
+        glim__json_add(ok, list, o);
     }
     return list;
 }
@@ -83,7 +83,7 @@ static size_t best_spans(const cli_run *run, const struct all *a, struct span *o
     return n;
 }
 
-static json_t *spans(const cli_run *run, const struct all *a) {
+static json_t *spans(const cli_run *run, const struct all *a, bool *ok) {
     enum { MOST = 100 };
     struct span best[MOST] = {{0}};
     json_t *list = json_array();
@@ -91,21 +91,21 @@ static json_t *spans(const cli_run *run, const struct all *a) {
     for (size_t k = 0; k < n; k++) {
         double start = share(a->values, a->rows, 2, best[k].from);
         double end = share(a->values + 1, a->rows, 2, best[k].to);
-        json_array_append_new(
-            list, piece(run, best[k].from, best[k].to, (int)k, best[k].score, start * end));
+        glim__json_add(
+            ok, list, piece(run, best[k].from, best[k].to, (int)k, best[k].score, start * end, ok));
     }
     return list;
 }
 
-static json_t *as_json(const cli_run *run, const struct all *a, json_t *outputs) {
-    json_t *all = cli_prediction_json(run, json_incref(outputs));
+static glim_status put_json(cli_run *run, const struct all *a, json_t *outputs, bool ok) {
+    json_t *all = cli_prediction_json(run, json_incref(outputs), &ok);
     if (glim_model_facts(run->model)->task == GLIM_TASK_EMBED) {
         json_t *embedding = json_array();
         for (size_t i = 0; i < a->width; i++)
-            json_array_append_new(embedding, glim__json_number((double)a->values[i]));
-        json_object_set_new(all, "embedding", embedding);
+            glim__json_add(&ok, embedding, glim__json_number((double)a->values[i]));
+        glim__json_set(&ok, all, "embedding", embedding);
     }
-    return all;
+    return cli_put_json(run, run->o.json, all, ok);
 }
 
 static void put_line(const cli_run *run, glim_buffer *out, const json_t *o) {
@@ -145,16 +145,17 @@ glim_status cli_predict_encoder(cli_run *run) {
     glim_status status = a.values ? cli_logits(run, false, keep, &a)
                                   : glim__oom(run->ctx, &run->err, "the outputs",
                                               a.rows * a.width * sizeof *a.values);
+    bool ok = true;
     json_t *outputs = status                          ? NULL
-                      : info->task == GLIM_TASK_LABEL ? labels(run, &a)
-                      : info->task == GLIM_TASK_SPAN  ? spans(run, &a)
+                      : info->task == GLIM_TASK_LABEL ? labels(run, &a, &ok)
+                      : info->task == GLIM_TASK_SPAN  ? spans(run, &a, &ok)
                                                       : json_array();
     if (!status && run->o.raw)
         status = cli_put_raw(run, a.values, a.rows, a.width);
     if (!status && run->o.json)
-        status = cli_put_json(run, run->o.json, as_json(run, &a, outputs), false);
+        status = put_json(run, &a, outputs, ok);
     if (!status && cli_wants_terminal(run))
-        status = as_table(run, &a, outputs);
+        status = ok ? as_table(run, &a, outputs) : glim__oom(run->ctx, &run->err, "the answer", 0);
     json_decref(outputs);
     glim__free(run->ctx, a.values);
     return status;

@@ -2,6 +2,7 @@
 /* What every command does first: context with progress, model, input. */
 #include "cli/cli.h"
 #include "model/model.h"
+#include "predict/labels.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
@@ -85,13 +86,30 @@ void cli_erase_progress(void) {
     talk.drawn = false;
 }
 
+/* The most that the program has held so far. getrusage would tell what the process
+   that started it held, if that was more. */
+static uint64_t resident_bytes(void) {
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[128];
+    unsigned long long kib = 0;
+    while (f && !kib && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %llu", &kib) != 1)
+            kib = 0;
+    if (f)
+        fclose(f);
+    struct rusage usage;
+    if (!kib && !getrusage(RUSAGE_SELF, &usage))
+        kib = (unsigned long long)usage.ru_maxrss;
+    return (uint64_t)kib * 1024;
+}
+
 /* --memory bounds the process: the program, its libraries and stacks count too. */
 glim_status cli_count_program(cli_run *run) {
     const uint64_t stacks = (uint64_t)4 << 20, step = (uint64_t)1 << 20;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     if (!run->program)
-        run->program = ((uint64_t)usage.ru_maxrss * 1024 + stacks) / step * step + 2 * step;
+        run->program = (resident_bytes() + stacks) / step * step + 2 * step;
+    if (run->o.dry_run) /* more of the program may lie in memory when the run starts */
+        run->program += 4 * step;
     return glim__reserve(run->ctx, run->program)
                ? GLIM_OK
                : glim__oom(run->ctx, &run->err, "glim itself", run->program);
@@ -105,16 +123,15 @@ glim_status cli_context(cli_run *run) {
                                     .progress = run->o.quiet ? NULL : on_progress,
                                     .progress_data = &talk};
     glim_status status = glim_context_new(&run->ctx, &options, &run->err);
-    return status || !run->o.memory ? status : cli_count_program(run);
+    return status || !(run->o.memory || run->o.dry_run) ? status : cli_count_program(run);
 }
 
 glim_status cli_open(cli_run *run) {
     const cli_options *o = &run->o;
-    const char *lone = o->labels                    ? "labels"
-                       : o->prompt_file             ? "prompt-file"
-                       : o->header || o->header_env ? "header"
-                       : o->length_normalise        ? "length-normalise"
-                                                    : NULL;
+    const char *lone = o->header || o->header_env ? "header" : NULL;
+    if (o->table || o->row)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--table is for fitted models of columns; this model reads no rows");
     if (o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--class is for --predictor (the class of a model: --target)");
@@ -175,6 +192,57 @@ static glim_status read_chat(cli_run *run) {
     return status;
 }
 
+/* What belongs to a prompt or to labels, checked against the model. */
+static glim_status check_task(cli_run *run) {
+    const cli_options *o = &run->o;
+    const glim_model_info *info = glim_model_facts(run->model);
+    glim_error *err = &run->err;
+    bool decoder = info->task == GLIM_TASK_GENERATE && !info->both_ways;
+    const char *flag = o->labels ? "labels" : o->prompt_file ? "prompt-file" : "as-chat";
+    bool classify = o->task && !strcmp(o->task, "classify");
+    if (classify && decoder && !o->labels)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "this model continues texts and has no classes of its own (name them: "
+                         "--labels \"positive,negative\")");
+    if (classify && !decoder && info->task != GLIM_TASK_CLASSIFY)
+        return glim_fail(err, GLIM_EUSAGE, "this model has no classes");
+    if ((o->labels || o->prompt_file || o->as_chat) && !decoder)
+        return glim_fail(err, GLIM_EUSAGE, "--%s is for models that continue a text", flag);
+    if (o->length_normalise && !o->labels)
+        return glim_fail(err, GLIM_EUSAGE, "--length-normalise is for --labels");
+    if (o->chat && (o->prompt_file || o->as_chat))
+        return glim_fail(err, GLIM_EUSAGE, "--chat is a whole input (leave out --%s)",
+                         o->prompt_file ? "prompt-file" : "as-chat");
+    if ((o->context || o->context_file) && (o->prompt_file || o->as_chat || o->labels))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "--context is for encoders (put it into the prompt, around {text})");
+    return GLIM_OK;
+}
+
+/* The text inside the words of --prompt-file, or in those that ask for the labels. */
+static glim_status read_in_prompt(cli_run *run, const char *text, size_t n) {
+    glim_prompt prompt = {.chat = run->o.as_chat, .tmpl = run->o.tmpl};
+    glim_labels labels = {0};
+    glim_buffer form;
+    glim__buffer_init(&form, run->ctx);
+    glim_status status = GLIM_OK;
+    if (run->o.prompt_file) {
+        status = cli_read_prompt(run, &form);
+    } else if (run->o.labels) {
+        status = glim__labels_cut(&labels, run->ctx, run->o.labels, &run->err);
+        if (!status)
+            glim__labels_ask(&labels, &form);
+    }
+    if (!status && form.failed)
+        status = glim__oom(run->ctx, &run->err, "the prompt", form.len);
+    prompt.form = form.data;
+    if (!status)
+        status = glim_model_tokenize_prompt(run->model, &run->tokens, &prompt, text, n, &run->err);
+    glim__labels_release(&labels);
+    glim__buffer_release(&form);
+    return status;
+}
+
 /* A text as given, or a file without the line end of its last line. */
 static glim_status read_text(cli_run *run, const char *text, const char *file, glim_buffer *out) {
     if (text) {
@@ -211,7 +279,9 @@ glim_status cli_input(cli_run *run) {
     glim_status status = count_sources(run);
     if (status)
         return status;
-    if (!run->o.chat && (run->o.tmpl || run->o.no_template))
+    if ((status = check_task(run)))
+        return status;
+    if (!run->o.chat && !(run->o.as_chat && run->o.tmpl) && (run->o.tmpl || run->o.no_template))
         return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for a chat (--chat FILE.json)",
                          run->o.tmpl ? "template" : "no-template");
     if (run->o.tmpl && run->o.no_template)
@@ -228,7 +298,9 @@ glim_status cli_input(cli_run *run) {
     if (!status && (run->o.context || run->o.context_file))
         status = read_text(run, run->o.context, run->o.context_file, &context);
     const char *text = in.data ? in.data : "", *second = context.data ? context.data : "";
-    if (!status && (run->o.context || run->o.context_file))
+    if (!status && (run->o.prompt_file || run->o.labels || run->o.as_chat))
+        status = read_in_prompt(run, text, in.len);
+    else if (!status && (run->o.context || run->o.context_file))
         status = glim_model_tokenize_pair(run->model, &run->tokens, text, in.len, second,
                                           context.len, &run->err);
     else if (!status)
@@ -240,6 +312,24 @@ glim_status cli_input(cli_run *run) {
 
 /* ---- logits ---- */
 
+size_t cli_masks(const cli_run *run, size_t *rows) {
+    int32_t mask = glim__tokenizer_info(run->model->tokenizer)->mask;
+    size_t n = 0;
+    for (size_t t = 0; t < run->tokens->count; t++)
+        if (run->tokens->at[t].id == mask && run->tokens->at[t].kind == GLIM_TOKEN_TEMPLATE) {
+            if (rows)
+                rows[n] = t;
+            n++;
+        }
+    return n;
+}
+
+const char *cli_mask_name(const cli_run *run, size_t *len) {
+    int32_t mask = glim__tokenizer_info(run->model->tokenizer)->mask;
+    *len = strlen("its mask");
+    return mask < 0 ? "its mask" : glim_model_token_bytes(run->model, mask, len);
+}
+
 /* An encoder reads the whole input at once. A class is read at the first row, an
    embedding is one for all rows. */
 static glim_status whole_logits(cli_run *run, bool one_only,
@@ -249,27 +339,32 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     glim_task task = glim_model_facts(run->model)->task;
     glim_pool pool = run->model->pool;
     bool one = task == GLIM_TASK_EMBED || pool || (one_only && task == GLIM_TASK_CLASSIFY);
+    bool fill = one_only && task == GLIM_TASK_FILL; /* the masked words alone */
     int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
     uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
     uint8_t *types = glim__calloc(run->ctx, T, 1);
     glim_session *s = NULL;
     glim_status status = ids && rows && types ? glim_session_new(&s, run->model, 0, &run->err)
                                               : glim__oom(run->ctx, &run->err, "the tokens", T * 8);
-    for (size_t i = 0; i < T && !status; i++) {
-        ids[i] = run->tokens->at[i].id;
-        rows[i] = (uint32_t)i;
+    size_t wanted = one && task == GLIM_TASK_CLASSIFY ? 1 : T;
+    for (size_t i = 0, n = 0; i < T && !status; i++) {
+        const glim_token *t = &run->tokens->at[i];
+        ids[i] = t->id;
+        if (!fill || t->kind == GLIM_TOKEN_TEMPLATE)
+            rows[n++] = (uint32_t)i;
+        wanted = fill ? n : wanted;
     }
     if (!status && run->model->types.data)
         glim__token_types(run->model->tokenizer, run->tokens, types);
-    bool all = pool == GLIM_POOL_MEAN || !one || task != GLIM_TASK_CLASSIFY;
-    size_t wanted = all ? T : 1;
-    if (!status && pool == GLIM_POOL_LAST)
+    if (pool == GLIM_POOL_MEAN)
+        wanted = T;
+    else if (!status && pool == GLIM_POOL_LAST)
         rows[0] = (uint32_t)T - 1;
     glim_sequence q = {.ids = ids, .types = types, .count = T, .wanted = rows, .n_wanted = wanted};
     if (!status)
         status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
-    for (size_t k = 0; k < (one ? 1 : T) && !status; k++)
-        status = fn(data, k, glim_session_logits(s, 0, k), &run->err);
+    for (size_t k = 0; k < (one ? 1 : wanted) && !status; k++)
+        status = fn(data, pool ? 0 : rows[k], glim_session_logits(s, 0, k), &run->err);
     glim_session_free(s);
     glim__free(run->ctx, ids);
     glim__free(run->ctx, rows);

@@ -13,6 +13,7 @@
 
 /* The method's parameters as JSON, from its table. */
 static const char *params_text(glim_document *doc, const glim_method *m, const void *opts) {
+    bool ok = true;
     json_t *object = json_object();
     for (const glim_param *p = m->params; p && p->type != GLIM_PARAM_END; p++) {
         const char *field = (const char *)opts + p->offset;
@@ -35,9 +36,9 @@ static const char *params_text(glim_document *doc, const glim_method *m, const v
             value = s ? json_string(s) : json_null();
         }
         }
-        json_object_set_new(object, p->name, value);
+        glim__json_set(&ok, object, p->name, value);
     }
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = ok ? json_dumps(object, JSON_COMPACT) : NULL;
     const char *copy = text ? glim_document_text(doc, text, strlen(text)) : NULL;
     free(text);
     json_decref(object);
@@ -88,7 +89,9 @@ glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p, const gli
     if (!status)
         status = m->plan(p, opts ? opts : mine, out, err);
     glim__free(p->ctx, mine);
-    uint64_t now = glim_context_bytes(p->ctx);
+    /* beside what lies there already, the document: scores, deviations, labels, texts */
+    uint64_t now = glim_context_bytes(p->ctx) + (128 << 10) +
+                   p->units->count * (16 * (uint64_t)p->n_rows + 256);
     out->bytes += now;
     out->bytes_wanted = out->bytes_wanted + now > out->bytes ? out->bytes_wanted + now : out->bytes;
     return status;

@@ -104,6 +104,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
                         glim_error *err) {
     p->plan_gradient(p, 1, out);
     out->forward_tokens += 2 * p->T; /* the check */
+    out->bytes += 4 * 4 * p->T * p->C + 8 * (p->T + 3 * p->n_rows);
     return GLIM_OK;
 }
 

@@ -28,8 +28,9 @@ static const glim_param params[] = {
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, baseline),
      .def.s = "token",
-     .choices = "zero|mean|token|bos",
-     .help = "where the path starts: zeros, mean embedding, a neutral token, the first token"},
+     .choices = "zero|mean|token|bos|blur",
+     .help = "where the path starts: zeros, mean embedding, a neutral token, the first token; "
+             "pictures: zeros, mean colour (also token), black (bos), blurred"},
     {.name = "steps",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, steps),
@@ -75,6 +76,7 @@ struct path {
     double *scores;            /* (n_rows, T) of the run in progress */
     const double *weights;     /* of the chunk */
     uint64_t gradients;
+    size_t pieces; /* steps of the last round, or intervals of all rows */
 };
 
 static glim_status take(void *data, size_t sample, size_t row, const float *g, glim_error *err) {
@@ -151,6 +153,7 @@ static glim_status run_fixed(struct path *s, const struct opts *o, const double 
             worst_residual(s, effect) <= o->tolerance)
             break;
     }
+    s->pieces = (size_t)n;
     glim__free(s->p->ctx, a);
     return status;
 }
@@ -230,12 +233,24 @@ static glim_status run_adaptive_row(struct path *s, const struct opts *o, size_t
     for (size_t i = 0; i < n && !status; i++)
         for (size_t t = 0; t < T; t++)
             s->scores[row * T + t] += list[i].tokens[t];
+    s->pieces += n;
     glim__free(s->p->ctx, list);
     glim__free(s->p->ctx, room);
     return status;
 }
 
 /* ---- result ---- */
+
+/* What refining came to. */
+static void tell(glim_document *doc, const struct path *s, const struct opts *o, double worst) {
+    const char *end = worst <= o->tolerance ? "the residual is within --tolerance"
+                                            : "the residual is still larger than --tolerance";
+    if (!strcmp(o->refine, "adaptive"))
+        glim_document_note(doc, "the path was split into %zu intervals of %d gradients; %s",
+                           s->pieces, GL_INTERVAL, end);
+    else if (!strcmp(o->refine, "double"))
+        glim_document_note(doc, "steps were doubled up to %zu; %s", s->pieces, end);
+}
 
 static void judge(glim_document *doc, const glim_predictor *p, double worst, uint64_t gradients) {
     glim_document_check_add(doc, "completeness_residual", worst,
@@ -289,6 +304,7 @@ static glim_status run_path(struct path *s, const struct opts *o, glim_document 
         status = run_adaptive_row(s, o, r, start[r], effect[r], err);
     if (!status) {
         fill(s, start, effect, doc);
+        tell(doc, s, o, worst_residual(s, effect));
         judge(doc, p, worst_residual(s, effect), s->gradients);
     }
     glim__free(p->ctx, start);
@@ -297,12 +313,14 @@ static glim_status run_path(struct path *s, const struct opts *o, glim_document 
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
-    static const char *const names[] = {"zero", "mean", "token", "bos"};
+    static const char *const names[] = {"zero", "mean", "token", "bos", "blur"};
     const struct opts *o = opts;
     struct path s = {.p = p};
     glim_baseline kind = GLIM_BASELINE_ZERO;
     while (strcmp(names[kind], o->baseline))
         kind++;
+    if (kind == GLIM_BASELINE_BLUR && !p->image)
+        return glim_fail(err, GLIM_EUSAGE, "--baseline blur is for pictures");
     glim_status status = glim__scores_new(p, doc, false, err);
     if (!status)
         status = glim__embedded(p, &s.to, 1, err);
@@ -334,7 +352,12 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         n = (size_t)(o->max_steps > o->steps ? 2 * o->max_steps : o->steps);
     p->plan_gradient(p, n, out);
     out->forward_tokens += 2 * p->T;
-    out->bytes += 4 * (CHUNK + 2) * p->T * p->C;
+    size_t list = (size_t)o->max_steps / (2 * GL_INTERVAL) + 3;
+    list = list < MOST_INTERVALS + 1 ? list : MOST_INTERVALS + 1;
+    out->bytes += 4 * (CHUNK + 2) * p->T * p->C + 8 * p->n_rows * (2 * p->T + CHUNK) +
+                  16 * (uint64_t)(o->max_steps > o->steps ? o->max_steps : o->steps);
+    if (!strcmp(o->refine, "adaptive"))
+        out->bytes += list * (sizeof(struct interval) + 8 * p->T);
     out->bounded = !refines;
     return GLIM_OK;
 }

@@ -5,7 +5,7 @@
  * shares what comes before the first absent unit, so on a decoder the whole map
  * costs about half of as many forward passes.
  */
-#include "explain/methods.h"
+#include "explain/game.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,9 +20,8 @@ static const glim_param params[] = {
      .type = GLIM_CHOICE,
      .offset = offsetof(struct opts, absent),
      .def.s = "auto",
-     .choices = "auto|delete|mask|mean|attention",
-     .help = "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or "
-             "hide them from attention"},
+     .choices = GLIM_ABSENT_CHOICES,
+     .help = GLIM_ABSENT_HELP},
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -52,20 +51,6 @@ struct work {
     double *values;      /* (chunk, n_rows) */
     double *sum, *count; /* (n_rows, units) */
 };
-
-/* Encoders have a token for what is absent; decoders read on without it; a column has
-   a mean. */
-static glim_absent absent_of(const glim_predictor *p, const char *name) {
-    if (p->columns && !strcmp(name, "auto"))
-        return GLIM_ABSENT_MEAN;
-    if (!strcmp(name, "auto"))
-        return p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
-                                                                 : GLIM_ABSENT_DELETE;
-    return !strcmp(name, "delete") ? GLIM_ABSENT_DELETE
-           : !strcmp(name, "mask") ? GLIM_ABSENT_MASK
-           : !strcmp(name, "mean") ? GLIM_ABSENT_MEAN
-                                   : GLIM_ABSENT_ATTENTION;
-}
 
 static void window_mask(const struct work *w, size_t index, uint8_t *keep) {
     memset(keep, 1, w->p->units->count);
@@ -142,22 +127,12 @@ static glim_status check_all(struct work *w, glim_document *doc, glim_error *err
     return GLIM_OK;
 }
 
-static void describe_absence(const struct work *w, glim_document *doc) {
-    static const char *const words[] = {
-        "an absent unit's tokens are deleted; later positions move up",
-        "each token of an absent unit becomes a neutral token",
-        "each embedding of an absent unit becomes the mean of the vocabulary",
-        "no later token attends to an absent unit; positions stay"};
-    if (w->p->columns)
-        glim_document_note(doc, "an absent column has what is typical of the rows: its mean");
-    else
-        glim_document_note(doc, "%s", words[w->absent]);
-}
-
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
     glim_predictor *p = w->p;
     size_t U = p->units->count, R = p->n_rows;
-    w->absent = absent_of(p, o->absent);
+    glim_status status = glim__absent_of(p, o->absent, &w->absent, err);
+    if (status)
+        return status;
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)
@@ -184,7 +159,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     if (!status)
         status = set_up(&w, opts, err);
     if (!status) {
-        describe_absence(&w, doc);
+        glim__absent_note(p, w.absent, doc);
         status = run_windows(&w, err);
         fill(&w, doc);
     }
@@ -205,10 +180,13 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         window_mask(&w, i, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
-    for (size_t u = 0; u < p->units->count && !status; u++)
+    for (size_t u = 0; u < p->units->count && !status && w.keep; u++)
         w.keep[u] = p->units->at[u].fixed;
     if (!status) /* with everything absent */
         p->plan_values(p, w.keep, 1, w.absent, out);
+    if (!status)
+        out->bytes += 8 * (p->units->count * (2 * p->n_rows + 2) + w.chunk * p->n_rows) +
+                      w.chunk * (p->units->count + 1);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);

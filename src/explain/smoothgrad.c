@@ -158,7 +158,8 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     p->plan_gradient(p, (size_t)((const struct opts *)opts)->n_samples, out);
-    out->bytes += 4 * CHUNK * p->T * p->C;
+    size_t U = p->units->count;
+    out->bytes += 4 * (CHUNK + 1) * p->T * p->C + 8 * (p->T + U + p->n_rows * (2 * U + CHUNK));
     return GLIM_OK;
 }
 

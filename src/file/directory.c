@@ -233,6 +233,12 @@ glim_status glim__directory_open(glim_directory *out, glim_context *ctx, const c
     return status;
 }
 
+glim_status glim__directory_json(const glim_directory *d, const char *name, json_t **out,
+                                 glim_error *err) {
+    *out = NULL;
+    return is_file(d, name) ? read_json(d, name, NULL, out, err) : GLIM_OK;
+}
+
 void glim__directory_close(glim_directory *d) {
     for (size_t i = 0; i < d->n_shards; i++)
         glim__safetensors_close(d->shards[i]);

@@ -24,6 +24,9 @@ bool glim__is_directory(const char *path);
    pickles, quantised by a scheme that glim lacks), ENOMEM, EBUDGET. */
 glim_status glim__directory_open(glim_directory *out, glim_context *ctx, const char *path,
                                  glim_error *err);
+/* Another JSON object beside config.json; *out NULL when there is no such file. */
+glim_status glim__directory_json(const glim_directory *d, const char *name, json_t **out,
+                                 glim_error *err);
 void glim__directory_close(glim_directory *d);
 
 #endif

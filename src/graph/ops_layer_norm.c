@@ -21,17 +21,27 @@ struct norm {
     bool frozen;
 };
 
+/* Sum of x - shift, or of its square; in lanes, so that no addition waits for the last. */
+static double sum_of(const float *x, int64_t n, double shift, bool square) {
+    enum { LANES = 8 };
+    double lane[LANES] = {0}, sum = 0;
+    for (int64_t i = 0; i < n; i += LANES)
+        for (int64_t k = 0; k < (n - i < LANES ? n - i : LANES); k++) {
+            double d = x[i + k] - shift;
+            lane[k] += square ? d * d : d;
+        }
+    for (int k = 0; k < LANES; k++)
+        sum += lane[k];
+    return sum;
+}
+
 static void forward_rows(void *data, int64_t first, int64_t count) {
     struct norm *s = data;
     for (int64_t t = first; t < first + count; t++) {
         const float *x = s->x + t * s->n;
         float *y = s->y + t * s->n;
-        double mean = 0, spread = 0;
-        for (int64_t i = 0; i < s->n; i++)
-            mean += x[i];
-        mean /= (double)s->n;
-        for (int64_t i = 0; i < s->n; i++)
-            spread += (x[i] - mean) * (x[i] - mean);
+        double mean = sum_of(x, s->n, 0, false) / (double)s->n;
+        double spread = sum_of(x, s->n, mean, true);
         s->m[t] = (float)mean;
         s->r[t] = (float)(1.0 / sqrt(spread / (double)s->n + s->eps));
         for (int64_t i = 0; i < s->n; i++)

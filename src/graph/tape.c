@@ -87,25 +87,27 @@ bool glim__site_match(const char *pattern, const char *name) {
     return !*pattern;
 }
 
-static const char *site_name(const glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
-                             char *full, size_t size) {
-    for (int i = 0; i < n->n_sites; i++) {
-        if (n->sites[i].kind != kind)
-            continue;
-        size_t a = strlen(t->prefix), b = strlen(n->sites[i].name);
-        if (a + b + 1 > size)
-            return NULL;
-        memcpy(full, t->prefix, a);
-        memcpy(full + a, n->sites[i].name, b + 1);
-        return full;
-    }
-    return NULL;
+/* The index of a node's first site of a kind, or -1. */
+static int site_of(const glim_tape_node *n, glim_site_kind kind) {
+    for (int i = 0; i < n->n_sites; i++)
+        if (n->sites[i].kind == kind)
+            return i;
+    return -1;
 }
 
-bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
-                      unsigned actions) {
+static const char *site_name(const glim_tape *t, const glim_tape_node *n, int which, char *full,
+                             size_t size) {
+    size_t a = strlen(t->prefix), b = which < 0 ? 0 : strlen(n->sites[which].name);
+    if (which < 0 || a + b + 1 > size)
+        return NULL;
+    memcpy(full, t->prefix, a);
+    memcpy(full + a, n->sites[which].name, b + 1);
+    return full;
+}
+
+static bool wants(const glim_tape *t, const glim_tape_node *n, int which, unsigned actions) {
     char name[96];
-    if (!t->n_hooks || !n->n_sites || !site_name(t, n, kind, name, sizeof name))
+    if (!t->n_hooks || !site_name(t, n, which, name, sizeof name))
         return false;
     for (size_t i = 0; i < t->n_hooks; i++)
         if ((t->hooks[i].actions & actions) && glim__site_match(t->hooks[i].pattern, name))
@@ -113,10 +115,15 @@ bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kin
     return false;
 }
 
-glim_status glim__tape_show(glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
-                            unsigned actions, const glim_site *site, glim_error *err) {
+bool glim__tape_wants(const glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
+                      unsigned actions) {
+    return wants(t, n, site_of(n, kind), actions);
+}
+
+static glim_status show(glim_tape *t, const glim_tape_node *n, int which, unsigned actions,
+                        const glim_site *site, glim_error *err) {
     char name[96];
-    if (!site_name(t, n, kind, name, sizeof name))
+    if (!site_name(t, n, which, name, sizeof name))
         return GLIM_OK;
     for (size_t i = 0; i < t->n_hooks; i++) {
         const glim_hook *h = &t->hooks[i];
@@ -132,22 +139,28 @@ glim_status glim__tape_show(glim_tape *t, const glim_tape_node *n, glim_site_kin
     return GLIM_OK;
 }
 
+glim_status glim__tape_show(glim_tape *t, const glim_tape_node *n, glim_site_kind kind,
+                            unsigned actions, const glim_site *site, glim_error *err) {
+    return show(t, n, site_of(n, kind), actions, site, err);
+}
+
 /* Shows rows of an array (T, cols) to the hooks, a sequence at a time. */
 static glim_status show_rows(glim_tape *t, const glim_tape_node *n, int which, float *data,
                              int64_t cols, bool gradient, glim_error *err) {
     glim_site_kind kind = n->sites[which].kind;
     int heads = kind == GLIM_SITE_HEADS ? n->sites[which].heads : 0;
+    int wide = kind == GLIM_SITE_IMAGE ? n->sites[which].heads : 0;
     unsigned actions = gradient    ? GLIM_HOOK_GRAD
                        : t->replay ? GLIM_HOOK_WRITE
                                    : GLIM_HOOK_READ | GLIM_HOOK_WRITE;
     for (size_t p = 0; p < n->rows->n_parts; p++) {
         const glim_rows_part *part = &n->rows->parts[p];
         glim_site site = {.sequence = p, .data = data + part->first * cols, .gradient = gradient};
-        site.dims[site.n_dims++] = (size_t)part->count;
-        if (heads)
-            site.dims[site.n_dims++] = (size_t)heads;
+        site.dims[site.n_dims++] = (size_t)(wide ? part->count / wide : part->count);
+        if (heads || wide)
+            site.dims[site.n_dims++] = (size_t)(heads ? heads : wide);
         site.dims[site.n_dims++] = (size_t)(heads ? cols / heads : cols);
-        glim_status status = glim__tape_show(t, n, kind, actions, &site, err);
+        glim_status status = show(t, n, which, actions, &site, err);
         if (status)
             return status;
     }
@@ -205,16 +218,20 @@ static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which,
     return status;
 }
 
+static bool is_output(glim_site_kind kind) {
+    return kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS || kind == GLIM_SITE_IMAGE;
+}
+
 static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_error *err) {
     if (t->replay && n->borrowed)
         return GLIM_OK; /* a lent value keeps what was written to it */
     for (int i = 0; i < n->n_sites && t->n_hooks; i++) {
         glim_site_kind kind = n->sites[i].kind;
         unsigned actions = t->replay ? GLIM_HOOK_WRITE : GLIM_HOOK_READ | GLIM_HOOK_WRITE;
-        if (!glim__tape_wants(t, n, kind, actions))
+        if (!wants(t, n, i, actions))
             continue;
         glim_status status = GLIM_OK;
-        if (kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS)
+        if (is_output(kind))
             status = show_rows(t, n, i, n->data, n->cols, false, err);
         else if ((kind == GLIM_SITE_SCALE || kind == GLIM_SITE_NORMALIZED) && !t->replay)
             status = show_norm(t, n, i, err);
@@ -325,8 +342,7 @@ glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float 
 static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
     for (int i = 0; i < n->n_sites && t->n_hooks; i++) {
         glim_site_kind kind = n->sites[i].kind;
-        if ((kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS) &&
-            glim__tape_wants(t, n, kind, GLIM_HOOK_GRAD)) {
+        if (is_output(kind) && wants(t, n, i, GLIM_HOOK_GRAD)) {
             glim_status status = show_rows(t, n, i, n->grad, n->cols, true, err);
             if (status)
                 return status;

@@ -18,6 +18,7 @@
 #define GLIM_GRAPH_TAPE_H
 
 #include "graph/workspace.h"
+#include "tensor/conv.h"
 #include "tensor/linear.h"
 
 #include <glim/site.h>
@@ -78,7 +79,8 @@ typedef enum glim_site_kind {
     GLIM_SITE_SCORES,     /* attention: (H, T, S), masked = -inf */
     GLIM_SITE_PATTERN,    /* attention: (H, T, S) */
     GLIM_SITE_WEIGHTS,    /* experts: weight of each (T, E), 0 = not chosen */
-    GLIM_SITE_RESULT      /* output projection: per head (T, H, C) */
+    GLIM_SITE_RESULT,     /* output projection: per head (T, H, C) */
+    GLIM_SITE_IMAGE       /* the output as (T/heads, heads, cols): heads is the width */
 } glim_site_kind;
 
 typedef struct glim_tape glim_tape;
@@ -137,6 +139,7 @@ struct glim_tape_node {
         } rope;
         glim_attention attention;
         const glim_experts *experts;
+        const glim_conv *conv;
         glim_act act;
         bool started; /* pick: its gradient holds the input's */
         float number; /* scale, soft cap */
@@ -186,6 +189,9 @@ glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed v
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
 /* The mean of every sequence's rows; `rows` has one row a sequence. */
 glim_node glim__op_mean(glim_tape *t, glim_node x, const glim_rows *rows);
+/* A sequence is an image of in_h in_w rows; `rows` has its out_h out_w ones. `conv` lives as
+   long as the tape. */
+glim_node glim__op_conv(glim_tape *t, glim_node x, const glim_conv *conv, const glim_rows *rows);
 /* Each row divided by its length. */
 glim_node glim__op_unit(glim_tape *t, glim_node x);
 glim_node glim__op_linear(glim_tape *t, glim_node x, const glim_matrix *w, const float *bias);

@@ -83,7 +83,7 @@ static glim_status load_classes(glim_loader *l, const char *name, glim_error *er
     return status ? status : glim__load_vector(l, bias, -1, m->outputs, false, &m->head_bias, err);
 }
 
-static glim_status load_labels(glim_loader *l, glim_error *err) {
+glim_status glim__load_labels(glim_loader *l, glim_error *err) {
     glim_model *m = l->m;
     const glim_gguf_value *v = glim__loader_key(l, "classifier.output_labels");
     const void *cursor = NULL;
@@ -145,7 +145,7 @@ static glim_status load_task(glim_loader *l, glim_error *err) {
     if (m->task == GLIM_TASK_SPAN && m->outputs != 2)
         return glim_fail(err, GLIM_EFORMAT, "a head for spans has %d outputs; expected 2",
                          m->outputs);
-    return load_labels(l, err);
+    return glim__load_labels(l, err);
 }
 
 static glim_status load(glim_loader *l, glim_error *err) {

@@ -65,7 +65,7 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
     dense = dense || !s->m->head.data || s->m->pool == GLIM_POOL_MEAN;
     size_t width = dense ? V : (size_t)s->head.nodes[s->head_normed].cols;
     float *d = glim__workspace_take(&s->space, R * width);
-    float *row = glim__workspace_take(&s->space, width);
+    float *row = glim__workspace_take(&s->space, C);
     glim_status status = GLIM_OK;
     if (!d || !row) {
         status = glim__oom(s->ctx, err, "a gradient", R * width * 4);

@@ -4,7 +4,9 @@
  * embedding. The digest is made at the first question, because hashing the
  * metadata of a large vocabulary costs more than opening the file.
  */
-#include "model/model.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
+#include "model/vision.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +70,8 @@ static glim_status count_types(glim_model *m, glim_error *err) {
 glim_status glim__model_facts(glim_model *m, glim_error *err) {
     glim_model_info *info = &m->info;
     const glim_hyper *h = &m->hyper;
-    const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
+    static const glim_tokenizer_info none = {.model = "none", .pre = "", .bos = -1, .eos = -1};
+    const glim_tokenizer_info *t = m->vision ? &none : glim__tokenizer_info(m->tokenizer);
     char format[32];
     uint32_t version = glim__gguf_version(m->file);
     snprintf(format, sizeof format, version ? "GGUF %u" : "safetensors", version);
@@ -100,6 +103,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->outputs = m->outputs;
     info->labels = m->labels;
     info->both_ways = h->both_ways;
+    info->image_height = m->vision ? m->vision->height : 0;
+    info->image_width = m->vision ? m->vision->width : 0;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -115,9 +120,20 @@ const glim_model_info *glim_model_facts(const glim_model *m) {
 
 /* ---- tokens ---- */
 
+static glim_status check_reads_text(const glim_model *m, glim_error *err) {
+    return m->tokenizer ? GLIM_OK
+                        : glim_fail(err, GLIM_EUSAGE, "'%s' reads pictures, not text",
+                                    m->info.path ? m->info.path : "the model");
+}
+
 glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const char *text, size_t n,
                                 glim_error *err) {
-    glim_status status = glim__tokens_from_text(out, m->tokenizer, text, n, err);
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
+    status = m->task == GLIM_TASK_FILL ? glim__tokens_from_masked(out, m->tokenizer, text, n, err)
+                                       : glim__tokens_from_text(out, m->tokenizer, text, n, err);
     if (!status && !(*out)->count) {
         glim_tokens_free(*out);
         *out = NULL;
@@ -130,7 +146,9 @@ glim_status glim_model_tokenize(const glim_model *m, glim_tokens **out, const ch
 
 glim_status glim_model_tokenize_pair(const glim_model *m, glim_tokens **out, const char *a,
                                      size_t na, const char *b, size_t nb, glim_error *err) {
-    return glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    return status ? status : glim__tokens_from_pair(out, m->tokenizer, a, na, b, nb, err);
 }
 
 glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, const char *json,
@@ -140,8 +158,11 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
     glim_message *messages = NULL;
     size_t count = 0;
     const glim_chat_template *chat = m->chat;
+    *out = NULL;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     glim__arena_init(&arena, m->ctx, 1 << 14);
-    glim_status status = GLIM_OK;
     if (tmpl || !chat)
         status =
             glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
@@ -153,9 +174,58 @@ glim_status glim_model_tokenize_chat(const glim_model *m, glim_tokens **out, con
     return status;
 }
 
+/* One message of a user. */
+static glim_status tokenize_message(const glim_model *m, glim_tokens **out, const glim_buffer *text,
+                                    const char *tmpl, glim_error *err) {
+    const glim_chat_template *chat = m->chat;
+    const glim_message message = {"user", text->data ? text->data : "", text->len};
+    size_t bad = glim__utf8_check(message.content, text->len);
+    if (bad < text->len)
+        return glim_fail(err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
+    glim_status status = GLIM_OK;
+    if (tmpl || !chat)
+        status =
+            glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
+    return status ? status : glim__tokens_from_chat(out, m->tokenizer, chat, &message, 1, err);
+}
+
+/* What a tokenizer adds behind a text does not belong before an answer. */
+static void open_end(glim_tokens *tokens) {
+    while (tokens->count > 1 && tokens->at[tokens->count - 1].kind == GLIM_TOKEN_SPECIAL)
+        tokens->count--;
+}
+
+glim_status glim_model_tokenize_prompt(const glim_model *m, glim_tokens **out, const glim_prompt *p,
+                                       const char *text, size_t n, glim_error *err) {
+    static const char mark[] = "{text}";
+    const char *form = p->form ? p->form : mark, *at = strstr(form, mark);
+    glim_buffer all;
+    *out = NULL;
+    if (!at)
+        return glim_fail(err, GLIM_EUSAGE, "the prompt has no {text}, where the text goes");
+    if (strstr(at + 1, mark))
+        return glim_fail(err, GLIM_EUSAGE, "the prompt has {text} twice");
+    size_t from = (size_t)(at - form);
+    glim__buffer_init(&all, m->ctx);
+    glim__buffer_append(&all, form, from);
+    glim__buffer_append(&all, text, n);
+    glim__buffer_puts(&all, at + strlen(mark));
+    glim_status status = all.failed ? glim__oom(m->ctx, err, "the prompt", from + n)
+                         : p->chat
+                             ? tokenize_message(m, out, &all, p->tmpl, err)
+                             : glim_model_tokenize(m, out, all.data ? all.data : "", all.len, err);
+    glim__buffer_release(&all);
+    if (status)
+        return status;
+    if (!p->chat)
+        open_end(*out);
+    glim__tokens_frame(*out, from, from + n);
+    return GLIM_OK;
+}
+
 const char *glim_model_token_bytes(const glim_model *m, int32_t id, size_t *len) {
     glim_gguf_string s = {"", 0};
-    if (id >= 0 && id < glim__tokenizer_info(m->tokenizer)->vocab)
+    if (m->tokenizer && id >= 0 && id < glim__tokenizer_info(m->tokenizer)->vocab)
         s = glim__token_bytes(m->tokenizer, id);
     if (len)
         *len = s.len;
@@ -163,7 +233,7 @@ const char *glim_model_token_bytes(const glim_model *m, int32_t id, size_t *len)
 }
 
 bool glim_model_token_ends(const glim_model *m, int32_t id) {
-    return glim__token_ends(m->tokenizer, id);
+    return m->tokenizer && glim__token_ends(m->tokenizer, id);
 }
 
 /* "'a' + 'b'" of the tokens that a text splits into, for the error. */
@@ -183,6 +253,10 @@ static void describe_split(const glim_model *m, const char *text, char *out, siz
 
 glim_status glim_model_token(const glim_model *m, const char *text, int32_t *id, glim_error *err) {
     size_t n = strlen(text);
+    *id = -1;
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     *id = glim__token_by_bytes(m->tokenizer, text, n);
     if (*id < 0)
         *id = glim__token_by_name(m->tokenizer, text);
@@ -247,8 +321,9 @@ static glim_status mean_row(const glim_model *m, float *out, glim_error *err) {
 }
 
 glim_status glim_model_embedding(const glim_model *m, int32_t id, float *out, glim_error *err) {
-    if (id == -1)
-        return mean_row(m, out, err);
+    glim_status status = check_reads_text(m, err);
+    if (status || id == -1)
+        return status ? status : mean_row(m, out, err);
     if (id < 0 || id >= m->hyper.V)
         return glim_fail(err, GLIM_EUSAGE, "token %d is outside the vocabulary of %d", id,
                          m->hyper.V);

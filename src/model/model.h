@@ -104,6 +104,7 @@ struct glim_model {
     int outputs;         /* width of a row of logits */
     const char **labels; /* [outputs] or NULL */
     glim_readout readout;
+    const struct glim_vision *vision;          /* a model of pictures (vision.h), or NULL */
     glim_matrix types;                         /* (segments, C), added likewise; or no data */
     const float *embed_norm, *embed_norm_bias; /* behind the sum of embeddings; or NULL */
     glim_matrix positions; /* (context, C), added to the embeddings; or no data */
@@ -170,6 +171,9 @@ glim_status glim__load_matrix(glim_loader *l, const char *name, int layer, int64
                               int64_t cols, bool need, glim_matrix *out, glim_error *err);
 /* Common keys (sizes, eps, rope) and the common tensors of a decoder. */
 glim_status glim__load_decoder(glim_loader *l, glim_error *err);
+
+/* Names of the classes, m->outputs of them, if the file has them (arch_bert.c). */
+glim_status glim__load_labels(glim_loader *l, glim_error *err);
 
 /* Base, width and scaling of the rotation (rope.c). */
 glim_status glim__load_rope(glim_loader *l, glim_error *err);

@@ -6,6 +6,7 @@
  */
 #include "model/model.h"
 #include "model/published.h"
+#include "model/vision.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,16 +14,14 @@
 
 extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_qwen3,
     glim__arch_qwen3moe, glim__arch_gemma2, glim__arch_gemma3, glim__arch_phi3, glim__arch_gpt2,
-    glim__arch_gptneox, glim__arch_bert, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe;
+    glim__arch_gptneox, glim__arch_bert, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe,
+    glim__arch_efficientnet, glim__arch_mobilenet;
 
 static const glim_architecture *const architectures[] = {
-    &glim__arch_llama,   &glim__arch_qwen2,
-    &glim__arch_qwen3,   &glim__arch_qwen3moe,
-    &glim__arch_gemma2,  &glim__arch_gemma3,
-    &glim__arch_phi3,    &glim__arch_gpt2,
-    &glim__arch_gptneox, &glim__arch_bert,
-    &glim__arch_chatglm, &glim__arch_glm4,
-    &glim__arch_glm4moe, NULL,
+    &glim__arch_llama,   &glim__arch_qwen2,        &glim__arch_qwen3,     &glim__arch_qwen3moe,
+    &glim__arch_gemma2,  &glim__arch_gemma3,       &glim__arch_phi3,      &glim__arch_gpt2,
+    &glim__arch_gptneox, &glim__arch_bert,         &glim__arch_chatglm,   &glim__arch_glm4,
+    &glim__arch_glm4moe, &glim__arch_efficientnet, &glim__arch_mobilenet, NULL,
 };
 
 const glim_architecture *const *glim__architectures(void) {
@@ -138,6 +137,8 @@ static glim_status load(glim_model *m, glim_error *err) {
 
 static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     bool published = glim__gguf_version(m->file) == 0;
+    if (m->vision)
+        return GLIM_OK;
     glim_status status =
         published ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file),
                                              m->arch->name, err)
@@ -175,7 +176,8 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
     if (status)
         goto done;
     if ((status = find_architecture(m, err)) || (status = load(m, err)) ||
-        (status = open_tokenizer(m, err)) || (status = list_sites(m, err)) ||
+        (status = open_tokenizer(m, err)) ||
+        (status = m->vision ? glim__vision_sites(m, err) : list_sites(m, err)) ||
         (status = glim__model_facts(m, err)))
         name_file(path, status, err);
 done:

@@ -10,7 +10,7 @@
 
 /* Without a budget, what a gradient keeps is bounded all the same: enough for 512
    rows of a model of 135 million weights, beyond which blocks are computed again. */
-static const uint64_t KEEP_WITHOUT_BUDGET = (uint64_t)288 << 20;
+static const uint64_t KEEP_WITHOUT_BUDGET = (uint64_t)256 << 20;
 
 static uint64_t attention_bytes(const glim_model *m, size_t sequences, size_t source, bool keep) {
     const glim_hyper *h = &m->hyper;
@@ -77,6 +77,10 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
     if (per_kept_layer)
         *per_kept_layer = 0;
+    if (m->vision) {
+        glim__free(m->ctx, t);
+        return UINT64_MAX;
+    }
     if (!t)
         return UINT64_MAX;
     for (int i = 0; i < m->n_ropes; i++)
@@ -91,7 +95,10 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     uint64_t stream = rows * C * 4;
     uint64_t added = (m->positions.data ? stream : 0) + (m->embed_norm ? 2 * stream : 0);
     uint64_t base = keep ? ((uint64_t)h->L + 1) * stream + 3 * stream : 2 * stream;
-    uint64_t logits = wanted * (V + 3 * C) * 4 * (keep ? 2 : 1);
+    /* Backward holds the seeds' gradient twice: as it is given, and as the tape walks
+       it. A soft cap has its own input. */
+    uint64_t wide = (keep ? 3 : 1) + (h->logit_cap > 0 ? (keep ? 2 : 1) : 0);
+    uint64_t logits = wanted * (wide * V + 3 * C * (keep ? 2 : 1)) * 4;
     uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;
     /* A block that is computed again needs its kept values for a while, and the
        workspace holds sizes that do not fit each other. */
@@ -100,7 +107,39 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
            logits + tables;
 }
 
-int glim__session_fits(const glim_session *s, size_t wanted) {
+/* Whether some hook reads a site whose name ends so, other than in the final norm. */
+static bool hooked(const glim_model *m, const glim_hook *hooks, size_t n, const char *end) {
+    size_t count, length = strlen(end);
+    const char *const *sites = glim_model_sites(m, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t have = strlen(sites[i]);
+        if (have < length || strcmp(sites[i] + have - length, end))
+            continue;
+        for (size_t k = 0; k < n; k++)
+            if (glim__site_match(hooks[k].pattern, sites[i]))
+                return true;
+    }
+    return false;
+}
+
+uint64_t glim_session_plan_hooks(const glim_model *m, const glim_hook *hooks, size_t n, size_t rows,
+                                 size_t source, bool keep, uint64_t *per_kept_layer) {
+    const glim_hyper *h = &m->hyper;
+    uint64_t T = rows, C = (uint64_t)h->C, H = (uint64_t)h->H, D = (uint64_t)h->D, most = 0;
+    uint64_t padded = ((uint64_t)source + 15) / 16 * 16;
+    bool whole = hooked(m, hooks, n, "hook_attn_scores") || hooked(m, hooks, n, "hook_pattern");
+    if (hooked(m, hooks, n, "hook_normalized") || hooked(m, hooks, n, "hook_scale"))
+        most = 4 * T * C;
+    if (hooked(m, hooks, n, "hook_result"))
+        most = 4 * (T * H * C + T * H * D);
+    uint64_t pattern = whole ? 4 * H * T * padded : 0;
+    if (per_kept_layer)
+        *per_kept_layer = keep ? pattern : 0;
+    /* the pattern, its tight copy, and on the way back its gradient */
+    return most + (keep ? 3 : 2) * pattern;
+}
+
+int glim__session_fits(glim_session *s, size_t wanted) {
     int L = s->m->hyper.L;
     if (s->keep_layers >= 0)
         return s->keep_layers < L ? s->keep_layers : L;
@@ -109,11 +148,14 @@ int glim__session_fits(const glim_session *s, size_t wanted) {
         int64_t n = s->rows.parts[i].prefix + s->rows.parts[i].count;
         longest = n > longest ? n : longest;
     }
-    uint64_t each = 0, idle = 0;
+    uint64_t each = 0;
     uint64_t least = glim_session_plan(s->m, (size_t)s->rows.T, s->rows.n_parts, (size_t)longest,
                                        wanted, true, &each);
-    for (size_t i = 0; i < s->space.count; i++) /* the workspace can be used again */
-        idle += s->space.buffers[i].used ? 0 : s->space.buffers[i].size * sizeof(float);
+    uint64_t more = 0;
+    least += glim_session_plan_hooks(s->m, s->hooks, s->n_hooks, (size_t)s->rows.T, (size_t)longest,
+                                     true, &more);
+    each += more;
+    uint64_t idle = glim__workspace_idle(&s->space); /* can be used again */
     uint64_t left = glim__budget_left(s->ctx);
     left = left > UINT64_MAX - idle ? UINT64_MAX : left + idle;
     uint64_t room = left > least ? left - least : 0;

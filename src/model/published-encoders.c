@@ -93,7 +93,7 @@ static const char *task_of(const char *class) {
     return NULL;
 }
 
-static void put_labels(glim_published *p) {
+void glim__published_labels(glim_published *p) {
     enum { MOST = 4096 };
     const json_t *names = json_object_get(p->config, "id2label");
     size_t n = json_object_size(names);
@@ -128,7 +128,7 @@ void glim__published_task(glim_published *p) {
                                "only single_label_classification is supported");
     glim__published_put_text(p, "glim.task", task);
     if (!strcmp(task, "classify") || !strcmp(task, "label"))
-        put_labels(p);
+        glim__published_labels(p);
 }
 
 /* ---- keys ---- */

@@ -250,7 +250,8 @@ static void chatglm_keys(glim_published *p) {
 /* ---- the list ---- */
 
 extern const glim_published_family glim__published_bert, glim__published_distilbert,
-    glim__published_roberta, glim__published_xlm_roberta, glim__published_camembert;
+    glim__published_roberta, glim__published_xlm_roberta, glim__published_camembert,
+    glim__published_efficientnet, glim__published_mobilenet;
 
 #define FAMILY(type_, arch_, act_key_, act_, names_, tied_, keys_)                                 \
     &(const glim_published_family) {                                                               \
@@ -280,5 +281,7 @@ const glim_published_family *const glim__published_families[] = {
     &glim__published_roberta,
     &glim__published_xlm_roberta,
     &glim__published_camembert,
+    &glim__published_efficientnet,
+    &glim__published_mobilenet,
     NULL,
 };

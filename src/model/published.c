@@ -162,8 +162,8 @@ static const glim_published_name outside[] = {
 /* Not weights: buffers that old files carry. */
 static bool is_buffer(const char *name) {
     static const char *const ends[] = {
-        "rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", ".attn.bias",   ".attn.masked_bias",
-        ".attention.bias",     ".attention.masked_bias",  ".position_ids"};
+        "rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", ".attn.bias",    ".attn.masked_bias",
+        ".attention.bias",     ".attention.masked_bias",  ".position_ids", ".num_batches_tracked"};
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (n >= strlen(ends[i]) && !strcmp(name + n - strlen(ends[i]), ends[i]))

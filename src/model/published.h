@@ -69,6 +69,8 @@ void glim__published_copy_real(glim_published *p, const char *key, const char *s
 /* What the model is for, by architectures[0], and the names of its classes
    (published-encoders.c). */
 void glim__published_task(glim_published *p);
+/* The names of classes, from id2label. */
+void glim__published_labels(glim_published *p);
 /* Which blocks slide, from layer_types, else every block but each period-th; 0: all. */
 void glim__published_windows(glim_published *p, int period);
 /* The rotation over heads of width D (published-rope.c). */

@@ -16,6 +16,8 @@
 glim_status glim_session_new(glim_session **out, const glim_model *m, size_t positions,
                              glim_error *err) {
     *out = NULL;
+    if (m->vision)
+        return glim_fail(err, GLIM_EUSAGE, "'%s' reads pictures, not text", m->info.path);
     if (positions > (size_t)m->hyper.context)
         return glim_fail(err, GLIM_ELIMIT,
                          "%zu tokens are more than the context of %d (shorten "

@@ -51,6 +51,6 @@ size_t glim__session_output(const glim_session *s, size_t sequence, size_t wante
 /* Lets go of the pages of weights after a block of a large batch. */
 void glim__session_forget(const glim_session *s);
 /* Blocks whose values fit beside the rest. */
-int glim__session_fits(const glim_session *s, size_t wanted);
+int glim__session_fits(glim_session *s, size_t wanted);
 
 #endif

@@ -209,6 +209,11 @@ static glim_status choose_target(struct text_box *t, const double *row, const gl
     t->contrast = o->against;
     if (!status && o->against)
         status = find_class(t, o->against, &t->against, err);
+    if (!status && o->against && t->against == t->class_index)
+        status = glim_fail(err, GLIM_EUSAGE,
+                           "'%.60s' is the target itself: there is nothing to tell apart (name "
+                           "another with --class or --against)",
+                           o->against);
     if (status)
         return status;
     t->value[0] = target_of(t, row);

@@ -16,6 +16,7 @@
  */
 #include "base/utf8.h"
 #include "predict/http.h"
+#include "predict/labels.h"
 #include "predict/openai.h"
 
 #include <math.h>
@@ -37,8 +38,7 @@ struct openai {
     bool may_complete, may_chat;
     enum way way;
     int top;
-    char **labels;
-    size_t n_labels;
+    glim_labels labels; /* none: next tokens */
     glim_buffer prompt; /* of the job that is made or read */
     /* the call under way */
     const glim_input *inputs;
@@ -54,23 +54,11 @@ struct openai {
 
 /* ---- prompts ---- */
 
-static void default_prompt(struct openai *s, const glim_input *in) {
-    glim_buffer *b = &s->prompt;
-    glim__buffer_puts(b, "Classify the text as ");
-    for (size_t k = 0; k < s->n_labels; k++)
-        glim__buffer_printf(b, "%s%s", !k ? "" : k + 1 < s->n_labels ? ", " : " or ", s->labels[k]);
-    glim__buffer_puts(b, ".\n\nText: ");
-    glim__buffer_append(b, in->text, in->len);
-    glim__buffer_puts(b, "\nAnswer with one word.\nAnswer:");
-}
-
 static void make_prompt(glim_black_box *box, const glim_input *in) {
     struct openai *s = box->state;
     const char *form = box->prompt, *mark = form ? strstr(form, "{text}") : NULL;
     glim__buffer_clear(&s->prompt);
-    if (!form && s->labels) {
-        default_prompt(s, in);
-    } else if (!form) {
+    if (!form) {
         glim__buffer_append(&s->prompt, in->text, in->len);
     } else {
         glim__buffer_append(&s->prompt, form, (size_t)(mark - form));
@@ -88,11 +76,9 @@ static size_t code_points(const char *s, size_t n) {
     return count;
 }
 
-/* Appends the label: behind a letter with a space, as words are. */
 static void continue_prompt(struct openai *s, const char *label) {
     glim_buffer *b = &s->prompt;
-    unsigned char last = b->len ? (unsigned char)b->data[b->len - 1] : ' ';
-    if (last > ' ' && last < 0x80)
+    if (glim__labels_gap(b->data, b->len, label))
         glim__buffer_putc(b, ' ');
     glim__buffer_puts(b, label);
 }
@@ -174,7 +160,7 @@ static glim_status find_way(glim_black_box *box, const glim_input *in, glim_erro
         if (!status && !s->probed)
             s->way = FIRST;
     }
-    if (!status && s->way == FIRST && s->labels) {
+    if (!status && s->way == FIRST && s->labels.count) {
         int top = s->top;
         status = try_echo(box, in, err);
         s->top = top;
@@ -204,9 +190,9 @@ static glim_status set_labels(glim_black_box *box, glim_error *err) {
     struct openai *s = box->state;
     char seen[160] = "";
     bool any = s->way == ECHO;
-    for (size_t k = 0; k < s->n_labels; k++)
-        any = any ||
-              !isnan(glim__openai_label(&s->found, (const char *const *)s->labels, s->n_labels, k));
+    for (size_t k = 0; k < s->labels.count; k++)
+        any = any || !isnan(glim__openai_label(&s->found, (const char *const *)s->labels.at,
+                                               s->labels.count, k));
     for (size_t i = 0, used = 0; i < s->found.n && used + 70 < sizeof seen; i++)
         used += (size_t)snprintf(seen + used, sizeof seen - used, "%s%s", i ? "|" : "",
                                  s->found.at[i].text);
@@ -214,8 +200,8 @@ static glim_status set_labels(glim_black_box *box, glim_error *err) {
         return glim__box_fail(box, err, GLIM_EUSAGE, seen, strlen(seen),
                               "none of the labels begins with one of its likeliest tokens (let the "
                               "prompt ask for them by name)");
-    return glim__box_set_classes(box, (const char *const *)s->labels, s->n_labels, GLIM_SCALE_LOGIT,
-                                 NULL, 0, err);
+    return glim__box_set_classes(box, (const char *const *)s->labels.at, s->labels.count,
+                                 GLIM_SCALE_LOGIT, NULL, 0, err);
 }
 
 static glim_status prepare(glim_black_box *box, const glim_input *in, glim_error *err) {
@@ -224,7 +210,7 @@ static glim_status prepare(glim_black_box *box, const glim_input *in, glim_error
     if (!status && s->prompt.failed)
         status = glim__oom(box->ctx, err, "the prompt", s->prompt.len);
     if (!status)
-        status = s->labels ? set_labels(box, err) : set_next_tokens(box, err);
+        status = s->labels.count ? set_labels(box, err) : set_next_tokens(box, err);
     if (status)
         s->way = UNKNOWN;
     box->info.how = ways[s->way];
@@ -252,7 +238,7 @@ static glim_status make(void *data, glim_http_job *job, glim_error *err) {
     size_t label;
     set_prompt(box, job, &label);
     if (s->way == ECHO)
-        continue_prompt(s, s->labels[label]);
+        continue_prompt(s, s->labels.at[label]);
     if (s->prompt.failed)
         return glim__oom(box->ctx, err, "the prompt", s->prompt.len);
     send(s, job,
@@ -266,7 +252,7 @@ static glim_status read_echo(glim_black_box *box, const glim_http_job *job, size
     struct openai *s = box->state;
     size_t from = code_points(s->prompt.data, s->prompt.len), tokens;
     double sum;
-    continue_prompt(s, s->labels[label]);
+    continue_prompt(s, s->labels.at[label]);
     size_t to = code_points(s->prompt.data, s->prompt.len);
     glim_status status =
         glim__openai_echo(box, answer_of(job), job->answer.len, from, to, &sum, &tokens, err);
@@ -291,8 +277,8 @@ static glim_status read_top(glim_black_box *box, const glim_http_job *job, size_
     glim_status status =
         glim__openai_top(box, answer_of(job), job->answer.len, s->way == CHAT, &top, err);
     for (size_t k = 0; k < K && !status; k++) {
-        double x = s->labels ? glim__openai_label(&top, box->info.classes, K, k)
-                             : next_token(&top, box->info.classes[k]);
+        double x = s->labels.count ? glim__openai_label(&top, box->info.classes, K, k)
+                                   : next_token(&top, box->info.classes[k]);
         s->rows[i * K + k] = isnan(x) ? top.least : x;
     }
     return status;
@@ -336,28 +322,16 @@ static glim_status ask(glim_black_box *box, const glim_input *inputs, size_t n, 
 
 /* ---- opening ---- */
 
-/* Cuts "a, b" at its commas; a label is what is left without spaces around it. */
-static glim_status cut_labels(glim_black_box *box, glim_error *err) {
+/* The labels, and the prompt that asks for them when none was given. */
+static glim_status take_labels(glim_black_box *box, glim_error *err) {
     struct openai *s = box->state;
-    size_t most = 1;
-    for (const char *c = box->labels; *c; c++)
-        most += *c == ',';
-    s->labels = glim__calloc(box->ctx, most, sizeof *s->labels);
-    if (!s->labels)
-        return glim__oom(box->ctx, err, "the labels", most * sizeof *s->labels);
-    for (const char *c = box->labels;; c++) {
-        c += strspn(c, " \t");
-        size_t all = strcspn(c, ","), n = all;
-        while (n && (c[n - 1] == ' ' || c[n - 1] == '\t'))
-            n--;
-        if (!n)
-            return glim_fail(err, GLIM_EUSAGE, "--labels '%.80s' holds an empty label",
-                             box->labels);
-        glim_status status = glim__box_copy(box, &s->labels[s->n_labels++], c, n, err);
-        c += all;
-        if (status || !*c)
-            return status;
-    }
+    glim_status status = glim__labels_cut(&s->labels, box->ctx, box->labels, err);
+    if (status || box->prompt)
+        return status;
+    glim__labels_ask(&s->labels, &s->prompt);
+    if (s->prompt.failed)
+        return glim__oom(box->ctx, err, "the prompt", s->prompt.len);
+    return glim__box_copy(box, &box->prompt, s->prompt.data, s->prompt.len, err);
 }
 
 static glim_status cut_url(glim_black_box *box, const char *rest, glim_error *err) {
@@ -392,7 +366,7 @@ static glim_status open_openai(glim_black_box *box, const char *rest, glim_error
         return glim_fail(err, GLIM_EUSAGE, "the prompt has no {text}");
     glim_status status = cut_url(box, rest, err);
     if (!status && box->labels)
-        status = cut_labels(box, err);
+        status = take_labels(box, err);
     return status ? status : glim__http_open(&s->http, box, s->url, err);
 }
 
@@ -401,9 +375,7 @@ static void close_openai(glim_black_box *box) {
     if (!s)
         return;
     glim__http_close(s->http);
-    for (size_t k = 0; k < s->n_labels; k++)
-        glim__free(box->ctx, s->labels[k]);
-    glim__free(box->ctx, s->labels);
+    glim__labels_release(&s->labels);
     glim__buffer_release(&s->prompt);
     glim__free(box->ctx, s->url);
     glim__free(box->ctx, s->model);

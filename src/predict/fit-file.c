@@ -73,17 +73,17 @@ void glim__linear_outputs(const glim_linear *l, const double *x, double *z) {
 
 /* ---- writing ---- */
 
-static json_t *numbers(const double *x, size_t n) {
+static json_t *numbers(const double *x, size_t n, bool *ok) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, glim__json_number(x[i]));
+        glim__json_add(ok, list, glim__json_number(x[i]));
     return list;
 }
 
-static json_t *strings(const char *const *s, size_t n) {
+static json_t *strings(const char *const *s, size_t n, bool *ok) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_string(s[i]));
+        glim__json_add(ok, list, json_string(s[i]));
     return list;
 }
 
@@ -91,67 +91,68 @@ static json_t *text_or_null(const char *s) {
     return s ? json_string(s) : json_null();
 }
 
-static json_t *input_json(const glim_linear *l) {
+static json_t *input_json(const glim_linear *l, bool *ok) {
     json_t *o = json_object(), *columns = json_array();
     if (l->info.site) {
-        json_object_set_new(o, "kind", json_string("text"));
-        json_object_set_new(o, "site", json_string(l->info.site));
-        json_object_set_new(o, "pool", json_string(l->info.pool));
-        json_object_set_new(o, "architecture", json_string(l->info.architecture));
-        json_object_set_new(o, "model_digest", json_string(l->info.model_digest));
+        glim__json_set(ok, o, "kind", json_string("text"));
+        glim__json_set(ok, o, "site", json_string(l->info.site));
+        glim__json_set(ok, o, "pool", json_string(l->info.pool));
+        glim__json_set(ok, o, "architecture", json_string(l->info.architecture));
+        glim__json_set(ok, o, "model_digest", json_string(l->info.model_digest));
         json_decref(columns);
         return o;
     }
     for (size_t i = 0; i < l->info.n_columns; i++) {
         const glim_fit_column *c = &l->columns[i];
         json_t *one = json_object();
-        json_object_set_new(one, "name", json_string(c->name));
-        json_object_set_new(one, "values",
-                            c->values ? strings(c->values, c->n_values) : json_null());
-        json_array_append_new(columns, one);
+        glim__json_set(ok, one, "name", json_string(c->name));
+        glim__json_set(ok, one, "values",
+                       c->values ? strings(c->values, c->n_values, ok) : json_null());
+        glim__json_add(ok, columns, one);
     }
-    json_object_set_new(o, "kind", json_string("table"));
-    json_object_set_new(o, "columns", columns);
+    glim__json_set(ok, o, "kind", json_string("table"));
+    glim__json_set(ok, o, "columns", columns);
     return o;
 }
 
-static json_t *fit_json(const glim_linear_info *i) {
+static json_t *fit_json(const glim_linear_info *i, bool *ok) {
     json_t *o = json_object();
-    json_object_set_new(o, "strength", glim__json_number(i->strength));
-    json_object_set_new(o, "l1_ratio", glim__json_number(i->l1_ratio));
-    json_object_set_new(o, "rows", json_integer((json_int_t)i->rows));
-    json_object_set_new(o, "held_out", json_integer((json_int_t)i->held_out));
-    json_object_set_new(o, i->kind == GLIM_FIT_LINEAR ? "r2" : "accuracy",
-                        glim__json_number(i->accuracy));
-    json_object_set_new(o, "low", glim__json_number(i->low));
-    json_object_set_new(o, "high", glim__json_number(i->high));
+    glim__json_set(ok, o, "strength", glim__json_number(i->strength));
+    glim__json_set(ok, o, "l1_ratio", glim__json_number(i->l1_ratio));
+    glim__json_set(ok, o, "rows", json_integer((json_int_t)i->rows));
+    glim__json_set(ok, o, "held_out", json_integer((json_int_t)i->held_out));
+    glim__json_set(ok, o, i->kind == GLIM_FIT_LINEAR ? "r2" : "accuracy",
+                   glim__json_number(i->accuracy));
+    glim__json_set(ok, o, "low", glim__json_number(i->low));
+    glim__json_set(ok, o, "high", glim__json_number(i->high));
     return o;
 }
 
-static json_t *linear_json(const glim_linear *l) {
+static json_t *linear_json(const glim_linear *l, bool *ok) {
     const glim_linear_info *i = &l->info;
     json_t *o = json_object(), *weights = json_array();
     for (size_t k = 0; k < i->outputs; k++)
-        json_array_append_new(weights, numbers(l->weights + k * i->width, i->width));
-    json_object_set_new(o, "schema", json_string("glim.linear/1"));
-    json_object_set_new(o, "version", json_string(GLIM_VERSION));
-    json_object_set_new(o, "kind", json_string(i->kind == GLIM_FIT_LINEAR ? "linear" : "logistic"));
-    json_object_set_new(o, "target", text_or_null(i->target));
-    json_object_set_new(o, "classes", strings(i->classes, i->n_classes));
-    json_object_set_new(o, "input", input_json(l));
-    json_object_set_new(o, "fit", fit_json(i));
-    json_object_set_new(o, "mean", numbers(l->mean, i->width));
-    json_object_set_new(o, "scale", numbers(l->scale, i->width));
-    json_object_set_new(o, "bias", numbers(l->bias, i->outputs));
-    json_object_set_new(o, "weights", weights);
+        glim__json_add(ok, weights, numbers(l->weights + k * i->width, i->width, ok));
+    glim__json_set(ok, o, "schema", json_string("glim.linear/1"));
+    glim__json_set(ok, o, "version", json_string(GLIM_VERSION));
+    glim__json_set(ok, o, "kind", json_string(i->kind == GLIM_FIT_LINEAR ? "linear" : "logistic"));
+    glim__json_set(ok, o, "target", text_or_null(i->target));
+    glim__json_set(ok, o, "classes", strings(i->classes, i->n_classes, ok));
+    glim__json_set(ok, o, "input", input_json(l, ok));
+    glim__json_set(ok, o, "fit", fit_json(i, ok));
+    glim__json_set(ok, o, "mean", numbers(l->mean, i->width, ok));
+    glim__json_set(ok, o, "scale", numbers(l->scale, i->width, ok));
+    glim__json_set(ok, o, "bias", numbers(l->bias, i->outputs, ok));
+    glim__json_set(ok, o, "weights", weights);
     return o;
 }
 
 glim_status glim_linear_save(const glim_linear *l, const char *path, glim_error *err) {
     glim_buffer text;
     glim__buffer_init(&text, l->ctx);
-    json_t *o = linear_json(l);
-    glim_status status = glim__json_write(&text, o, 1, false, err);
+    bool ok = true;
+    json_t *o = linear_json(l, &ok);
+    glim_status status = glim__json_write(&text, ok ? o : NULL, 1, false, err);
     glim__buffer_putc(&text, '\n');
     json_decref(o);
     if (!status && text.failed)

@@ -24,8 +24,13 @@ static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id,
 static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
     const char *const *labels = glim_model_facts(lm->model)->labels;
     char number[16];
-    if (!lm->whole)
+    if ((!lm->whole || lm->task == GLIM_TASK_FILL) && !lm->labels)
         return token_text(lm, doc, id, len);
+    if (lm->labels) {
+        const char *name = glim__lm_label_name(lm, id);
+        *len = strlen(name);
+        return glim_document_text(doc, name, *len);
+    }
     if (lm->direction) {
         *len = strlen("similarity");
         return glim_document_text(doc, "similarity", *len);
@@ -68,9 +73,12 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
     for (size_t u = 0; u < lm->units.count; u++)
         if (!describe_unit(lm, doc, &lm->units.at[u], &doc->input.units[u]))
             return false;
-    for (size_t i = 0; i < t->n_turns; i++)
-        doc->input.turns[i] =
-            (glim_document_turn){copy(doc, t->turns[i].role), t->turns[i].start, t->turns[i].end};
+    for (size_t i = 0; i < t->n_turns; i++) {
+        const glim_turn *turn = &t->turns[i];
+        doc->input.turns[i] = (glim_document_turn){copy(doc, turn->role), turn->start, turn->end};
+        if (!doc->input.turns[i].role)
+            return false;
+    }
     doc->input.n_units = lm->units.count;
     doc->input.n_turns = t->n_turns;
     return true;
@@ -126,7 +134,9 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     const glim_lm_row *row = &lm->rows[0];
     double sum = 0;
     doc->target.kind = lm->kind;
-    doc->target.output = lm->direction ? "similarity" : outputs[lm->output];
+    doc->target.output = lm->direction                                   ? "similarity"
+                         : lm->labels && lm->output == GLIM_OUTPUT_LOGIT ? "score"
+                                                                         : outputs[lm->output];
     doc->target.against_id = row->against;
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
@@ -161,12 +171,20 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
     const glim_lm *lm = (const glim_lm *)p;
     const glim_model_info *info = glim_model_facts(lm->model);
     doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
-    doc->model.file = copy(doc, file_name(info->path));
-    doc->model.name = copy(doc, info->name);
-    doc->model.architecture = copy(doc, info->architecture);
-    doc->model.quantisation = copy(doc, info->quantisation);
-    doc->model.digest = copy(doc, info->digest);
-    if (!describe_input(lm, doc) || !describe_rows(lm, doc) || !describe_target(lm, doc))
+    const struct {
+        const char **to, *from;
+    } names[] = {{&doc->model.file, file_name(info->path)},
+                 {&doc->model.name, info->name},
+                 {&doc->model.architecture, info->architecture},
+                 {&doc->model.quantisation, info->quantisation},
+                 {&doc->model.digest, info->digest}};
+    bool named = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *names[i].to = copy(doc, names[i].from);
+        named = named && (*names[i].to || !names[i].from);
+    }
+    if (!named || !describe_input(lm, doc) || !describe_rows(lm, doc) ||
+        !describe_target(lm, doc) || (lm->labels && !glim__lm_label_notes(lm, doc)))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }

@@ -7,6 +7,7 @@
  *   span      a row for the start and one for the end of the best answer; their
  *             logits add up to the answer's score
  *   embed     one row: the cosine with another text's embedding, which stays fixed
+ *   fill      one row at the masked word: a token, or one against another
  *
  * The input is run once before the rows are known, because labels and spans are
  * what the model itself says.
@@ -39,11 +40,12 @@ static glim_status open_input(glim_lm *lm, glim_error *err) {
 }
 
 glim_status glim__lm_run_whole(glim_lm *lm, glim_error *err) {
+    bool one = lm->task == GLIM_TASK_FILL; /* of a vocabulary: only the row that is read */
     glim_sequence q = {.ids = lm->ids,
                        .types = lm->types,
                        .count = lm->base.T,
-                       .wanted = lm->every,
-                       .n_wanted = lm->base.T};
+                       .wanted = one ? lm->every + lm->rows[0].at : lm->every,
+                       .n_wanted = one ? 1 : lm->base.T};
     glim_status status = glim_session_new(&lm->cache, lm->model, 0, err);
     if (!status)
         status = glim_session_forward(lm->cache, &(glim_batch){.sequences = &q, .count = 1}, err);
@@ -174,6 +176,36 @@ static glim_status span_rows(glim_lm *lm, const glim_target_options *o, glim_err
     return status;
 }
 
+/* ---- masked words ---- */
+
+static glim_status mask_row(glim_lm *lm, const glim_target_options *o, glim_error *err) {
+    int32_t mask = glim__tokenizer_info(lm->model->tokenizer)->mask;
+    size_t at = 0, n = 0;
+    for (size_t t = 0; t < lm->base.T; t++)
+        if (lm->ids[t] == mask && lm->tokens->at[t].kind == GLIM_TOKEN_TEMPLATE) {
+            at = t;
+            n++;
+        }
+    if (mask < 0)
+        return glim_fail(err, GLIM_EUNSUPPORTED, "this tokenizer has no mask");
+    glim_gguf_string name = glim__token_bytes(lm->model->tokenizer, mask);
+    if (!n)
+        return glim_fail(err, GLIM_EUSAGE, "the text has no masked word (write %.*s in its place)",
+                         (int)name.len, name.data);
+    if (n > 1)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "the text has %zu masked words; one is explained (write words for the "
+                         "others)",
+                         n);
+    lm->kind = o->against ? "contrast" : "masked-token";
+    glim_status status = glim__lm_add_rows(lm, at, 1, err);
+    if (!status && o->target)
+        status = glim_model_token(lm->model, o->target, &lm->rows[0].id, err);
+    if (!status && o->against)
+        status = glim_model_token(lm->model, o->against, &lm->rows[0].against, err);
+    return status;
+}
+
 /* ---- similarity ---- */
 
 static glim_status embed_other(glim_lm *lm, const char *text, float *out, glim_error *err) {
@@ -225,9 +257,10 @@ glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, gli
         return span_rows(lm, o, err);
     case GLIM_TASK_EMBED:
         return similar_row(lm, o, err);
+    case GLIM_TASK_FILL:
+        return mask_row(lm, o, err);
     default:
-        return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "'%s' fills in masked tokens, which this version does not explain",
+        return glim_fail(err, GLIM_EUNSUPPORTED, "'%s' has no task that is explained",
                          glim_model_facts(lm->model)->path);
     }
 }

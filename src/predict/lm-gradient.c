@@ -133,10 +133,14 @@ void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
     const glim_lm *lm = (const glim_lm *)p;
     uint64_t each, L = (uint64_t)glim_model_facts(lm->model)->layers;
     size_t batch = batch_inputs(lm, p->T, p->n_rows, true);
-    uint64_t bytes = glim_session_plan(lm->model, p->T, 1, p->T, p->n_rows, true, &each) +
-                     4 * p->T * p->C * (n < batch ? n : batch);
+    /* of each input its gradient, and with dense seeds those; once a padded gradient */
+    uint64_t own = 4 * (p->T * p->C + (glim__lm_dense(lm) ? lm->outputs : 0)) + 64;
+    uint64_t bytes =
+        glim_session_plan(lm->model, p->T, 1, p->T, p->n_rows, true, &each) + own + 4 * p->T * p->C;
+    batch = n < batch ? n : batch;
     uint64_t most =
-        glim_session_plan(lm->model, batch * p->T, batch, p->T, batch * p->n_rows, true, &each);
+        glim_session_plan(lm->model, batch * p->T, batch, p->T, batch * p->n_rows, true, &each) +
+        batch * own;
     out->forward_tokens += n * p->T;
     out->backward_tokens += n * p->T * p->n_rows;
     out->bytes = bytes > out->bytes ? bytes : out->bytes;

@@ -11,13 +11,18 @@
 #include <math.h>
 #include <string.h>
 
-enum { BATCH_ROWS = 512 };
+enum { BATCH_ROWS = 512, BATCH_SAMPLES = 64 };
 
 /* One masked input on its way through. */
 struct sample {
     size_t index; /* of the mask */
     size_t prefix, count;
     size_t first, rows_at; /* into the batch's ids and wanted rows */
+};
+
+/* Rows and samples that go through together. */
+struct size {
+    size_t rows, samples;
 };
 
 struct batch {
@@ -28,11 +33,12 @@ struct batch {
     struct sample *samples;
     glim_sequence *sequences;
     int32_t *ids;
-    float *embeddings;    /* MEAN only */
-    uint8_t *hidden;      /* ATTENTION only: (samples, T) */
-    uint8_t *types;       /* encoders only, as ids */
-    uint32_t *wanted;     /* (samples, n_rows): index of each row, in order */
-    size_t n, rows, most; /* samples, rows so far, rows at most */
+    float *embeddings; /* MEAN only */
+    uint8_t *hidden;   /* ATTENTION only: (samples, T) */
+    uint8_t *types;    /* encoders only, as ids */
+    uint32_t *wanted;  /* (samples, n_rows): index of each row, in order */
+    size_t n, rows;    /* samples, rows so far */
+    struct size most;
 };
 
 static bool removed(const glim_lm *lm, const uint8_t *keep, size_t token) {
@@ -170,35 +176,42 @@ static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
     return status;
 }
 
-/* Rows of a batch that the budget allows; at least one sample's. */
-static size_t batch_rows(const glim_lm *lm) {
-    size_t T = lm->base.T, rows = BATCH_ROWS > T ? BATCH_ROWS : T;
+/* What a batch of that size needs beside the model's own values. */
+static uint64_t batch_bytes(const glim_lm *lm, struct size size, glim_absent absent) {
+    uint64_t T = lm->base.T, rows = size.rows + T, R = lm->base.n_rows, n = size.samples;
+    uint64_t bytes = n * (sizeof(struct sample) + sizeof(glim_sequence) + 4 * R) + 5 * rows + 512;
+    bytes += absent == GLIM_ABSENT_MEAN ? 4 * (rows + 1) * lm->base.C : 0;
+    bytes += absent == GLIM_ABSENT_ATTENTION ? n * T : 0;
+    return bytes + glim_session_plan(lm->model, size.rows, n, T, n * R, false, NULL);
+}
+
+/* The largest batch that the budget allows; at least one sample. */
+static struct size batch_size(const glim_lm *lm, glim_absent absent) {
+    size_t T = lm->base.T;
+    struct size size = {BATCH_ROWS > T ? BATCH_ROWS : T, BATCH_SAMPLES};
     uint64_t left = glim__budget_left(lm->base.ctx);
-    while (rows > T) {
-        size_t samples = rows / T + 1;
-        if (glim_session_plan(lm->model, rows, samples, T, samples * lm->base.n_rows, false, NULL) <
-            left / 2)
-            break;
-        rows = rows / 2 > T ? rows / 2 : T;
+    while ((size.rows > T || size.samples > 1) && batch_bytes(lm, size, absent) >= left / 2) {
+        size.rows = size.rows / 2 > T ? size.rows / 2 : T;
+        size.samples = size.samples > 1 ? size.samples / 2 : 1;
     }
-    return rows;
+    return size;
 }
 
 static glim_status make_batch(struct batch *b, glim_error *err) {
     glim_lm *lm = b->lm;
     glim_context *ctx = lm->base.ctx;
-    size_t T = lm->base.T, n = b->most;
+    size_t T = lm->base.T, n = b->most.samples, rows = b->most.rows + T;
     b->samples = glim__calloc(ctx, n, sizeof *b->samples);
     b->sequences = glim__calloc(ctx, n, sizeof *b->sequences);
-    b->ids = glim__calloc(ctx, n + T, sizeof *b->ids);
+    b->ids = glim__calloc(ctx, rows, sizeof *b->ids);
     b->wanted = glim__calloc(ctx, n * lm->base.n_rows + 1, sizeof *b->wanted);
     bool ok = b->samples && b->sequences && b->ids && b->wanted;
     if (b->absent == GLIM_ABSENT_MEAN)
-        ok = ok && (b->embeddings = glim__calloc(ctx, (n + T) * lm->base.C, sizeof(float)));
+        ok = ok && (b->embeddings = glim__calloc(ctx, rows * lm->base.C, sizeof(float)));
     if (b->absent == GLIM_ABSENT_ATTENTION)
         ok = ok && (b->hidden = glim__calloc(ctx, n, T));
     if (lm->types)
-        ok = ok && (b->types = glim__calloc(ctx, n + T, 1));
+        ok = ok && (b->types = glim__calloc(ctx, rows, 1));
     return ok ? GLIM_OK : glim__oom(ctx, err, "masked inputs", n * T);
 }
 
@@ -216,7 +229,8 @@ static void free_batch(struct batch *b) {
 glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                             double *out, glim_error *err) {
     glim_lm *lm = (glim_lm *)p;
-    struct batch b = {.lm = lm, .absent = absent, .keep = keep, .out = out, .most = batch_rows(lm)};
+    struct batch b = {
+        .lm = lm, .absent = absent, .keep = keep, .out = out, .most = batch_size(lm, absent)};
     float *mean = NULL;
     if (lm->whole && lm->rows[0].token != SIZE_MAX && absent == GLIM_ABSENT_DELETE)
         return glim_fail(err, GLIM_EUSAGE,
@@ -233,7 +247,7 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
         memcpy(out + i * p->n_rows, lm->value, p->n_rows * sizeof *out);
         if (!count)
             continue;
-        if (b.rows && b.rows + count > b.most)
+        if (b.n && (b.n == b.most.samples || b.rows + count > b.most.rows))
             status = flush(&b, mean, err);
         if (!status)
             add_sample(&b, i, prefix, count);
@@ -250,14 +264,13 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
 void glim__lm_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
                           glim_absent absent, glim_plan *out) {
     const glim_lm *lm = (const glim_lm *)p;
-    size_t rows = batch_rows(lm);
+    struct size size = batch_size(lm, absent);
     for (size_t i = 0; i < n; i++) {
         size_t prefix;
         out->forward_tokens += plan_sample(lm, keep + i * lm->units.count, absent, &prefix);
     }
-    uint64_t bytes = glim_session_plan(lm->model, p->T, 1, p->T, p->n_rows, false, NULL);
-    uint64_t most = glim_session_plan(lm->model, rows, rows / p->T + 1, p->T,
-                                      (rows / p->T + 1) * p->n_rows, false, NULL);
+    uint64_t bytes = batch_bytes(lm, (struct size){p->T, 1}, absent);
+    uint64_t most = batch_bytes(lm, size, absent);
     out->bytes = bytes > out->bytes ? bytes : out->bytes;
     out->bytes_wanted = most > out->bytes_wanted ? most : out->bytes_wanted;
 }

@@ -13,7 +13,7 @@
 
 /* ---- targets ---- */
 
-static double log_sum_exp(const float *x, size_t n) {
+double glim__log_sum_exp(const float *x, size_t n) {
     float top = x[0];
     double sum = 0;
     for (size_t i = 1; i < n; i++)
@@ -34,7 +34,7 @@ double glim__lm_target(const glim_lm *lm, const glim_lm_row *row, const float *l
         return sum;
     }
     double a = logits[row->id], b = row->against >= 0 ? logits[row->against] : 0;
-    double lse = log_sum_exp(logits, lm->outputs);
+    double lse = glim__log_sum_exp(logits, lm->outputs);
     if (prob)
         *prob = exp(a - lse);
     switch (lm->output) {
@@ -70,7 +70,7 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
         memcpy(dense, lm->direction, V * sizeof *dense);
         return;
     }
-    double lse = log_sum_exp(logits, V), a = 1, b = 0;
+    double lse = glim__log_sum_exp(logits, V), a = 1, b = 0;
     if (lm->output == GLIM_OUTPUT_PROB) {
         a = exp(logits[row->id] - lse);
         b = row->against >= 0 ? exp(logits[row->against] - lse) : 0;
@@ -92,7 +92,8 @@ void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, siz
 
 /* A logit also moves when all logits move, which changes no prediction; in a
    contrast that cancels. */
-static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, glim_error *err) {
+static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, bool labels,
+                                 glim_error *err) {
     lm->output = contrast ? GLIM_OUTPUT_LOGIT : GLIM_OUTPUT_LOGPROB;
     if (!name)
         return GLIM_OK;
@@ -102,6 +103,8 @@ static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, g
         lm->output = GLIM_OUTPUT_LOGPROB;
     else if (!strcmp(name, "prob"))
         lm->output = GLIM_OUTPUT_PROB;
+    else if (labels && !strcmp(name, "score")) /* what a softmax over the labels takes */
+        lm->output = GLIM_OUTPUT_LOGIT;
     else
         return glim_fail(err, GLIM_EUSAGE, "output '%s' is not one of logit, logprob, prob", name);
     return GLIM_OK;
@@ -159,6 +162,8 @@ glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *e
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
+    if (o->labels)
+        return glim__lm_label_rows(lm, o, err);
     if (lm->whole)
         return glim__lm_encoder_rows(lm, o, err);
     bool many = o->continuation || o->generate;
@@ -207,12 +212,16 @@ static void read_row(glim_lm *lm, size_t r, const float *logits) {
 static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
     glim_status status = lm->cache ? GLIM_OK : glim__lm_run_whole(lm, err);
     for (size_t r = 0; r < lm->base.n_rows && !status; r++)
-        read_row(lm, r, glim_session_logits(lm->cache, 0, lm->rows[r].at));
+        read_row(
+            lm, r,
+            glim_session_logits(lm->cache, 0, lm->task == GLIM_TASK_FILL ? 0 : lm->rows[r].at));
     return status;
 }
 
 static glim_status first_pass(glim_lm *lm, glim_error *err) {
     enum { PIECE = 512 };
+    if (lm->labels)
+        return glim__lm_label_pass(lm, err);
     if (lm->whole)
         return first_whole_pass(lm, err);
     size_t T = lm->base.T, R = lm->base.n_rows, r = 0;
@@ -266,6 +275,9 @@ static void choose_neutral(glim_lm *lm) {
     static const char *const texts[] = {"...", " ...", "_", " "};
     static const char *const marks[] = {"[MASK]", "<mask>", "[UNK]", "<unk>", "[PAD]", "<pad>"};
     const glim_model_info *info = glim_model_facts(lm->model);
+    lm->neutral = glim__tokenizer_info(lm->model->tokenizer)->mask;
+    if (lm->whole && lm->neutral >= 0)
+        return;
     lm->neutral = info->eos >= 0 ? info->eos : 0;
     for (size_t i = 0; i < sizeof marks / sizeof *marks && info->both_ways; i++) {
         int32_t id = glim__token_by_name(lm->model->tokenizer, marks[i]);
@@ -323,6 +335,7 @@ static void free_lm(glim_predictor *p) {
     glim_session_free(lm->cache);
     glim_session_free(lm->work);
     glim_units_free(&lm->units);
+    glim__lm_labels_free(lm);
     glim__free(p->ctx, lm->rows);
     glim__free(p->ctx, lm->row_end);
     glim__free(p->ctx, lm->value);
@@ -401,11 +414,16 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
     lm->whole = glim_model_facts(model)->both_ways || model->pool;
     lm->pooled = glim_model_facts(model)->task == GLIM_TASK_EMBED || model->pool == GLIM_POOL_MEAN;
     lm->task = glim_model_facts(model)->task;
-    glim_status status = choose_output(lm, o->output, o->against != NULL, err);
+    glim_status status = choose_output(lm, o->output, o->against != NULL, o->labels != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);
     if (!status)
         status = finish(lm, o, err);
+    if (!status && lm->rows[0].id >= 0 && lm->rows[0].id == lm->rows[0].against)
+        status = glim_fail(err, GLIM_EUSAGE,
+                           "'%.60s' is the target itself: there is nothing to tell apart (name "
+                           "another with --target or --against)",
+                           o->against);
     if (status) {
         free_lm(&lm->base);
         return status;

@@ -14,6 +14,8 @@ typedef struct glim_lm_row {
     size_t token;        /* index of the token itself, or SIZE_MAX */
 } glim_lm_row;
 
+typedef struct glim_lm_labels glim_lm_labels; /* lm-labels.h */
+
 typedef struct glim_lm {
     glim_predictor base;
     const glim_model *model;
@@ -30,11 +32,12 @@ typedef struct glim_lm {
     const char *kind; /* "next-token", "contrast", "continuation", "generated", "class" */
     glim_lm_row *rows;
     size_t *row_end;
-    double *value, *prob; /* [n_rows] */
-    int32_t *ids;         /* [T] */
-    int32_t neutral;      /* what a masked token becomes */
-    glim_session *cache;  /* holds the input's keys and values once asked for */
-    glim_session *work;   /* gradients */
+    double *value, *prob;   /* [n_rows] */
+    int32_t *ids;           /* [T] */
+    int32_t neutral;        /* what a masked token becomes */
+    glim_session *cache;    /* holds the input's keys and values once asked for */
+    glim_session *work;     /* gradients */
+    glim_lm_labels *labels; /* answers that are scored as classes, or NULL */
     uint64_t forward, backward;
 } glim_lm;
 
@@ -48,10 +51,16 @@ void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, siz
                      glim_sequence *q);
 /* Targets of encoders: classes, labels, spans, similarities (lm-encoder.c). */
 glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+/* Labels as answers (lm-labels.c): the row, its first pass, what a document says. */
+glim_status glim__lm_label_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+glim_status glim__lm_label_pass(glim_lm *lm, glim_error *err);
+const char *glim__lm_label_name(const glim_lm *lm, int32_t k);
+bool glim__lm_label_notes(const glim_lm *lm, glim_document *doc);
+void glim__lm_labels_free(glim_lm *lm);
 /* The first base.T tokens' ids. */
 glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
 glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);
-/* Runs the whole input; every row's logits are wanted. */
+/* Runs the whole input; every row's logits are wanted, or a masked word's alone. */
 glim_status glim__lm_run_whole(glim_lm *lm, glim_error *err);
 void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,
                    int32_t *ids, float *weights, glim_seed *seed);
@@ -65,6 +74,18 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               double *values, glim_gradient_sink *sink, void *data,
                               glim_error *err);
 void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
+/* log(sum(exp(x))) of n numbers. */
+double glim__log_sum_exp(const float *x, size_t n);
+
+/* The predictor's functions when the target is a label. */
+glim_status glim__lm_label_values(glim_predictor *p, const uint8_t *keep, size_t n,
+                                  glim_absent absent, double *out, glim_error *err);
+void glim__lm_label_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                                glim_absent absent, glim_plan *out);
+glim_status glim__lm_label_gradient(glim_predictor *p, const float *xs, size_t n, long row,
+                                    double *values, glim_gradient_sink *sink, void *data,
+                                    glim_error *err);
+void glim__lm_label_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
 glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err);
 
 #endif

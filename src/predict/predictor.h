@@ -12,10 +12,12 @@
 
 /* What an absent unit is replaced by. */
 typedef enum glim_absent {
-    GLIM_ABSENT_DELETE,   /* its tokens are dropped; later positions move up */
-    GLIM_ABSENT_MASK,     /* each token becomes the neutral token */
-    GLIM_ABSENT_MEAN,     /* each embedding row becomes the vocabulary's mean */
-    GLIM_ABSENT_ATTENTION /* nobody attends to it; positions stay */
+    GLIM_ABSENT_DELETE,    /* its tokens are dropped; later positions move up */
+    GLIM_ABSENT_MASK,      /* each token becomes the neutral token */
+    GLIM_ABSENT_MEAN,      /* each embedding row becomes the vocabulary's mean */
+    GLIM_ABSENT_ATTENTION, /* nobody attends to it; positions stay */
+    GLIM_ABSENT_ZERO,      /* pictures: what the model reads as zero */
+    GLIM_ABSENT_BLUR       /* pictures: what is left when details are gone */
 } glim_absent;
 
 /* Baselines in embedding space, for path methods. */
@@ -23,7 +25,8 @@ typedef enum glim_baseline {
     GLIM_BASELINE_ZERO,
     GLIM_BASELINE_MEAN,
     GLIM_BASELINE_TOKEN,
-    GLIM_BASELINE_BOS
+    GLIM_BASELINE_BOS, /* of a picture: black */
+    GLIM_BASELINE_BLUR /* of a picture only */
 } glim_baseline;
 
 /* Called with the gradient (T, C) of target row `row` for input `sample`. */
@@ -34,6 +37,7 @@ struct glim_predictor {
     glim_context *ctx;
     const char *name; /* "language model" */
     unsigned can;
+    bool image; /* units are patches of a picture */
     const glim_units *units;
     bool columns;            /* units are columns of a table: an absent one has its mean */
     size_t chunk;            /* masks that a call of values takes best; 0 = any number */

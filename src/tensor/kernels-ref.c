@@ -173,6 +173,22 @@ static void soft_cap(float *y, const float *x, float c, size_t n) {
         y[i] = c * tanhf(x[i] / c);
 }
 
+static void taps(float *y, const float *const *x, const float *const *w, int count, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (int t = 0; t < count; t++)
+            sum = fmaf(x[t][i], w[t][i], sum);
+        y[i] = sum;
+    }
+}
+
+static void affine(float *y, const float *by, const float *shift, float low, float high, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float v = fmaf(y[i], by[i], shift[i]);
+        y[i] = v < low ? low : v > high ? high : v;
+    }
+}
+
 #define REF_KERNELS                                                                                \
     .dequantise = glim__dequantise_ref,                                                            \
     .dot = {[GLIM_TYPE_F32] = dot_f32,      [GLIM_TYPE_F16] = dot_f16,                             \
@@ -186,7 +202,7 @@ static void soft_cap(float *y, const float *x, float c, size_t n) {
     .tile = tile, .tile_f64 = tile_f64, .sum_squares = sum_squares, .dot_f32 = dot_row,            \
     .axpy = axpy, .add = add, .scale_mul = scale_mul, .scale = scale,                              \
     .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,        \
-    .gate_backward = gate_backward, .soft_cap = soft_cap
+    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};
 #ifdef GLIM_WITH_OPENBLAS

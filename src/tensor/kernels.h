@@ -70,6 +70,11 @@ typedef struct glim_kernels {
                           const float *up, size_t n, glim_act act);
     /* y = c tanh(x / c). In place allowed. */
     void (*soft_cap)(float *y, const float *x, float c, size_t n);
+    /* y = sum over t < taps of x[t] w[t], element by element, in ascending t. */
+    void (*taps)(float *y, const float *const *x, const float *const *w, int taps, size_t n);
+    /* y = scale y + shift, element by element, held between low and high; NaN stays. */
+    void (*affine)(float *y, const float *scale, const float *shift, float low, float high,
+                   size_t n);
 } glim_kernels;
 
 extern const glim_kernels glim__kernels_ref;

@@ -71,6 +71,8 @@ static void read_names(glim_tokenizer *t, const glim_side_files *f) {
     t->info.eos = named(t, f, "eos_token", t->info.eos);
     t->info.pad = named(t, f, "pad_token", t->info.pad);
     t->info.mask = named(t, f, "mask_token", t->info.mask);
+    for (int i = 0; i < 2 && t->info.mask < 0; i++)
+        t->info.mask = glim__token_by_name(t, i ? "<mask>" : "[MASK]");
     t->info.cls = named(t, f, "cls_token", t->info.cls);
     t->info.sep = named(t, f, "sep_token", t->info.sep);
 }

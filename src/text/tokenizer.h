@@ -91,6 +91,10 @@ const char *glim__chat_template_name(const glim_chat_template *t);
    EOS if the tokenizer adds it. */
 glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
                                    size_t n, glim_error *err);
+/* The same of a text with masked words: where it has the mask's name ("[MASK]") there
+   is the mask, as a token of kind TEMPLATE. */
+glim_status glim__tokens_from_masked(glim_tokens **out, const glim_tokenizer *t, const char *text,
+                                     size_t n, glim_error *err);
 /* Two texts -> tokens, as the tokenizer puts a pair together. The source is both
    texts joined by a newline; they are the turns 0 and 1, with the roles "first"
    and "second". */
@@ -104,6 +108,9 @@ void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8
 glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
                                    const glim_chat_template *tmpl, const glim_message *messages,
                                    size_t n, glim_error *err);
+/* Makes tokens of the text without a byte in [from, to) the template's; they keep
+   their bytes. One that lies on an edge keeps those inside, and spaces before them. */
+void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to);
 /* Appends generated tokens: their text is appended to the source and they get
    kind GENERATED and turn `turn`. */
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,

@@ -43,11 +43,41 @@ static bool add_special(glim_token_list *list, int32_t id, size_t at) {
     return glim__token_push(list, id, GLIM_TOKEN_SPECIAL, at, at, -1);
 }
 
+/* A text in which the name of the mask is the mask: a place, not words. */
+static glim_status tokenize_masked(const glim_tokenizer *t, glim_token_list *list,
+                                   glim_gguf_string s, glim_error *err) {
+    glim_gguf_string name = glim__token_bytes(t, t->info.mask);
+    size_t run = 0;
+    for (size_t i = 0; name.len && i + name.len <= s.len;) {
+        size_t start = i, end = i + name.len;
+        if (memcmp(s.data + i, name.data, name.len) != 0) {
+            i++;
+            continue;
+        }
+        glim__added_reach(t, t->info.mask, s.data, s.len, run, &start, &end);
+        glim_status status =
+            start > run ? glim__tokenize(t, list, s.data + run, start - run, run, true, false, err)
+                        : GLIM_OK;
+        if (!status &&
+            !glim__token_push(list, t->info.mask, GLIM_TOKEN_TEMPLATE, i, i + name.len, -1))
+            status = glim__oom(t->ctx, err, "the tokens", 0);
+        if (status)
+            return status;
+        i = run = end;
+    }
+    return run < s.len ? glim__tokenize(t, list, s.data + run, s.len - run, run, true, false, err)
+                       : GLIM_OK;
+}
+
+/* Whether the texts are one, two, or one with masks in it. */
+enum form { ONE, PAIR, MASKED };
+
 /* One or two texts in the tokenizer's template; texts[i] starts at starts[i] of the
    source. */
 static glim_status fill_template(glim_token_list *list, const glim_tokenizer *t,
-                                 const glim_gguf_string *texts, const size_t *starts, bool pair,
+                                 const glim_gguf_string *texts, const size_t *starts, enum form how,
                                  glim_error *err) {
+    bool pair = how == PAIR;
     const glim_template *form = glim__template_of(t, pair);
     glim_status status = GLIM_OK;
     size_t at = 0;
@@ -61,10 +91,12 @@ static glim_status fill_template(glim_token_list *list, const glim_tokenizer *t,
         glim_gguf_string s = texts[which];
         size_t from = list->count;
         glim_token_list part = {.ctx = t->ctx};
-        status = glim__tokenize(t, &part, s.data, s.len, 0, true, false, err);
+        status = how == MASKED && t->info.mask >= 0
+                     ? tokenize_masked(t, &part, s, err)
+                     : glim__tokenize(t, &part, s.data, s.len, 0, true, false, err);
         for (size_t k = 0; k < part.count && !status; k++) {
             const glim_token *x = &part.at[k];
-            if (!glim__token_push(list, x->id, GLIM_TOKEN_TEXT, starts[which] + x->start,
+            if (!glim__token_push(list, x->id, x->kind, starts[which] + x->start,
                                   starts[which] + x->end, pair ? which : -1))
                 status = glim__oom(t->ctx, err, "the tokens", 0);
         }
@@ -76,12 +108,13 @@ static glim_status fill_template(glim_token_list *list, const glim_tokenizer *t,
 
 /* The texts in their template. The GGUF form of one is two flags. */
 static glim_status fill(glim_token_list *list, const glim_tokenizer *t,
-                        const glim_gguf_string *texts, const size_t *starts, bool pair,
+                        const glim_gguf_string *texts, const size_t *starts, enum form how,
                         glim_error *err) {
+    bool pair = how == PAIR;
     size_t end = starts[pair] + texts[pair].len;
     if (!t->pipeline && t->info.add_bos && !add_special(list, t->info.bos, 0))
         return glim__oom(t->ctx, err, "the tokens", 0);
-    glim_status status = fill_template(list, t, texts, starts, pair, err);
+    glim_status status = fill_template(list, t, texts, starts, how, err);
     if (!status && !t->pipeline && t->info.add_eos && !add_special(list, t->info.eos, end))
         status = glim__oom(t->ctx, err, "the tokens", 0);
     return status;
@@ -101,17 +134,27 @@ static glim_status finish(glim_tokens **out, glim_tokens *tokens, glim_token_lis
     return GLIM_OK;
 }
 
-glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
-                                   size_t n, glim_error *err) {
+static glim_status from_text(glim_tokens **out, const glim_tokenizer *t, const char *text, size_t n,
+                             enum form how, glim_error *err) {
     *out = NULL;
     glim_token_list list = {.ctx = t->ctx};
     glim_tokens *tokens = new_tokens(t->ctx, n);
     glim_status status = tokens ? GLIM_OK : glim__oom(t->ctx, err, "the text", n);
     if (!status)
-        status = fill(&list, t, &(glim_gguf_string){text, n}, &(size_t){0}, false, err);
+        status = fill(&list, t, &(glim_gguf_string){text, n}, &(size_t){0}, how, err);
     if (!status)
         memcpy(tokens->text, text, n);
     return finish(out, tokens, &list, status);
+}
+
+glim_status glim__tokens_from_text(glim_tokens **out, const glim_tokenizer *t, const char *text,
+                                   size_t n, glim_error *err) {
+    return from_text(out, t, text, n, ONE, err);
+}
+
+glim_status glim__tokens_from_masked(glim_tokens **out, const glim_tokenizer *t, const char *text,
+                                     size_t n, glim_error *err) {
+    return from_text(out, t, text, n, MASKED, err);
 }
 
 /* ---- chat ---- */
@@ -271,6 +314,21 @@ glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
     glim_status status =
         tokens ? render(&list, t, tmpl, &in, tokens, err) : glim__oom(t->ctx, err, "the chat", 0);
     return finish(out, tokens, &list, status);
+}
+
+void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to) {
+    for (size_t i = 0; i < tokens->count; i++) {
+        glim_token *t = &tokens->at[i];
+        if (t->kind != GLIM_TOKEN_TEXT)
+            continue;
+        if (t->end <= from || t->start >= to) {
+            t->kind = GLIM_TOKEN_TEMPLATE;
+            continue;
+        }
+        while (t->start < from && tokens->text[t->start] != ' ')
+            t->start++;
+        t->end = t->end < to ? t->end : to;
+    }
 }
 
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,

@@ -87,6 +87,8 @@ static void close_gaps(glim_units *units) {
     const glim_unit *before = NULL;
     for (size_t i = 0; i < units->count; i++) {
         glim_unit *u = &units->at[i];
+        if (u->fixed && u->end > u->start)
+            before = NULL; /* words of a prompt stand between */
         if (u->fixed || u->end == u->start)
             continue;
         if (before && before->turn == u->turn && before->end < u->start)

@@ -9,6 +9,7 @@ static void field(glim_buffer *b, const char *s, size_t n) {
     glim__buffer_putc(b, '"');
     json_t *clean = glim__json_text(s, n); /* valid UTF-8 */
     const char *text = json_string_value(clean);
+    b->failed = b->failed || !text;
     for (size_t i = 0; text && i < json_string_length(clean); i++) {
         if (text[i] == '"')
             glim__buffer_putc(b, '"');
@@ -29,7 +30,8 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
     glim_buffer b;
     glim__buffer_init(&b, d->ctx);
     glim__buffer_puts(&b, d->rows ? "row,row_text," : "");
-    glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error\r\n");
+    glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error");
+    glim__buffer_puts(&b, d->input.image.width ? ",x,y,width,height\r\n" : "\r\n");
     for (size_t r = 0; r < d->n_rows; r++)
         for (size_t u = 0; u < d->input.n_units; u++) {
             const glim_document_unit *unit = &d->input.units[u];
@@ -44,6 +46,9 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
             glim__buffer_printf(&b, ",%zu,%zu,%d", unit->start, unit->end, unit->fixed);
             number(&b, d->scores, at);
             number(&b, d->error, at);
+            if (d->input.image.width)
+                glim__buffer_printf(&b, ",%d,%d,%d,%d", unit->x, unit->y, unit->width,
+                                    unit->height);
             glim__buffer_puts(&b, "\r\n");
         }
     return glim__view_finish(&b, out, n, err);

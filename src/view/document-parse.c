@@ -121,6 +121,8 @@ static void read_input(struct reader *r, const json_t *o) {
     const json_t *units = list(r, o, "units"), *turns = json_object_get(o, "turns");
     if (!r->status)
         read_units(r, units);
+    if (!r->status)
+        r->status = glim__document_image_parse(d, o, r->name, r->err);
     size_t n = json_array_size(turns);
     d->input.turns = glim_document_alloc(d, n * sizeof *d->input.turns);
     if (!d->input.turns)
@@ -150,6 +152,8 @@ static void read_model_and_method(struct reader *r, const json_t *all) {
     const json_t *params = json_object_get(how, "params");
     char *text = json_is_object(params) ? json_dumps(params, JSON_COMPACT) : NULL;
     d->method.params = glim_document_text(d, text ? text : "{}", text ? strlen(text) : 2);
+    if (!d->method.params || (json_is_object(params) && !text))
+        no_memory(r);
     free(text);
 }
 

@@ -55,6 +55,8 @@ glim_buffer *glim__html_arg(html_page *p);
 /* <open data-w="key">words with the arguments</tag>; `open` is a tag and its
    attributes. The arguments are used up. */
 void glim__html_say(html_page *p, const char *open, const char *key);
+/* Whether there are words for a key. */
+bool glim__html_has(const char *key);
 /* One word without arguments, into a buffer. */
 void glim__html_term(html_page *p, glim_buffer *b, const char *key);
 /* A sentence of the document: in the page's language when key's English is it. */
@@ -78,6 +80,11 @@ void glim__html_key(html_page *p, const char *mark, const char *key, size_t n);
 void glim__html_strip(html_page *p);
 /* The sentences that say the picture's largest numbers. */
 void glim__html_description(html_page *p);
+
+/* ---- html-picture.c ---- */
+
+/* In the place of the text: the picture, and the same with its patches coloured. */
+void glim__html_picture(html_page *p);
 
 /* ---- html-table.c ---- */
 

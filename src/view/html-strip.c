@@ -234,6 +234,13 @@ void glim__html_strip(html_page *p) {
         glim__buffer_puts(p->b, "</label>");
     }
     snprintf(unit, sizeof unit, "unit.%.20s", d->input.unit ? d->input.unit : "token");
+    if (d->input.image.rgb) {
+        glim__html_picture(p);
+        put_legend(p);
+        glim__html_description(p);
+        glim__buffer_puts(p->b, "</section>\n");
+        return;
+    }
     glim__html_term(p, glim__html_arg(p), unit);
     glim__html_say(p, "span class=\"unseen\" id=\"glim-strip-name\"", "strip");
     glim__buffer_printf(p->b, "\n<div class=\"strip %s\" id=\"glim-strip\" dir=\"%s\">",

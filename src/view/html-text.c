@@ -280,6 +280,10 @@ static void close_tag(html_page *p, const char *open) {
     glim__buffer_printf(p->b, "</%.*s>", (int)strcspn(open, " "), open);
 }
 
+bool glim__html_has(const char *key) {
+    return find(key) != NULL;
+}
+
 void glim__html_say(html_page *p, const char *open, const char *key) {
     const glim_html_word *w = find(key);
     glim__buffer_printf(p->b, "<%s data-w=\"%s\">", open, key);

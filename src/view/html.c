@@ -41,6 +41,12 @@ static const char *key(char out[48], const char *group, const char *name, const 
     return out;
 }
 
+/* Of a kind that has no words, those of a next token. */
+static const char *kind_key(char out[48], const char *group, const char *kind) {
+    key(out, group, kind, "next-token");
+    return glim__html_has(out) ? out : key(out, group, "next-token", NULL);
+}
+
 static void put_title(html_page *p) {
     const glim_document *d = p->d;
     char name[48], unit[48];
@@ -48,8 +54,8 @@ static void put_title(html_page *p) {
     if (d->target.against)
         glim__html_quote(glim__html_arg(p), d->target.against, d->target.against_len, 48);
     glim__html_term(p, glim__html_arg(p), key(unit, "unit", d->input.unit, "token"));
-    glim__html_say(
-        p, "h1", key(name, "title", d->target.against ? "contrast" : d->target.kind, "next-token"));
+    glim__html_say(p, "h1",
+                   kind_key(name, "title", d->target.against ? "contrast" : d->target.kind));
 }
 
 static void put_value(html_page *p, glim_buffer *b) {
@@ -75,7 +81,7 @@ static void put_baseline(html_page *p) {
 
 static void put_target(html_page *p) {
     const glim_document *d = p->d;
-    char output[48];
+    char output[48], name[48];
     glim__buffer_puts(p->b, "<p class=\"target\">");
     glim__html_term(p, glim__html_arg(p), key(output, "output", d->target.output, "logit"));
     if (d->rows) {
@@ -89,7 +95,7 @@ static void put_target(html_page *p) {
     glim__html_say(p, "span",
                    d->rows             ? "target.rows"
                    : d->target.against ? "target.contrast"
-                                       : "target.next-token");
+                                       : kind_key(name, "target", d->target.kind));
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
         glim__html_percent(glim__html_arg(p), d->target.prob);
@@ -319,8 +325,12 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-static void put_policy(glim_buffer *b) {
-    bool script = *glim__html_script;
+/* The viewer knows texts; a picture's report is whole without it. */
+static bool has_script(const glim_document *d) {
+    return *glim__html_script && !d->input.image.width;
+}
+
+static void put_policy(glim_buffer *b, bool script) {
     glim__buffer_printf(b,
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
                         "'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
@@ -337,7 +347,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_printf(b,
                         "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
                         p->zh ? "zh-CN" : "en");
-    put_policy(b);
+    put_policy(b, has_script(p->d));
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
     glim__html_plain(b, p->d->target.text, p->d->target.text_len, 48);
@@ -355,7 +365,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);
     glim__buffer_puts(b, "</script>\n");
-    if (*glim__html_script) {
+    if (has_script(p->d)) {
         glim__buffer_puts(b, "<script>");
         glim__buffer_puts(b, glim__html_script);
         glim__buffer_puts(b, "</script>\n");

@@ -128,12 +128,23 @@ const char *glim__page_number(const glim_page *p, char out[32], double x) {
     return out;
 }
 
+const char *glim__page_score(const glim_page *p, char out[32], double x) {
+    const char *text = glim__page_number(p, out, x);
+    return !p->d->method.is_signed && *text == '+' ? text + 1 : text;
+}
+
 /* ---- shades ---- */
+
+int glim__page_step(const glim_page *p, double score, double limit) {
+    return p->d->method.is_signed ? glim__step(score, limit) : glim__amount(score, limit);
+}
 
 /* What lowers the target is underlined too: colour alone says nothing. */
 void glim__page_shade(glim_page *p, int step) {
-    const glim_shade *s = &glim_shades[step + GLIM_STEPS];
+    bool is_signed = p->d->method.is_signed;
+    const glim_shade *s = is_signed ? &glim_shades[step + GLIM_STEPS] : &glim_amounts[step];
     const char *line = step < 0 ? "4;" : "";
+    int strong = is_signed ? 3 : GLIM_AMOUNTS / 2;
     if (!step || p->o->color == GLIM_COLOR_NONE)
         return;
     if (p->o->color == GLIM_COLOR_TRUE)
@@ -144,8 +155,10 @@ void glim__page_shade(glim_page *p, int step) {
         glim__buffer_printf(&p->b, "\x1b[%s38;5;%d;48;5;%dm", line, s->text == 0xffffff ? 15 : 16,
                             s->ansi256);
     else
-        glim__buffer_printf(&p->b, "\x1b[%s%s30;%sm", line, abs(step) > 3 ? "1;" : "",
-                            step > 0 ? "43" : "46");
+        glim__buffer_printf(&p->b, "\x1b[%s%s30;%sm", line, abs(step) > strong ? "1;" : "",
+                            !is_signed ? "42"
+                            : step > 0 ? "43"
+                                       : "46");
 }
 
 void glim__page_grey(glim_page *p) {

@@ -31,6 +31,10 @@ void glim__page_end_line(glim_page *p);
 void glim__page_wrapped(glim_page *p, const char *text);
 /* "+0.41", three digits, a cross for what is not finite. */
 const char *glim__page_number(const glim_page *p, char out[32], double x);
+/* The same of a score: sizes without a sign carry none. */
+const char *glim__page_score(const glim_page *p, char out[32], double x);
+/* The shade of a score within [-limit, limit]: signed, or of its size. */
+int glim__page_step(const glim_page *p, double score, double limit);
 /* Begins a shade (0: none) or the look of fixed units; _plain ends either. */
 void glim__page_shade(glim_page *p, int step);
 void glim__page_grey(glim_page *p);
@@ -39,5 +43,8 @@ void glim__page_plain(glim_page *p, bool on);
 /* Units in running text with their shades or marks, folded to the surroundings of
    the largest scores when there are very many. */
 void glim__page_strip(glim_page *p, const double *scores, double limit);
+
+/* The patches of a picture as a grid of cells (grid.c). */
+void glim__page_grid(glim_page *p, const double *scores, double limit);
 
 #endif

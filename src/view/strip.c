@@ -29,6 +29,7 @@ static void end_line(struct strip *s) {
         glim__buffer_append(&s->p->b, s->marks.data, s->marks.len);
         glim__buffer_putc(&s->p->b, '\n');
     }
+    s->p->b.failed = s->p->b.failed || s->marks.failed;
     glim__buffer_clear(&s->marks);
     s->marks_column = s->p->column = 0;
 }
@@ -44,8 +45,9 @@ static void mark_unit(struct strip *s, int column, int width, double score) {
     if (!wants_marks(p) || !isfinite(score))
         return;
     int tenths = s->limit > 0 ? (int)round(9 * fabs(score) / s->limit) : 0;
-    snprintf(tenth, sizeof tenth, "%s%d", score < 0 ? "-" : "+", tenths);
-    const char *text = p->o->numbers ? glim__page_number(p, number, score)
+    const char *plus = p->d->method.is_signed ? "+" : "";
+    snprintf(tenth, sizeof tenth, "%s%d", score < 0 ? "-" : plus, tenths);
+    const char *text = p->o->numbers ? glim__page_score(p, number, score)
                        : tenths      ? tenth
                                      : glim__page_pick(p, "\xc2\xb7", ".");
     int need = glim__text_width(text, strlen(text), 1);
@@ -71,11 +73,12 @@ static size_t gap_of(const glim_document_unit *u) {
 }
 
 /* Columns of a unit's text behind its gap, as it is shown. */
-static int shown_width(const glim_page *p, const glim_document_unit *u) {
+static int shown_width(glim_page *p, const glim_document_unit *u) {
     glim_buffer safe;
     glim__buffer_init(&safe, p->b.ctx);
     int sum = 0;
     for (size_t i = gap_of(u), len; i < u->text_len && sum <= p->width; i += len) {
+        p->b.failed = p->b.failed || safe.failed;
         glim__buffer_clear(&safe);
         sum += glim__page_grapheme(p, &safe, u->text + i, u->text_len - i, &len);
     }
@@ -99,7 +102,7 @@ static bool closes(const glim_document_unit *u) {
 
 /* Columns that a unit takes, its mark included. */
 static int unit_width(const struct strip *s, size_t unit) {
-    const glim_page *p = s->p;
+    glim_page *p = s->p;
     int width = shown_width(p, &p->d->input.units[unit]), least = 0;
     if (p->o->numbers && isfinite(s->scores[unit]))
         least = NUMBER_CELLS;
@@ -155,7 +158,7 @@ static void put_unit(struct strip *s, size_t unit) {
     const char *t = u->text;
     size_t n = u->text_len, skip = gap_of(u);
     double score = s->scores[unit];
-    int step = glim__step(score, s->limit), width = together(s, unit);
+    int step = glim__page_step(p, score, s->limit), width = together(s, unit);
     if (width > p->width)
         width = unit_width(s, unit);
     if (p->column && p->column + (int)skip + width > p->width)

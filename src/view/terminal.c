@@ -95,17 +95,18 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     const glim_document *d = p->d;
     char a[32], b[32], text[200];
     size_t missing = 0;
-    for (size_t u = 0; u < d->input.n_units; u++) /* the last produced unit has none by nature */
-        missing += !d->input.units[u].fixed && !isfinite(scores[u]) &&
-                   (d->partial || !d->input.units[u].generated);
+    for (size_t u = 0; u < d->input.n_units; u++)
+        missing += !d->input.units[u].fixed && !isfinite(scores[u]) && !d->input.units[u].generated;
     const char *low = d->method.is_signed ? glim__page_number(p, a, -limit) : "0";
-    const char *high = glim__page_number(p, b, limit);
+    const char *high = glim__page_score(p, b, limit);
     int used = columns(low) + columns(high) + 5,
-        steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_STEPS;
-    int cell = used + 2 * steps > p->width ? 1 : 2;
+        steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_AMOUNTS;
+    int name = columns(d->target.output) + 1;
+    int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
-        for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= GLIM_STEPS; step++) {
+        int top = d->method.is_signed ? GLIM_STEPS : GLIM_AMOUNTS;
+        for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= top; step++) {
             glim__page_shade(p, step);
             glim__buffer_puts(&p->b, !step ? " 0 " : cell == 1 ? " " : "  ");
             glim__page_plain(p, step != 0);
@@ -196,7 +197,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     error = p->width < 40 ? NULL : error;
     glim__buffer_printf(&p->b, "%3zu ", place);
     put_name(p, r->unit, label, label);
-    const char *shown = glim__page_number(p, value, r->score);
+    const char *shown = glim__page_score(p, value, r->score);
     pad(p, columns(shown), NUMBER);
     glim__buffer_puts(&p->b, shown);
     at += columns(shown) > NUMBER ? columns(shown) : NUMBER;
@@ -230,7 +231,7 @@ static void put_ranks(glim_page *p, const double *scores, const double *error, d
         rest += ranks[i].score;
     if (n > shown) {
         snprintf(text, sizeof text, "%zu others together %s", n - shown,
-                 glim__page_number(p, value, rest));
+                 glim__page_score(p, value, rest));
         pad(p, 0, p->width < 40 ? 0 : 4);
         glim__page_wrapped(p, text);
     }
@@ -261,8 +262,8 @@ static void put_sum(glim_page *p, const double *scores) {
 /* "  unit +7.43"; returns the columns. */
 static int put_cell(glim_page *p, const struct rank *r, double limit, int width) {
     char value[32];
-    const char *shown = glim__page_number(p, value, r->score);
-    int step = glim__step(r->score, limit);
+    const char *shown = glim__page_score(p, value, r->score);
+    int step = glim__page_step(p, r->score, limit);
     glim__buffer_puts(&p->b, "  ");
     glim__page_shade(p, step);
     int number = columns(shown) > NUMBER ? columns(shown) : NUMBER;
@@ -303,7 +304,8 @@ static void put_matrix(glim_page *p) {
     glim__free(p->b.ctx, ranks);
 }
 
-/* Sums over rows, where every row that sees a unit counts. */
+/* Sums over rows, where every row that sees a unit counts. What was produced is not
+   coloured: it would outshine the input, which is asked about. Rows still name it. */
 static double *column_sums(const glim_page *p) {
     const glim_document *d = p->d;
     size_t U = d->input.n_units;
@@ -311,7 +313,7 @@ static double *column_sums(const glim_page *p) {
     for (size_t u = 0; u < U && sum; u++) {
         bool any = false;
         for (size_t r = 0; r < d->n_rows; r++)
-            if (isfinite(d->scores[r * U + u])) {
+            if (isfinite(d->scores[r * U + u]) && !d->input.units[u].generated) {
                 sum[u] += d->scores[r * U + u];
                 any = true;
             }
@@ -344,10 +346,14 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     put_verdict(&p);
     double *sums = d->rows ? column_sums(&p) : NULL;
     const double *scores = d->rows ? sums : d->scores;
+    p.b.failed = p.b.failed || (d->rows && !sums);
     if (scores && d->input.n_units) {
         double limit = largest(scores, d->input.n_units);
         glim__buffer_putc(&p.b, '\n');
-        glim__page_strip(&p, scores, limit);
+        if (d->input.image.width)
+            glim__page_grid(&p, scores, limit);
+        else
+            glim__page_strip(&p, scores, limit);
         put_legend(&p, scores, limit);
         glim__buffer_putc(&p.b, '\n');
         if (d->rows)

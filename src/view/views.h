@@ -13,6 +13,16 @@ extern const glim_view glim__view_terminal, glim__view_json, glim__view_csv, gli
 glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error *err);
 /* The role of a turn >= 0; what the model said behind the last one is "(generated)". */
 const char *glim__turn_name(const glim_document *doc, int turn);
+/* ---- document-image.c ---- */
+
+/* The picture as a PNG file in base64; NULL when memory is refused. Free with glim__free. */
+char *glim__document_png(const glim_document *d, size_t *n);
+json_t *glim__document_image_json(const glim_document *d, bool *ok);
+/* Reads the member `image` of a document's input, and where its units lie. Errors: EFORMAT and
+   those of decoding. */
+glim_status glim__document_image_parse(glim_document *d, const json_t *input, const char *name,
+                                       glim_error *err);
+
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 

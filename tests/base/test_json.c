@@ -171,9 +171,33 @@ static void what_cannot_be_written_is_an_error(void **state) {
     end_context(ctx);
 }
 
+static void a_refused_member_clears_ok_and_a_mark_in_front_is_skipped(void **state) {
+    json_t *object = json_object(), *list = json_array(), *parsed = NULL;
+    bool ok = true;
+    glim_error err = {0};
+    glim__json_set(&ok, object, "a", json_true());
+    glim__json_add(&ok, list, json_null());
+    assert_true(ok);
+    glim__json_set(&ok, object, "b", NULL);
+    assert_false(ok);
+    ok = true;
+    glim__json_add(&ok, list, NULL);
+    assert_false(ok);
+    ok = true;
+    glim__json_set(&ok, NULL, "a", json_true());
+    assert_false(ok);
+    json_decref(object);
+    json_decref(list);
+    assert_int_equal(glim__json_parse(&parsed, "\xef\xbb\xbf[1]", 6, "a", &err), GLIM_OK);
+    assert_int_equal(json_array_size(parsed), 1);
+    json_decref(parsed);
+    assert_int_equal(glim__json_parse(&parsed, "\xef\xbb\xbf", 3, "a", &err), GLIM_EFORMAT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_json_is_refused_with_its_place),
+        cmocka_unit_test(a_refused_member_clears_ok_and_a_mark_in_front_is_skipped),
         cmocka_unit_test(good_json_is_taken),
         cmocka_unit_test(nesting_is_limited_but_not_inside_strings),
         cmocka_unit_test(numbers_have_the_fewest_digits),

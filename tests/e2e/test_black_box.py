@@ -3,7 +3,6 @@
 """Black boxes as a user meets them: children, servers, shared objects, bad ones among them."""
 import contextlib
 import http.server
-import importlib.util
 import json
 import math
 import os
@@ -88,7 +87,6 @@ class Examples(Case):
     def test_naive_bayes_in_a_process(self):
         self.check(BAYES, "great", "dull")
 
-    @unittest.skipUnless(importlib.util.find_spec("sklearn"), "scikit-learn is not installed")
     def test_scikit_learn_in_a_process(self):
         self.check(f"process:{sys.executable} {EXAMPLES}/sklearn_sentiment.py", "great", "dull")
 
@@ -144,7 +142,6 @@ class CommandLine(Case):
         self.refused(2, "explain", *box, says="no input")
         self.refused(2, "explain", "--predictor", "magic:x", TEXT, says="is no predictor")
         self.refused(2, "explain", "-m", "x.gguf", "--class", "a", TEXT, says="--target")
-        self.refused(2, "explain", "-m", "x.gguf", "--labels", "a", TEXT, says="for --predictor")
         self.refused(3, "predict", *box, "-f", "-", input=b"a\xff", says="byte 1")
         self.refused(2, "predict", *box, TEXT, "--header-env", "GLIM_NO_SUCH", says="not set")
 

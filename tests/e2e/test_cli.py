@@ -25,6 +25,8 @@ GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
 MODELS = ROOT / "tests/golden/models"
 LLAMA = str(MODELS / "llama.gguf")
 GEMMA = str(MODELS / "gemma3.gguf")
+BERT = str(MODELS / "published/bert-classes")
+FILL = str(MODELS / "published/bert-fill")
 TEXT = "Hello small world, hello again"
 
 
@@ -59,6 +61,73 @@ class Case(unittest.TestCase):
 
 
 class Answers(Case):
+    def test_labels_are_classes_of_a_decoder(self):
+        form = self.path / "form.txt"
+        form.write_text("so {text} is it\n")
+        flags = ("-m", LLAMA, "the cat", "--labels", "a, the light, \u6b63",
+                 "--prompt-file", form)
+        d = json.loads(self.ok("predict", *flags, "--task", "classify", "--json"))
+        self.assertEqual(d["text"], "so the cat is it")
+        self.assertEqual({o["text"] for o in d["outputs"]}, {"a", "the light", "\u6b63"})
+        self.assertAlmostEqual(sum(o["prob"] for o in d["outputs"]), 1)
+        self.assertEqual([o["score"] for o in d["outputs"]],
+                         sorted((o["score"] for o in d["outputs"]), reverse=True))
+        best = d["outputs"][0]
+        mean = json.loads(self.ok("predict", *flags, "--length-normalise", "--json"))
+        self.assertNotEqual([o["score"] for o in d["outputs"]],
+                            [o["score"] for o in mean["outputs"]])
+        self.assertEqual(len(self.ok("predict", *flags, "--top", 2).splitlines()), 2)
+        for method in ("occlusion", "gradient", "input-x-gradient", "integrated-gradients",
+                       "smoothgrad"):
+            e = json.loads(self.ok("explain", *flags, "--method", method, "--output", "score",
+                                   "--json"))
+            self.assertEqual((e["target"]["kind"], e["target"]["text"]), ("class", best["text"]))
+            self.assertAlmostEqual(e["target"]["value"], best["score"], 5)
+            self.assertAlmostEqual(e["target"]["prob"], best["prob"], 5)
+            words = [u["text"].strip() for u in e["input"]["units"] if not u["fixed"]]
+            self.assertEqual(words, ["the", "cat"])
+            self.assertEqual("".join(u["text"] for u in e["input"]["units"]), d["text"])
+        e = json.loads(self.ok("explain", *flags, "--target", "a", "--against", "\u6b63", "--json"))
+        scores = {o["text"]: o["score"] for o in d["outputs"]}
+        self.assertEqual(e["target"]["kind"], "contrast")
+        self.assertAlmostEqual(e["target"]["value"], scores["a"] - scores["\u6b63"], 5)
+        self.assertIn("forward tokens", self.ok("explain", *flags, "--dry-run"))
+        chat = json.loads(self.ok("predict", *flags, "--as-chat", "--template", "zephyr", "--json"))
+        self.assertEqual(chat["text"], d["text"])
+        self.assertGreater(len(chat["tokens"]), len(d["tokens"]))
+
+    def test_reports_have_words_for_every_kind_of_target(self):
+        span, embed = (str(MODELS / f"published/bert-{n}") for n in ("span", "embed"))
+        labels = str(MODELS / "published/bert-labels")
+        cases = {"class": (BERT, TEXT), "masked-token": (FILL, "the <|special_5|> cat"),
+                 "similarity": (embed, TEXT, "--against", "a cat"), "labels": (labels, TEXT),
+                 "span": (span, "who", "--context", TEXT),
+                 "contrast": (LLAMA, TEXT, "--labels", "a,b", "--prompt-file", self.path / "f")}
+        (self.path / "f").write_text("{text}:")
+        cases["contrast"] += ("--target", "a", "--against", "b")
+        for kind, (model, *args) in cases.items():
+            for lang in ("en", "zh-CN"):
+                page = self.path / "a.html"
+                self.ok("explain", "-m", model, *args, "--html", page, "--lang", lang)
+                text = page.read_text(encoding="utf-8")
+                self.assertIn(f'<h1 data-w="title.{kind}">', text)
+                self.assertEqual(re.findall(r'data-w="([a-z.-]+)">\1<', text), [])
+
+    def test_masked_words_are_filled_in_and_explained(self):
+        text = "the light <|special_5|> and the river"
+        d = json.loads(self.ok("predict", "-m", FILL, text, "--json", "--top", 3))
+        self.assertEqual(len(d["outputs"]), 3)
+        self.assertEqual({(o["start"], o["end"]) for o in d["outputs"]}, {(10, 23)})
+        e = json.loads(self.ok("explain", "-m", FILL, text, "--json"))
+        self.assertEqual((e["target"]["kind"], e["target"]["id"]),
+                         ("masked-token", d["outputs"][0]["id"]))
+        self.assertAlmostEqual(e["target"]["prob"], d["outputs"][0]["prob"], 5)
+        self.assertEqual([u["text"] for u in e["input"]["units"] if u["fixed"]],
+                         ["<|special_5|>"])
+        self.assertEqual(len(self.ok("predict", "-m", FILL, text + " <|special_5|>", "--top",
+                                     2).splitlines()), 5)
+        self.refused(2, "explain", "-m", FILL, text + " <|special_5|>", says="2 masked words")
+
     def test_help_fits_a_screen(self):
         self.assertIn("explain", self.ok("--help"))
         listed = json.loads(self.ok("--dump-commands"))
@@ -404,6 +473,49 @@ class BadInput(Case):
         self.assertEqual(model.read_bytes(), pathlib.Path(LLAMA).read_bytes())
         self.assertEqual(text.read_text(), TEXT)
         self.assertEqual(len(list(self.path.iterdir())), 4)
+
+    def test_standard_output_by_another_name_keeps_its_file(self):
+        out = self.path / "out.txt"
+        with open(out, "wb") as f:
+            f.write(b"before\n")
+            f.flush()
+            for _ in range(2):
+                subprocess.run([GLIM, "explain", "-m", LLAMA, TEXT, "--csv", "/dev/stdout", "-q"],
+                               stdout=f, check=True)
+        lines = out.read_text().splitlines()
+        self.assertEqual(lines[0], "before")
+        self.assertEqual(sum(line.startswith("unit,text") for line in lines), 2)
+        self.assertTrue(pathlib.Path("/dev/stdout").is_symlink())
+
+    def test_labels_and_prompts_that_make_no_sense(self):
+        form, none, empty = (self.path / n for n in ("form.txt", "none.txt", "empty.txt"))
+        form.write_text("so {text} is it\n")
+        none.write_text("so it is\n")
+        empty.write_text("\n")
+        bad = [(("--labels", "a,b", "--prompt-file", none), "no {text}"),
+               (("--labels", "a", "--prompt-file", form), "single label"), (("--labels", ""), "empty label"),
+               (("--labels", "a,,b"), "empty label"), (("--labels", "a, b,a"), "twice"),
+               (("--task", "classify"), "--labels"), (("--length-normalise",), "--labels"),
+               (("--labels", "a,b", "--chat", form, "--as-chat"), "one input"),
+               (("--as-chat", "--no-template"), "--no-template")]
+        for command in ("predict", "explain"):
+            for flags, says in bad:
+                self.refused(2, command, "-m", LLAMA, TEXT, *flags, says=says)
+            self.refused(3, command, "-m", LLAMA, TEXT, "--prompt-file", empty, says="is empty")
+            self.refused(3, command, "-m", LLAMA, TEXT, "--prompt-file", self.path / "no",
+                         says="cannot read")
+            self.refused(2, command, "-m", BERT, TEXT, "--labels", "a,b", says="continue a text")
+            self.refused(2, command, "-m", BERT, TEXT, "--prompt-file", form, says="continue")
+        for flags, says in ((("--target", "c"), "no label 'c'"), (("--generate", 2), "the target"),
+                            (("--target", "a", "--against", "a"), "itself")):
+            self.refused(2, "explain", "-m", LLAMA, "x", "--labels", "a,b", "--prompt-file", form,
+                         *flags, says=says)
+        self.refused(2, "explain", "-m", LLAMA, TEXT, "--target", "a", "--against", "a",
+                     says="itself")
+        self.refused(2, "explain", "-m", LLAMA, TEXT, "--output", "score", says="not one of")
+        self.refused(2, "info", "-m", LLAMA, "--labels", "a,b", says="predict and explain")
+        self.refused(2, "predict", "-m", FILL, "the light", says="<|special_5|> in the place")
+        self.refused(2, "explain", "-m", FILL, "the light", says="<|special_5|> in its place")
 
     def test_standard_output_that_refuses(self):
         for args in (("--help",), ("--version",), ("explain", "--help"), ("info", "-m", LLAMA),

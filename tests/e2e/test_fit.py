@@ -243,6 +243,10 @@ class Texts(Case):
         self.refused(2, "explain", "--predictor", f, "a text", says="-m MODEL")
         self.refused(2, "explain", "--predictor", f, "-m", ENCODER, "a text", says="another model")
         self.refused(2, "predict", "--predictor", f, "--table", self.table, says="-m MODEL")
+        self.refused(2, "predict", "--predictor", f, "-m", DECODER, "--table", self.table,
+                     says="reads no rows")
+        self.refused(2, "explain", "--predictor", "process:cat", "--table", self.table, "a",
+                     says="a black box reads texts")
 
     def test_lines_of_label_and_text(self):
         lines = self.path / "texts.txt"

@@ -142,10 +142,19 @@ static void a_path_that_is_too_rough_is_not_trusted(void **state) {
     assert_true(check_value(doc, "completeness_residual") > 0.2);
     assert_int_equal(doc->verdict, GLIM_VERDICT_DISTRUST);
     assert_non_null(strstr(doc->verdict_reason, "occlusion"));
+    assert_int_equal(doc->n_notes, 0);
     glim_document_free(doc);
     doc = explain(&a, "integrated-gradients", more, GLIM_OK); /* doubling finds its way */
     assert_true(check_value(doc, "completeness_residual") <= 0.01);
     assert_int_equal(doc->verdict, GLIM_VERDICT_OK);
+    assert_non_null(strstr(doc->notes[0], "the residual is within"));
+    glim_document_free(doc);
+    struct setting split[] = {
+        {"baseline", "zero"}, {"refine", "adaptive"}, {"max-steps", "24"}, {0}};
+    doc = explain(&a, "integrated-gradients", split, GLIM_OK); /* 8, then 16: one split */
+    assert_true(check_value(doc, "gradients") == 24);
+    assert_string_equal(doc->notes[0], "the path was split into 2 intervals of 8 gradients; the "
+                                       "residual is still larger than --tolerance");
     glim_document_free(doc);
 }
 

@@ -185,6 +185,59 @@ static glim_node build_soft_cap(glim_tape *t, const glim_node *in) {
     return glim__op_soft_cap(t, in[0], 1.5f);
 }
 
+/* An image of 7 x 6 pixels; the map behind a kernel. */
+static glim_node conv_with(glim_tape *t, glim_node x, glim_conv *c) {
+    static glim_rows_part part;
+    static glim_rows rows;
+    glim__conv_shape(c, 7, 6, true);
+    part = (glim_rows_part){.count = (int64_t)c->out_h * c->out_w};
+    rows = (glim_rows){part.count, NULL, &part, 1};
+    c->w = weights;
+    c->scale = norm;
+    c->shift = bias;
+    return glim__op_conv(t, x, c, &rows);
+}
+static glim_node build_conv_point(glim_tape *t, const glim_node *in) {
+    static glim_conv c;
+    c = (glim_conv){
+        .kernel = 1, .stride = 1, .in_c = 5, .out_c = 9, .low = -INFINITY, .high = INFINITY};
+    return conv_with(t, in[0], &c);
+}
+static glim_node build_conv_dense(glim_tape *t, const glim_node *in) {
+    static glim_conv c;
+    c = (glim_conv){.kernel = 3,
+                    .stride = 2,
+                    .in_c = 3,
+                    .out_c = 17,
+                    .in_first = true,
+                    .low = -INFINITY,
+                    .high = INFINITY};
+    return conv_with(t, in[0], &c);
+}
+static glim_node build_conv_depthwise(glim_tape *t, const glim_node *in) {
+    static glim_conv c;
+    c = (glim_conv){.kernel = 5,
+                    .stride = 2,
+                    .in_c = 19,
+                    .out_c = 19,
+                    .depthwise = true,
+                    .low = -INFINITY,
+                    .high = INFINITY};
+    return conv_with(t, in[0], &c);
+}
+/* Bounds between values that the differences do not cross. */
+static glim_node build_conv_bounded(glim_tape *t, const glim_node *in) {
+    static glim_conv c;
+    c = (glim_conv){.kernel = 3,
+                    .stride = 1,
+                    .in_c = 5,
+                    .out_c = 5,
+                    .depthwise = true,
+                    .low = -0.6f,
+                    .high = 0.9f};
+    return conv_with(t, in[0], &c);
+}
+
 static const uint8_t hidden[16] = {0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0};
 
 static const struct op_case cases[] = {
@@ -212,6 +265,10 @@ static const struct op_case cases[] = {
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
+    {"conv", "1x1", 42, {5}, 0, NULL, 1, build_conv_point},
+    {"conv", "3x3, steps of two", 42, {3}, 0, NULL, 1, build_conv_dense},
+    {"conv", "depthwise 5x5, steps of two", 42, {19}, 0, NULL, 1, build_conv_depthwise},
+    {"conv", "bounds", 42, {5}, 0, NULL, 1, build_conv_bounded},
     {"mean", "", 5, {7}, 0, NULL, 1, build_mean},
     {"unit", "", 5, {7}, 0, NULL, 1, build_unit},
     {"pick", "", 5, {7}, 0, NULL, 1, build_pick},

@@ -187,7 +187,57 @@ static void real_files_agree_with_transformers(void **state) {
         check_file(&files[i]);
 }
 
+/* Forward and twice backward; budget 0 = none. Returns the bytes that were in use
+   before plus those of the plan. */
+static uint64_t run_within(const char *path, uint64_t budget, size_t rows, size_t wanted) {
+    glim_context *ctx = context_with(2, budget);
+    glim_model *m = NULL;
+    glim_error err = {0};
+    if (glim_model_open(&m, ctx, path, &err))
+        fail_msg("%s", err.message);
+    glim_session *s = new_session(m, 0);
+    int32_t ids[64];
+    uint32_t at[64];
+    some_ids(ids, rows, m->hyper.V, 1);
+    for (size_t i = 0; i < wanted; i++)
+        at[i] = (uint32_t)(rows - wanted + i);
+    float *dense = calloc((size_t)m->hyper.V, sizeof *dense);
+    float *d = malloc(rows * (size_t)m->hyper.C * sizeof *d);
+    dense[9] = 1;
+    glim_sequence q = {.ids = ids, .count = rows, .wanted = at, .n_wanted = wanted};
+    glim_seed seed = {.wanted = wanted - 1, .dense = dense};
+    glim_batch b = {.sequences = &q, .count = 1, .keep = true};
+    uint64_t bytes =
+        glim_context_bytes(ctx) + glim_session_plan(m, rows, 1, rows, wanted, true, NULL);
+    glim_status status = glim_session_forward(s, &b, &err);
+    for (int i = 0; i < 2 && !status; i++)
+        status = glim_session_backward(s, &seed, 1, d, &err);
+    if (status)
+        fail_msg("%s, %zu rows, %zu wanted: %s", path, rows, wanted, err.message);
+    free(dense);
+    free(d);
+    glim_session_free(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+    return bytes;
+}
+
+/* The least memory that is named before a run must do, and more must do too. */
+static void the_plan_is_enough(void **state) {
+    static const size_t shapes[][2] = {{15, 1}, {19, 5}, {5, 5}, {49, 1}};
+    char path[512];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        for (size_t k = 0; k < 4 && find_file(files[i].file, path, sizeof path); k++) {
+            uint64_t least = run_within(path, 0, shapes[k][0], shapes[k][1]);
+            for (uint64_t more = 0; more < 24; more += 8)
+                run_within(path, least + (more << 20), shapes[k][0], shapes[k][1]);
+        }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(real_files_agree_with_transformers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(real_files_agree_with_transformers),
+        cmocka_unit_test(the_plan_is_enough),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

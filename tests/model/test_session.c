@@ -365,6 +365,26 @@ static void no_refused_allocation_leaks_or_crashes(void **state) {
     }
 }
 
+static void a_gradient_that_overflows_is_an_error(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    glim_session *s = new_session(m, 0);
+    int32_t ids[4];
+    uint32_t last = 3;
+    float *d = malloc(4 * (size_t)m->hyper.C * sizeof *d), huge = 3e38f;
+    glim_error err = {0};
+    some_ids(ids, 4, m->hyper.V, 1);
+    glim_sequence q = {.ids = ids, .count = 4, .wanted = &last, .n_wanted = 1};
+    run_batch(s, &(glim_batch){.sequences = &q, .count = 1, .keep = true});
+    glim_seed seed = {.ids = ids, .weights = &huge, .n = 1};
+    assert_int_equal(glim_session_backward(s, &seed, 1, d, &err), GLIM_ENUMERIC);
+    assert_non_null(strstr(err.message, "not finite"));
+    free(d);
+    glim_session_free(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 static void generation_is_greedy_and_repeatable(void **state) {
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, "llama.gguf");
@@ -461,6 +481,7 @@ int main(void) {
         cmocka_unit_test(writing_a_site_changes_what_follows),
         cmocka_unit_test(wrong_batches_are_refused),
         cmocka_unit_test(no_refused_allocation_leaks_or_crashes),
+        cmocka_unit_test(a_gradient_that_overflows_is_an_error),
         cmocka_unit_test(generation_is_greedy_and_repeatable),
         cmocka_unit_test(sampling_follows_the_probabilities),
         cmocka_unit_test(sampling_is_cut_where_a_sort_would_cut),

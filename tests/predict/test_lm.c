@@ -235,14 +235,12 @@ static void classes_have_names_and_numbers(void **state) {
     glim_document_free(doc);
     close_down(&s);
     const glim_target_options wrong[] = {
-        {.target = "fine"}, {.target = "3"}, {.generate = 2}, {.continuation = "x"}};
-    for (size_t i = 0; i < 4; i++) {
+        {.target = "fine"}, {.target = "3"},       {.target = "odd", .against = "2"},
+        {.generate = 2},    {.continuation = "x"}, {.labels = "a,b"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(try_open(&s, classifiers[0], "a cat", &wrong[i], &err), GLIM_EUSAGE);
         close_down(&s);
     }
-    assert_int_equal(try_open(&s, "published/bert-fill", "a", &(glim_target_options){0}, &err),
-                     GLIM_EUNSUPPORTED);
-    close_down(&s);
 }
 
 /* Gradients at given embeddings against slopes, for every kind of encoder target: a
@@ -341,6 +339,23 @@ static void the_target_without_a_name_is_the_most_likely_token(void **state) {
     }
 }
 
+/* Nothing tells a token from itself, named or the most likely. */
+static void a_target_against_itself_is_refused(void **state) {
+    struct set_up s;
+    glim_error err = {0};
+    char name[64];
+    size_t n;
+    open_up(&s, "llama.gguf", "the cat", &(glim_target_options){0});
+    const char *bytes = glim_model_token_bytes(s.m, ((const glim_lm *)s.p)->rows[0].id, &n);
+    snprintf(name, sizeof name, "%.*s", (int)n, bytes);
+    close_down(&s);
+    assert_int_equal(
+        try_open(&s, "llama.gguf", "the cat", &(glim_target_options){.against = name}, &err),
+        GLIM_EUSAGE);
+    assert_non_null(strstr(err.message, "the target itself"));
+    close_down(&s);
+}
+
 /* Greedy tokens, one by one: each is the most likely one behind those before. */
 static void generated_rows_are_the_greedy_continuation(void **state) {
     for (size_t i = 0; i < 3; i++) {
@@ -375,6 +390,7 @@ static void targets_that_contradict_each_other_are_refused(void **state) {
     static const glim_target_options wrong[] = {
         {.continuation = "a", .generate = 2}, {.continuation = "a", .target = "b"},
         {.generate = 2, .against = "b"},      {.output = "loss"},
+        {.target = "a", .against = "a"},      {.output = "score"},
         {.target = "much too long a target"}, {.units = GLIM_UNIT_TURN},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -473,6 +489,7 @@ int main(void) {
         cmocka_unit_test(rows_that_see_no_removed_unit_keep_their_value),
         cmocka_unit_test(targets_are_logit_logprob_prob_and_their_contrasts),
         cmocka_unit_test(the_target_without_a_name_is_the_most_likely_token),
+        cmocka_unit_test(a_target_against_itself_is_refused),
         cmocka_unit_test(generated_rows_are_the_greedy_continuation),
         cmocka_unit_test(a_continuation_is_the_text_that_was_given),
         cmocka_unit_test(targets_that_contradict_each_other_are_refused),

@@ -168,6 +168,7 @@ static void what_needs_more_than_answers_is_refused_by_name(void **state) {
         {{.auto_units = true}, "", "empty"},
         {{.auto_units = true, .class_name = "x"}, "e", "no class 'x' (there are e, other)"},
         {{.auto_units = true, .against = "x"}, "e", "no class 'x'"},
+        {{.auto_units = true, .class_name = "e", .against = "e"}, "e", "the target itself"},
         {{.auto_units = true, .output = "prob"}, "e", "raw scores"},
         {{.auto_units = true, .output = "odds"}, "e", "not one of"},
         {{.auto_units = true, .mask_token = "\xff"}, "e", "UTF-8 at byte 0"},

@@ -78,6 +78,39 @@ static void vectors_add_and_scale(void **state) {
     free(w);
 }
 
+static void taps_and_affine_are_sums_held_in_bounds(void **state) {
+    float *x = random_floats(3 * MOST, 41), *w = random_floats(3 * MOST, 42);
+    FOR_EACH_SET(k) {
+        for (size_t s = 0; s < SIZES; s++) {
+            size_t n = sizes[s];
+            float y[MOST], long_y[MOST];
+            const float *xs[3] = {x, x + MOST, x + 2 * MOST};
+            const float *ws[3] = {w, w + MOST, w + 2 * MOST};
+            y[n] = 7;
+            k->taps(y, xs, ws, 3, n);
+            k->taps(long_y, xs, ws, 3, 599);
+            for (size_t i = 0; i < n; i++) {
+                double sum =
+                    (double)x[i] * w[i] + (double)xs[1][i] * ws[1][i] + (double)xs[2][i] * ws[2][i];
+                assert_close(y[i], sum, 3e-7, 3e-7, "taps");
+                assert_true(y[i] == long_y[i]); /* a tail is like the rest */
+            }
+            k->affine(y, x, w, -0.2f, 0.3f, n);
+            k->affine(long_y, x, w, -0.2f, 0.3f, 599);
+            for (size_t i = 0; i < n; i++)
+                assert_true(y[i] == long_y[i] && y[i] >= -0.2f && y[i] <= 0.3f);
+            assert_true(y[n] == 7);
+            k->taps(y, xs, ws, 0, n);
+            assert_true(y[0] == 0);
+        }
+        float odd[3] = {NAN, -INFINITY, 1e30f}, ones[3] = {1, 1, 1}, none[3] = {0};
+        k->affine(odd, ones, none, 0, 6, 3);
+        assert_true(isnan(odd[0]) && odd[1] == 0 && odd[2] == 6);
+    }
+    free(x);
+    free(w);
+}
+
 static void exponentials_are_exact_to_a_few_ulp(void **state) {
     FOR_EACH_SET(k) {
         double worst = 0;
@@ -262,6 +295,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_equal_sums_in_double),
         cmocka_unit_test(vectors_add_and_scale),
+        cmocka_unit_test(taps_and_affine_are_sums_held_in_bounds),
         cmocka_unit_test(exponentials_are_exact_to_a_few_ulp),
         cmocka_unit_test(exponentials_sum_and_shift_in_place),
         cmocka_unit_test(trailing_zeros_do_not_change_sums),

@@ -239,6 +239,56 @@ static void bytes_of_tokens_are_those_of_the_text(void **state) {
     glim__tokenizer_close(t);
 }
 
+static void check_masked(const glim_tokenizer *t, const char *text, bool masked, const int32_t *ids,
+                         size_t n) {
+    glim_tokens *tokens = NULL;
+    glim_error err = {0};
+    glim_status status = masked ? glim__tokens_from_masked(&tokens, t, text, strlen(text), &err)
+                                : glim__tokens_from_text(&tokens, t, text, strlen(text), &err);
+    if (status)
+        fail_msg("%s", err.message);
+    size_t masks = 0;
+    assert_int_equal(tokens->count, n);
+    for (size_t i = 0; i < n; i++) {
+        const glim_token *x = &tokens->at[i];
+        assert_int_equal(x->id, ids[i]);
+        if (x->kind != GLIM_TOKEN_TEMPLATE)
+            continue;
+        masks++;
+        assert_int_equal(x->id, glim__tokenizer_info(t)->mask);
+        glim_gguf_string name = glim__token_bytes(t, x->id);
+        assert_int_equal(x->end - x->start, name.len);
+        assert_memory_equal(text + x->start, name.data, name.len);
+    }
+    assert_int_equal(masks > 0, masked);
+    glim_tokens_free(tokens);
+}
+#define MASKED(t, text, masked, ...)                                                               \
+    check_masked(t, text, masked, (const int32_t[]){__VA_ARGS__},                                  \
+                 sizeof(const int32_t[]){__VA_ARGS__} / sizeof(int32_t))
+
+/* A text may hold the mask only where it is asked to; <mask> takes the space before it. */
+static void the_name_of_the_mask_is_the_mask_where_words_are_masked(void **state) {
+    clear_dir();
+    put_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nplay\n##ing\n,\nmask\n[\n]\n");
+    glim_tokenizer *t = open_dir("bert");
+    MASKED(t, "Play [MASK], playing", true, 2, 5, 4, 7, 5, 6, 3);
+    MASKED(t, "[MASK][MASK] play", true, 2, 4, 4, 5, 3);
+    MASKED(t, "play [MASK]", true, 2, 5, 4, 3);
+    MASKED(t, "play [MASK]", false, 2, 5, 9, 8, 10, 3);
+    glim__tokenizer_close(t);
+    clear_dir();
+    put_text("tokenizer.json",
+             "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\xc4\xa0\": 1, \"b\": 2, "
+             "\"<mask>\": 3}, \"merges\": []}, \"added_tokens\": [{\"id\": 3, \"content\": "
+             "\"<mask>\", \"special\": true, \"normalized\": false, \"lstrip\": true}], "
+             "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}}");
+    t = open_dir(NULL);
+    MASKED(t, "a <mask> b", true, 0, 3, 1, 2);
+    MASKED(t, "<mask>b", true, 3, 2);
+    glim__tokenizer_close(t);
+}
+
 /* GLM's own lists: ids of names behind the pieces, and the two tokens in front. */
 static void the_lists_of_glm_get_their_names_and_their_beginning(void **state) {
     static const char alphabet[] =
@@ -533,6 +583,7 @@ int main(void) {
         cmocka_unit_test(a_chat_lets_tokens_swallow_the_spaces_that_they_would),
         cmocka_unit_test(a_pair_is_two_turns_of_one_source),
         cmocka_unit_test(bytes_of_tokens_are_those_of_the_text),
+        cmocka_unit_test(the_name_of_the_mask_is_the_mask_where_words_are_masked),
         cmocka_unit_test(the_lists_of_glm_get_their_names_and_their_beginning),
         cmocka_unit_test(broken_files_are_refused_with_their_reason),
         cmocka_unit_test(deep_nesting_and_bad_utf8_are_refused),

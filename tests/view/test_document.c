@@ -173,11 +173,52 @@ static void what_is_no_document_is_refused_by_name(void **state) {
     glim_context_free(ctx);
 }
 
+/* Jansson's memory: one allocation is refused, then all are granted again. */
+static long countdown;
+
+static void *refusing_malloc(size_t n) {
+    return countdown && !--countdown ? NULL : malloc(n);
+}
+
+static void a_refused_value_is_an_error_and_never_a_gap(void **state) {
+    static const char *const views[] = {"json", "csv"};
+    glim_context *ctx = view_context();
+    json_malloc_t was;
+    json_free_t freed;
+    json_get_alloc_funcs(&was, &freed);
+    for (size_t i = 0; i < N_CASES; i++)
+        for (size_t v = 0; v < 2; v++) {
+            glim_document *d = document_of(ctx, &cases[i], 1);
+            size_t n, m;
+            char *want = render(d, views[v], NULL, &n), *text = NULL;
+            json_set_alloc_funcs(refusing_malloc, free);
+            for (long nth = 1, left = 0; !left; nth++) {
+                countdown = nth;
+                glim_error err = {0};
+                glim_status status =
+                    glim_view_render(glim_view_find(views[v]), d, NULL, &text, &m, &err);
+                left = countdown;
+                countdown = 0;
+                if (status && status != GLIM_ENOMEM)
+                    fail_msg("%s, %s, %ld: %s", cases[i].name, views[v], nth, err.message);
+                if (!status)
+                    assert_string_equal(text, want);
+                glim_view_free(ctx, text);
+                text = NULL;
+            }
+            json_set_alloc_funcs(was, freed);
+            glim_view_free(ctx, want);
+            glim_document_free(d);
+        }
+    glim_context_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(any_member_of_any_type_is_taken_or_named),
         cmocka_unit_test(what_is_no_document_is_refused_by_name),
+        cmocka_unit_test(a_refused_value_is_an_error_and_never_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

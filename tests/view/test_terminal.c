@@ -116,6 +116,7 @@ static void colours_set_text_and_background_and_lowering_is_underlined(void **st
              least->back & 255);
     contains(text, want);
     contains(text, " 0 "); /* the legend's middle */
+    contains(text, " +0.99 logprob\n");
     glim_view_free(ctx, text);
     text = shown(ctx, "plain", 1, (glim_view_options){.width = 80, .color = GLIM_COLOR_256});
     contains(text, "\x1b[38;5;");
@@ -181,6 +182,82 @@ static void punctuation_does_not_begin_a_line(void **state) {
     glim_context_free(ctx);
 }
 
+static void sizes_carry_no_sign(void **state) {
+    glim_context *ctx = view_context();
+    case_of c = {"sizes", UNITS(one_unit), .scale = 1, .target = "x"};
+    glim_document *d = document_of(ctx, &c, 1);
+    for (int is_signed = 0; is_signed < 2; is_signed++) {
+        size_t n;
+        d->method.is_signed = is_signed;
+        char *text = render(d, "terminal", NULL, &n);
+        contains(text, is_signed ? "\n +9\n" : "\n  9\n");
+        contains(text, is_signed ? " +0.84  " : "  0.84  ");
+        glim_view_free(ctx, text);
+    }
+    glim_document_free(d);
+    glim_context_free(ctx);
+}
+
+static void shade_text(char out[64], const glim_shade *s) {
+    snprintf(out, 64, "\x1b[38;2;%u;%u;%u;48;2;%u;%u;%um", s->text >> 16, s->text >> 8 & 255,
+             s->text & 255, s->back >> 16, s->back >> 8 & 255, s->back & 255);
+}
+
+/* The light theme of the report: "--s0:#0060bb;". */
+static void colours_are_those_of_the_report(void **state) {
+    FILE *f = fopen(GLIM_TESTS "/../web/src/report.css", "rb");
+    char css[4096] = "", name[16];
+    assert_non_null(f);
+    assert_true(fread(css, 1, sizeof css - 1, f) > 0);
+    fclose(f);
+    for (int i = 0; i < 2 * GLIM_STEPS + 1 + GLIM_AMOUNTS; i++) {
+        bool is_signed = i <= 2 * GLIM_STEPS;
+        int k = is_signed ? i : i - 2 * GLIM_STEPS;
+        snprintf(name, sizeof name, "--%c%d:#", is_signed ? 's' : 'a', k);
+        const char *at = strstr(css, name);
+        assert_non_null(at);
+        char digits[8] = "";
+        size_t n = strspn(at + strlen(name), "0123456789abcdef");
+        assert_true(n == 3 || n == 6);
+        for (size_t d = 0; d < 6; d++)
+            digits[d] = at[strlen(name) + (n == 3 ? d / 2 : d)];
+        assert_int_equal(strtoul(digits, NULL, 16),
+                         is_signed ? glim_shades[k].back : glim_amounts[k].back);
+    }
+}
+
+/* Sizes in their own colours; what was produced in none, as in the report. */
+static void sizes_and_produced_units_have_their_own_look(void **state) {
+    glim_context *ctx = view_context();
+    const case_of c = {"look", UNITS(plain_units), .scale = 1, .target = "x"};
+    glim_view_options o = {.width = 80, .color = GLIM_COLOR_TRUE};
+    char most[64], raising[64];
+    size_t n;
+    shade_text(most, &glim_amounts[GLIM_AMOUNTS]);
+    shade_text(raising, &glim_shades[2 * GLIM_STEPS]);
+    for (int is_signed = 0; is_signed < 2; is_signed++) {
+        glim_document *d = document_of(ctx, &c, 1);
+        d->method.is_signed = is_signed;
+        char *text = render(d, "terminal", &o, &n);
+        assert_int_equal(strstr(text, most) != NULL, !is_signed);
+        assert_int_equal(strstr(text, raising) != NULL, is_signed);
+        glim_view_free(ctx, text);
+        glim_document_free(d);
+    }
+    const case_of rows = {"rows", UNITS(plain_units), .n_rows = 1, .scale = 1, .target = "x"};
+    glim_document *d = document_of(ctx, &rows, 1);
+    for (size_t u = 2; u < d->input.n_units; u++) {
+        d->input.units[u].generated = true;
+        d->scores[u] = 1000;
+    }
+    char *text = render(d, "terminal", &o, &n);
+    contains(text, "\x1b[0m of France is\n");
+    contains(text, " +0.99 logprob\n"); /* the scale is the input's */
+    glim_view_free(ctx, text);
+    glim_document_free(d);
+    glim_context_free(ctx);
+}
+
 static void columns_are_those_of_terminals(void **state) {
     static const struct {
         const char *text;
@@ -208,6 +285,9 @@ int main(void) {
         cmocka_unit_test(many_units_fold_to_the_largest_and_the_rest_is_counted),
         cmocka_unit_test(missing_scores_and_hard_verdicts_are_said),
         cmocka_unit_test(punctuation_does_not_begin_a_line),
+        cmocka_unit_test(sizes_carry_no_sign),
+        cmocka_unit_test(colours_are_those_of_the_report),
+        cmocka_unit_test(sizes_and_produced_units_have_their_own_look),
         cmocka_unit_test(columns_are_those_of_terminals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

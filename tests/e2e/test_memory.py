@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The memory that --dry-run names is enough: every command runs within just that."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
+MODELS = ROOT / "tests/golden/models"
+CACHE = pathlib.Path(os.environ.get("GLIM_CACHE") or
+                     (os.environ.get("XDG_CACHE_HOME") or "~/.cache") + "/glim").expanduser()
+TEXT = "Hello small world, hello again"
+LONG = ("The old bridge had been closed since the flood, and the people of the valley went the "
+        "long way round by the mill. ")
+TINY = ["llama", "gemma2", "gemma3", "gpt2", "chatglm", "glm4moe-q8_0"]
+REAL = ["SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-Q4_K_M.gguf"]
+
+EXPLAIN = [
+    ["--method", "gradient"],
+    ["--method", "gradient", "--output", "prob"],
+    ["--method", "input-x-gradient", "--generate", "5"],
+    ["--method", "integrated-gradients", "--refine", "none", "--steps", "6"],
+    ["--method", "integrated-gradients", "--refine", "none", "--steps", "6", "--generate",
+     "5"],
+    ["--method", "integrated-gradients", "--refine", "adaptive", "--max-steps", "60"],
+    ["--method", "integrated-gradients", "--baseline", "mean", "--steps", "7", "--max-steps", "20"],
+    ["--method", "smoothgrad", "--n-samples", "5"],
+    ["--method", "occlusion"],
+    ["--method", "occlusion", "--generate", "5"],
+    ["--method", "occlusion", "--absent", "mean"],
+    ["--method", "occlusion", "--absent", "attention", "--window", "2"],
+    ["--method", "occlusion", "--absent", "mask", "--continuation", " and so on"],
+    ["--method", "shapley", "--pairs", "2", "--generate", "3"],
+    ["--method", "kernel-shap", "--n-samples", "40"],
+    ["--method", "lime", "--num-samples", "40"],
+]
+SITES = ["blocks.*.hook_resid_post", "blocks.*.attn.hook_*", "hook_logits", "*"]
+
+
+def run(*args):
+    return subprocess.run([GLIM, *map(str, args)], capture_output=True, timeout=300)
+
+
+class Memory(unittest.TestCase):
+    def within_plan(self, *args):
+        """Asks for the plan, runs within it."""
+        asked = run(*args, "--dry-run", *([] if args[0] == "capture" else ["--json"]))
+        self.assertEqual(asked.returncode, 0, asked.stderr.decode())
+        if args[0] == "capture":
+            least = int(re.search(rb"memory +(\d+) MiB", asked.stdout)[1]) << 20
+        else:
+            least = json.loads(asked.stdout)["bytes"]
+        for more in (0, 5 << 20):
+            r = run(*args, "--memory", least + more, "--quiet")
+            self.assertEqual(r.returncode, 0, f"{least} + {more}: {r.stderr.decode()}")
+        return least
+
+    def check(self, model, text, explain=None, sites=SITES):
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/out.safetensors"
+            for options in explain or EXPLAIN:
+                with self.subTest(model=model.name, options=options):
+                    self.within_plan("explain", "-m", model, *options, text)
+            for site in sites:
+                for grad in ([], ["--grad"]):
+                    with self.subTest(model=model.name, site=site, grad=grad):
+                        self.within_plan("capture", "-m", model, "--site", site, "-o", out, *grad,
+                                         text)
+            for command in (["predict"], ["predict", "--raw", f"{folder}/raw.npy"],
+                            ["generate", "--tokens", "9"]):
+                with self.subTest(model=model.name, command=command):
+                    self.within_plan(command[0], "-m", model, *command[1:], text)
+
+    def test_tiny_models(self):
+        for name in TINY:
+            self.check(MODELS / f"{name}.gguf", TEXT)
+
+    def real(self, name):
+        path = CACHE / name
+        if not path.exists():
+            self.assertFalse(os.environ.get("CI") or os.environ.get("GLIM_REQUIRE_MODELS"),
+                             f"{path} is not here (scripts/fetch)")
+            self.skipTest(f"{path} is not here (scripts/fetch)")
+        return path
+
+    def test_a_real_model(self):
+        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9:], ["hook_logits", "*"])
+
+    def test_a_large_vocabulary(self):
+        self.check(self.real(REAL[1]), TEXT, EXPLAIN[1:5:3] + EXPLAIN[9:10], ["hook_logits"])
+
+    def test_a_long_text(self):
+        path = self.real(REAL[0])
+        for options in (EXPLAIN[0], EXPLAIN[3]):
+            with self.subTest(options=options):
+                self.within_plan("explain", "-m", path, *options, LONG * 12)
+
+
+if __name__ == "__main__":
+    unittest.main()
