@@ -50,6 +50,9 @@ glim_status cli_open_box(cli_run *run, glim_black_box **out) {
     glim_buffer headers, prompt;
     if (o->model)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
+    if (o->table || o->row)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--table is for fitted models (fit:FILE); a black box reads texts");
     if (o->as_chat)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--as-chat is for models (openai:.../chat/completions asks for chats)");
