@@ -6,6 +6,7 @@
 #include <glim/base.h>
 #include <glim/document.h>
 #include <glim/explain.h>
+#include <glim/fit.h>
 #include <glim/image.h>
 #include <glim/model.h>
 #include <glim/param.h>

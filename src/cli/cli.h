@@ -52,6 +52,12 @@ typedef struct cli_options {
     double temperature, top_p, tolerance, length_penalty;
     bool early_stop;
     const char *site, *recording;
+    /* rows of a table, and fitting */
+    const char *table, *data, *label, *columns, *missing, *text_column, *on, *pool, *kind;
+    const char *class_weights;
+    int64_t row, folds, iterations;
+    double strength, l1_ratio, held_out;
+    bool raw_scale;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -64,6 +70,8 @@ typedef struct cli_run {
     const glim_method *method;
     glim_context *ctx;
     glim_model *model;
+    glim_model *base;    /* what a fitted model was put on, or NULL */
+    glim_linear *linear; /* of --predictor fit:FILE */
     glim_tokens *tokens;
     uint64_t program; /* bytes of the program itself, once counted */
     bool planned;     /* the whole need is known and was compared with the budget */

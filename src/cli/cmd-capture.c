@@ -85,7 +85,7 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     snprintf(name, sizeof name, "%s%s", site->gradient ? "grad." : "", site->name);
     for (int i = 0; i < site->n_dims; i++)
         dims[i] = site->dims[i];
-    if (c->declaring && c->T)
+    if (c->declaring && c->T) /* a picture's maps have their size from the start */
         shape(c, site, dims);
     for (int i = 0; i < site->n_dims; i++)
         n *= dims[i];

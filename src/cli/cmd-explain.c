@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim explain: which parts of the input made the model say this. */
 #include "cli/commands.h"
+#include "cli/fitted.h"
 #include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
@@ -129,13 +130,19 @@ static glim_status explain_box(cli_run *run) {
                          "(--class NAME)");
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
+    glim_image *image = NULL;
     glim__buffer_init(&text, run->ctx);
-    glim_status status = cli_read_text(run, &text);
+    bool picture = cli_wants_picture(run);
+    glim_status status = picture ? cli_read_picture(run, &image) : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    if (!status)
+    if (!status && picture)
+        status =
+            glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
+    else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
+    glim_image_free(image);
     if (!status)
         status = explain(run, p);
     glim_predictor_free(p);
@@ -144,20 +151,30 @@ static glim_status explain_box(cli_run *run) {
     return status;
 }
 
+/* A fitted model of texts is a model; one of tables explains a row. */
+static glim_status open_fitted(cli_run *run, glim_predictor **p) {
+    glim_status status = cli_open_fitted(run);
+    if (status || !run->model)
+        return status ? status : cli_fitted_row(run, p);
+    if (run->o.target && run->o.class_name)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
+    run->o.target = run->o.class_name ? run->o.class_name : run->o.target;
+    return cli_input(run);
+}
+
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
         return list_methods(run);
-    if (run->o.predictor)
+    if (run->o.predictor && !cli_is_fitted(run))
         return explain_box(run);
     glim_predictor *p = NULL;
-    glim_status status = cli_open(run);
-    if (!status && cli_reads_pictures(run)) {
+    glim_status status = cli_is_fitted(run) ? open_fitted(run, &p) : cli_open(run);
+    if (!status && !run->linear && cli_reads_pictures(run))
         status = cli_picture_predictor(run, &p);
-    } else if (!status) {
+    else if (!status && !run->linear)
         status = cli_input(run);
-        if (!status)
-            status = make_predictor(run, &p);
-    }
+    if (!status && !p)
+        status = make_predictor(run, &p);
     if (!status)
         status = explain(run, p);
     glim_predictor_free(p);

@@ -2,6 +2,7 @@
 /* glim info: what is in a file, also in one that glim cannot run. */
 #include "cli/box.h"
 #include "cli/commands.h"
+#include "cli/fitted.h"
 #include "model/published.h"
 #include "file/gguf.h"
 
@@ -239,8 +240,10 @@ static glim_status show(cli_run *run, glim_gguf *g, glim_status opened) {
 
 static glim_status run_info(cli_run *run) {
     glim_gguf *g = NULL;
+    if (run->o.table || run->o.row)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--table is for predict and explain");
     if (run->o.predictor)
-        return cli_info_box(run);
+        return cli_is_fitted(run) ? cli_info_fitted(run) : cli_info_box(run);
     if (run->o.labels || run->o.prompt_file || run->o.as_chat || run->o.length_normalise)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--labels and prompts are for predict and explain, or for --predictor");

@@ -2,6 +2,8 @@
 /* glim predict: the most likely next tokens or classes, or all outputs as an array. */
 #include "cli/box.h"
 #include "cli/commands.h"
+#include "cli/fitted.h"
+#include "model/model.h"
 #include "cli/picture.h"
 
 #include <math.h>
@@ -158,10 +160,12 @@ static glim_status as_table(cli_run *run, const struct answer *a) {
 }
 
 static glim_status run_predict(cli_run *run) {
-    if (run->o.predictor)
+    if (run->o.predictor && !cli_is_fitted(run))
         return cli_predict_box(run);
-    glim_status status = cli_open(run);
-    if (!status && cli_reads_pictures(run))
+    glim_status status = cli_is_fitted(run) ? cli_open_fitted(run) : cli_open(run);
+    if (!status && run->linear && !run->model)
+        return cli_predict_fitted(run);
+    if (!status && !run->linear && cli_reads_pictures(run))
         return cli_predict_picture(run);
     if (!status)
         status = cli_input(run);
@@ -176,7 +180,7 @@ static glim_status run_predict(cli_run *run) {
         info->task == GLIM_TASK_EMBED)
         return cli_predict_encoder(run);
     size_t V = (size_t)info->outputs;
-    size_t T = info->task == GLIM_TASK_TRANSLATE ? 1 : run->tokens->count;
+    size_t T = info->task == GLIM_TASK_TRANSLATE || run->model->pool ? 1 : run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     status = find_places(run, &a);
     a.all = run->o.raw && !status ? glim__calloc(run->ctx, T * V, sizeof *a.all) : NULL;

@@ -6,7 +6,7 @@
 
 const cli_command *const cli_commands[] = {
     &cli_explain,  &cli_predict, &cli_generate, &cli_capture, &cli_info,
-    &cli_tokenize, &cli_verify,  &cli_view,     NULL,
+    &cli_tokenize, &cli_verify,  &cli_view,     &cli_fit,     NULL,
 };
 
 const cli_command *cli_find(const char *name) {

@@ -50,6 +50,8 @@ static void release(cli_run *run) {
     interrupted_context = NULL;
     glim_tokens_free(run->tokens);
     glim_model_close(run->model);
+    glim_model_close(run->base);
+    glim_linear_close(run->linear);
     glim_context_free(run->ctx);
     free(run->method_opts);
 }

@@ -137,8 +137,8 @@ static uint64_t whole_need(const cli_run *run) {
 void cli_tell_need(cli_run *run) {
     cli_run again = {.command = run->command, .o = run->o, .program = run->program};
     uint64_t budget = run->o.memory, need = 0;
-    if (run->planned || run->o.predictor || (run->o.file && !strcmp(run->o.file, "-")) ||
-        (run->o.chat && !strcmp(run->o.chat, "-")))
+    if (run->planned || run->o.predictor || run->o.data ||
+        (run->o.file && !strcmp(run->o.file, "-")) || (run->o.chat && !strcmp(run->o.chat, "-")))
         return;
     again.o.memory = 0;
     again.o.quiet = true;

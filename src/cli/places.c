@@ -57,11 +57,12 @@ static glim_status against_outputs(cli_run *run, const struct place *out, size_t
 glim_status cli_check_outputs(cli_run *run) {
     const cli_options *o = &run->o;
     const char *word = o->text && is_input(run) ? o->text : NULL;
-    const struct place in[] = {{"the model", o->model},
-                               {"the text", o->file},
-                               {"the chat", o->chat},
-                               {"the recording", o->recording},
-                               {"the input", word}};
+    const char *fitted =
+        o->predictor && !strncmp(o->predictor, "fit:", 4) ? o->predictor + 4 : NULL;
+    const struct place in[] = {{"the model", o->model},      {"the text", o->file},
+                               {"the chat", o->chat},        {"the recording", o->recording},
+                               {"the table", o->table},      {"the data", o->data},
+                               {"the fitted model", fitted}, {"the input", word}};
     const struct place out[] = {{"--json", o->json},
                                 {"--csv", o->csv},
                                 {"--html", o->html},

@@ -129,6 +129,9 @@ glim_status cli_context(cli_run *run) {
 glim_status cli_open(cli_run *run) {
     const cli_options *o = &run->o;
     const char *lone = o->header || o->header_env ? "header" : NULL;
+    if (o->table || o->row)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--table is for fitted models of columns; this model reads no rows");
     if (o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--class is for --predictor (the class of a model: --target)");
@@ -197,6 +200,8 @@ static glim_status check_task(cli_run *run) {
     bool decoder = info->task == GLIM_TASK_GENERATE && !info->both_ways;
     const char *flag = o->labels ? "labels" : o->prompt_file ? "prompt-file" : "as-chat";
     bool classify = o->task && !strcmp(o->task, "classify");
+    if (o->task && !strcmp(o->task, "image"))
+        return glim_fail(err, GLIM_EUSAGE, "this model reads text, not pictures");
     if (classify && decoder && !o->labels)
         return glim_fail(err, GLIM_EUSAGE,
                          "this model continues texts and has no classes of its own (name them: "
@@ -336,7 +341,8 @@ static glim_status whole_logits(cli_run *run, bool one_only,
                                 void *data) {
     size_t T = run->tokens->count;
     glim_task task = glim_model_facts(run->model)->task;
-    bool one = task == GLIM_TASK_EMBED || (one_only && task == GLIM_TASK_CLASSIFY);
+    glim_pool pool = run->model->pool;
+    bool one = task == GLIM_TASK_EMBED || pool || (one_only && task == GLIM_TASK_CLASSIFY);
     bool fill = one_only && task == GLIM_TASK_FILL; /* the masked words alone */
     int32_t *ids = glim__calloc(run->ctx, T, sizeof *ids);
     uint32_t *rows = glim__calloc(run->ctx, T, sizeof *rows);
@@ -354,11 +360,15 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     }
     if (!status && run->model->types.data)
         glim__token_types(run->model->tokenizer, run->tokens, types);
+    if (pool == GLIM_POOL_MEAN)
+        wanted = T;
+    else if (!status && pool == GLIM_POOL_LAST)
+        rows[0] = (uint32_t)T - 1;
     glim_sequence q = {.ids = ids, .types = types, .count = T, .wanted = rows, .n_wanted = wanted};
     if (!status)
         status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, &run->err);
     for (size_t k = 0; k < (one ? 1 : wanted) && !status; k++)
-        status = fn(data, rows[k], glim_session_logits(s, 0, k), &run->err);
+        status = fn(data, pool ? 0 : rows[k], glim_session_logits(s, 0, k), &run->err);
     glim_session_free(s);
     glim__free(run->ctx, ids);
     glim__free(run->ctx, rows);
@@ -414,7 +424,7 @@ glim_status cli_logits(cli_run *run, bool last_only,
     uint32_t rows[PIECE];
     int32_t ids[PIECE];
     glim_session *s = NULL;
-    if (glim_model_facts(run->model)->both_ways)
+    if (glim_model_facts(run->model)->both_ways || run->model->pool)
         return whole_logits(run, last_only, fn, data);
     if (run->model->encoder)
         return first_logits(run, fn, data);

@@ -8,9 +8,10 @@
 
 enum { CHUNK = 256 };
 
-/* Encoders have a token for what is absent; decoders read on; a picture has a colour. */
+/* Encoders have a token for what is absent; decoders read on; a picture has a colour, a
+   column a mean. */
 static glim_absent usual(const glim_predictor *p) {
-    return p->image                                            ? GLIM_ABSENT_MEAN
+    return p->image || p->columns                              ? GLIM_ABSENT_MEAN
            : p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
                                                                : GLIM_ABSENT_DELETE;
 }
@@ -39,10 +40,13 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         "no later token attends to an absent unit; positions stay",
         "an absent patch is what the model reads as zero",
         "an absent patch is blurred, as widely as it is broad"};
-    glim_document_note(doc, "%s",
-                       p->image && absent < GLIM_ABSENT_ZERO
-                           ? "an absent patch has the mean colour of the picture"
-                           : words[absent]);
+    if (p->columns)
+        glim_document_note(doc, "an absent column has what is typical of the rows: its mean");
+    else
+        glim_document_note(doc, "%s",
+                           p->image && absent < GLIM_ABSENT_ZERO
+                               ? "an absent patch has the mean colour of the picture"
+                               : words[absent]);
 }
 
 /* Whether two units say the same. */

@@ -63,7 +63,7 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
         glim__tape_wants(&s->head, &s->head.nodes[s->head_logits], GLIM_SITE_VALUE, GLIM_HOOK_GRAD);
     for (size_t i = 0; i < n; i++)
         dense = dense || seeds[i].dense;
-    dense = dense || !s->m->head.data;
+    dense = dense || !s->m->head.data || s->m->pool == GLIM_POOL_MEAN;
     size_t width = dense ? V : (size_t)s->head.nodes[s->head_normed].cols;
     float *d = glim__workspace_take(&s->space, R * width);
     float *row = glim__workspace_take(&s->space, C);

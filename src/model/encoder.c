@@ -40,6 +40,8 @@ glim_node glim__encoder_block(glim_tape *t, const glim_model *m, int layer, glim
     glim__op_site(t, mlp, GLIM_SITE_VALUE, "hook_mlp_out", 0);
     glim_node post = glim__op_add(t, u, mlp);
     glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
+    if (m->bare && layer == m->hyper.L - 1)
+        return post;
     glim_node out = norm(t, m, post, w->ffn_norm, w->ffn_norm_bias, w->cross ? third : second);
     return glim__op_site(t, out, GLIM_SITE_VALUE, "hook_normalized_resid_post", 0);
 }
@@ -71,7 +73,11 @@ glim_node glim__encoder_head(glim_tape *t, const glim_model *m, glim_node h, gli
         y = glim__op_unit(t, y);
         return glim__op_site(t, y, GLIM_SITE_VALUE, "hook_embedding", 0);
     }
-    *normed = readout(t, m, h);
+    if (m->pool == GLIM_POOL_MEAN)
+        h = glim__op_mean(t, h, t->picked);
+    *normed = y = readout(t, m, h);
+    if (!m->head.data)
+        return y;
     y = glim__op_linear(t, *normed, &m->head, m->head_bias);
     return glim__op_site(t, y, GLIM_SITE_VALUE, "hook_logits", 0);
 }

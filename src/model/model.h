@@ -72,6 +72,14 @@ typedef struct glim_readout {
     glim_readout_act act;
 } glim_readout;
 
+/* What a model that was cut off (cut.c) makes of the rows of a text. */
+typedef enum glim_pool {
+    GLIM_POOL_NONE, /* it was not */
+    GLIM_POOL_MEAN,
+    GLIM_POOL_LAST,
+    GLIM_POOL_FIRST
+} glim_pool;
+
 typedef struct glim_architecture {
     const char *name;
     /* Reads hyper-parameters and layers through the loader. */
@@ -102,6 +110,9 @@ struct glim_model {
     const float *position_bias; /* (H, 2 reach + 1), or NULL */
     int bias_reach;
     glim_matrix embedding, head;
+    const glim_model *base; /* whose weights these are when it was cut from a model */
+    glim_pool pool;
+    bool bare; /* the last block ends before the norm behind it (encoders) */
     glim_task task;
     int outputs;         /* width of a row of logits */
     const char **labels; /* [outputs] or NULL */
@@ -231,6 +242,14 @@ void glim__position_bias(float *out, const float *weight, int heads, bool both_w
    glim_translate does. */
 glim_status glim__append_target(const glim_model *m, glim_tokens *tokens, const char *text,
                                 glim_error *err);
+
+/* The first blocks of a model, up to a site of the residual stream; the outputs are the
+   pooled vector (C), with the head the logits of n classes. Free with
+   glim_model_close, before `base`. Errors: EUSAGE, ENOMEM. */
+glim_status glim__model_cut(glim_model **out, const glim_model *base, const char *site,
+                            const char *pool, glim_error *err);
+glim_status glim__model_cut_head(glim_model *m, const float *weights, const float *bias,
+                                 const char *const *labels, int n, glim_error *err);
 
 /* Fills m->info from the loaded model. */
 glim_status glim__model_facts(glim_model *m, glim_error *err);

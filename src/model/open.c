@@ -229,11 +229,13 @@ done:
 void glim_model_close(glim_model *m) {
     if (!m)
         return;
-    if (m->encoder)
-        glim__arena_release(&m->encoder->arena);
-    glim__tokenizer_close(m->tokenizer);
-    glim__tokenizer_close(m->writer);
-    glim__gguf_close(m->file);
+    if (!m->base) { /* else they are another model's */
+        if (m->encoder)
+            glim__arena_release(&m->encoder->arena);
+        glim__tokenizer_close(m->tokenizer);
+        glim__tokenizer_close(m->writer);
+        glim__gguf_close(m->file);
+    }
     glim__arena_release(&m->arena);
     glim__free(m->ctx, m);
 }

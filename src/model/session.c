@@ -366,7 +366,8 @@ done:
 }
 
 size_t glim__session_output(const glim_session *s, size_t sequence, size_t wanted) {
-    return s->m->task == GLIM_TASK_EMBED ? sequence : s->wanted_at[sequence] + wanted;
+    bool pooled = s->m->task == GLIM_TASK_EMBED || s->m->pool == GLIM_POOL_MEAN;
+    return pooled ? sequence : s->wanted_at[sequence] + wanted;
 }
 
 const float *glim_session_logits(const glim_session *s, size_t sequence, size_t wanted) {

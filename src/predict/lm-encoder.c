@@ -77,10 +77,11 @@ static glim_status find_class(const glim_lm *lm, const char *name, int32_t *id, 
                      name, list, labels ? ", or " : "", lm->outputs - 1);
 }
 
-/* The class of a whole text, read at its first token. */
+/* The class of a whole text, read at its first token, or its last. */
 static glim_status class_row(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     lm->kind = o->against ? "contrast" : "class";
-    glim_status status = glim__lm_add_rows(lm, 0, 1, err);
+    size_t at = lm->model->pool == GLIM_POOL_LAST ? lm->base.T - 1 : 0;
+    glim_status status = glim__lm_add_rows(lm, at, 1, err);
     if (!status && o->target)
         status = find_class(lm, o->target, &lm->rows[0].id, err);
     if (!status && o->against)

@@ -84,8 +84,8 @@ void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logit
 
 void glim__lm_wanted(const glim_lm *lm, const uint32_t *rows, size_t n_rows, size_t n,
                      glim_sequence *q) {
-    q->wanted = lm->direction ? lm->every : rows;
-    q->n_wanted = lm->direction ? n : n_rows;
+    q->wanted = lm->pooled ? lm->every : rows;
+    q->n_wanted = lm->pooled ? n : n_rows;
 }
 
 /* ---- making ---- */
@@ -97,14 +97,13 @@ static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, b
     lm->output = contrast ? GLIM_OUTPUT_LOGIT : GLIM_OUTPUT_LOGPROB;
     if (!name)
         return GLIM_OK;
-    if (!strcmp(name, "logit"))
+    /* a label's score is what a softmax over the labels takes */
+    if (!strcmp(name, "logit") || (labels && !strcmp(name, "score")))
         lm->output = GLIM_OUTPUT_LOGIT;
     else if (!strcmp(name, "logprob"))
         lm->output = GLIM_OUTPUT_LOGPROB;
     else if (!strcmp(name, "prob"))
         lm->output = GLIM_OUTPUT_PROB;
-    else if (labels && !strcmp(name, "score")) /* what a softmax over the labels takes */
-        lm->output = GLIM_OUTPUT_LOGIT;
     else
         return glim_fail(err, GLIM_EUSAGE, "output '%s' is not one of logit, logprob, prob", name);
     return GLIM_OK;
@@ -282,7 +281,7 @@ static void choose_neutral(glim_lm *lm) {
     if (lm->whole && lm->neutral >= 0)
         return;
     lm->neutral = info->eos >= 0 ? info->eos : 0;
-    for (size_t i = 0; i < sizeof marks / sizeof *marks && (lm->whole || lm->written); i++) {
+    for (size_t i = 0; i < sizeof marks / sizeof *marks && (info->both_ways || lm->written); i++) {
         int32_t id = glim__token_by_name(lm->model->tokenizer, marks[i]);
         if (id >= 0) {
             lm->neutral = id;
@@ -416,7 +415,8 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
     lm->model = model;
     lm->tokens = tokens;
     lm->outputs = (size_t)glim_model_facts(model)->outputs;
-    lm->whole = glim_model_facts(model)->both_ways;
+    lm->whole = glim_model_facts(model)->both_ways || model->pool;
+    lm->pooled = glim_model_facts(model)->task == GLIM_TASK_EMBED || model->pool == GLIM_POOL_MEAN;
     lm->task = glim_model_facts(model)->task;
     if (lm->task == GLIM_TASK_TRANSLATE) {
         lm->base.values = glim__lm_translate_values;

@@ -23,7 +23,8 @@ typedef struct glim_lm {
     glim_units units;
     glim_output output;
     size_t outputs; /* width of a row of logits: vocabulary or classes */
-    bool whole;     /* an encoder: every row sees the whole input */
+    bool whole;     /* an encoder, or cut off: every row sees the whole input */
+    bool pooled;    /* one output a sequence, of all its rows */
     glim_task task;
     uint8_t *types;   /* [T] segments, encoders only */
     int32_t *written; /* [n_rows] encoder-decoders: what the decoder reads; else NULL */

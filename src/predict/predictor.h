@@ -39,6 +39,7 @@ struct glim_predictor {
     unsigned can;
     bool image; /* units are patches of a picture */
     const glim_units *units;
+    bool columns;            /* units are columns of a table: an absent one has its mean */
     size_t chunk;            /* masks that a call of values takes best; 0 = any number */
     size_t n_rows;           /* target rows, >= 1 */
     size_t T, C;             /* rows and width of the embeddings; 0 without GRADIENT */

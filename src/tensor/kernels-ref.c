@@ -20,6 +20,17 @@ static void tile(int m, int n, size_t k, const float *a, ptrdiff_t a_row, ptrdif
         }
 }
 
+static void tile_f64(int m, int n, size_t k, const double *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                     const double *b, ptrdiff_t b_row, double *c, ptrdiff_t c_row, bool add) {
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (size_t p = 0; p < k; p++)
+                sum += a[i * a_row + (ptrdiff_t)p * a_col] * b[(ptrdiff_t)p * b_row + j];
+            c[i * c_row + j] = add ? c[i * c_row + j] + sum : sum;
+        }
+}
+
 enum { PIECE = 256 };
 
 static void dot_any(glim_type type, const void *row, const float *x, size_t ldx, int count,
@@ -188,10 +199,10 @@ static void affine(float *y, const float *by, const float *shift, float low, flo
             [GLIM_TYPE_Q4_K] = dot_q4_k,    [GLIM_TYPE_Q5_K] = dot_q5_k,                           \
             [GLIM_TYPE_Q6_K] = dot_q6_k,    [GLIM_TYPE_IQ4_NL] = dot_iq4_nl,                       \
             [GLIM_TYPE_IQ4_XS] = dot_iq4_xs},                                                      \
-    .tile = tile, .sum_squares = sum_squares, .dot_f32 = dot_row, .axpy = axpy, .add = add,        \
-    .scale_mul = scale_mul, .scale = scale, .softmax_backward = softmax_backward, .max = max_row,  \
-    .exp_sum = exp_sum, .gate = gate, .gate_backward = gate_backward, .soft_cap = soft_cap,        \
-    .taps = taps, .affine = affine
+    .tile = tile, .tile_f64 = tile_f64, .sum_squares = sum_squares, .dot_f32 = dot_row,            \
+    .axpy = axpy, .add = add, .scale_mul = scale_mul, .scale = scale,                              \
+    .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,        \
+    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};
 #ifdef GLIM_WITH_OPENBLAS

@@ -46,6 +46,10 @@ typedef struct glim_kernels {
     void (*tile)(int m, int n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
                  const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, bool add);
 
+    /* The same in double; vectors of b are of 8 doubles at most. */
+    void (*tile_f64)(int m, int n, size_t k, const double *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                     const double *b, ptrdiff_t b_row, double *c, ptrdiff_t c_row, bool add);
+
     /* Row kernels over n contiguous floats. */
     double (*sum_squares)(const float *x, size_t n);                 /* fixed lane layout */
     float (*dot_f32)(const float *x, const float *y, size_t n);      /* fixed lane layout */

@@ -62,6 +62,18 @@ class Schemas(unittest.TestCase):
         for target in ((), ("--target", "die Katze ist rot"), ("--generate", "3")):
             self.check("explanation", answer("explain", "-m", toy, text, *target))
 
+    def test_labels_and_masked_words(self):
+        published = ROOT / "tests/golden/models/published"
+        labels = ("-m", MODEL, TEXT, "--labels", "a, 世, b c", "--prompt-file",
+                  str(ROOT / "tests/golden/prompt.txt"))
+        fill = ("-m", str(published / "bert-fill"), "the <|special_5|> light")
+        for flags in (labels, fill):
+            self.check("prediction", answer("predict", *flags))
+            self.check("explanation", answer("explain", *flags))
+            self.check("explanation", answer("explain", *flags, "--method", "gradient"))
+        self.check("explanation", answer("explain", *labels, "--target", "a", "--against", "世"))
+        self.check("plan", answer("explain", *labels, "--dry-run"))
+
     def interrupted(self, after, *args):
         p = subprocess.Popen([GLIM, *args, "--json", "-q"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE)

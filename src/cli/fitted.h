@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fitted.h: what predict, explain and info do with a fitted model (--predictor fit:FILE). */
+#ifndef GLIM_CLI_FITTED_H
+#define GLIM_CLI_FITTED_H
+
+#include "cli/cli.h"
+
+/* True when --predictor names one. */
+bool cli_is_fitted(const cli_run *run);
+/* Opens its file into run->linear; when it reads texts, the model, too, into
+   run->model. */
+glim_status cli_open_fitted(cli_run *run);
+/* The row that --table and --row name, as a predictor. */
+glim_status cli_fitted_row(cli_run *run, glim_predictor **out);
+glim_status cli_predict_fitted(cli_run *run);
+glim_status cli_info_fitted(cli_run *run);
+
+#endif
