@@ -98,6 +98,14 @@ def measure_peers(models, threads):
     return json.loads(out.read_text())["results"] if out.exists() else []
 
 
+def measure_pairs(threads):
+    """A random encoder-decoder; prints its own table."""
+    python = ROOT / "bench" / ".venv" / "bin" / "python"
+    if python.exists():
+        subprocess.run([python, ROOT / "bench" / "pairs.py", "--threads", str(threads)],
+                       check=False)
+
+
 def peer_number(peers, model, way, tokens, which):
     for entry in peers:
         if (entry["name"], entry["model"], entry["tokens"]) != (way, model, tokens):
@@ -154,6 +162,8 @@ def main():
     for model in given.model:
         own[model] = measure_glim(model, given.threads)
         table(model, own[model], peers)
+    if not given.peers:
+        measure_pairs(given.threads)
     if given.json:
         pathlib.Path(given.json).write_text(json.dumps(own, indent=1) + "\n")
     return 0

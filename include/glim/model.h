@@ -31,7 +31,9 @@ typedef enum glim_task {
     GLIM_TASK_LABEL,    /* logits of the classes, for every row */
     GLIM_TASK_SPAN,     /* start and end logit (2) of every row */
     GLIM_TASK_EMBED,    /* (C), the mean of all wanted rows, of length one */
-    GLIM_TASK_IMAGE     /* logits of the classes of a picture (image.h) */
+    GLIM_TASK_IMAGE,    /* logits of the classes of a picture (image.h) */
+    GLIM_TASK_TRANSLATE /* logits of the next token (V) of a text written about another one:
+                           encoder-decoders */
 } glim_task;
 
 /* What one tensor type holds in a file. */
@@ -62,6 +64,8 @@ typedef struct glim_model_info {
     const char *const *labels;     /* [outputs] names of the classes, or NULL */
     bool both_ways;                /* tokens see later ones: an encoder */
     int image_height, image_width; /* pixels of what a model of pictures reads; else 0 */
+    int encoder_layers;            /* of an encoder-decoder, whose `layers` are the decoder's */
+    int32_t start;                 /* what its decoder begins with; -1 = it has none */
 } glim_model_info;
 
 /* Opens a GGUF file and checks every tensor that the architecture needs.
@@ -111,7 +115,7 @@ GLIM_API glim_status glim_model_token(const glim_model *model, const char *text,
 /* True for tokens that end generation. */
 GLIM_API bool glim_model_token_ends(const glim_model *model, int32_t id);
 /* Row of the embedding as it enters block 0 (scaled), C floats; id = -1 gives
-   the mean over the vocabulary. */
+   the mean over the vocabulary. Of an encoder-decoder that of the encoder. */
 GLIM_API glim_status glim_model_embedding(const glim_model *model, int32_t id, float *out,
                                           glim_error *err);
 
@@ -138,6 +142,10 @@ typedef struct glim_batch {
     bool keep;   /* keep (or checkpoint) what glim_session_backward needs */
     bool decode; /* one-row steps through the packed dot kernels: faster for few
                     rows; same numbers within rounding, not the same bits */
+    /* Encoder-decoders: the texts that are read, whole, one for each sequence or one for
+       all; none = those of the last forward. With `keep` one for each, given anew. */
+    const glim_sequence *sources;
+    size_t n_sources;
 } glim_batch;
 
 /* Gradient seeds: d(target)/d(logits) of one wanted row, sparse or dense. */
@@ -171,12 +179,14 @@ GLIM_API glim_status glim_session_forward(glim_session *s, const glim_batch *bat
 GLIM_API const float *glim_session_logits(const glim_session *s, size_t sequence, size_t wanted);
 /* Gradient of the seeds' sum with respect to `hook_embed`, for all rows of the
    batch in order: d_embed (sum of counts, C), overwritten. Needs keep; may be
-   called several times after one forward. */
+   called several times after one forward. Of an encoder-decoder the rows are those of
+   the sources (`encoder.hook_embed`); a hook sees those of `decoder.hook_embed`. */
 GLIM_API glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_t n,
                                            float *d_embed, glim_error *err);
 /* Bytes that a forward (keep: and backward) of `rows` rows in `sequences`
    sequences, with up to `source` positions each, needs at least (layers kept =
-   0), and what each kept layer adds. For plans; the cache is not counted. */
+   0), and what each kept layer adds. For plans; the cache is not counted. Of an
+   encoder-decoder `source` is also the length of each text that is read. */
 GLIM_API uint64_t glim_session_plan(const glim_model *model, size_t rows, size_t sequences,
                                     size_t source, size_t wanted, bool keep,
                                     uint64_t *per_kept_layer);
@@ -220,6 +230,25 @@ GLIM_API glim_status glim_generate(const glim_model *model, glim_tokens *tokens,
                                    const glim_sampling *how,
                                    bool (*each)(void *data, int32_t id, double probability),
                                    void *data, glim_error *err);
+
+enum { GLIM_MOST_BEAMS = 64 };
+
+/* How an encoder-decoder writes. */
+typedef struct glim_writing {
+    int beams;                     /* beginnings that are kept in step; 1 = one by one */
+    double length_penalty;         /* beams: a score is divided by length^penalty */
+    bool early_stop;               /* beams: done as soon as that many texts are finished */
+    const glim_sampling *sampling; /* one by one: NULL = the most likely */
+} glim_writing;
+
+/* Writes at most n tokens about the tokens, with an encoder-decoder, and appends them
+   on a line of their own (kind GENERATED). `how` = NULL: the most likely, one by one.
+   `each` as for glim_generate; with beams it is called when the whole text is known.
+   Errors: EUSAGE (another kind of model, too many beams) and those of glim_generate. */
+GLIM_API glim_status glim_translate(const glim_model *model, glim_tokens *tokens, size_t n,
+                                    const glim_writing *how,
+                                    bool (*each)(void *data, int32_t id, double probability),
+                                    void *data, glim_error *err);
 
 #ifdef __cplusplus
 }

@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 typedef struct glim_plugin_batch {
-    const char *kind;         /* "text": refuse what you do not know */
+    const char *kind;         /* "text", or "image": PNG files in base64; refuse others */
     const char *const *texts; /* [count] UTF-8, NUL-terminated */
     const size_t *lengths;    /* [count] bytes */
     size_t count;

@@ -16,19 +16,23 @@
  *
  * "classes" may be left out (the columns are then called 0, 1, ...), and so may
  * "scale": "prob", "logprob", "logit", or "raw" when nothing is said. An answer
- * {"error": "..."} fails the call with these words. Other members are ignored.
+ * {"error": "..."} fails the call with these words. Other members are ignored. For
+ * pictures "kind" is "image" and every input a PNG file in base64.
  */
 #ifndef GLIM_PREDICTOR_H
 #define GLIM_PREDICTOR_H
 
-#include <glim/explain.h>
+#include <glim/image.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* What a batch holds. */
-typedef enum glim_input_kind { GLIM_INPUT_TEXT } glim_input_kind;
+typedef enum glim_input_kind {
+    GLIM_INPUT_TEXT,
+    GLIM_INPUT_IMAGE /* a PNG file in base64 */
+} glim_input_kind;
 
 /* What the numbers of a black box are. */
 typedef enum glim_scale {
@@ -117,6 +121,18 @@ typedef struct glim_class_options {
 GLIM_API glim_status glim_predictor_black_box(glim_predictor **out, glim_black_box *box,
                                               const char *text, size_t len,
                                               const glim_class_options *options, glim_error *err);
+/* The same with a picture, whose patches are painted over; `patch` is their side, 0 = a
+   fourteenth of the longer side. `name` is for documents, or NULL. The box may be used
+   for texts again afterwards. Errors: as above, and EUSAGE for a patch that does not fit, or
+   from a box of the kind openai, which reads texts. */
+GLIM_API glim_status glim_predictor_black_box_image(glim_predictor **out, glim_black_box *box,
+                                                    const glim_image *image, int patch,
+                                                    const char *name,
+                                                    const glim_class_options *options,
+                                                    glim_error *err);
+/* One row (K) for a picture; freed with glim_black_box_values_free. Errors: as of asking. */
+GLIM_API glim_status glim_black_box_ask_image(glim_black_box *box, const glim_image *image,
+                                              double **values, glim_error *err);
 /* Values of a row (K) on another scale: "prob", "logit", "logprob", "score".
    Errors: EUSAGE when the box's scale does not tell. */
 GLIM_API glim_status glim_black_box_output(const glim_black_box *box, const double *row,

@@ -2,6 +2,7 @@
 /* Black boxes on the command line: --predictor and its flags, for predict and info.
    Headers may come from a file or a variable, so that a key is in no history. */
 #include "cli/box.h"
+#include "cli/picture.h"
 #include "base/utf8.h"
 #include "predict/black-box.h"
 
@@ -109,10 +110,14 @@ static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_
         glim__json_add(&ok, outputs, o);
     }
     glim__json_set(&ok, all, "schema", json_string("glim.prediction/1"));
-    glim__json_set(&ok, all, "text", glim__json_text(text->data, text->len));
+    glim__json_set(&ok, all, "text", glim__json_text(text->data ? text->data : "", text->len));
     glim__json_set(&ok, all, "predictor", json_string(info->spec));
     glim__json_set(&ok, all, "outputs", outputs);
     glim__json_set(&ok, all, "tokens", json_array());
+    if (cli_wants_picture(run)) {
+        const char *slash = strrchr(run->o.text, '/'), *name = slash ? slash + 1 : run->o.text;
+        glim__json_set(&ok, all, "image", glim__json_text(name, strlen(name)));
+    }
     return cli_put_json(run, run->o.json, all, ok);
 }
 
@@ -161,16 +166,21 @@ glim_status cli_predict_box(cli_run *run) {
     glim_black_box *box = NULL;
     glim_buffer text;
     double *row = NULL;
+    glim_image *image = NULL;
+    bool picture = cli_wants_picture(run);
     glim__buffer_init(&text, run->ctx);
-    glim_status status = cli_read_text(run, &text);
+    glim_status status = picture ? cli_read_picture(run, &image) : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
     size_t bad = glim__utf8_check(text.data ? text.data : "", text.len);
     if (!status && bad != text.len)
         status = glim_fail(&run->err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
-    if (!status)
+    if (!status && picture)
+        status = glim_black_box_ask_image(box, image, &row, &run->err);
+    else if (!status)
         status = glim_black_box_ask(box, &(glim_input){text.data ? text.data : "", text.len}, 1,
                                     &row, &run->err);
+    glim_image_free(image);
     if (!status)
         status = show_row(run, box, &text, row);
     if (box)

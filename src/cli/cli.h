@@ -48,8 +48,9 @@ typedef struct cli_options {
     int64_t width;
     /* single commands */
     bool tensors, sites, grad;
-    int64_t top, tokens, top_k;
-    double temperature, top_p, tolerance;
+    int64_t top, tokens, top_k, beams;
+    double temperature, top_p, tolerance, length_penalty;
+    bool early_stop;
     const char *site, *recording;
     /* rows of a table, and fitting */
     const char *table, *data, *label, *columns, *missing, *text_column, *on, *pool, *kind;
@@ -112,6 +113,9 @@ glim_status cli_dump_commands(cli_run *run, FILE *out);
 glim_status cli_context(cli_run *run);
 glim_status cli_open(cli_run *run);
 glim_status cli_input(cli_run *run);
+/* Of an encoder-decoder: what its decoder reads, ids[0, n), when it writes `text`, or with
+   NULL what it says itself; the written tokens are appended to run->tokens. */
+glim_status cli_written(cli_run *run, const char *text, int32_t **ids, size_t *n);
 /* The TEXT or --file, without the line end of a file. */
 glim_status cli_read_text(cli_run *run, glim_buffer *out);
 /* The words of --prompt-file, without line ends behind them. */

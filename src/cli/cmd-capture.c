@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/picture.h"
 #include "file/safetensors.h"
-#include "graph/tape.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static const glim_param own_flags[] = {
     {.name = "site",
      .type = GLIM_STRING,
      .offset = offsetof(cli_options, site),
-     .def.s = "blocks.*.hook_resid_post",
+     .def.s = "*blocks.*.hook_resid_post",
      .value_name = "PATTERN",
      .help = "site names, * for any run, several by commas",
      .group = "Capture"},
@@ -30,6 +30,11 @@ static const glim_param own_flags[] = {
      .type = GLIM_BOOL,
      .offset = offsetof(cli_options, grad),
      .help = "also the gradient of the top token's logit, as grad.SITE"},
+    {.name = "target",
+     .type = GLIM_STRING,
+     .offset = offsetof(cli_options, target),
+     .value_name = "TEXT",
+     .help = "encoder-decoders: what is written (default: what the model writes)"},
     {0},
 };
 
@@ -49,9 +54,25 @@ struct capture {
     size_t n_hooks;
     char patterns[4096];
     size_t T, V;
+    size_t S;         /* rows of the text that an encoder reads, else T */
+    int32_t *ids;     /* [S] of the input */
+    int32_t *written; /* [T] what a decoder reads besides, or NULL */
     bool declaring;
     size_t seen;
 };
+
+/* The declaring pass has one token: (1, ...) is T rows, (H, 1, 1) is (H, T, T); what
+   belongs to the text that an encoder reads has S instead. */
+static void shape(const struct capture *c, const glim_site *site, uint64_t *dims) {
+    const char *name = site->name;
+    bool reads = !strncmp(name, "encoder.", 8), across = strstr(name, "cross_attn.hook_");
+    bool pattern = site->n_dims == 3 && strstr(name, "attn.hook_") &&
+                   (strstr(name, "scores") || strstr(name, "pattern"));
+    bool key = across && (strstr(name, ".hook_k") || strstr(name, ".hook_v"));
+    if (pattern)
+        dims[2] = reads || across ? c->S : c->T;
+    dims[pattern ? 1 : 0] = reads || key ? c->S : c->T;
+}
 
 static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     const struct pattern *mine = data;
@@ -62,15 +83,12 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
         if (glim__site_match(c->hooks[i].pattern, site->name))
             return GLIM_OK;
     snprintf(name, sizeof name, "%s%s", site->gradient ? "grad." : "", site->name);
-    for (int i = 0; i < site->n_dims; i++) {
-        /* the declaring pass has one token: (1, ...) is T rows; (H, 1, 1) is (H, T, T) */
-        bool rows = site->n_dims == 3 && strstr(site->name, "attn.hook_") &&
-                            (strstr(site->name, "scores") || strstr(site->name, "pattern"))
-                        ? i > 0
-                        : i == 0;
-        dims[i] = c->declaring && rows && c->T ? c->T : site->dims[i];
+    for (int i = 0; i < site->n_dims; i++)
+        dims[i] = site->dims[i];
+    if (c->declaring && c->T) /* a picture's maps have their size from the start */
+        shape(c, site, dims);
+    for (int i = 0; i < site->n_dims; i++)
         n *= dims[i];
-    }
     c->seen++;
     if (c->declaring)
         return glim__st_writer_declare(c->writer, name, "F32", site->n_dims, dims, err);
@@ -102,30 +120,32 @@ static glim_status read_patterns(struct capture *c) {
     return c->n_hooks ? GLIM_OK : glim_fail(&c->run->err, GLIM_EUSAGE, "--site names nothing");
 }
 
-/* One pass over `count` tokens. */
-static glim_status pass(struct capture *c, glim_session *s, size_t count) {
+/* One pass over all tokens, or to declare over one. */
+static glim_status pass(struct capture *c, glim_session *s) {
     glim_error *err = &c->run->err;
-    int32_t *ids = glim__calloc(c->run->ctx, count, sizeof *ids);
+    size_t count = c->declaring ? 1 : c->T, read = c->declaring ? 1 : c->S;
+    size_t width = (size_t)glim_model_facts(c->run->model)->width;
     uint32_t *rows = glim__calloc(c->run->ctx, count, sizeof *rows);
-    float *d = c->run->o.grad
-                   ? glim__calloc(c->run->ctx,
-                                  count * (size_t)glim_model_facts(c->run->model)->width, sizeof *d)
-                   : NULL;
-    glim_status status = ids && rows && (d || !c->run->o.grad)
+    float *d = c->run->o.grad ? glim__calloc(c->run->ctx, read * width, sizeof *d) : NULL;
+    glim_status status = rows && (d || !c->run->o.grad)
                              ? GLIM_OK
-                             : glim__oom(c->run->ctx, err, "the tokens", count * sizeof *ids);
+                             : glim__oom(c->run->ctx, err, "the tokens", count * sizeof *rows);
     bool ends = cli_wants_ends(c->run->o.site); /* they have a row for each wanted one */
-    for (size_t i = 0; i < count && !status; i++) {
-        ids[i] = c->run->tokens->at[i].id;
+    for (size_t i = 0; i < count && !status; i++)
         rows[i] = (uint32_t)(ends ? i : count - 1);
-    }
     size_t wanted = ends ? count : 1;
-    glim_sequence q = {.ids = ids, .count = count, .wanted = rows, .n_wanted = wanted};
+    glim_sequence text = {.ids = c->ids, .count = read};
+    glim_sequence q = {.ids = c->written ? c->written : c->ids,
+                       .count = count,
+                       .wanted = rows,
+                       .n_wanted = wanted};
     glim_batch b = {.sequences = &q,
                     .count = 1,
                     .hooks = c->hooks,
                     .n_hooks = c->n_hooks,
-                    .keep = c->run->o.grad};
+                    .keep = c->run->o.grad,
+                    .sources = &text,
+                    .n_sources = c->written ? 1 : 0};
     if (!status)
         status = glim_session_forward(s, &b, err);
     if (!status && c->run->o.grad) {
@@ -135,16 +155,20 @@ static glim_status pass(struct capture *c, glim_session *s, size_t count) {
         glim_seed seed = {.wanted = wanted - 1, .ids = &id, .weights = &one, .n = 1};
         status = glim_session_backward(s, &seed, 1, d, err);
     }
-    glim__free(c->run->ctx, ids);
     glim__free(c->run->ctx, rows);
     glim__free(c->run->ctx, d);
     return status;
 }
 
-static glim_status write_ids(struct capture *c, int64_t *ids) {
-    for (size_t i = 0; i < c->T; i++)
-        ids[i] = c->run->tokens->at[i].id;
-    return glim__st_writer_put(c->writer, "ids", 0, ids, c->T, &c->run->err);
+static glim_status write_ids(struct capture *c, const char *name, const int32_t *ids, size_t n) {
+    int64_t *wide = glim__calloc(c->run->ctx, n, sizeof *wide);
+    if (!wide)
+        return glim__oom(c->run->ctx, &c->run->err, "the tokens", n * sizeof *wide);
+    for (size_t i = 0; i < n; i++)
+        wide[i] = ids[i];
+    glim_status status = glim__st_writer_put(c->writer, name, 0, wide, n, &c->run->err);
+    glim__free(c->run->ctx, wide);
+    return status;
 }
 
 static const char *base_name(const char *path) {
@@ -152,26 +176,30 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-static glim_status run_all(struct capture *c, glim_session *s, int64_t *ids) {
+static glim_status run_all(struct capture *c, glim_session *s) {
     glim_error *err = &c->run->err;
     glim_status status = glim__st_writer_new(&c->writer, c->run->ctx, c->run->o.out, err);
-    uint64_t T = c->T;
+    uint64_t T = c->T, S = c->S;
     if (!status)
         status = glim__st_writer_metadata(c->writer, "model", base_name(c->run->o.model), err);
     if (!status)
         status = glim__st_writer_metadata(c->writer, "text", c->run->tokens->text, err);
     if (!status)
-        status = glim__st_writer_declare(c->writer, "ids", "I64", 1, &T, err);
+        status = glim__st_writer_declare(c->writer, "ids", "I64", 1, &S, err);
+    if (!status && c->written)
+        status = glim__st_writer_declare(c->writer, "target_ids", "I64", 1, &T, err);
     c->declaring = true;
     if (!status)
-        status = pass(c, s, 1);
+        status = pass(c, s);
     c->declaring = false;
     if (!status)
         status = glim__st_writer_begin(c->writer, err);
     if (!status)
-        status = write_ids(c, ids);
+        status = write_ids(c, "ids", c->ids, c->S);
+    if (!status && c->written)
+        status = write_ids(c, "target_ids", c->written, c->T);
     if (!status)
-        status = pass(c, s, c->T);
+        status = pass(c, s);
     if (!status)
         status = glim__st_writer_end(c->writer, err);
     glim__st_writer_free(c->writer);
@@ -218,10 +246,24 @@ static glim_status capture_picture(struct capture *c) {
     return GLIM_OK;
 }
 
+static glim_status take_tokens(struct capture *c) {
+    cli_run *run = c->run;
+    c->S = c->T = run->tokens->count;
+    c->ids = glim__calloc(run->ctx, c->S, sizeof *c->ids);
+    if (!c->ids)
+        return glim__oom(run->ctx, &run->err, "the tokens", c->S * sizeof *c->ids);
+    for (size_t i = 0; i < c->S; i++)
+        c->ids[i] = run->tokens->at[i].id;
+    if (run->model->encoder)
+        return cli_written(run, run->o.target, &c->written, &c->T);
+    return run->o.target ? glim_fail(&run->err, GLIM_EUSAGE,
+                                     "--target is for encoder-decoders (put all into the text)")
+                         : GLIM_OK;
+}
+
 static glim_status run_capture(cli_run *run) {
     struct capture *c = calloc(1, sizeof *c);
     glim_session *s = NULL;
-    int64_t *ids = NULL;
     if (!c)
         return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
     c->run = run;
@@ -246,13 +288,13 @@ static glim_status run_capture(cli_run *run) {
     if (!status)
         status = glim_session_new(&s, run->model, 0, &run->err);
     if (!status) {
-        c->T = run->tokens->count;
         c->V = (size_t)glim_model_facts(run->model)->vocabulary;
-        ids = glim__calloc(run->ctx, c->T, sizeof *ids);
-        status = ids ? run_all(c, s, ids)
-                     : glim__oom(run->ctx, &run->err, "the tokens", c->T * sizeof *ids);
+        status = take_tokens(c);
     }
-    glim__free(run->ctx, ids);
+    if (!status)
+        status = run_all(c, s);
+    glim__free(run->ctx, c->ids);
+    glim__free(run->ctx, c->written);
     glim_session_free(s);
     free(c);
     return status;

@@ -130,13 +130,19 @@ static glim_status explain_box(cli_run *run) {
                          "(--class NAME)");
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
+    glim_image *image = NULL;
     glim__buffer_init(&text, run->ctx);
-    glim_status status = cli_read_text(run, &text);
+    bool picture = cli_wants_picture(run);
+    glim_status status = picture ? cli_read_picture(run, &image) : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    if (!status)
+    if (!status && picture)
+        status =
+            glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
+    else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
+    glim_image_free(image);
     if (!status)
         status = explain(run, p);
     glim_predictor_free(p);
@@ -190,7 +196,6 @@ static const glim_param *const groups[] = {cli_flags_model,
                                            NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
-    "glim explain -m model.gguf --labels \"good,bad\" --against bad \"a fine film\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
     "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 

@@ -3,6 +3,7 @@
    come. */
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,6 +37,24 @@ static const glim_param own_flags[] = {
      .min = 0,
      .max = 1,
      .help = "draw from the most likely that hold this share"},
+    {.name = "beams",
+     .type = GLIM_INT,
+     .offset = offsetof(cli_options, beams),
+     .def.i = 1,
+     .min = 1,
+     .max = GLIM_MOST_BEAMS,
+     .help = "encoder-decoders: beginnings that are kept in step"},
+    {.name = "length-penalty",
+     .type = GLIM_REAL,
+     .offset = offsetof(cli_options, length_penalty),
+     .def.r = 1,
+     .min = -10,
+     .max = 10,
+     .help = "beams: scores are divided by length to this power"},
+    {.name = "early-stop",
+     .type = GLIM_BOOL,
+     .offset = offsetof(cli_options, early_stop),
+     .help = "beams: done when as many texts are finished"},
     {0},
 };
 
@@ -82,6 +101,10 @@ static bool show(void *data, int32_t id, double probability) {
     size_t len;
     const char *bytes = glim_model_token_bytes(s->run->model, id, &len);
     s->probs[s->count++] = probability;
+    if (s->run->model->encoder && s->count == 1 && len && *bytes == ' ') {
+        bytes++; /* nothing stands before the word */
+        len--;
+    }
     if (s->run->o.json)
         return !glim_context_cancelled(s->run->ctx);
     while (len) {
@@ -116,15 +139,39 @@ static glim_status as_json(cli_run *run, size_t start, const double *probs, bool
     return cli_put_json(run, run->o.json, all, ok);
 }
 
+static glim_status check_beams(cli_run *run) {
+    if (run->o.beams <= 1)
+        return GLIM_OK;
+    if (!run->model->encoder)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--beams is for encoder-decoders; '%s' continues a text", run->o.model);
+    return run->o.temperature > 0
+               ? glim_fail(&run->err, GLIM_EUSAGE, "give either --beams or --temperature")
+               : GLIM_OK;
+}
+
+/* The model's own way to go on. */
+static glim_status produce(cli_run *run, size_t most, struct stream *s) {
+    glim_sampling how = {run->o.temperature, run->o.top_k, run->o.top_p, (uint64_t)run->o.seed};
+    glim_writing write = {.beams = (int)run->o.beams,
+                          .length_penalty = run->o.length_penalty,
+                          .early_stop = run->o.early_stop,
+                          .sampling = &how};
+    return run->model->encoder
+               ? glim_translate(run->model, run->tokens, most, &write, show, s, &run->err)
+               : glim_generate(run->model, run->tokens, most, &how, show, s, &run->err);
+}
+
 static glim_status run_generate(cli_run *run) {
     glim_status status = cli_open(run);
+    if (!status)
+        status = check_beams(run);
     if (!status)
         status = cli_input(run);
     if (!status && run->o.dry_run)
         return cli_plan_pass(run, 1, (size_t)run->o.tokens, false);
     if (status)
         return status;
-    glim_sampling how = {run->o.temperature, run->o.top_k, run->o.top_p, (uint64_t)run->o.seed};
     struct stream s = {.run = run, .ascii = cli_ascii(run)};
     size_t start = run->tokens->count;
     glim__buffer_init(&s.shown, run->ctx);
@@ -133,7 +180,7 @@ static glim_status run_generate(cli_run *run) {
     s.probs = glim__calloc(run->ctx, most, sizeof *s.probs);
     if (!s.probs)
         return glim__oom(run->ctx, &run->err, "probabilities", most * sizeof *s.probs);
-    status = glim_generate(run->model, run->tokens, most, &how, show, &s, &run->err);
+    status = produce(run, most, &s);
     status = status ? status : s.status;
     if (!status && glim_context_cancelled(run->ctx))
         status = glim_fail(&run->err, GLIM_ECANCELLED, "interrupted");
@@ -149,8 +196,8 @@ static glim_status run_generate(cli_run *run) {
         run->err = kept;
     else
         status = written;
-    if (!status && run->tokens->count == (size_t)glim_model_facts(run->model)->context_length &&
-        !run->o.quiet)
+    if (!status && !run->model->encoder && !run->o.quiet &&
+        run->tokens->count == (size_t)glim_model_facts(run->model)->context_length)
         fprintf(stderr, "glim: note: the context is full\n");
     glim__buffer_release(&s.shown);
     glim__free(run->ctx, s.probs);
@@ -165,7 +212,7 @@ static const char *const examples[] = {"glim generate -m model.gguf --chat talk.
 
 const cli_command cli_generate = {
     .name = "generate",
-    .summary = "continue a text or a chat",
+    .summary = "continue a text or a chat; translate",
     .synopsis = "-m MODEL TEXT",
     .text = "text",
     .examples = examples,

@@ -42,10 +42,11 @@ static void row(glim_buffer *out, const char *name, const char *format, ...) {
 
 /* What the model is for, and the names of its classes. */
 static void show_task(const glim_model_info *i, glim_buffer *out) {
-    static const char *const tasks[] = {"continues a text",         "fills in masked tokens",
-                                        "classifies a text",        "labels tokens",
-                                        "finds a span of the text", "embeds a text",
-                                        "classifies a picture"};
+    static const char *const tasks[] = {
+        "continues a text",         "fills in masked tokens",
+        "classifies a text",        "labels tokens",
+        "finds a span of the text", "embeds a text",
+        "classifies a picture",     "writes about a text, as a translation"};
     glim_buffer names;
     glim__buffer_init(&names, out->ctx);
     for (int k = 0; k < i->outputs && k < 12 && i->labels; k++)
@@ -66,6 +67,9 @@ static void describe(cli_run *run, glim_buffer *out) {
         "feed-forward %d",
         i->architecture, i->layers, i->width, i->heads, i->head_width, i->kv_heads,
         i->feed_forward);
+    if (i->encoder_layers)
+        row(out, "encoder", "%d layers of the same shape; the others above are the decoder's",
+            i->encoder_layers);
     row(out, "parameters", "%.1f million, mostly %s", (double)i->parameters / 1e6, i->quantisation);
     for (size_t k = 0; k < i->n_types; k++)
         row(out, k ? "" : "types", "%-6s %4" PRIu64 " tensors, %s", i->types[k].type,
@@ -144,7 +148,7 @@ static json_t *text_or_null(const char *s) {
 static glim_status put_facts(cli_run *run) {
     bool ok = true;
     static const char *const tasks[] = {"generate", "fill",  "classify", "label",
-                                        "span",     "embed", "image"};
+                                        "span",     "embed", "image",    "translate"};
     const glim_model_info *i = glim_model_facts(run->model);
     json_t *labels = json_array();
     json_t *o = json_object(), *types = json_array(), *memory = json_array();

@@ -95,7 +95,9 @@ static glim_status find_places(cli_run *run, struct answer *a) {
     if (ok && info->task == GLIM_TASK_FILL)
         cli_masks(run, rows);
     else if (ok)
-        rows[0] = info->task == GLIM_TASK_CLASSIFY ? 0 : t->count - 1;
+        rows[0] = info->task == GLIM_TASK_CLASSIFY || info->task == GLIM_TASK_TRANSLATE
+                      ? 0
+                      : t->count - 1;
     for (size_t i = 0; i < a->n_places && ok; i++)
         a->places[i].row = rows[i];
     glim__free(run->ctx, rows);
@@ -178,7 +180,7 @@ static glim_status run_predict(cli_run *run) {
         info->task == GLIM_TASK_EMBED)
         return cli_predict_encoder(run);
     size_t V = (size_t)info->outputs;
-    size_t T = run->model->pool ? 1 : run->tokens->count;
+    size_t T = info->task == GLIM_TASK_TRANSLATE || run->model->pool ? 1 : run->tokens->count;
     struct answer a = {.run = run, .n = (size_t)run->o.top < V ? (size_t)run->o.top : V};
     status = find_places(run, &a);
     a.all = run->o.raw && !status ? glim__calloc(run->ctx, T * V, sizeof *a.all) : NULL;

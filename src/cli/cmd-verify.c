@@ -4,6 +4,7 @@
  * the first one that differs names the place; and a model alone, all its weights
  * scanned for values that are not finite. Interrupted, it reports what it has.
  */
+#include "model/model.h"
 #include "model/published.h"
 #include "cli/commands.h"
 #include "cli/picture.h"
@@ -134,7 +135,8 @@ static int32_t *read_ids(struct check *c, const char *name, int V, size_t *n, gl
     return ids;
 }
 
-static glim_status backward(struct check *c, glim_session *s, size_t T) {
+/* read: rows of the text that is read, T rows whose outputs are wanted. */
+static glim_status backward(struct check *c, glim_session *s, size_t read, size_t T) {
     size_t n, n_row = 0;
     glim_status status = GLIM_OK;
     int32_t *target = read_ids(c, "target", glim_model_facts(c->run->model)->outputs, &n, &status);
@@ -143,7 +145,7 @@ static glim_status backward(struct check *c, glim_session *s, size_t T) {
         return status;
     float one = 1;
     float *d =
-        glim__calloc(c->run->ctx, T * (size_t)glim_model_facts(c->run->model)->width, sizeof *d);
+        glim__calloc(c->run->ctx, read * (size_t)glim_model_facts(c->run->model)->width, sizeof *d);
     glim_seed seed = {
         .wanted = row ? (size_t)row[0] : T - 1, .ids = target, .weights = &one, .n = 1};
     if (!status && !d)
@@ -157,17 +159,28 @@ static glim_status backward(struct check *c, glim_session *s, size_t T) {
     return status;
 }
 
+static glim_status no_ids(struct check *c, const char *name, glim_status status) {
+    return status ? status
+                  : glim_fail(&c->run->err, GLIM_EFORMAT,
+                              "'%s' has no tensor '%s' (I64, one dimension)", c->run->o.recording,
+                              name);
+}
+
 static glim_status run_recording(struct check *c) {
-    size_t T;
+    size_t T, S;
     glim_session *s = NULL;
     glim_error *err = &c->run->err;
     glim_status status = GLIM_OK;
-    int32_t *ids = read_ids(c, "ids", glim_model_facts(c->run->model)->vocabulary, &T, &status);
-    if (!ids)
-        return status
-                   ? status
-                   : glim_fail(err, GLIM_EFORMAT, "'%s' has no tensor 'ids' (I64, one dimension)",
-                               c->run->o.recording);
+    int V = glim_model_facts(c->run->model)->vocabulary;
+    bool pair = c->run->model->encoder != NULL;
+    int32_t *ids = read_ids(c, "ids", V, &S, &status);
+    int32_t *written = ids && pair ? read_ids(c, "target_ids", V, &T, &status) : NULL;
+    if (!ids || (pair && !written)) {
+        status = no_ids(c, ids ? "target_ids" : "ids", status);
+        glim__free(c->run->ctx, ids);
+        return status;
+    }
+    T = pair ? T : S;
     uint32_t *rows = glim__calloc(c->run->ctx, T, sizeof *rows);
     if (!status)
         status = rows ? glim_session_new(&s, c->run->model, 0, err)
@@ -175,13 +188,21 @@ static glim_status run_recording(struct check *c) {
     for (size_t i = 0; i < T && !status; i++)
         rows[i] = (uint32_t)i;
     glim_hook hook = {"*", GLIM_HOOK_READ | GLIM_HOOK_GRAD, visit, c};
-    glim_sequence q = {.ids = ids, .count = T, .wanted = rows, .n_wanted = T};
-    glim_batch b = {.sequences = &q, .count = 1, .hooks = &hook, .n_hooks = 1, .keep = true};
+    glim_sequence text = {.ids = ids, .count = S};
+    glim_sequence q = {.ids = pair ? written : ids, .count = T, .wanted = rows, .n_wanted = T};
+    glim_batch b = {.sequences = &q,
+                    .count = 1,
+                    .hooks = &hook,
+                    .n_hooks = 1,
+                    .keep = true,
+                    .sources = &text,
+                    .n_sources = pair};
     if (!status)
         status = glim_session_forward(s, &b, err);
     if (!status)
-        status = backward(c, s, T);
+        status = backward(c, s, S, T);
     glim_session_free(s);
+    glim__free(c->run->ctx, written);
     glim__free(c->run->ctx, rows);
     glim__free(c->run->ctx, ids);
     return status;

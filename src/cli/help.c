@@ -68,18 +68,20 @@ static void print_table(const glim_param *p, FILE *out) {
     }
 }
 
-/* Names alone, so that a page fits on a screen. */
-static void print_names(const glim_param *p, FILE *out) {
-    int column = fprintf(out, "  ");
+/* Names alone, so that a page fits on a screen; `column` is where the line stands, 0
+   before its beginning. Returns where it ends. */
+static int print_names(const glim_param *p, int column, FILE *out) {
     for (; p->type != GLIM_PARAM_END; p++) {
         char value[96], flag[160];
         value_name(p, value, sizeof value);
         snprintf(flag, sizeof flag, "--%s%s", p->name, value);
-        if (column > 2 && column + 2 + (int)strlen(flag) > COLUMNS)
-            column = fprintf(out, "\n  ") - 1;
-        column += fprintf(out, "%s%s", column > 2 ? "  " : "", flag);
+        if (column && column + 2 + (int)strlen(flag) > COLUMNS) {
+            fputc('\n', out);
+            column = 0;
+        }
+        column += fprintf(out, "  %s", flag);
     }
-    fputc('\n', out);
+    return column;
 }
 
 static bool is_common(const glim_param *group) {
@@ -119,13 +121,21 @@ void cli_help(const cli_run *run, FILE *out) {
         return;
     }
     fprintf(out, "glim %s: %s\n\n  glim %s %s\n", c->name, c->summary, c->name, c->synopsis);
+    int column = 0;
     for (size_t g = 0; c->groups[g]; g++) {
-        if (c->groups[g][0].group)
-            fprintf(out, "%s\n", c->groups[g][0].group);
-        if (is_common(c->groups[g]) && !run->o.verbose)
-            print_names(c->groups[g], out);
-        else
-            print_table(c->groups[g], out);
+        const glim_param *group = c->groups[g], *next = c->groups[g + 1];
+        bool names = is_common(group) && !run->o.verbose;
+        if (group[0].group)
+            fprintf(out, "%s\n", group[0].group);
+        if (!names) {
+            print_table(group, out);
+            continue;
+        }
+        column = print_names(group, column, out);
+        if (next && !next[0].group && is_common(next))
+            continue; /* on the same line */
+        fputc('\n', out);
+        column = 0;
     }
     if (!run->o.verbose)
         fprintf(out, "  (glim %s --help --verbose says what these mean)\n", c->name);

@@ -77,8 +77,9 @@ static uint64_t site_bytes(const cli_run *run, size_t T, uint64_t *each) {
 glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward) {
     const glim_model_info *i = glim_model_facts(run->model);
     size_t T = run->tokens->count, all = fitting(run, T + more);
+    size_t rows = i->encoder_layers ? fitting(run, more + 1) : T;
     uint64_t each = 0, hooked = 0;
-    uint64_t bytes = glim_session_plan(run->model, T, 1, all, wanted, backward, &each) +
+    uint64_t bytes = glim_session_plan(run->model, rows, 1, all, wanted, backward, &each) +
                      site_bytes(run, T, &hooked) + cache_bytes(i, all) +
                      glim_context_bytes(run->ctx);
     each += hooked;
@@ -92,7 +93,8 @@ glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backwar
 
 bool cli_wants_ends(const char *patterns) {
     static const char *const ends[] = {"hook_logits", "ln_final.hook_scale",
-                                       "ln_final.hook_normalized"};
+                                       "ln_final.hook_normalized", "decoder.ln_final.hook_scale",
+                                       "decoder.ln_final.hook_normalized"};
     char one[160];
     for (const char *p = patterns; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
         snprintf(one, sizeof one, "%.*s", (int)strcspn(p, ","), p);
@@ -116,7 +118,8 @@ static uint64_t whole_need(const cli_run *run) {
     size_t C = (size_t)i->width, V = (size_t)i->vocabulary, branches = 1;
     for (const char *c = o->labels; c && *c; c++)
         branches += *c == ',';
-    bool all = o->continuation || (o->raw && !explains) || (o->out && cli_wants_ends(o->site));
+    bool all = o->continuation || i->encoder_layers || (o->raw && !explains) ||
+               (o->out && cli_wants_ends(o->site));
     size_t wanted = all ? T : (size_t)o->generate + 1;
     bytes += cache_bytes(i, T) + 32 * (uint64_t)T * C;
     uint64_t each;

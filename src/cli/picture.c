@@ -29,20 +29,30 @@ static glim_status check_flags(cli_run *run) {
                            : o->generate     ? "generate"
                                              : NULL;
     if (of_texts)
-        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for texts; this model reads pictures",
-                         of_texts);
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for texts, not for pictures", of_texts);
+    if (o->units && strcmp(o->units, "auto") != 0)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--units is for texts; the units of a picture are patches (--patch)");
     if (!o->text)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "this model reads pictures (give a PNG or JPEG file)");
     return GLIM_OK;
 }
 
+bool cli_wants_picture(const cli_run *run) {
+    return run->o.task && !strcmp(run->o.task, "image");
+}
+
+glim_status cli_read_picture(cli_run *run, glim_image **image) {
+    *image = NULL;
+    glim_status status = check_flags(run);
+    return status ? status : glim_image_read(image, run->ctx, run->o.text, &run->err);
+}
+
 glim_status cli_see(cli_run *run, glim_image **seen) {
     glim_image *image = NULL;
     *seen = NULL;
-    glim_status status = check_flags(run);
-    if (!status)
-        status = glim_image_read(&image, run->ctx, run->o.text, &run->err);
+    glim_status status = cli_read_picture(run, &image);
     if (!status)
         status = glim_model_sees(run->model, seen, image, &run->err);
     glim_image_free(image);
@@ -143,11 +153,10 @@ static glim_status put_ranks(cli_run *run, const struct rank *ranks, size_t n, d
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < n; i++) {
         const char *name = cli_class_name(run, ranks[i].id, number);
-        double prob = exp(ranks[i].logit - all);
-        cli_rank(run, &out, i + 1, name, strlen(name), prob, (double)ranks[i].logit);
-        glim__json_add(
-            &ok, outputs,
-            cli_output_json(name, strlen(name), ranks[i].id, (double)ranks[i].logit, prob, &ok));
+        double logit = (double)ranks[i].logit, prob = exp(logit - all);
+        cli_rank(run, &out, i + 1, name, strlen(name), prob, logit);
+        glim__json_add(&ok, outputs,
+                       cli_output_json(name, strlen(name), ranks[i].id, logit, prob, &ok));
     }
     glim_status status = GLIM_OK;
     if (run->o.json) {
@@ -194,9 +203,6 @@ glim_status cli_predict_picture(cli_run *run) {
 glim_status cli_picture_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
     glim_image *seen = NULL;
-    if (strcmp(o->units, "auto"))
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--units is for texts; the units of a picture are patches (--patch)");
     glim_image_options how = {.target = o->target,
                               .against = o->against,
                               .output = o->output,

@@ -7,6 +7,10 @@
 
 /* True when the open model reads pictures. */
 bool cli_reads_pictures(const cli_run *run);
+/* --task image. */
+bool cli_wants_picture(const cli_run *run);
+/* The picture as it is. Errors: as of cli_see. */
+glim_status cli_read_picture(cli_run *run, glim_image **image);
 /* The picture that the word without a flag names, as the model sees it. Errors: EUSAGE
    (no picture, or flags of texts), those of reading. */
 glim_status cli_see(cli_run *run, glim_image **seen);

@@ -200,12 +200,16 @@ static glim_status check_task(cli_run *run) {
     bool decoder = info->task == GLIM_TASK_GENERATE && !info->both_ways;
     const char *flag = o->labels ? "labels" : o->prompt_file ? "prompt-file" : "as-chat";
     bool classify = o->task && !strcmp(o->task, "classify");
+    if (o->task && !strcmp(o->task, "image"))
+        return glim_fail(err, GLIM_EUSAGE, "this model reads text, not pictures");
     if (classify && decoder && !o->labels)
         return glim_fail(err, GLIM_EUSAGE,
                          "this model continues texts and has no classes of its own (name them: "
                          "--labels \"positive,negative\")");
     if (classify && !decoder && info->task != GLIM_TASK_CLASSIFY)
         return glim_fail(err, GLIM_EUSAGE, "this model has no classes");
+    if (o->task && !strcmp(o->task, "translate") && info->task != GLIM_TASK_TRANSLATE)
+        return glim_fail(err, GLIM_EUSAGE, "this model is no encoder-decoder");
     if ((o->labels || o->prompt_file || o->as_chat) && !decoder)
         return glim_fail(err, GLIM_EUSAGE, "--%s is for models that continue a text", flag);
     if (o->length_normalise && !o->labels)
@@ -372,6 +376,47 @@ static glim_status whole_logits(cli_run *run, bool one_only,
     return status;
 }
 
+/* What an encoder-decoder may begin with. */
+static glim_status first_logits(cli_run *run,
+                                glim_status (*fn)(void *, size_t, const float *, glim_error *),
+                                void *data) {
+    size_t S = run->tokens->count;
+    int32_t start = run->model->start;
+    uint32_t row = 0;
+    glim_session *s = NULL;
+    int32_t *ids = glim__calloc(run->ctx, S, sizeof *ids);
+    glim_status status = ids ? glim_session_new(&s, run->model, 0, &run->err)
+                             : glim__oom(run->ctx, &run->err, "the tokens", S * sizeof *ids);
+    for (size_t i = 0; i < S && !status; i++)
+        ids[i] = run->tokens->at[i].id;
+    glim_sequence text = {.ids = ids, .count = S};
+    glim_sequence q = {.ids = &start, .count = 1, .wanted = &row, .n_wanted = 1};
+    glim_batch b = {.sequences = &q, .count = 1, .sources = &text, .n_sources = 1};
+    if (!status)
+        status = glim_session_forward(s, &b, &run->err);
+    if (!status)
+        status = fn(data, 0, glim_session_logits(s, 0, 0), &run->err);
+    glim_session_free(s);
+    glim__free(run->ctx, ids);
+    return status;
+}
+
+glim_status cli_written(cli_run *run, const char *text, int32_t **ids, size_t *n) {
+    enum { MOST = 128 };
+    size_t S = run->tokens->count;
+    glim_status status =
+        text ? glim__append_target(run->model, run->tokens, text, &run->err)
+             : glim_translate(run->model, run->tokens, MOST, NULL, NULL, NULL, &run->err);
+    size_t more = status ? 0 : run->tokens->count - S;
+    *n = more ? more : 1; /* the last one is told, not read */
+    *ids = status ? NULL : glim__calloc(run->ctx, *n, sizeof **ids);
+    if (!status && !*ids)
+        status = glim__oom(run->ctx, &run->err, "the tokens", *n * sizeof **ids);
+    for (size_t i = 0; i < *n && !status; i++)
+        (*ids)[i] = i ? run->tokens->at[S + i - 1].id : run->model->start;
+    return status;
+}
+
 glim_status cli_logits(cli_run *run, bool last_only,
                        glim_status (*fn)(void *, size_t, const float *, glim_error *), void *data) {
     enum { PIECE = 256 };
@@ -381,6 +426,8 @@ glim_status cli_logits(cli_run *run, bool last_only,
     glim_session *s = NULL;
     if (glim_model_facts(run->model)->both_ways || run->model->pool)
         return whole_logits(run, last_only, fn, data);
+    if (run->model->encoder)
+        return first_logits(run, fn, data);
     glim_status status = glim_session_new(&s, run->model, T, &run->err);
     for (size_t at = 0; at < T && !status; at += PIECE) {
         size_t n = T - at < PIECE ? T - at : PIECE, w = 0;

@@ -216,6 +216,12 @@ static glim_status check_scheme(const glim_directory *d, glim_error *err) {
                      d->path, how ? how : "an unnamed method");
 }
 
+static glim_status read_generation(glim_directory *d, glim_error *err) {
+    return is_file(d, "generation_config.json")
+               ? read_json(d, "generation_config.json", NULL, &d->generation, err)
+               : GLIM_OK;
+}
+
 glim_status glim__directory_open(glim_directory *out, glim_context *ctx, const char *path,
                                  glim_error *err) {
     *out = (glim_directory){.ctx = ctx, .path = directory_of(ctx, path)};
@@ -226,7 +232,7 @@ glim_status glim__directory_open(glim_directory *out, glim_context *ctx, const c
         status = glim_fail(err, GLIM_EFORMAT, "'%s' lacks config.json, so it is no model directory",
                            out->path);
     else if (!(status = read_json(out, "config.json", &out->config_file, &out->config, err)) &&
-             !(status = check_scheme(out, err)))
+             !(status = check_scheme(out, err)) && !(status = read_generation(out, err)))
         status = open_weights(out, err);
     if (status)
         glim__directory_close(out);
@@ -244,6 +250,7 @@ void glim__directory_close(glim_directory *d) {
         glim__safetensors_close(d->shards[i]);
     glim__free(d->ctx, d->shards);
     json_decref(d->config);
+    json_decref(d->generation);
     glim__mapping_close(&d->config_file);
     glim__free(d->ctx, d->path);
     *d = (glim_directory){.ctx = d->ctx};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * directory.h: a model as Hugging Face publishes it: config.json, and the weights
- * in model.safetensors or in shards that model.safetensors.index.json lists.
+ * directory.h: a model as Hugging Face publishes it: config.json, the weights in
+ * model.safetensors or in shards that model.safetensors.index.json lists, and perhaps
+ * generation_config.json.
  */
 #ifndef GLIM_FILE_DIRECTORY_H
 #define GLIM_FILE_DIRECTORY_H
@@ -13,7 +14,8 @@ typedef struct glim_directory {
     glim_context *ctx;
     char *path;
     glim_mapping config_file;
-    json_t *config; /* an object */
+    json_t *config;     /* an object */
+    json_t *generation; /* generation_config.json, or NULL */
     glim_safetensors **shards;
     size_t n_shards;
 } glim_directory;

@@ -55,13 +55,22 @@ static inline int64_t glim__attention_pad(int64_t n) {
     return (n + 15) / 16 * 16;
 }
 
-/* True when row i of the block sees key j: causal or not, window, hidden keys. */
+/* Keys of a sequence, cached ones included. */
+static inline int64_t glim__attention_source(const glim_attention_run *run, size_t part) {
+    return run->keys->parts[part].prefix + run->keys->parts[part].count;
+}
+
+/* True when row i of the block sees key j: causal or not, window, hidden keys. A row
+   sees itself, hidden or not. */
 static inline bool glim__attention_sees(const glim_attention_run *run,
                                         const glim_attention_block *b, int i, int64_t j) {
-    const glim_rows_part *part = &run->queries->parts[b->part];
-    int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
-    return (j <= pos || run->node->as.attention.both_ways) && (!window || j > pos - window) &&
-           (!part->hidden || !part->hidden[j] || j == pos);
+    const glim_attention *how = &run->node->as.attention;
+    const uint8_t *hidden = run->keys->parts[b->part].hidden;
+    int64_t pos = run->queries->parts[b->part].prefix + b->q0 + i;
+    if (how->across)
+        return !hidden || !hidden[j];
+    return (j <= pos || how->both_ways) && (!how->window || j > pos - how->window) &&
+           (!hidden || !hidden[j] || j == pos);
 }
 
 const float *glim__attention_key(const glim_attention_run *run, size_t part, int g, int64_t j,

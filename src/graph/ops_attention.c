@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention, causal or both ways, with grouped queries, sliding window, soft cap, cached
- * prefix and hidden keys. For head h with key/value head g = h / (H/G):
+ * Attention, causal, both ways or across to another text, with grouped queries, sliding
+ * window, soft cap, position bias, cached prefix and hidden keys. For head h with
+ * key/value head g = h / (H/G):
  *
- *   S = scale q k^T, S = c tanh(S/c) if capped, masked = -inf
+ *   S = scale q k^T [+ bias of key - query], S = c tanh(S/c) if capped, masked = -inf
  *   P = softmax(S), z = P v
  *   dv += P^T dz, dP = dz v^T, dS = P (dP - <P, dP>), through the cap
  *   dS (1 - (S/c)^2), dq += scale dS k, dk += scale dS^T q
@@ -157,24 +158,39 @@ glim_attention_block glim__attention_block(const glim_attention_run *run, size_t
                                   .m = (int)m,
                                   .row = part->first + q0,
                                   .from = from,
-                                  .to = how->both_ways ? part->count : part->prefix + q0 + m};
+                                  .to = how->both_ways || how->across
+                                            ? glim__attention_source(run, p)
+                                            : part->prefix + q0 + m};
 }
 
 /* ---- the steps of forward ------------------------------------------------ */
 
 /* -inf for the keys from .. to that row i does not see. */
 static void hide(const glim_attention_run *run, const glim_attention_block *b, int i, float *row) {
-    const glim_rows_part *part = &run->queries->parts[b->part];
-    int64_t pos = part->prefix + b->q0 + i, window = run->node->as.attention.window;
+    const glim_attention *how = &run->node->as.attention;
+    const uint8_t *hidden = run->keys->parts[b->part].hidden;
+    int64_t pos = run->queries->parts[b->part].prefix + b->q0 + i, window = how->window;
     int64_t first = window && pos - window + 1 > b->from ? pos - window + 1 : b->from;
-    int64_t past = pos + 1 < b->to && !run->node->as.attention.both_ways ? pos + 1 : b->to;
+    int64_t past = pos + 1 < b->to && !how->both_ways && !how->across ? pos + 1 : b->to;
     for (int64_t j = b->from; j < first && j < b->to; j++)
         row[j - b->from] = -INFINITY;
     for (int64_t j = past > b->from ? past : b->from; j < b->to; j++)
         row[j - b->from] = -INFINITY;
-    for (int64_t j = first; j < past && part->hidden; j++)
-        if (part->hidden[j] && j != pos)
+    for (int64_t j = first; j < past && hidden; j++)
+        if (hidden[j] && (j != pos || how->across))
             row[j - b->from] = -INFINITY;
+}
+
+/* The bias of keys from .. to at the distance to row i. */
+static void add_bias(const glim_attention_run *run, const glim_attention_block *b, int i,
+                     float *row) {
+    const glim_attention *how = &run->node->as.attention;
+    int64_t pos = run->queries->parts[b->part].prefix + b->q0 + i, reach = how->reach;
+    const float *bias = how->bias + b->head * (2 * reach + 1) + reach;
+    for (int64_t j = b->from; j < b->to; j++) {
+        int64_t far = j - pos;
+        row[j - b->from] += bias[far < -reach ? -reach : far > reach ? reach : far];
+    }
 }
 
 /* Scores of a block: s (m, ld) over keys from .. to, scaled, capped, masked. */
@@ -190,6 +206,8 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
     for (int i = 0; i < b->m; i++) {
         float *row = s + i * ld;
         run->kernels->scale(row, how->scale, (size_t)n);
+        if (how->bias)
+            add_bias(run, b, i, row);
         if (how->soft_cap > 0)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
         hide(run, b, i, row);
@@ -238,18 +256,17 @@ static void forward_item(void *data, size_t item, int worker) {
 float *glim__attention_whole(const glim_attention_run *run, const glim_attention_block *b,
                              float *base, int64_t *ld) {
     const glim_rows_part *part = &run->queries->parts[b->part];
-    *ld = glim__attention_pad(part->prefix + part->count);
+    *ld = glim__attention_pad(glim__attention_source(run, b->part));
     return base + run->pattern_at[b->part] + ((int64_t)b->head * part->count + b->q0) * *ld;
 }
 
 static void whole_scores_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     glim_attention_block b = glim__attention_block(run, item);
-    const glim_rows_part *part = &run->queries->parts[b.part];
-    int64_t ld;
+    int64_t ld, source = glim__attention_source(run, b.part);
     float *s = glim__attention_whole(run, &b, run->node->pattern, &ld);
     for (int i = 0; i < b.m; i++)
-        for (int64_t j = 0; j < part->prefix + part->count; j++)
+        for (int64_t j = 0; j < source; j++)
             s[i * ld + j] = -INFINITY;
     float *block = glim__scratch(run->tape->ctx, worker);
     glim__attention_scores(run, &b, block, run->ld);
@@ -260,12 +277,11 @@ static void whole_scores_item(void *data, size_t item, int worker) {
 static void whole_softmax_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     glim_attention_block b = glim__attention_block(run, item);
-    const glim_rows_part *part = &run->queries->parts[b.part];
-    int64_t ld;
+    int64_t ld, source = glim__attention_source(run, b.part);
     float *s = glim__attention_whole(run, &b, run->node->pattern, &ld);
     softmax_rows(run, &b, s + b.from, ld);
     for (int i = 0; i < b.m; i++)
-        for (int64_t j = 0; j < part->prefix + part->count; j++)
+        for (int64_t j = 0; j < source; j++)
             if (j < b.from || j >= b.to)
                 s[i * ld + j] = 0;
 }
@@ -286,7 +302,7 @@ glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site
     glim_status status = GLIM_OK;
     for (size_t p = 0; p < run->queries->n_parts && !status; p++) {
         const glim_rows_part *part = &run->queries->parts[p];
-        size_t S = (size_t)(part->prefix + part->count),
+        size_t S = (size_t)glim__attention_source(run, p),
                ld = (size_t)glim__attention_pad((int64_t)S);
         size_t lines = (size_t)run->node->as.attention.heads * (size_t)part->count;
         float *tight = glim__workspace_take(t->space, lines * S), *from = base + run->pattern_at[p];

@@ -98,7 +98,7 @@ static void key_block(glim_attention_run *run, size_t part, int g, int64_t k0, i
     float *dv = nodes[run->node->inputs[2]].grad + (own->first + k0) * GD + g * D;
     float *p = scratch, *dp = p + GLIM_QUERY_BLOCK * ld, *cap = dp + GLIM_QUERY_BLOCK * ld;
     for (int h = g * per; h < (g + 1) * per; h++)
-        for (int64_t q0 = first > rows->prefix && !how->both_ways
+        for (int64_t q0 = first > rows->prefix && !how->both_ways && !how->across
                               ? (first - rows->prefix) / GLIM_QUERY_BLOCK * GLIM_QUERY_BLOCK
                               : 0;
              q0 < rows->count; q0 += GLIM_QUERY_BLOCK) {

@@ -23,6 +23,12 @@ glim_node glim__op_input(glim_tape *t, float *data, int64_t cols) {
     return glim__tape_index(t, n);
 }
 
+glim_node glim__op_input_of(glim_tape *t, float *data, int64_t cols, const glim_rows *rows) {
+    glim_node id = glim__op_input(t, data, cols);
+    t->nodes[id].rows = rows;
+    return id;
+}
+
 /* ---- linear ---- */
 
 static glim_status product(glim_tape *t, glim_tape_node *n, int64_t first, int64_t count, bool few,

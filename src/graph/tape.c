@@ -18,6 +18,9 @@ void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space,
     t->prefix = "";
     t->layer = -1;
     t->picked = NULL;
+    t->memory = t->across_k = t->across_v = NULL;
+    t->memory_rows = NULL;
+    t->memory_node = t->across_nodes[0] = t->across_nodes[1] = 0;
     t->status = GLIM_OK;
     t->count = 0;
 }

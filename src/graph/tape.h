@@ -53,7 +53,10 @@ typedef struct glim_attention {
     int window;                       /* keys t - window < j <= t; 0 = all */
     float soft_cap;                   /* 0 = none */
     bool both_ways;                   /* later keys are seen too (no window, no prefix) */
+    bool across;                      /* keys are rows of another text, all of them seen */
     const float *cached_k, *cached_v; /* (prefix, G, D) rotated; NULL without a prefix */
+    const float *bias;                /* (H, 2 reach + 1) or NULL: added to the scores by key - */
+    int reach;                        /* query, which beyond reach counts as reach (T5) */
 } glim_attention;
 
 typedef struct glim_experts {
@@ -172,8 +175,13 @@ struct glim_tape {
     const glim_rope *ropes;           /* of the session, for the builder */
     const glim_rows *picked;          /* last block: rows that are wanted; NULL = all */
     const float *cached_k, *cached_v; /* of this layer: (positions, G, D) */
-    glim_status status;               /* sticky, of building */
-    int count;                        /* nodes, node 0 unused */
+    /* Cross-attention: what is read, (rows, C), and keys and values of this layer when
+       they are known already; the builder tells the nodes. */
+    float *memory, *across_k, *across_v;
+    const glim_rows *memory_rows;
+    glim_node memory_node, across_nodes[2];
+    glim_status status; /* sticky, of building */
+    int count;          /* nodes, node 0 unused */
     glim_tape_node nodes[GLIM_TAPE_NODES + 1];
 };
 
@@ -185,6 +193,8 @@ void glim__tape_release(glim_tape *t);
 
 /* ---- ops (each appends one node) ---- */
 glim_node glim__op_input(glim_tape *t, float *data, int64_t cols); /* borrowed value */
+/* The same with rows of its own: those of a text that is read across. */
+glim_node glim__op_input_of(glim_tape *t, float *data, int64_t cols, const glim_rows *rows);
 /* The last row of every sequence; `rows` says where that is: R = n_parts rows. */
 glim_node glim__op_pick(glim_tape *t, glim_node x, const glim_rows *rows);
 /* The mean of every sequence's rows; `rows` has one row a sequence. */

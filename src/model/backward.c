@@ -7,6 +7,7 @@
 #include "model/session.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static glim_status check_seeds(const glim_session *s, const glim_seed *seeds, size_t n,
@@ -84,6 +85,14 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
     return status;
 }
 
+/* What the block adds to the memory's gradient. */
+static void lend_memory(const glim_session *s, glim_tape *t) {
+    if (!s->encoder)
+        return;
+    t->nodes[t->memory_node].grad = s->d_memory;
+    t->nodes[t->memory_node].lent_grad = true;
+}
+
 static glim_status walk_blocks(glim_session *s, float **d, float **d_in, glim_error *err) {
     size_t bytes = (size_t)s->rows.T * (size_t)s->m->hyper.C * sizeof(float);
     for (int i = s->m->hyper.L - 1; i >= 0; i--) {
@@ -93,6 +102,7 @@ static glim_status walk_blocks(glim_session *s, float **d, float **d_in, glim_er
             again ? glim__session_block(s, i, true, false, true, &k, &v, err) : GLIM_OK;
         if (!status) {
             memset(*d_in, 0, bytes);
+            lend_memory(s, &s->tapes[i]);
             status = glim__tape_backward(&s->tapes[i], s->out[i], *d, 1, *d_in, NULL, err);
             s->backward_rows += (uint64_t)s->rows.T;
         }
@@ -111,12 +121,14 @@ static glim_status walk_blocks(glim_session *s, float **d, float **d_in, glim_er
 /* Shows the gradient at hook_embed to the hooks. */
 static glim_status show_embed(glim_session *s, float *d, glim_error *err) {
     size_t C = (size_t)s->m->hyper.C;
+    char name[32];
+    snprintf(name, sizeof name, "%shook_embed", s->m->site_prefix);
     for (size_t h = 0; h < s->n_hooks; h++) {
         const glim_hook *hook = &s->hooks[h];
-        if (!(hook->actions & GLIM_HOOK_GRAD) || !glim__site_match(hook->pattern, "hook_embed"))
+        if (!(hook->actions & GLIM_HOOK_GRAD) || !glim__site_match(hook->pattern, name))
             continue;
         for (size_t p = 0; p < s->rows.n_parts; p++) {
-            glim_site site = {.name = "hook_embed",
+            glim_site site = {.name = name,
                               .layer = -1,
                               .sequence = p,
                               .n_dims = 2,
@@ -140,8 +152,12 @@ glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_
     float *d = glim__workspace_take(&s->space, T * C);
     float *d_in = glim__workspace_take(&s->space, T * C);
     float *d_wanted = glim__workspace_take(&s->space, R * C);
-    if (!d || !d_in || !d_wanted)
-        status = glim__oom(s->ctx, err, "a gradient", T * C * 4);
+    size_t S = s->encoder ? (size_t)s->source_rows.T : 0;
+    s->d_memory = S ? glim__workspace_take(&s->space, S * C) : NULL;
+    if (!d || !d_in || !d_wanted || (S && !s->d_memory))
+        status = glim__oom(s->ctx, err, "a gradient", (S + T) * C * 4);
+    else if (S)
+        memset(s->d_memory, 0, S * C * sizeof *s->d_memory);
     if (!status)
         status = walk_head(s, seeds, n, d_wanted, err);
     if (!status) {
@@ -159,8 +175,11 @@ glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_
         if (!isfinite(d[i]))
             status = glim_fail(err, GLIM_ENUMERIC,
                                "a gradient is not finite: the model's values are too large for it");
-    if (!status)
+    if (!status && S)
+        status = glim__source_back(s, s->d_memory, d_embed, err);
+    else if (!status)
         memcpy(d_embed, d, T * C * sizeof *d);
+    glim__workspace_give(&s->space, s->d_memory);
     glim__workspace_give(&s->space, d);
     glim__workspace_give(&s->space, d_in);
     glim__workspace_give(&s->space, d_wanted);

@@ -3,8 +3,10 @@
  * The block of encoders of BERT's kind: norms behind the residual sums (Vaswani et
  * al. 2017, Devlin et al. 2018), and what such models end in.
  *
- *   u = norm(x + attention(x));  x = norm(u + feed_forward(u))
+ *   u = norm(x + attention(x));  [u = norm(u + cross_attention(u))]
+ *   x = norm(u + feed_forward(u))
  *
+ * With cross-attention it is the block of Marian's decoder.
  * Sites as in TransformerLens: hook_resid_mid and hook_resid_post are the sums,
  * hook_normalized_resid_post is what the next block reads.
  */
@@ -21,20 +23,26 @@ glim_node glim__encoder_block(glim_tape *t, const glim_model *m, int layer, glim
                               glim_node *k, glim_node *v) {
     static const char *const first[] = {"ln1.hook_scale", "ln1.hook_normalized"};
     static const char *const second[] = {"ln2.hook_scale", "ln2.hook_normalized"};
+    static const char *const third[] = {"ln3.hook_scale", "ln3.hook_normalized"};
     const glim_layer *w = &m->layers[layer];
     glim__op_site(t, x, GLIM_SITE_VALUE, "hook_resid_pre", 0);
     glim_node attn = glim__attention_part(t, m, w, x, k, v);
     glim__op_site(t, attn, GLIM_SITE_VALUE, "hook_attn_out", 0);
-    glim_node mid = glim__op_add(t, x, attn);
+    glim_node mid = glim__op_add(t, glim__picked(t, x), attn);
     glim__op_site(t, mid, GLIM_SITE_VALUE, "hook_resid_mid", 0);
     glim_node u = norm(t, m, mid, w->attn_norm, w->attn_norm_bias, first);
+    if (w->cross) {
+        glim_node both = glim__op_add(t, u, glim__cross_attention(t, m, w->cross, u));
+        glim__op_site(t, both, GLIM_SITE_VALUE, "hook_resid_mid_cross", 0);
+        u = norm(t, m, both, w->cross->attn_norm, w->cross->attn_norm_bias, second);
+    }
     glim_node mlp = glim__feed_forward(t, m, w, u);
     glim__op_site(t, mlp, GLIM_SITE_VALUE, "hook_mlp_out", 0);
     glim_node post = glim__op_add(t, u, mlp);
     glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
     if (m->bare && layer == m->hyper.L - 1)
         return post;
-    glim_node out = norm(t, m, post, w->ffn_norm, w->ffn_norm_bias, second);
+    glim_node out = norm(t, m, post, w->ffn_norm, w->ffn_norm_bias, w->cross ? third : second);
     return glim__op_site(t, out, GLIM_SITE_VALUE, "hook_normalized_resid_post", 0);
 }
 

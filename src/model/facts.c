@@ -105,6 +105,8 @@ glim_status glim__model_facts(glim_model *m, glim_error *err) {
     info->both_ways = h->both_ways;
     info->image_height = m->vision ? m->vision->height : 0;
     info->image_width = m->vision ? m->vision->width : 0;
+    info->encoder_layers = m->encoder ? m->encoder->hyper.L : 0;
+    info->start = m->encoder ? m->start : -1;
     info->tied_head = m->head.data == m->embedding.data;
     return count_types(m, err);
 }
@@ -180,9 +182,11 @@ static glim_status tokenize_message(const glim_model *m, glim_tokens **out, cons
     const glim_chat_template *chat = m->chat;
     const glim_message message = {"user", text->data ? text->data : "", text->len};
     size_t bad = glim__utf8_check(message.content, text->len);
+    glim_status status = check_reads_text(m, err);
+    if (status)
+        return status;
     if (bad < text->len)
         return glim_fail(err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
-    glim_status status = GLIM_OK;
     if (tmpl || !chat)
         status =
             glim__chat_template_find(&chat, m->ctx, tmpl, glim__tokenizer_info(m->tokenizer), err);
@@ -199,6 +203,7 @@ glim_status glim_model_tokenize_prompt(const glim_model *m, glim_tokens **out, c
                                        const char *text, size_t n, glim_error *err) {
     static const char mark[] = "{text}";
     const char *form = p->form ? p->form : mark, *at = strstr(form, mark);
+    glim_tokens *tokens = NULL;
     glim_buffer all;
     *out = NULL;
     if (!at)
@@ -210,16 +215,17 @@ glim_status glim_model_tokenize_prompt(const glim_model *m, glim_tokens **out, c
     glim__buffer_append(&all, form, from);
     glim__buffer_append(&all, text, n);
     glim__buffer_puts(&all, at + strlen(mark));
-    glim_status status = all.failed ? glim__oom(m->ctx, err, "the prompt", from + n)
-                         : p->chat
-                             ? tokenize_message(m, out, &all, p->tmpl, err)
-                             : glim_model_tokenize(m, out, all.data ? all.data : "", all.len, err);
+    glim_status status =
+        all.failed ? glim__oom(m->ctx, err, "the prompt", from + n)
+        : p->chat  ? tokenize_message(m, &tokens, &all, p->tmpl, err)
+                   : glim_model_tokenize(m, &tokens, all.data ? all.data : "", all.len, err);
     glim__buffer_release(&all);
-    if (status)
+    if (status || !tokens)
         return status;
     if (!p->chat)
-        open_end(*out);
-    glim__tokens_frame(*out, from, from + n);
+        open_end(tokens);
+    glim__tokens_frame(tokens, from, from + n);
+    *out = tokens;
     return GLIM_OK;
 }
 
@@ -322,6 +328,7 @@ static glim_status mean_row(const glim_model *m, float *out, glim_error *err) {
 
 glim_status glim_model_embedding(const glim_model *m, int32_t id, float *out, glim_error *err) {
     glim_status status = check_reads_text(m, err);
+    m = m->encoder ? m->encoder : m;
     if (status || id == -1)
         return status ? status : mean_row(m, out, err);
     if (id < 0 || id >= m->hyper.V)

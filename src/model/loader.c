@@ -84,7 +84,7 @@ static const glim_tensor *find(glim_loader *l, const char *name, int layer, char
     if (layer < 0)
         snprintf(full, size, "%s", name);
     else
-        snprintf(full, size, "blk.%d.%s", layer, name);
+        snprintf(full, size, "%sblk.%d.%s", l->stack ? l->stack : "", layer, name);
     const glim_tensor *t = glim__gguf_tensor(l->g, full);
     if (t)
         l->used[t - glim__gguf_tensor_at(l->g, 0)] = 1;
@@ -211,14 +211,16 @@ glim_status glim__load_stack(glim_loader *l, const char *name, int layer, int co
 static glim_status load_sizes(glim_loader *l, glim_error *err) {
     glim_hyper *h = &l->m->hyper;
     glim_status status;
-    const glim_tensor *e = glim__gguf_tensor(l->g, "token_embd.weight");
+    const char *embedding = l->embedding ? l->embedding : "token_embd.weight";
+    const char *blocks = l->blocks ? l->blocks : "block_count";
+    const glim_tensor *e = glim__gguf_tensor(l->g, embedding);
     if (!e)
-        return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor 'token_embd.weight'");
+        return glim_fail(err, GLIM_EFORMAT, "the file lacks the tensor '%s'", embedding);
     if (e->dims[1] > MAX_VOCABULARY)
         return glim_fail(err, GLIM_ELIMIT, "the vocabulary has %" PRIu64 " rows; at most %d",
                          e->dims[1], MAX_VOCABULARY);
     h->V = (int)e->dims[1];
-    if ((status = glim__load_int(l, "block_count", 1, GLIM_MAX_LAYERS, true, &h->L, err)) ||
+    if ((status = glim__load_int(l, blocks, 1, GLIM_MAX_LAYERS, true, &h->L, err)) ||
         (status = glim__load_int(l, "embedding_length", 1, MAX_WIDTH, true, &h->C, err)) ||
         (status = glim__load_int(l, "feed_forward_length", 1, MAX_WIDTH, true, &h->F, err)) ||
         (status = glim__load_int(l, "attention.head_count", 1, 4096, true, &h->H, err)))
@@ -359,9 +361,8 @@ static glim_status load_qkv(glim_loader *l, int i, glim_layer *w, glim_error *er
     return load_qkv_bias(l, i, w, all.data != NULL, err);
 }
 
-/* A norm's weight and, of a layer norm, its bias. */
-static glim_status load_norm(glim_loader *l, const char *name, int i, const float **weight,
-                             const float **bias, glim_error *err) {
+glim_status glim__load_norm(glim_loader *l, const char *name, int i, const float **weight,
+                            const float **bias, glim_error *err) {
     int C = l->m->hyper.C;
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
@@ -377,13 +378,16 @@ static glim_status load_layer(glim_loader *l, int i, glim_error *err) {
     glim_layer *w = &l->m->layers[i];
     const char *first = l->attn_norm ? l->attn_norm : "attn_norm";
     const char *second = l->ffn_norm ? l->ffn_norm : "ffn_norm";
+    const char *output = l->attn_output ? l->attn_output : "attn_output";
+    char weight[32], bias[32];
+    snprintf(weight, sizeof weight, "%s.weight", output);
+    snprintf(bias, sizeof bias, "%s.bias", output);
     glim_status status;
     if ((status = load_qkv(l, i, w, err)) ||
-        (status = load_norm(l, first, i, &w->attn_norm, &w->attn_norm_bias, err)) ||
-        (status = glim__load_matrix(l, "attn_output.weight", i, h->C, (int64_t)h->H * h->D, true,
-                                    &w->o, err)) ||
-        (status = glim__load_vector(l, "attn_output.bias", i, h->C, false, &w->o_bias, err)) ||
-        (status = load_norm(l, second, i, &w->ffn_norm, &w->ffn_norm_bias, err)))
+        (status = glim__load_norm(l, first, i, &w->attn_norm, &w->attn_norm_bias, err)) ||
+        (status = glim__load_matrix(l, weight, i, h->C, (int64_t)h->H * h->D, true, &w->o, err)) ||
+        (status = glim__load_vector(l, bias, i, h->C, false, &w->o_bias, err)) ||
+        (status = glim__load_norm(l, second, i, &w->ffn_norm, &w->ffn_norm_bias, err)))
         return status;
     return glim__load_feed_forward(l, i, err);
 }
@@ -436,7 +440,8 @@ static glim_status load_end(glim_loader *l, glim_error *err) {
     const glim_hyper *h = &m->hyper;
     glim_status status;
     if ((status = glim__load_matrix(l, "output.weight", -1, h->V, h->C, false, &m->head, err)) ||
-        (status = load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
+        (status =
+             glim__load_norm(l, "output_norm", -1, &m->final_norm, &m->final_norm_bias, err)) ||
         (status = glim__load_vector(l, "output.bias", -1, h->V, false, &m->head_bias, err)))
         return status;
     m->outputs = h->V;
@@ -475,9 +480,9 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err) {
     m->layers = glim__arena_calloc(&m->arena, (size_t)h->L, sizeof *m->layers);
     if (!m->layers)
         return glim__oom(m->ctx, err, "the layer table", (uint64_t)h->L * sizeof *m->layers);
-    if ((status =
-             glim__load_matrix(l, "token_embd.weight", -1, h->V, h->C, true, &m->embedding, err)) ||
-        (status = l->encoder ? GLIM_OK : load_end(l, err)))
+    const char *embedding = l->embedding ? l->embedding : "token_embd.weight";
+    if ((status = glim__load_matrix(l, embedding, -1, h->V, h->C, true, &m->embedding, err)) ||
+        (status = l->encoder || l->no_end ? GLIM_OK : load_end(l, err)))
         return status;
     for (int i = 0; i < h->L && !status; i++)
         status = load_layer(l, i, err);

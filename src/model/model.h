@@ -31,6 +31,7 @@ typedef struct glim_hyper {
     bool layer_norm; /* norms subtract the mean, and have biases */
     bool both_ways;  /* tokens see later ones */
     bool parallel;   /* attention and feed-forward part read the same x */
+    float out_scale; /* of what the head reads; 0 = none */
 } glim_hyper;
 
 /* A mixture of experts in the place of the feed-forward part. */
@@ -47,9 +48,10 @@ typedef struct glim_layer {
     const float *attn_norm, *q_norm, *k_norm, *attn_post_norm;
     const float *ffn_norm, *ffn_post_norm;
     const float *attn_norm_bias, *ffn_norm_bias;
-    const glim_mixture *mixture; /* instead of gate, up and down */
-    int window;                  /* 0 = sees all */
-    int rope;                    /* index into the model's and the session's ropes */
+    const glim_mixture *mixture;    /* instead of gate, up and down */
+    const struct glim_layer *cross; /* q, k, v, o and attn_norm of attention to the encoder */
+    int window;                     /* 0 = sees all */
+    int rope;                       /* index into the model's and the session's ropes */
 } glim_layer;
 
 struct glim_loader;
@@ -93,9 +95,20 @@ struct glim_model {
     glim_arena arena;
     glim_gguf *file;
     glim_tokenizer *tokenizer;
+    glim_tokenizer *writer;         /* Marian's, of what is written; NULL = the same */
     const glim_chat_template *chat; /* NULL = none recognised */
     const glim_architecture *arch;
+    const char *model_type; /* of a directory, where the tokenizer asks for it; or NULL */
     glim_hyper hyper;
+    /* Encoder-decoders: the stack that reads. It shares everything but its numbers, has
+       rows (T, C) instead of outputs, and sites that begin with "encoder.". */
+    glim_model *encoder;
+    const char *site_prefix;    /* "", "encoder." or "decoder." */
+    int32_t start;              /* what the decoder begins with */
+    int32_t never_written;      /* a token that may not be, or -1 */
+    int32_t forced_end;         /* the last token of a text of full length, or -1 */
+    const float *position_bias; /* (H, 2 reach + 1), or NULL */
+    int bias_reach;
     glim_matrix embedding, head;
     const glim_model *base; /* whose weights these are when it was cut from a model */
     glim_pool pool;
@@ -144,8 +157,13 @@ typedef struct glim_loader {
     bool fused_gate;       /* ffn_up may hold the gate's rows, first */
     bool drafts;           /* the last layers may be drafts, which are skipped */
     bool encoder;          /* sees both ways, norms behind, no final norm */
-    const char *attn_norm; /* names of the norms; NULL = "attn_norm", "ffn_norm" */
+    bool no_end;           /* neither final norm nor head */
+    const char *stack;     /* before "blk.": "enc.", "dec." or "" */
+    const char *embedding; /* names; NULL = "token_embd.weight", "block_count", */
+    const char *blocks;
+    const char *attn_norm; /* "attn_norm", "ffn_norm", "attn_output" */
     const char *ffn_norm;
+    const char *attn_output;
     glim_mixture_sizes mixture; /* count 0 = none */
 } glim_loader;
 
@@ -174,6 +192,12 @@ glim_status glim__load_decoder(glim_loader *l, glim_error *err);
 
 /* Names of the classes, m->outputs of them, if the file has them (arch_bert.c). */
 glim_status glim__load_labels(glim_loader *l, glim_error *err);
+/* A norm's weight and, of a layer norm, its bias; name without its ending, block i. */
+glim_status glim__load_norm(glim_loader *l, const char *name, int i, const float **weight,
+                            const float **bias, glim_error *err);
+/* Both stacks of an encoder-decoder, into m and m->encoder, without positions and
+   final norms (stacks.c). */
+glim_status glim__load_stacks(glim_loader *l, glim_error *err);
 
 /* Base, width and scaling of the rotation (rope.c). */
 glim_status glim__load_rope(glim_loader *l, glim_error *err);
@@ -205,6 +229,19 @@ glim_node glim__encoder_head(glim_tape *t, const glim_model *m, glim_node h, gli
 /* Attention with its projections, of normed rows a; z Wo^T + b (decoder.c). */
 glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_layer *w, glim_node a,
                                glim_node *k, glim_node *v);
+/* Rows of x that are asked for, when the tape has picked some. */
+glim_node glim__picked(glim_tape *t, glim_node x);
+/* Attention of normed rows a to t->memory with its projections (cross.c). */
+glim_node glim__cross_attention(glim_tape *t, const glim_model *m, const glim_layer *w,
+                                glim_node a);
+int glim__position_bucket(int far, bool both_ways, int buckets, int longest);
+void glim__position_bias(float *out, const float *weight, int heads, bool both_ways, int buckets,
+                         int reach);
+
+/* The tokens of a text as an encoder-decoder would have to write it, appended as
+   glim_translate does. */
+glim_status glim__append_target(const glim_model *m, glim_tokens *tokens, const char *text,
+                                glim_error *err);
 
 /* The first blocks of a model, up to a site of the residual stream; the outputs are the
    pooled vector (C), with the head the logits of n classes. Free with

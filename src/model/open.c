@@ -15,13 +15,15 @@
 extern const glim_architecture glim__arch_llama, glim__arch_qwen2, glim__arch_qwen3,
     glim__arch_qwen3moe, glim__arch_gemma2, glim__arch_gemma3, glim__arch_phi3, glim__arch_gpt2,
     glim__arch_gptneox, glim__arch_bert, glim__arch_chatglm, glim__arch_glm4, glim__arch_glm4moe,
-    glim__arch_efficientnet, glim__arch_mobilenet;
+    glim__arch_efficientnet, glim__arch_mobilenet, glim__arch_t5, glim__arch_marian;
 
 static const glim_architecture *const architectures[] = {
-    &glim__arch_llama,   &glim__arch_qwen2,        &glim__arch_qwen3,     &glim__arch_qwen3moe,
-    &glim__arch_gemma2,  &glim__arch_gemma3,       &glim__arch_phi3,      &glim__arch_gpt2,
-    &glim__arch_gptneox, &glim__arch_bert,         &glim__arch_chatglm,   &glim__arch_glm4,
-    &glim__arch_glm4moe, &glim__arch_efficientnet, &glim__arch_mobilenet, NULL,
+    &glim__arch_llama,    &glim__arch_qwen2,        &glim__arch_qwen3,
+    &glim__arch_qwen3moe, &glim__arch_gemma2,       &glim__arch_gemma3,
+    &glim__arch_phi3,     &glim__arch_gpt2,         &glim__arch_gptneox,
+    &glim__arch_bert,     &glim__arch_chatglm,      &glim__arch_glm4,
+    &glim__arch_glm4moe,  &glim__arch_efficientnet, &glim__arch_mobilenet,
+    &glim__arch_t5,       &glim__arch_marian,       NULL,
 };
 
 const glim_architecture *const *glim__architectures(void) {
@@ -56,68 +58,97 @@ static glim_status find_architecture(glim_model *m, glim_error *err) {
 
 /* ---- sites: what a tape of every block names ---- */
 
-static bool add_sites(glim_model *m, const glim_tape *t) {
-    for (int i = 1; i <= t->count; i++)
-        for (int k = 0; k < t->nodes[i].n_sites; k++) {
-            size_t n = strlen(t->prefix) + strlen(t->nodes[i].sites[k].name) + 1;
-            char *name = glim__arena_alloc(&m->arena, n);
-            if (!name)
-                return false;
-            snprintf(name, n, "%s%s", t->prefix, t->nodes[i].sites[k].name);
-            m->sites[m->n_sites++] = name;
-        }
+struct listing {
+    glim_model *m; /* whose arena names live in */
+    const char **names;
+    size_t n;
+};
+
+static bool add_site(struct listing *l, const char *prefix, const char *name) {
+    size_t n = strlen(prefix) + strlen(name) + 1;
+    char *full = glim__arena_alloc(&l->m->arena, n);
+    if (!full)
+        return false;
+    snprintf(full, n, "%s%s", prefix, name);
+    l->names[l->n++] = full;
     return true;
 }
 
-static glim_status list_sites(glim_model *m, glim_error *err) {
-    size_t L = (size_t)m->hyper.L, most = L * GLIM_TAPE_NODES * GLIM_NODE_SITES + 8;
-    glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
-    m->block_prefixes = glim__arena_calloc(&m->arena, L, sizeof *m->block_prefixes);
-    const char **names = glim__calloc(m->ctx, most, sizeof *names);
-    m->sites = names;
-    bool ok = t && m->block_prefixes && names;
-    glim_rows rows = {.T = 1};
-    if (ok)
-        m->sites[m->n_sites++] = "hook_embed";
+static bool add_sites(struct listing *l, const glim_tape *t) {
+    bool ok = true;
+    for (int i = 1; i <= t->count; i++)
+        for (int k = 0; k < t->nodes[i].n_sites && ok; k++)
+            ok = add_site(l, t->prefix, t->nodes[i].sites[k].name);
+    return ok;
+}
+
+static bool list_front(struct listing *l, glim_model *m, glim_tape *t, const glim_rows *rows) {
+    bool ok = add_site(l, m->site_prefix, "hook_embed");
     if (ok && m->positions.data)
-        m->sites[m->n_sites++] = "hook_pos_embed";
+        ok = add_site(l, m->site_prefix, "hook_pos_embed");
     if (ok && m->types.data)
-        m->sites[m->n_sites++] = "hook_token_type_embed";
+        ok = add_site(l, m->site_prefix, "hook_token_type_embed");
     if (ok && m->embed_norm) {
-        glim__tape_begin(t, m->ctx, NULL, &rows);
+        glim__tape_begin(t, m->ctx, NULL, rows);
         glim__model_front(t, m, glim__op_input(t, NULL, m->hyper.C));
-        ok = add_sites(m, t);
+        ok = add_sites(l, t);
         t->count = 0;
     }
+    return ok;
+}
+
+static bool list_blocks(struct listing *l, glim_model *m, glim_tape *t, const glim_rows *rows) {
+    size_t L = (size_t)m->hyper.L;
+    m->block_prefixes = glim__arena_calloc(&m->arena, L, sizeof *m->block_prefixes);
+    bool ok = m->block_prefixes != NULL;
     for (size_t i = 0; i < L && ok; i++) {
-        char prefix[32];
-        snprintf(prefix, sizeof prefix, "blocks.%zu.", i);
-        m->block_prefixes[i] = glim__arena_strdup(&m->arena, prefix);
+        char prefix[48];
         glim_node k, v;
-        glim__tape_begin(t, m->ctx, NULL, &rows);
+        snprintf(prefix, sizeof prefix, "%sblocks.%zu.", m->site_prefix, i);
+        m->block_prefixes[i] = glim__arena_strdup(&m->arena, prefix);
+        glim__tape_begin(t, m->ctx, NULL, rows);
         t->prefix = m->block_prefixes[i];
+        t->memory_rows = rows;
         ok = t->prefix &&
              m->arch->block(t, m, (int)i, glim__op_input(t, NULL, m->hyper.C), &k, &v) &&
-             add_sites(m, t);
+             add_sites(l, t);
         t->count = 0;
     }
-    if (ok) {
-        glim_node normed;
-        glim_rows_part part = {.count = 1};
-        rows.parts = &part;
-        rows.n_parts = 1;
-        glim__tape_begin(t, m->ctx, NULL, &rows);
-        t->picked = &rows;
-        glim__model_head(t, m, glim__op_input(t, NULL, m->hyper.C), &normed);
-        ok = add_sites(m, t);
-        m->sites = glim__arena_alloc(&m->arena, m->n_sites * sizeof *m->sites);
-        if (m->sites)
-            memcpy(m->sites, names, m->n_sites * sizeof *names);
-        ok = ok && m->sites;
+    return ok;
+}
+
+static bool list_model(struct listing *l, glim_model *m, glim_tape *t) {
+    glim_node normed;
+    glim_rows_part part = {.count = 1};
+    glim_rows rows = {.T = 1, .parts = &part, .n_parts = 1};
+    if ((m->encoder && !list_model(l, m->encoder, t)) || !list_front(l, m, t, &rows) ||
+        !list_blocks(l, m, t, &rows))
+        return false;
+    glim__tape_begin(t, m->ctx, NULL, &rows);
+    t->picked = &rows;
+    glim__model_head(t, m, glim__op_input(t, NULL, m->hyper.C), &normed);
+    bool ok = add_sites(l, t);
+    t->count = 0;
+    return ok;
+}
+
+static glim_status list_sites(glim_model *m, glim_error *err) {
+    size_t L = (size_t)m->hyper.L + (size_t)(m->encoder ? m->encoder->hyper.L : 0);
+    size_t most = L * GLIM_TAPE_NODES * GLIM_NODE_SITES + 32;
+    glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
+    struct listing l = {m, glim__calloc(m->ctx, most, sizeof *l.names), 0};
+    bool ok = t && l.names && list_model(&l, m, t);
+    m->sites = ok ? glim__arena_alloc(&m->arena, l.n * sizeof *m->sites) : NULL;
+    m->n_sites = m->sites ? l.n : 0;
+    if (m->sites)
+        memcpy(m->sites, l.names, l.n * sizeof *l.names);
+    if (m->encoder) { /* plans ask it for them */
+        m->encoder->sites = m->sites;
+        m->encoder->n_sites = m->n_sites;
     }
-    glim__free(m->ctx, names);
+    glim__free(m->ctx, l.names);
     glim__free(m->ctx, t);
-    return ok ? GLIM_OK : glim__oom(m->ctx, err, "the list of sites", most * sizeof *names);
+    return m->sites ? GLIM_OK : glim__oom(m->ctx, err, "the list of sites", most * sizeof *l.names);
 }
 
 static glim_status load(glim_model *m, glim_error *err) {
@@ -139,16 +170,21 @@ static glim_status open_tokenizer(glim_model *m, glim_error *err) {
     bool published = glim__gguf_version(m->file) == 0;
     if (m->vision)
         return GLIM_OK;
+    const char *type = m->model_type ? m->model_type : m->arch->name;
     glim_status status =
-        published ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file),
-                                             m->arch->name, err)
-                  : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
+        published
+            ? glim__tokenizer_open_dir(&m->tokenizer, m->ctx, glim__gguf_path(m->file), type, err)
+            : glim__tokenizer_open(&m->tokenizer, m->ctx, m->file, m->arch->name, err);
     if (status)
         return status;
     const glim_tokenizer_info *t = glim__tokenizer_info(m->tokenizer);
     if (t->vocab > m->hyper.V)
         return glim_fail(err, GLIM_EFORMAT, "the tokenizer has %d tokens, the embedding %d rows",
                          t->vocab, m->hyper.V);
+    if (published && m->encoder &&
+        (status =
+             glim__tokenizer_open_target(&m->writer, m->ctx, glim__gguf_path(m->file), type, err)))
+        return status;
     if (t->chat_template)
         glim__chat_template_find(&m->chat, m->ctx, NULL, t,
                                  NULL); /* NULL stays: asked for when used */
@@ -171,6 +207,7 @@ glim_status glim_model_open(glim_model **out, glim_context *ctx, const char *pat
     if (!m)
         return glim__oom(ctx, err, "the model", sizeof *m);
     m->ctx = ctx;
+    m->site_prefix = "";
     glim__arena_init(&m->arena, ctx, 1 << 16);
     glim_status status = glim__model_file_open(&m->file, ctx, path, err);
     if (status)
@@ -192,8 +229,11 @@ done:
 void glim_model_close(glim_model *m) {
     if (!m)
         return;
-    if (!m->base) {
+    if (!m->base) { /* else they are another model's */
+        if (m->encoder)
+            glim__arena_release(&m->encoder->arena);
         glim__tokenizer_close(m->tokenizer);
+        glim__tokenizer_close(m->writer);
         glim__gguf_close(m->file);
     }
     glim__arena_release(&m->arena);

@@ -68,6 +68,17 @@ static void plan_block(glim_tape *t, const glim_model *m, int i, bool keep, uint
     *working = w > *working ? w : *working;
 }
 
+/* The encoder over texts of `source` rows, the gradient of what it gives, and keys and
+   values of it that a cache keeps. */
+static uint64_t source_bytes(const glim_model *m, size_t sequences, size_t source, bool keep) {
+    const glim_hyper *h = &m->hyper;
+    uint64_t rows = (uint64_t)sequences * source;
+    uint64_t known = 2 * (uint64_t)h->L * source * (uint64_t)h->G * (uint64_t)h->D * 4;
+    return glim_session_plan(m->encoder, (size_t)rows, sequences, source, (size_t)rows, keep,
+                             NULL) +
+           (keep ? rows * (uint64_t)h->C * 4 : known);
+}
+
 uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, size_t source,
                            size_t wanted, bool keep, uint64_t *per_kept_layer) {
     const glim_hyper *h = &m->hyper;
@@ -85,8 +96,10 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
         return UINT64_MAX;
     for (int i = 0; i < m->n_ropes; i++)
         ropes[i].width = m->ropes[i].width;
+    glim_rows read = {.T = (int64_t)(sequences * source)};
     glim__tape_begin(t, m->ctx, NULL, &shape);
     t->ropes = ropes;
+    t->memory_rows = &read;
     plan_block(t, m, 0, keep, &kept, &working);
     plan_block(t, m, h->L - 1, keep, &kept, &working); /* a mixture comes behind dense blocks */
     glim__free(m->ctx, t);
@@ -102,9 +115,26 @@ uint64_t glim_session_plan(const glim_model *m, size_t rows, size_t sequences, s
     uint64_t tables = (uint64_t)source * (uint64_t)h->rope_width * 8 * (uint64_t)m->n_ropes;
     /* A block that is computed again needs its kept values for a while, and the
        workspace holds sizes that do not fit each other. */
-    return base + added + (keep ? kept : 0) + working + working / 4 +
-           attention_bytes(m, sequences, source, keep) + product_bytes(m, rows, wanted, keep) +
-           logits + tables;
+    uint64_t bytes = base + added + (keep ? kept : 0) + working + working / 4 +
+                     attention_bytes(m, sequences, source, keep) +
+                     product_bytes(m, rows, wanted, keep) + logits + tables;
+    return m->encoder ? bytes + source_bytes(m, sequences, source, keep) : bytes;
+}
+
+uint64_t glim__session_least(const glim_session *s, const glim_batch *b) {
+    size_t rows = 0, wanted = 0, longest = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        rows += b->sequences[i].count;
+        wanted += b->sequences[i].n_wanted;
+        longest = b->sequences[i].prefix + b->sequences[i].count > longest
+                      ? b->sequences[i].prefix + b->sequences[i].count
+                      : longest;
+    }
+    for (size_t i = 0; i < b->n_sources; i++)
+        longest = b->sources[i].count > longest ? b->sources[i].count : longest;
+    glim_model alone = *s->m;
+    alone.encoder = NULL;
+    return glim_session_plan(&alone, rows, b->count, longest, wanted, b->keep, NULL);
 }
 
 /* Whether some hook reads a site whose name ends so, other than in the final norm. */
@@ -157,6 +187,7 @@ int glim__session_fits(glim_session *s, size_t wanted) {
     each += more;
     uint64_t idle = glim__workspace_idle(&s->space); /* can be used again */
     uint64_t left = glim__budget_left(s->ctx);
+    left = left > s->reserve ? left - s->reserve : 0;
     left = left > UINT64_MAX - idle ? UINT64_MAX : left + idle;
     uint64_t room = left > least ? left - least : 0;
     if (!glim_context_budget(s->ctx) && room > KEEP_WITHOUT_BUDGET)

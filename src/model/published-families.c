@@ -251,7 +251,8 @@ static void chatglm_keys(glim_published *p) {
 
 extern const glim_published_family glim__published_bert, glim__published_distilbert,
     glim__published_roberta, glim__published_xlm_roberta, glim__published_camembert,
-    glim__published_efficientnet, glim__published_mobilenet;
+    glim__published_efficientnet, glim__published_mobilenet, glim__published_t5,
+    glim__published_mt5, glim__published_marian;
 
 #define FAMILY(type_, arch_, act_key_, act_, names_, tied_, keys_)                                 \
     &(const glim_published_family) {                                                               \
@@ -283,5 +284,8 @@ const glim_published_family *const glim__published_families[] = {
     &glim__published_camembert,
     &glim__published_efficientnet,
     &glim__published_mobilenet,
+    &glim__published_t5,
+    &glim__published_mt5,
+    &glim__published_marian,
     NULL,
 };

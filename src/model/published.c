@@ -235,8 +235,8 @@ static bool rename_tensor(const glim_published *p, const char *name, char *out, 
     int layer = block_of(name, &skip);
     const char *stem = name + skip, *dot = strrchr(stem, '.');
     char ours[96];
-    if (!dot)
-        return false;
+    if (!dot) /* a whole name */
+        return p->family->outside && rename_stem(p->family->outside, stem, strlen(stem), out, size);
     bool bias_only = !strcmp(dot, ".e_score_correction_bias");
     const char *end = bias_only || !strcmp(dot, ".beta") ? ".bias" : dot;
     if (!strcmp(dot, ".gamma"))
@@ -334,7 +334,7 @@ static bool is_tied(glim_published *p) {
 }
 
 static void all_tensors(glim_published *p) {
-    bool tied = p->family->outside || is_tied(p);
+    bool tied = !p->family->own_head && (p->family->outside || is_tied(p));
     for (size_t s = 0; s < p->d->n_shards; s++)
         for (size_t i = 0; i < glim__safetensors_count(p->d->shards[s]) && !p->status; i++)
             put_tensor(p, glim__safetensors_at(p->d->shards[s], i), tied);

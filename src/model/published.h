@@ -35,6 +35,7 @@ typedef struct glim_published_family {
     const glim_published_name *names;   /* of a block, without .weight and .bias */
     const glim_published_name *outside; /* of the blocks; NULL = a decoder's */
     bool tied;                          /* when config.json does not say */
+    bool own_head;                      /* a head that is there is used, whatever it says */
     void (*keys)(glim_published *p);    /* what the common keys do not cover */
 } glim_published_family;
 

@@ -38,6 +38,7 @@ static glim_status show(glim_session *s, float *x, const char *name, glim_error 
     t->hooks = s->hooks;
     t->n_hooks = s->n_hooks;
     t->keep = t->replay = false;
+    t->prefix = s->m->site_prefix;
     glim__op_site(t, glim__op_input(t, x, s->m->hyper.C), GLIM_SITE_VALUE, name, 0);
     glim_status status = glim__tape_forward(t, err);
     glim__tape_release(t);

@@ -45,6 +45,11 @@ glim_status glim_session_new(glim_session **out, const glim_model *m, size_t pos
         glim_session_free(s);
         return glim__oom(m->ctx, err, "a session", 2 * L * positions * row * sizeof(float));
     }
+    glim_status status = glim__source_new(s, err);
+    if (status) {
+        glim_session_free(s);
+        return status;
+    }
     *out = s;
     return GLIM_OK;
 }
@@ -53,6 +58,7 @@ void glim_session_free(glim_session *s) {
     if (!s)
         return;
     glim__session_clear(s);
+    glim__source_free(s);
     glim__workspace_release(&s->space);
     for (int i = 0; i < GLIM_MAX_ROPES; i++)
         glim__rope_release(&s->ropes[i], s->ctx);
@@ -99,8 +105,9 @@ void glim__session_clear(glim_session *s) {
     glim__free(s->ctx, s->position);
     glim__free(s->ctx, s->parts);
     glim__free(s->ctx, s->wanted_row);
+    glim__free(s->ctx, s->source_parts);
     s->position = NULL;
-    s->parts = NULL;
+    s->parts = s->source_parts = NULL;
     s->wanted_row = NULL;
     s->kept = false;
 }
@@ -245,10 +252,12 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
     t->picked = s->picked && i == s->m->hyper.L - 1 ? &s->head_rows : NULL;
     t->cached_k = s->cache_k ? s->cache_k + layer : NULL;
     t->cached_v = s->cache_v ? s->cache_v + layer : NULL;
+    glim__source_lend(s, t, i);
     s->out[i] = s->m->arch->block(t, s->m, i, glim__op_input(t, s->x[i], s->m->hyper.C), k, v);
     if (t->status)
         return glim_fail(err, t->status, "block %d could not be built", i);
     t->nodes[*k].hold = t->nodes[*v].hold = true;
+    t->nodes[t->across_nodes[0]].hold = t->nodes[t->across_nodes[1]].hold = true;
     glim_status status = glim__tape_forward(t, err);
     if (!status)
         s->forward_rows += (uint64_t)s->rows.T;
@@ -260,6 +269,7 @@ static void store_cache(glim_session *s, int i, glim_node k, glim_node v) {
     size_t at = ((size_t)i * s->positions + s->length) * row;
     memcpy(s->cache_k + at, s->tapes[i].nodes[k].data, (size_t)s->rows.T * row * sizeof(float));
     memcpy(s->cache_v + at, s->tapes[i].nodes[v].data, (size_t)s->rows.T * row * sizeof(float));
+    glim__source_store(s, i);
 }
 
 /* Where kept values outweigh the weights, the weights' pages are let go of when a
@@ -331,7 +341,9 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
     glim_status status = check_batch(s, b, err);
     if (status)
         return status;
-    if ((status = lay_out(s, b, err)) || (status = make_ropes(s, err)))
+    s->backward = b->keep;
+    if ((status = lay_out(s, b, err)) || (status = make_ropes(s, err)) ||
+        (status = glim__source_read(s, b, err)))
         goto done;
     if (before && s->rows.T > before)
         glim__workspace_trim(&s->space); /* smaller buffers will not fit again */
@@ -339,6 +351,8 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
     s->n_hooks = b->n_hooks;
     s->first_kept =
         b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T) : s->m->hyper.L;
+    if (b->append && (status = glim__source_keep(s, err)))
+        goto done;
     if ((status = glim__session_embed(s, b, err)) || (status = run_blocks(s, b, err)) ||
         (status = run_head(s, b, err)))
         goto done;

@@ -36,6 +36,16 @@ struct glim_session {
     bool kept;                            /* backward is possible */
     int first_kept;                       /* blocks from here on keep their values */
     uint64_t forward_rows, backward_rows; /* times layers */
+    uint64_t reserve;                     /* what others still need of the budget */
+    /* Encoder-decoders (session-source.c): what reads, and how the batch sees it. */
+    glim_session *encoder;
+    size_t n_sources; /* texts that its memory holds */
+    glim_rows source_rows;
+    glim_rows_part *source_parts;
+    float *across;     /* (L, 2, source rows, G*D) keys and values of the memory, or NULL */
+    bool across_known; /* they are filled in */
+    bool backward;     /* the memory will have a gradient: they are made anew */
+    float *d_memory;   /* (source rows, C) during a walk back */
 };
 
 /* Gives back all values of the last forward. */
@@ -46,6 +56,16 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
 /* Fills s->x[0]; walks the norm behind the embeddings back (session-embed.c). */
 glim_status glim__session_embed(glim_session *s, const glim_batch *b, glim_error *err);
 glim_status glim__session_embed_back(glim_session *s, float **d, float **other, glim_error *err);
+/* What forward and backward do for the encoder's half; nothing without one. */
+glim_status glim__source_new(glim_session *s, glim_error *err);
+void glim__source_free(glim_session *s);
+glim_status glim__source_read(glim_session *s, const glim_batch *b, glim_error *err);
+void glim__source_lend(const glim_session *s, glim_tape *t, int i);
+glim_status glim__source_keep(glim_session *s, glim_error *err);
+void glim__source_store(glim_session *s, int i);
+glim_status glim__source_back(glim_session *s, const float *d, float *d_embed, glim_error *err);
+/* Bytes that the decoder's half of a batch needs at least (plan.c). */
+uint64_t glim__session_least(const glim_session *s, const glim_batch *b);
 /* Row of the head's output for a wanted row. */
 size_t glim__session_output(const glim_session *s, size_t sequence, size_t wanted);
 /* Lets go of the pages of weights after a block of a large batch. */

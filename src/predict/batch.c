@@ -41,8 +41,14 @@ void glim__batch_string(glim_buffer *out, const char *s, size_t n) {
     glim__buffer_putc(out, '"');
 }
 
-void glim__batch_request(glim_buffer *out, const glim_input *inputs, size_t n) {
-    glim__buffer_puts(out, "{\"schema\":\"glim.batch/1\",\"kind\":\"text\",\"inputs\":[");
+const char *glim__input_kind(glim_input_kind kind) {
+    return kind == GLIM_INPUT_IMAGE ? "image" : "text";
+}
+
+void glim__batch_request(glim_buffer *out, glim_input_kind kind, const glim_input *inputs,
+                         size_t n) {
+    glim__buffer_printf(out, "{\"schema\":\"glim.batch/1\",\"kind\":\"%s\",\"inputs\":[",
+                        glim__input_kind(kind));
     for (size_t i = 0; i < n; i++) {
         if (i)
             glim__buffer_putc(out, ',');

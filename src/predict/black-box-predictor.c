@@ -23,11 +23,8 @@ struct text_box {
     glim_tokens tokens; /* segments of the text */
     glim_units units;
     char *mask_token;
-    const char *output; /* constant */
-    size_t class_index, against;
-    bool contrast;
+    glim_box_target target;
     size_t row_end[1];
-    double value[1], prob;
     glim_buffer texts; /* masked texts of a call, one behind the other */
 };
 
@@ -83,14 +80,14 @@ glim_status glim_black_box_output(const glim_black_box *box, const double *row, 
     return GLIM_OK;
 }
 
-/* The target from a row; the output was tried on the input before. */
-static double target_of(const struct text_box *t, const double *row) {
+/* The output was tried on the input before. */
+double glim__box_target(const glim_black_box *box, const glim_box_target *t, const double *row) {
     double a, b = 0;
     if (isnan(row[0]))
         return NAN;
-    glim_black_box_output(t->box, row, t->class_index, t->output, &a, NULL);
+    glim_black_box_output(box, row, t->class_index, t->output, &a, NULL);
     if (t->contrast)
-        glim_black_box_output(t->box, row, t->against, t->output, &b, NULL);
+        glim_black_box_output(box, row, t->against, t->output, &b, NULL);
     return a - b;
 }
 
@@ -152,7 +149,7 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
     if (!status)
         status = glim_black_box_ask(t->box, inputs, n, &rows, err);
     for (size_t i = 0; rows && i < n; i++)
-        out[i] = target_of(t, rows + i * t->box->info.n_classes);
+        out[i] = glim__box_target(t->box, &t->target, rows + i * t->box->info.n_classes);
     glim_black_box_values_free(t->box, rows);
     glim__free(p->ctx, inputs);
     return status;
@@ -166,9 +163,9 @@ static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, 
 
 /* ---- target ---- */
 
-static glim_status find_class(const struct text_box *t, const char *name, size_t *out,
+static glim_status find_class(const glim_black_box *box, const char *name, size_t *out,
                               glim_error *err) {
-    const glim_black_box_info *info = &t->box->info;
+    const glim_black_box_info *info = &box->info;
     char all[200] = "";
     size_t used = 0;
     for (size_t k = 0; k < info->n_classes; k++)
@@ -180,7 +177,7 @@ static glim_status find_class(const struct text_box *t, const char *name, size_t
         int n = snprintf(all + used, sizeof all - used, "%s%.40s", k ? ", " : "", info->classes[k]);
         used += n > 0 ? (size_t)n : 0;
     }
-    return glim__box_fail(t->box, err, GLIM_EUSAGE, NULL, 0,
+    return glim__box_fail(box, err, GLIM_EUSAGE, NULL, 0,
                           "there is no class '%.60s' (there are "
                           "%s)",
                           name, all);
@@ -190,25 +187,25 @@ static const char *default_output(glim_scale scale) {
     return scale == GLIM_SCALE_RAW ? "score" : scale == GLIM_SCALE_LOGPROB ? "logprob" : "prob";
 }
 
-static glim_status choose_target(struct text_box *t, const double *row, const glim_class_options *o,
-                                 glim_error *err) {
+glim_status glim__box_choose(const glim_black_box *box, glim_box_target *t, const double *row,
+                             const glim_class_options *o, glim_error *err) {
     static const char *const outputs[] = {"prob", "logit", "logprob", "score"};
-    const glim_black_box_info *info = &t->box->info;
+    const glim_black_box_info *info = &box->info;
     glim_status status = GLIM_OK;
     double unused;
     t->output = default_output(info->scale);
     for (size_t i = 0; o->output && i < sizeof outputs / sizeof *outputs; i++)
         if (!strcmp(o->output, outputs[i]))
             t->output = outputs[i];
-    status = glim_black_box_output(t->box, row, 0, o->output ? o->output : t->output, &unused, err);
+    status = glim_black_box_output(box, row, 0, o->output ? o->output : t->output, &unused, err);
     if (!status && o->class_name)
-        status = find_class(t, o->class_name, &t->class_index, err);
+        status = find_class(box, o->class_name, &t->class_index, err);
     for (size_t k = 1; !o->class_name && k < info->n_classes; k++)
         if (row[k] > row[t->class_index])
             t->class_index = k;
     t->contrast = o->against;
     if (!status && o->against)
-        status = find_class(t, o->against, &t->against, err);
+        status = find_class(box, o->against, &t->against, err);
     if (!status && o->against && t->against == t->class_index)
         status = glim_fail(err, GLIM_EUSAGE,
                            "'%.60s' is the target itself: there is nothing to tell apart (name "
@@ -216,8 +213,8 @@ static glim_status choose_target(struct text_box *t, const double *row, const gl
                            o->against);
     if (status)
         return status;
-    t->value[0] = target_of(t, row);
-    if (glim_black_box_output(t->box, row, t->class_index, "prob", &t->prob, NULL))
+    t->value = glim__box_target(box, t, row);
+    if (glim_black_box_output(box, row, t->class_index, "prob", &t->prob, NULL))
         t->prob = NAN;
     return GLIM_OK;
 }
@@ -227,7 +224,7 @@ static glim_status first_ask(struct text_box *t, const glim_class_options *o, gl
     double *row = NULL;
     glim_status status = glim_black_box_ask(t->box, &input, 1, &row, err);
     if (!status)
-        status = choose_target(t, row, o, err);
+        status = glim__box_choose(t->box, &t->target, row, o, err);
     glim_black_box_values_free(t->box, row);
     return status;
 }
@@ -278,19 +275,36 @@ static const char *copy(glim_document *doc, const char *s) {
     return s ? glim_document_text(doc, s, strlen(s)) : NULL;
 }
 
-static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
-    const struct text_box *t = (const struct text_box *)p;
-    const glim_black_box_info *info = &t->box->info;
+bool glim__box_describe(const glim_black_box *box, const glim_box_target *t, glim_document *doc) {
+    const glim_black_box_info *info = &box->info;
     doc->kind = "attribution";
     doc->model.file = copy(doc, info->spec);
     doc->model.name = copy(doc, info->name);
     doc->model.architecture = info->kind;
     doc->model.digest = copy(doc, info->digest);
+    doc->n_rows = 1;
+    doc->target.kind = t->contrast ? "contrast" : "class";
+    doc->target.output = t->output;
+    doc->target.text = copy(doc, info->classes[t->class_index]);
+    doc->target.text_len = strlen(info->classes[t->class_index]);
+    doc->target.id = (int32_t)t->class_index;
+    doc->target.against_id = t->contrast ? (int32_t)t->against : -1;
+    doc->target.against = t->contrast ? copy(doc, info->classes[t->against]) : NULL;
+    doc->target.against_len = t->contrast ? strlen(info->classes[t->against]) : 0;
+    doc->target.value = t->value;
+    doc->target.prob = t->prob;
+    doc->target.baseline_value = NAN;
+    return doc->model.file && doc->target.text && (!t->contrast || doc->target.against) &&
+           (!info->how || glim_document_note(doc, "%s", info->how));
+}
+
+static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
+    const struct text_box *t = (const struct text_box *)p;
     doc->input.text = glim_document_text(doc, t->tokens.text, t->tokens.text_len);
     doc->input.text_len = t->tokens.text_len;
     doc->input.unit = t->units.kind == GLIM_UNIT_WORD ? "word" : "sentence";
     doc->input.units = glim_document_alloc(doc, t->units.count * sizeof *doc->input.units);
-    if (!doc->model.file || !doc->input.text || !doc->input.units)
+    if (!doc->input.text || !doc->input.units || !glim__box_describe(t->box, &t->target, doc))
         return glim__oom(p->ctx, err, "the document", 0);
     for (size_t i = 0; i < t->units.count; i++) {
         const glim_unit *u = &t->units.at[i];
@@ -303,21 +317,6 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
                                                    .turn = -1};
     }
     doc->input.n_units = t->units.count;
-    doc->n_rows = 1;
-    doc->target.kind = t->contrast ? "contrast" : "class";
-    doc->target.output = t->output;
-    doc->target.text = copy(doc, info->classes[t->class_index]);
-    doc->target.text_len = strlen(info->classes[t->class_index]);
-    doc->target.id = (int32_t)t->class_index;
-    doc->target.against_id = t->contrast ? (int32_t)t->against : -1;
-    doc->target.against = t->contrast ? copy(doc, info->classes[t->against]) : NULL;
-    doc->target.against_len = t->contrast ? strlen(info->classes[t->against]) : 0;
-    doc->target.value = t->value[0];
-    doc->target.prob = t->prob;
-    doc->target.baseline_value = NAN;
-    if (!doc->target.text || (t->contrast && !doc->target.against) ||
-        (info->how && !glim_document_note(doc, "%s", info->how)))
-        return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }
 
@@ -362,7 +361,7 @@ glim_status glim_predictor_black_box(glim_predictor **out, glim_black_box *box, 
                                .n_rows = 1,
                                .units = &t->units,
                                .row_end = t->row_end,
-                               .value = t->value,
+                               .value = &t->target.value,
                                .values = values,
                                .plan_values = plan_values,
                                .describe = describe,

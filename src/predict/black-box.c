@@ -432,7 +432,7 @@ static glim_status ask_function(glim_black_box *box, const glim_input *inputs, s
         for (size_t i = 0; i < m * K; i++)
             rows[i] = NAN;
         box->info.calls++;
-        status = f->call(f->data, GLIM_INPUT_TEXT, inputs + at, m, rows, err);
+        status = f->call(f->data, box->kind, inputs + at, m, rows, err);
         if (!status)
             status = glim__check_cancel(box->ctx, err);
         if (!status)

@@ -39,6 +39,7 @@ struct glim_black_box {
     double timeout;
     char *headers, *labels, *prompt; /* copies, or NULL */
     bool length_normalise;
+    glim_input_kind kind; /* of the call under way */
     char *spec, *name, *digest, *how;
     char **classes;
     bool named;          /* the box said its class names */
@@ -75,12 +76,32 @@ glim_status glim__box_copy(glim_black_box *box, char **out, const char *s, size_
 bool glim__scale_find(const char *name, glim_scale *out);
 const char *glim__scale_name(glim_scale scale);
 
+/* ---- what a predictor explains of it (black-box-predictor.c) ---- */
+
+typedef struct glim_box_target {
+    const char *output; /* constant */
+    size_t class_index, against;
+    bool contrast;
+    double value, prob;
+} glim_box_target;
+
+/* The target from the row of the input itself. Errors: EUSAGE. */
+glim_status glim__box_choose(const glim_black_box *box, glim_box_target *t, const double *row,
+                             const glim_class_options *o, glim_error *err);
+double glim__box_target(const glim_black_box *box, const glim_box_target *t, const double *row);
+/* Model and target of a document; false when memory is refused. */
+bool glim__box_describe(const glim_black_box *box, const glim_box_target *t, glim_document *doc);
+
 /* ---- the JSON of a batch (batch.c) ---- */
+
+/* "text" or "image". */
+const char *glim__input_kind(glim_input_kind kind);
 
 /* Appends s as a JSON string. */
 void glim__batch_string(glim_buffer *out, const char *s, size_t n);
 /* The request for these inputs: one line with its end. */
-void glim__batch_request(glim_buffer *out, const glim_input *inputs, size_t n);
+void glim__batch_request(glim_buffer *out, glim_input_kind kind, const glim_input *inputs,
+                         size_t n);
 /* Reads an answer to n inputs from `first` on and stores its rows. */
 glim_status glim__batch_answer(glim_black_box *box, const char *text, size_t len, size_t first,
                                size_t n, glim_error *err);

@@ -25,7 +25,7 @@ static glim_status make(void *data, glim_http_job *job, glim_error *err) {
     const struct server *s = box->state;
     size_t n, first = batch(box, job->index, s->n, &n);
     glim__buffer_puts(&job->url, s->url);
-    glim__batch_request(&job->body, s->inputs + first, n);
+    glim__batch_request(&job->body, box->kind, s->inputs + first, n);
     job->limit = glim__batch_limit(n);
     return GLIM_OK;
 }

@@ -138,7 +138,8 @@ static glim_status call(glim_black_box *box, const glim_input *inputs, size_t n,
     for (size_t i = 0; i < n * K && !status; i++)
         rows[i] = NAN; /* a row that it forgets is found */
     if (!status) {
-        glim_plugin_batch batch = {.kind = "text", .texts = texts, .lengths = lengths, .count = n};
+        glim_plugin_batch batch = {
+            .kind = glim__input_kind(box->kind), .texts = texts, .lengths = lengths, .count = n};
         int code = l->plugin->predict(l->state, &batch, rows, why, sizeof why);
         why[WHY - 1] = 0;
         box->info.calls++;

@@ -173,7 +173,7 @@ static glim_status ask(glim_black_box *box, const glim_input *inputs, size_t n, 
         size_t m = n - at < most ? n - at : most;
         struct exchange x = {.box = box, .p = p, .limit = glim__batch_limit(m), .err = err};
         glim__buffer_clear(&p->out);
-        glim__batch_request(&p->out, inputs + at, m);
+        glim__batch_request(&p->out, box->kind, inputs + at, m);
         if (p->out.failed)
             return glim__oom(box->ctx, err, "the request", p->out.len);
         status = ask_batch(&x);

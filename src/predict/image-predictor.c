@@ -5,9 +5,8 @@
  * the model sees them in their places. An absent patch takes its pixels from a
  * picture without news: one colour, or the picture blurred.
  */
-#include "file/image.h"
 #include "model/model.h"
-#include "predict/predictor.h"
+#include "predict/patches.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,12 +19,9 @@ enum output { LOGIT, LOGPROB, PROB };
 
 struct seeing {
     glim_predictor base;
-    glim_image *seen; /* the document's copy */
-    char *name;
-    int width, height, patch, columns;
+    glim_patches patches;
     float *pixels;   /* (H W, 3) */
     uint32_t *place; /* [T] where token t lies in the picture */
-    glim_units units;
     enum output output;
     int32_t id, against; /* against -1 = none */
     size_t row_end;
@@ -131,48 +127,6 @@ static glim_status run(struct seeing *s, const float *pixels, size_t n, bool kee
 
 /* ---- what stands for an absent patch ---- */
 
-static void mean_colour(const struct seeing *s, float *out) {
-    double sum[3] = {0};
-    for (size_t i = 0; i < s->base.T; i++)
-        for (size_t c = 0; c < 3; c++)
-            sum[c] += s->pixels[3 * i + c];
-    for (size_t i = 0; i < s->base.T; i++)
-        for (size_t c = 0; c < 3; c++)
-            out[3 * i + c] = (float)(sum[c] / (double)s->base.T);
-}
-
-/* One pass of a Gaussian along `n` pixels that lie `step` apart. */
-static void blur_line(float *out, const float *in, size_t n, size_t step, double sigma) {
-    int reach = (int)(3 * sigma) + 1;
-    for (int i = 0; i < (int)n; i++) {
-        double sum[3] = {0}, weights = 0;
-        for (int k = i - reach; k <= i + reach; k++) {
-            if (k < 0 || k >= (int)n)
-                continue;
-            double w = exp(-0.5 * (k - i) * (k - i) / (sigma * sigma));
-            weights += w;
-            for (size_t c = 0; c < 3; c++)
-                sum[c] += w * in[(size_t)k * step + c];
-        }
-        for (size_t c = 0; c < 3; c++)
-            out[(size_t)i * step + c] = (float)(sum[c] / weights);
-    }
-}
-
-/* As wide as a patch: what is smaller than one is gone. */
-static glim_status blurred(const struct seeing *s, float *out, glim_error *err) {
-    size_t W = (size_t)s->width, H = (size_t)s->height;
-    float *half = glim__calloc(s->base.ctx, s->base.T * 3, sizeof *half);
-    if (!half)
-        return glim__oom(s->base.ctx, err, "a blurred picture", s->base.T * 3 * sizeof *half);
-    for (size_t y = 0; y < H; y++)
-        blur_line(half + y * W * 3, s->pixels + y * W * 3, W, 3, s->patch);
-    for (size_t x = 0; x < W; x++)
-        blur_line(out + x * 3, half + x * 3, H, W * 3, s->patch);
-    glim__free(s->base.ctx, half);
-    return GLIM_OK;
-}
-
 static void one_byte(const struct seeing *s, uint8_t byte, float *out) {
     uint8_t rgb[3] = {byte, byte, byte};
     glim_image dot = {.width = 1, .height = 1, .rgb = rgb};
@@ -181,30 +135,10 @@ static void one_byte(const struct seeing *s, uint8_t byte, float *out) {
         memcpy(out + 3 * i, out, 3 * sizeof *out);
 }
 
-/* The picture (H W, 3) that absent patches are taken from. */
-static glim_status background(const struct seeing *s, glim_absent absent, float *out,
-                              glim_error *err) {
-    switch (absent) {
-    case GLIM_ABSENT_MASK:
-    case GLIM_ABSENT_MEAN:
-        mean_colour(s, out);
-        return GLIM_OK;
-    case GLIM_ABSENT_ZERO:
-        memset(out, 0, s->base.T * 3 * sizeof *out);
-        return GLIM_OK;
-    case GLIM_ABSENT_BLUR:
-        return blurred(s, out, err);
-    default:
-        return glim_fail(err, GLIM_EUSAGE,
-                         "a patch of a picture cannot be taken out, only painted over (--absent "
-                         "mean, zero or blur)");
-    }
-}
-
 static void paint(const struct seeing *s, const uint8_t *keep, const float *from, float *out) {
     memcpy(out, s->pixels, s->base.T * 3 * sizeof *out);
-    for (size_t u = 0; u < s->units.count; u++) {
-        const glim_unit *unit = &s->units.at[u];
+    for (size_t u = 0; u < s->patches.units.count; u++) {
+        const glim_unit *unit = &s->patches.units.at[u];
         for (size_t t = unit->first; t < unit->first + unit->count && !keep[u]; t++)
             memcpy(out + 3 * s->place[t], from + 3 * s->place[t], 3 * sizeof *out);
     }
@@ -215,13 +149,14 @@ static void paint(const struct seeing *s, const uint8_t *keep, const float *from
 static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err) {
     struct seeing *s = (struct seeing *)p;
-    size_t each = p->T * 3, U = s->units.count, most = batch_of(s, n, false);
+    size_t each = p->T * 3, U = s->patches.units.count, most = batch_of(s, n, false);
     for (size_t i = 0; i < n; i++)
         out[i] = NAN;
     float *from = glim__calloc(p->ctx, each, sizeof *from);
     float *all = glim__calloc(p->ctx, most * each, sizeof *all);
-    glim_status status = from && all ? background(s, absent, from, err)
-                                     : glim__oom(p->ctx, err, "pixels", (most + 1) * each * 4);
+    glim_status status = from && all
+                             ? glim__patches_background(&s->patches, s->pixels, absent, from, err)
+                             : glim__oom(p->ctx, err, "pixels", (most + 1) * each * 4);
     for (size_t i = 0; i < n && !status; i += most) {
         size_t m = n - i < most ? n - i : most;
         for (size_t k = 0; k < m; k++)
@@ -261,11 +196,11 @@ static glim_status baseline(glim_predictor *p, glim_baseline kind, float *x, gli
     if (kind == GLIM_BASELINE_BOS)
         one_byte(s, 0, from);
     else
-        status = background(s,
-                            kind == GLIM_BASELINE_ZERO   ? GLIM_ABSENT_ZERO
-                            : kind == GLIM_BASELINE_BLUR ? GLIM_ABSENT_BLUR
-                                                         : GLIM_ABSENT_MEAN,
-                            from, err);
+        status = glim__patches_background(&s->patches, s->pixels,
+                                          kind == GLIM_BASELINE_ZERO   ? GLIM_ABSENT_ZERO
+                                          : kind == GLIM_BASELINE_BLUR ? GLIM_ABSENT_BLUR
+                                                                       : GLIM_ABSENT_MEAN,
+                                          from, err);
     if (!status)
         to_tokens(s, x, from);
     glim__free(p->ctx, from);
@@ -366,42 +301,6 @@ static const char *class_name(const struct seeing *s, glim_document *doc, int32_
     return copy(doc, name);
 }
 
-static void unit_box(const struct seeing *s, size_t u, glim_document_unit *out) {
-    int row = (int)u / s->columns, column = (int)u % s->columns;
-    out->x = column * s->patch;
-    out->y = row * s->patch;
-    out->width = s->width - out->x < s->patch ? s->width - out->x : s->patch;
-    out->height = s->height - out->y < s->patch ? s->height - out->y : s->patch;
-}
-
-static bool describe_input(const struct seeing *s, glim_document *doc) {
-    size_t n = s->units.count, bytes = s->base.T * 3;
-    doc->input.text = "";
-    doc->input.unit = "patch";
-    doc->input.units = glim_document_alloc(doc, n * sizeof *doc->input.units);
-    doc->input.image.name = copy(doc, s->name);
-    doc->input.image.width = s->width;
-    doc->input.image.height = s->height;
-    uint8_t *rgb = glim_document_alloc(doc, bytes);
-    if (!doc->input.units || !rgb)
-        return false;
-    memcpy(rgb, s->seen->rgb, bytes);
-    doc->input.image.rgb = rgb;
-    for (size_t u = 0; u < n; u++) {
-        char name[32];
-        const glim_unit *unit = &s->units.at[u];
-        glim_document_unit *out = &doc->input.units[u];
-        *out = (glim_document_unit){.first = unit->first, .count = unit->count, .turn = -1};
-        unit_box(s, u, out);
-        snprintf(name, sizeof name, "%d,%d", out->x, out->y);
-        out->text_len = strlen(name);
-        if (!(out->text = copy(doc, name)))
-            return false;
-    }
-    doc->input.n_units = n;
-    return true;
-}
-
 static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
     static const char *const outputs[] = {"logit", "logprob", "prob"};
     const struct seeing *s = (const struct seeing *)p;
@@ -424,7 +323,8 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
     doc->target.value = s->value;
     doc->target.prob = s->prob;
     doc->target.baseline_value = NAN;
-    if (!describe_input(s, doc) || !doc->target.text || (s->against >= 0 && !doc->target.against))
+    if (!glim__patches_describe(&s->patches, doc) || !doc->target.text ||
+        (s->against >= 0 && !doc->target.against))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }
@@ -434,36 +334,25 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
 static void free_seeing(glim_predictor *p) {
     struct seeing *s = (struct seeing *)p;
     glim_image_session_free(s->session);
-    glim_image_free(s->seen);
-    glim_units_free(&s->units);
-    glim__free(p->ctx, s->name);
+    glim__patches_release(&s->patches, p->ctx);
     glim__free(p->ctx, s->pixels);
     glim__free(p->ctx, s->place);
     glim__free(p->ctx, s);
 }
 
-static glim_status cut(struct seeing *s, int patch, glim_error *err) {
-    glim_context *ctx = s->base.ctx;
-    s->patch = patch ? patch : PATCH;
-    if (s->patch < 1 || s->patch > s->width || s->patch > s->height)
-        return glim_fail(err, GLIM_EUSAGE, "a patch of %d pixels does not fit a picture of %d x %d",
-                         s->patch, s->width, s->height);
-    s->columns = (s->width + s->patch - 1) / s->patch;
-    size_t n = (size_t)s->columns * (size_t)((s->height + s->patch - 1) / s->patch), t = 0;
-    s->units = (glim_units){.ctx = ctx};
-    s->units.at = glim__calloc(ctx, n, sizeof *s->units.at);
-    s->place = glim__calloc(ctx, s->base.T, sizeof *s->place);
-    if (!s->units.at || !s->place)
-        return glim__oom(ctx, err, "the patches", s->base.T * sizeof *s->place);
-    s->units.count = s->row_end = n;
-    for (size_t u = 0; u < n; u++) {
-        glim_document_unit box;
-        unit_box(s, u, &box);
-        s->units.at[u] =
-            (glim_unit){.first = t, .count = (size_t)box.width * (size_t)box.height, .turn = -1};
-        for (int y = box.y; y < box.y + box.height; y++)
-            for (int x = box.x; x < box.x + box.width; x++)
-                s->place[t++] = (uint32_t)(y * s->width + x);
+static glim_status find_places(struct seeing *s, glim_error *err) {
+    const glim_patches *p = &s->patches;
+    size_t t = 0;
+    s->place = glim__calloc(s->base.ctx, s->base.T, sizeof *s->place);
+    if (!s->place)
+        return glim__oom(s->base.ctx, err, "the patches", s->base.T * sizeof *s->place);
+    s->row_end = p->units.count;
+    for (size_t u = 0; u < p->units.count; u++) {
+        int box[4];
+        glim__patch_box(p, u, box);
+        for (int y = box[1]; y < box[1] + box[3]; y++)
+            for (int x = box[0]; x < box[0] + box[2]; x++)
+                s->place[t++] = (uint32_t)(y * p->width + x);
     }
     return GLIM_OK;
 }
@@ -491,20 +380,18 @@ static glim_status first_pass(struct seeing *s, const glim_image_options *o, gli
     return GLIM_OK;
 }
 
-static glim_status take_picture(struct seeing *s, const glim_image *seen, const char *name,
-                                glim_error *err) {
-    glim_context *ctx = s->base.ctx;
-    s->width = seen->width;
-    s->height = seen->height;
+static glim_status take_picture(struct seeing *s, const glim_image *seen,
+                                const glim_image_options *o, glim_error *err) {
+    glim_status status = glim__patches_cut(&s->patches, seen, o->name, o->patch, PATCH, err);
+    if (status)
+        return status;
     s->base.T = (size_t)seen->width * (size_t)seen->height;
     s->base.C = 3;
-    const char *slash = name ? strrchr(name, '/') : NULL;
-    s->name = glim__strdup(ctx, slash ? slash + 1 : name ? name : "picture");
-    s->pixels = glim__calloc(ctx, s->base.T * 3, sizeof *s->pixels);
-    if (!s->name || !s->pixels)
-        return glim__oom(ctx, err, "pixels", s->base.T * 3 * sizeof *s->pixels);
+    s->pixels = glim__calloc(s->base.ctx, s->base.T * 3, sizeof *s->pixels);
+    if (!s->pixels)
+        return glim__oom(s->base.ctx, err, "pixels", s->base.T * 3 * sizeof *s->pixels);
     glim_model_pixels(s->base.model, seen, s->pixels);
-    return glim__image_crop(&s->seen, seen, 0, 0, seen->width, seen->height, err);
+    return find_places(s, err);
 }
 
 glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, const glim_image *seen,
@@ -526,7 +413,7 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .image = true,
                                .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS,
                                .n_rows = 1,
-                               .units = &s->units,
+                               .units = &s->patches.units,
                                .row_end = &s->row_end,
                                .value = &s->value,
                                .values = values,
@@ -538,9 +425,7 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .describe = describe,
                                .cost = cost,
                                .free = free_seeing};
-    glim_status status = take_picture(s, seen, o->name, err);
-    if (!status)
-        status = cut(s, o->patch, err);
+    glim_status status = take_picture(s, seen, o, err);
     if (!status)
         status = first_pass(s, o, err);
     if (status) {

@@ -217,11 +217,15 @@ void glim__lm_label_plan_gradient(const glim_predictor *p, size_t n, glim_plan *
     size_t S = p->T + lm->labels->longest;
     size_walk(&w, lm);
     size_t batch = walk_inputs(lm, &w, true), rows = w.rows, seqs = w.sequences;
-    uint64_t own = 4 * (2 * (uint64_t)rows * p->C + (uint64_t)w.places * lm->outputs);
-    uint64_t bytes = glim_session_plan(lm->model, rows, seqs, S, w.places, true, &each) + own;
+    uint64_t own = 4 * (2 * (uint64_t)rows * p->C + (uint64_t)w.places * lm->outputs) +
+                   seqs * sizeof(glim_sequence) + w.places * sizeof(glim_seed) + 64;
+    uint64_t once = 4 * (uint64_t)p->T * p->C + 4 * (w.places + seqs) + 512;
+    uint64_t bytes =
+        glim_session_plan(lm->model, rows, seqs, S, w.places, true, &each) + own + once;
+    batch = n < batch ? n : batch;
     uint64_t most =
         glim_session_plan(lm->model, batch * rows, batch * seqs, S, batch * w.places, true, &each) +
-        batch * own;
+        batch * own + once;
     out->forward_tokens += n * rows;
     out->backward_tokens += n * rows;
     out->bytes = bytes > out->bytes ? bytes : out->bytes;

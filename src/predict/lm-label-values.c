@@ -278,12 +278,16 @@ void glim__lm_label_plan_values(const glim_predictor *p, const uint8_t *keep, si
         if (shared(lm, keep + i * lm->units.count, absent, &rows) < p->T)
             out->forward_tokens += rows + more;
     size_t piece = p->T < PIECE ? p->T : PIECE, side = more < BRANCH_ROWS ? more : BRANCH_ROWS;
-    side = side > lm->labels->longest ? side : lm->labels->longest;
+    size_t longest = lm->labels->longest, S = p->T + longest;
+    side = side > longest ? side : longest;
     uint64_t bytes = glim_session_plan(lm->model, piece, 1, p->T, 1, false, NULL);
-    uint64_t of_labels = side ? glim_session_plan(lm->model, side, branches,
-                                                  p->T + lm->labels->longest, side, false, NULL)
-                              : 0;
-    bytes = of_labels > bytes ? of_labels : bytes;
+    uint64_t of_labels =
+        side ? glim_session_plan(lm->model, side, branches, S, side, false, NULL) : 0;
+    /* beside the model's own: a masked input, the masks in their order, a batch */
+    uint64_t own = 8 * ((uint64_t)S + 2) + n * sizeof(struct order) +
+                   BRANCH_ROWS * sizeof(glim_sequence) + 4 * longest + 512;
+    own += absent == GLIM_ABSENT_MEAN ? 4 * ((uint64_t)p->T + 2) * p->C : 0;
+    bytes = (of_labels > bytes ? of_labels : bytes) + own;
     out->bytes = bytes > out->bytes ? bytes : out->bytes;
     out->bytes_wanted = bytes > out->bytes_wanted ? bytes : out->bytes_wanted;
 }

@@ -30,8 +30,7 @@ static glim_status cut_tokens(const glim_lm *lm, glim_label *l, const char *name
     char *text = glim__calloc(lm->base.ctx, n + 2, 1);
     if (!text)
         return glim__oom(lm->base.ctx, err, "a label", n);
-    text[0] = ' ';
-    memcpy(text + gap, name, n);
+    snprintf(text, n + 2, "%s%s", gap ? " " : "", name);
     glim_status status = glim__tokenize(t, &list, text, n + gap, 0, false, false, err);
     l->count = list.count;
     if (!status && !list.count)

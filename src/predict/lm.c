@@ -97,14 +97,13 @@ static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, b
     lm->output = contrast ? GLIM_OUTPUT_LOGIT : GLIM_OUTPUT_LOGPROB;
     if (!name)
         return GLIM_OK;
-    if (!strcmp(name, "logit"))
+    /* a label's score is what a softmax over the labels takes */
+    if (!strcmp(name, "logit") || (labels && !strcmp(name, "score")))
         lm->output = GLIM_OUTPUT_LOGIT;
     else if (!strcmp(name, "logprob"))
         lm->output = GLIM_OUTPUT_LOGPROB;
     else if (!strcmp(name, "prob"))
         lm->output = GLIM_OUTPUT_PROB;
-    else if (labels && !strcmp(name, "score")) /* what a softmax over the labels takes */
-        lm->output = GLIM_OUTPUT_LOGIT;
     else
         return glim_fail(err, GLIM_EUSAGE, "output '%s' is not one of logit, logprob, prob", name);
     return GLIM_OK;
@@ -166,6 +165,8 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
         return glim__lm_label_rows(lm, o, err);
     if (lm->whole)
         return glim__lm_encoder_rows(lm, o, err);
+    if (lm->task == GLIM_TASK_TRANSLATE)
+        return glim__lm_translate_rows(lm, o, err);
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
         return glim_fail(err, GLIM_EUSAGE,
@@ -210,7 +211,9 @@ static void read_row(glim_lm *lm, size_t r, const float *logits) {
 }
 
 static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
-    glim_status status = lm->cache ? GLIM_OK : glim__lm_run_whole(lm, err);
+    glim_status status = lm->cache     ? GLIM_OK
+                         : lm->written ? glim__lm_read_text(lm, err)
+                                       : glim__lm_run_whole(lm, err);
     for (size_t r = 0; r < lm->base.n_rows && !status; r++)
         read_row(
             lm, r,
@@ -222,7 +225,7 @@ static glim_status first_pass(glim_lm *lm, glim_error *err) {
     enum { PIECE = 512 };
     if (lm->labels)
         return glim__lm_label_pass(lm, err);
-    if (lm->whole)
+    if (lm->whole || lm->written)
         return first_whole_pass(lm, err);
     size_t T = lm->base.T, R = lm->base.n_rows, r = 0;
     glim_status status = glim_session_new(&lm->cache, lm->model, T, err);
@@ -250,8 +253,7 @@ static size_t visible_units(const glim_units *u) {
     return n;
 }
 
-/* Words; sentences when there are more words than a person takes in. */
-static glim_status choose_units(glim_lm *lm, const glim_target_options *o, glim_error *err) {
+glim_status glim__lm_choose_units(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     enum { CHAT_WORDS = 60, TEXT_WORDS = 400 };
     glim_unit_kind kind = o->auto_units ? GLIM_UNIT_WORD : o->units;
     glim_status status = glim_units_make(&lm->units, lm->tokens, kind, err);
@@ -267,7 +269,7 @@ static void find_row_ends(glim_lm *lm) {
         size_t u = 0;
         while (u < lm->units.count && lm->units.at[u].first <= lm->rows[r].at)
             u++;
-        lm->row_end[r] = lm->whole ? lm->units.count : u;
+        lm->row_end[r] = lm->whole || lm->written ? lm->units.count : u;
     }
 }
 
@@ -279,7 +281,7 @@ static void choose_neutral(glim_lm *lm) {
     if (lm->whole && lm->neutral >= 0)
         return;
     lm->neutral = info->eos >= 0 ? info->eos : 0;
-    for (size_t i = 0; i < sizeof marks / sizeof *marks && info->both_ways; i++) {
+    for (size_t i = 0; i < sizeof marks / sizeof *marks && (info->both_ways || lm->written); i++) {
         int32_t id = glim__token_by_name(lm->model->tokenizer, marks[i]);
         if (id >= 0) {
             lm->neutral = id;
@@ -341,6 +343,7 @@ static void free_lm(glim_predictor *p) {
     glim__free(p->ctx, lm->value);
     glim__free(p->ctx, lm->ids);
     glim__free(p->ctx, lm->types);
+    glim__free(p->ctx, lm->written);
     glim__free(p->ctx, lm->direction);
     glim__free(p->ctx, lm->every);
     glim__free(p->ctx, lm);
@@ -362,16 +365,17 @@ glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err) {
 
 static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     const glim_model_info *info = glim_model_facts(lm->model);
-    glim_status status = choose_units(lm, o, err);
+    glim_status status = lm->written ? GLIM_OK : glim__lm_choose_units(lm, o, err);
     if (status)
         return status;
-    lm->base.T = lm->whole ? lm->tokens->count : lm->rows[lm->base.n_rows - 1].at + 1;
+    if (!lm->written)
+        lm->base.T = lm->whole ? lm->tokens->count : lm->rows[lm->base.n_rows - 1].at + 1;
     if (lm->base.T > (size_t)info->context_length)
         return glim_fail(err, GLIM_ELIMIT,
                          "the input has %zu tokens, the model's context %d "
                          "(shorten the input)",
                          lm->base.T, info->context_length);
-    if (!lm->whole && (status = glim__lm_take_ids(lm, err)))
+    if (!lm->whole && !lm->written && (status = glim__lm_take_ids(lm, err)))
         return status;
     lm->base.C = (size_t)info->width;
     lm->base.units = &lm->units;
@@ -414,6 +418,12 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
     lm->whole = glim_model_facts(model)->both_ways || model->pool;
     lm->pooled = glim_model_facts(model)->task == GLIM_TASK_EMBED || model->pool == GLIM_POOL_MEAN;
     lm->task = glim_model_facts(model)->task;
+    if (lm->task == GLIM_TASK_TRANSLATE) {
+        lm->base.values = glim__lm_translate_values;
+        lm->base.gradient = glim__lm_translate_gradient;
+        lm->base.plan_values = glim__lm_plan_translate_values;
+        lm->base.plan_gradient = glim__lm_plan_translate_gradient;
+    }
     glim_status status = choose_output(lm, o->output, o->against != NULL, o->labels != NULL, err);
     if (!status)
         status = make_rows(lm, o, err);

@@ -27,8 +27,9 @@ typedef struct glim_lm {
     bool pooled;    /* one output a sequence, of all its rows */
     glim_task task;
     uint8_t *types;   /* [T] segments, encoders only */
+    int32_t *written; /* [n_rows] encoder-decoders: what the decoder reads; else NULL */
     float *direction; /* (outputs) of a similarity: the other text's embedding */
-    uint32_t *every;  /* [T + 1] 0, 1, ...: all rows, which an embedding pools */
+    uint32_t *every;  /* 0, 1, ...: [T + 1], all rows, which an embedding pools, or [n_rows] */
     const char *kind; /* "next-token", "contrast", "continuation", "generated", "class" */
     glim_lm_row *rows;
     size_t *row_end;
@@ -57,6 +58,20 @@ glim_status glim__lm_label_pass(glim_lm *lm, glim_error *err);
 const char *glim__lm_label_name(const glim_lm *lm, int32_t k);
 bool glim__lm_label_notes(const glim_lm *lm, glim_document *doc);
 void glim__lm_labels_free(glim_lm *lm);
+/* Encoder-decoders (lm-translate.c): rows and units; the text as it is, into `cache`;
+   and what the predictor does. */
+glim_status glim__lm_translate_rows(glim_lm *lm, const glim_target_options *o, glim_error *err);
+glim_status glim__lm_read_text(glim_lm *lm, glim_error *err);
+glim_status glim__lm_translate_values(glim_predictor *p, const uint8_t *keep, size_t n,
+                                      glim_absent absent, double *out, glim_error *err);
+void glim__lm_plan_translate_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                                    glim_absent absent, glim_plan *out);
+glim_status glim__lm_translate_gradient(glim_predictor *p, const float *xs, size_t n, long row,
+                                        double *values, glim_gradient_sink *sink, void *data,
+                                        glim_error *err);
+void glim__lm_plan_translate_gradient(const glim_predictor *p, size_t n, glim_plan *out);
+/* Words; sentences when there are more words than a person takes in. */
+glim_status glim__lm_choose_units(glim_lm *lm, const glim_target_options *o, glim_error *err);
 /* The first base.T tokens' ids. */
 glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
 glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);

@@ -147,7 +147,7 @@ static glim_status read_template(glim_tokenizer *t, const char *dir, const glim_
 static glim_status read_vocabulary(glim_pipeline *p, const char *dir, const char *model_type,
                                    const glim_side_files *f, glim_error *err) {
     struct stat st;
-    if (glim__dir_has(dir, "tokenizer.json")) {
+    if (glim__dir_has(dir, "tokenizer.json") && !f->target) {
         glim_status status = glim__dir_read(&p->file, dir, "tokenizer.json", MOST_BYTES, err);
         return status ? status : glim__tokenizer_json_read(p, err);
     }
@@ -173,9 +173,9 @@ static glim_status read_all(glim_tokenizer *t, const char *dir, const char *mode
     return read_template(t, dir, f, err);
 }
 
-glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
-                                     const char *model_type, glim_error *err) {
-    glim_side_files f = {0};
+static glim_status open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                            const char *model_type, bool target, glim_error *err) {
+    glim_side_files f = {.target = target};
     glim_tokenizer *t;
     *out = NULL;
     glim_status status = glim__pipeline_new(&t, ctx, err);
@@ -192,4 +192,17 @@ glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, co
     }
     *out = t;
     return GLIM_OK;
+}
+
+glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                     const char *model_type, glim_error *err) {
+    return open_dir(out, ctx, dir, model_type, false, err);
+}
+
+glim_status glim__tokenizer_open_target(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                        const char *model_type, glim_error *err) {
+    *out = NULL;
+    return glim__dir_has(dir, "target.spm") && glim__dir_has(dir, "source.spm")
+               ? open_dir(out, ctx, dir, model_type, true, err)
+               : GLIM_OK;
 }

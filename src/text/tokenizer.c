@@ -311,8 +311,7 @@ static glim_status read_model(glim_tokenizer *t, const glim_gguf *g, glim_error 
         return GLIM_OK;
     }
     return glim_fail(err, GLIM_EUNSUPPORTED,
-                     "the tokenizer '%.*s' is not known (known: gpt2, "
-                     "llama)",
+                     "the tokenizer '%.*s' is not known (known: gpt2, llama, t5)",
                      (int)(model.len < 40 ? model.len : 40), model.data);
 }
 
@@ -330,6 +329,9 @@ static glim_status read_scores(glim_tokenizer *t, const glim_gguf *g, glim_error
 glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
                                  const char *arch, glim_error *err) {
     *out = NULL;
+    glim_gguf_string model = {0};
+    if (!glim__gguf_text(g, "tokenizer.ggml.model", &model, NULL, NULL) && is(model, "t5"))
+        return glim__unigram_open(out, ctx, g, err);
     glim_tokenizer *t = glim__calloc(ctx, 1, sizeof *t);
     if (!t)
         return glim__oom(ctx, err, "the tokenizer", sizeof *t);

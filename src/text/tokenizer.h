@@ -2,7 +2,8 @@
 /*
  * tokenizer.h: text to ids and back, for the tokenizers that GGUF files carry.
  * Each algorithm is a descriptor (`glim_tokenizer_kind`) in a file of its own:
- * byte-level BPE (bpe.c, model `gpt2`) and SentencePiece BPE (spm.c, `llama`).
+ * byte-level BPE (bpe.c, model `gpt2`) and SentencePiece BPE (spm.c, `llama`); Unigram
+ * (`t5`) goes the way of model directories.
  */
 #ifndef GLIM_TEXT_TOKENIZER_H
 #define GLIM_TEXT_TOKENIZER_H
@@ -40,6 +41,10 @@ glim_status glim__tokenizer_open(glim_tokenizer **out, glim_context *ctx, const 
    EUNSUPPORTED (naming the part), ELIMIT, ENOMEM, EBUDGET. */
 glim_status glim__tokenizer_open_dir(glim_tokenizer **out, glim_context *ctx, const char *dir,
                                      const char *model_type, glim_error *err);
+/* Marian's tokenizer of translations, from target.spm; *out is NULL when the directory
+   has none. */
+glim_status glim__tokenizer_open_target(glim_tokenizer **out, glim_context *ctx, const char *dir,
+                                        const char *model_type, glim_error *err);
 void glim__tokenizer_close(glim_tokenizer *t);
 const glim_tokenizer_info *glim__tokenizer_info(const glim_tokenizer *t);
 
@@ -115,6 +120,11 @@ void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to);
    kind GENERATED and turn `turn`. */
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,
                                 size_t n, int turn, glim_error *err);
+
+/* The same for the first and later tokens of a second text: its first token starts a
+   line of its own, without the space that may stand before it. */
+glim_status glim__tokens_append_text(glim_tokens *tokens, const glim_tokenizer *t,
+                                     const int32_t *ids, size_t n, glim_error *err);
 
 /* Parses a chat file: a JSON list of {"role", "content"}. Messages live in the
    arena. Errors: EFORMAT with the index of the wrong message. */

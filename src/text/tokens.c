@@ -355,6 +355,31 @@ glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, co
     return GLIM_OK;
 }
 
+static bool put_line_end(glim_tokens *tokens) {
+    char *text = glim__realloc(tokens->ctx, tokens->text, tokens->text_len + 2);
+    if (!text)
+        return false;
+    tokens->text = text;
+    text[tokens->text_len++] = '\n';
+    text[tokens->text_len] = 0;
+    return true;
+}
+
+glim_status glim__tokens_append_text(glim_tokens *tokens, const glim_tokenizer *t,
+                                     const int32_t *ids, size_t n, glim_error *err) {
+    size_t first = tokens->count;
+    if (!n || (first && tokens->at[first - 1].kind == GLIM_TOKEN_GENERATED))
+        return glim__tokens_append(tokens, t, ids, n, -1, err);
+    glim_gguf_string s = glim__token_bytes(t, ids[0]);
+    bool spaced = s.len && *s.data == ' ';
+    if (!spaced && !put_line_end(tokens))
+        return glim__oom(tokens->ctx, err, "the text", 1);
+    glim_status status = glim__tokens_append(tokens, t, ids, n, -1, err);
+    if (!status && spaced)
+        tokens->text[tokens->at[first].start++] = '\n';
+    return status;
+}
+
 /* ---- chat files ---- */
 
 glim_status glim__chat_parse(glim_message **out, size_t *n, glim_arena *arena, const char *json,

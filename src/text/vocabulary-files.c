@@ -363,21 +363,28 @@ static glim_status add_names(glim_pipeline *p, int32_t from, const char *const *
     return status;
 }
 
-/* T5 counts its sentinels down from the end. */
-static glim_status add_sentinels(glim_pipeline *p, int32_t from, glim_error *err) {
-    enum { SENTINELS = 100 };
+/* T5 counts its sentinels down from the end; mT5 has none besides its pieces. */
+static glim_status add_sentinels(glim_pipeline *p, int32_t from, const glim_side_files *f,
+                                 glim_error *err) {
+    enum { SENTINELS = 100, MOST = 1000 };
+    const json_t *said = json_object_get(f->config, "extra_ids");
+    json_int_t count = json_is_integer(said) ? json_integer_value(said) : SENTINELS;
     glim_status status = GLIM_OK;
-    for (int i = 0; i < SENTINELS && !status; i++) {
+    if (count < 0 || count > MOST)
+        return glim_fail(err, GLIM_EFORMAT, "tokenizer_config.json says %lld extra_ids",
+                         (long long)count);
+    for (int i = 0; i < count && !status; i++) {
         char name[24];
         int n = snprintf(name, sizeof name, "<extra_id_%d>", i);
-        status = glim__added_put(p, (glim_added){.id = from + SENTINELS - 1 - i, .special = true},
-                                 name, (size_t)n, err);
+        status =
+            glim__added_put(p, (glim_added){.id = from + (int32_t)count - 1 - i, .special = true},
+                            name, (size_t)n, err);
     }
     return status;
 }
 
 static glim_status read_pieces(glim_pipeline *p, const char *dir, const char *name,
-                               const char *model_type, glim_error *err) {
+                               const char *model_type, const glim_side_files *f, glim_error *err) {
     static const char *const glm[] = {"[MASK]",   "[gMASK]",       "[sMASK]",
                                       "sop",      "eop",           "<|system|>",
                                       "<|user|>", "<|assistant|>", "<|observation|>"};
@@ -397,7 +404,7 @@ static glim_status read_pieces(glim_pipeline *p, const char *dir, const char *na
     if (!status && !list && chatglm)
         status = add_names(p, n, glm, sizeof glm / sizeof *glm, err);
     if (!status && t5 && !had)
-        status = add_sentinels(p, n, err);
+        status = add_sentinels(p, n, f, err);
     if (!status && !marian)
         status = glim__vocabulary_room(p->t, room(p, p->n_pieces), err);
     if (!status && marian)
@@ -432,11 +439,13 @@ glim_status glim__vocabulary_files_read(glim_pipeline *p, const char *dir, const
         status = read_added(p, dir, err);
     if (status)
         return status;
+    if (f->target)
+        return read_pieces(p, dir, "target.spm", model_type, f, err);
     if (glim__dir_has(dir, "vocab.txt"))
         return read_wordpiece(p, dir, model_type, f, err);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         if (glim__dir_has(dir, pieces[i]))
-            return read_pieces(p, dir, pieces[i], model_type, err);
+            return read_pieces(p, dir, pieces[i], model_type, f, err);
     if (glim__dir_has(dir, "vocab.json") && glim__dir_has(dir, "merges.txt"))
         return read_bytes(p, dir, model_type, f, err);
     return glim_fail(err, GLIM_EIO,

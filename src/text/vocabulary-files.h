@@ -8,6 +8,7 @@
 /* Parsed files, each an object or NULL. */
 typedef struct glim_side_files {
     json_t *config, *specials, *generation;
+    bool target; /* of Marian's two: the one for translations */
 } glim_side_files;
 
 bool glim__dir_has(const char *dir, const char *name);

@@ -79,6 +79,10 @@ void glim__ends_by_name(glim_tokenizer *t);
 /* The texts of the special tokens that the info has the ids of; templates use them. */
 void glim__name_specials(glim_tokenizer *t);
 
+/* Unigram, which becomes a pipeline (unigram-gguf.c). */
+glim_status glim__unigram_open(glim_tokenizer **out, glim_context *ctx, const glim_gguf *g,
+                               glim_error *err);
+
 glim_status glim__bpe_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,
                              size_t base, glim_error *err);
 glim_status glim__spm_encode(const glim_tokenizer *t, glim_token_list *out, const glim_fragment *f,

@@ -29,15 +29,16 @@ char *glim__document_png(const glim_document *d, size_t *n) {
     return text;
 }
 
-json_t *glim__document_image_json(const glim_document *d, bool *ok) {
+json_t *glim__document_image_json(bool *ok, const glim_document *d) {
     json_t *o = json_object();
     size_t n = 0;
-    char *png = glim__document_png(d, &n);
+    char *png = d->input.image.rgb ? glim__document_png(d, &n) : NULL;
     const char *name = d->input.image.name;
+    *ok = *ok && (png || !d->input.image.rgb);
     glim__json_set(ok, o, "name", name ? glim__json_text(name, strlen(name)) : json_null());
     glim__json_set(ok, o, "width", json_integer(d->input.image.width));
     glim__json_set(ok, o, "height", json_integer(d->input.image.height));
-    glim__json_set(ok, o, "png", png ? json_stringn(png, n) : NULL);
+    glim__json_set(ok, o, "png", png ? json_stringn(png, n) : json_null());
     glim__free(d->ctx, png);
     return o;
 }

@@ -78,7 +78,7 @@ static json_t *input_json(bool *ok, const glim_document *d) {
     glim__json_set(ok, o, "units", units);
     glim__json_set(ok, o, "turns", turns);
     if (d->input.image.width)
-        glim__json_set(ok, o, "image", glim__document_image_json(d, ok));
+        glim__json_set(ok, o, "image", glim__document_image_json(ok, d));
     return o;
 }
 

@@ -17,7 +17,8 @@ const char *glim__turn_name(const glim_document *doc, int turn);
 
 /* The picture as a PNG file in base64; NULL when memory is refused. Free with glim__free. */
 char *glim__document_png(const glim_document *d, size_t *n);
-json_t *glim__document_image_json(const glim_document *d, bool *ok);
+/* *ok becomes false when memory is refused. */
+json_t *glim__document_image_json(bool *ok, const glim_document *d);
 /* Reads the member `image` of a document's input, and where its units lie. Errors: EFORMAT and
    those of decoding. */
 glim_status glim__document_image_parse(glim_document *d, const json_t *input, const char *name,

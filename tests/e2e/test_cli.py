@@ -325,6 +325,55 @@ class Answers(Case):
         self.assertEqual(self.ok("tokenize", "-m", LLAMA, "-f", "-", stdin=TEXT.encode()), want)
 
 
+class EncoderDecoders(Case):
+    TOY = str(MODELS / "stacks/marian")
+    SAID = "I have seen the bridge", "ich habe die Brücke gesehen"
+
+    def test_it_translates_greedily_and_in_beams(self):
+        said, written = self.SAID
+        self.assertEqual(self.ok("generate", "-m", self.TOY, said), written + "\n")
+        self.assertEqual(self.ok("generate", "-m", self.TOY, "--beams", 4, said), written + "\n")
+        d = json.loads(self.ok("generate", "-m", self.TOY, said, "--beams", 2, "--json"))
+        self.assertEqual(d["text"], written)
+        self.assertTrue(all(0.9 < t["prob"] <= 1 for t in d["tokens"]))
+        self.assertEqual(self.ok("generate", "-m", self.TOY, "--tokens", 3, said), "ich\n")
+
+    def test_each_written_token_is_explained_by_source_words(self):
+        said, written = self.SAID
+        d = json.loads(self.ok("explain", "-m", self.TOY, said, "--json"))
+        self.assertEqual(d["target"]["text"], written)
+        self.assertEqual([u["text"].strip() for u in d["input"]["units"]], said.split() + ["</s>"])
+        row = [r["text"] for r in d["rows"]].index("ie")  # d-ie Brücke: the noun decides
+        scores = d["scores"][row]
+        self.assertEqual(scores.index(max(s for s in scores if s is not None)), 4)
+        given = json.loads(self.ok("explain", "-m", self.TOY, said, "--json", "--target",
+                                   "ich habe den Fluss gesehen"))
+        self.assertEqual(given["target"]["kind"], "continuation")
+        self.assertLess(given["target"]["value"], d["target"]["value"] - 5)
+
+    def test_sites_of_both_halves_are_captured_and_verified(self):
+        out = self.path / "a.safetensors"
+        self.ok("capture", "-m", self.TOY, "--site", "*", "-o", out, self.SAID[0])
+        self.assertIn("73 sites agree", self.ok("verify", "-m", self.TOY, "--against", out,
+                                                "--tolerance", 0))
+        sites = self.ok("info", "-m", self.TOY, "--sites").split()
+        self.assertIn("decoder.blocks.0.cross_attn.hook_pattern", sites)
+        self.assertIn("encoder.hook_embed", sites)
+
+    def test_what_it_cannot_do_is_refused(self):
+        said = self.SAID[0]
+        self.refused(2, "generate", "-m", LLAMA, "--beams", 2, "a", says="--beams")
+        self.refused(2, "generate", "-m", self.TOY, "--beams", 2, "--temperature", 1, said,
+                     says="--temperature")
+        self.refused(2, "explain", "-m", self.TOY, "--against", "x", said, says="--against")
+        self.refused(2, "explain", "-m", self.TOY, "--target", "", said, says="empty")
+        self.refused(2, "explain", "-m", self.TOY, "--context", "a", said, says="--context")
+        self.refused(2, "capture", "-m", LLAMA, "--target", "a", "-o", self.path / "a", "b",
+                     says="--target")
+        self.refused(3, "verify", "-m", self.TOY, "--against", MODELS / "llama.safetensors")
+        self.refused(3, "predict", "-m", self.TOY, "cat " * 100, says="context")
+
+
 class Terminal(Case):
     def test_no_line_is_wider_than_the_terminal(self):
         texts = ("中文字符 👩‍👩‍👧 \t tabs", "a_long_word" * 4 + " 很长的句子")

@@ -17,6 +17,7 @@ CACHE = pathlib.Path(os.environ.get("GLIM_CACHE") or
 TEXT = "Hello small world, hello again"
 LONG = ("The old bridge had been closed since the flood, and the people of the valley went the "
         "long way round by the mill. ")
+PROMPT = str(ROOT / "tests/golden/prompt.txt")
 TINY = ["llama", "gemma2", "gemma3", "gpt2", "chatglm", "glm4moe-q8_0"]
 REAL = ["SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-Q4_K_M.gguf"]
 
@@ -38,6 +39,12 @@ EXPLAIN = [
     ["--method", "shapley", "--pairs", "2", "--generate", "3"],
     ["--method", "kernel-shap", "--n-samples", "40"],
     ["--method", "lime", "--num-samples", "40"],
+    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT],
+    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--absent", "mean", "--method", "occlusion"],
+    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--method", "shapley", "--pairs", "2"],
+    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--method", "gradient"],
+    ["--labels", "a,b", "--prompt-file", PROMPT, "--method", "integrated-gradients", "--refine",
+     "none", "--steps", "6", "--against", "b", "--target", "a"],
 ]
 SITES = ["blocks.*.hook_resid_post", "blocks.*.attn.hook_*", "hook_logits", "*"]
 

@@ -142,6 +142,45 @@ class Answers(Case):
         self.assertIn("script-src 'none'", page)
 
 
+BOX = "process:python3 " + str(ROOT / "examples/predictors/brightness.py")
+
+
+class BlackBoxes(Case):
+    def setUp(self):
+        super().setUp()
+        rows = b"".join(b"\0" + bytes([255 if y < 4 else 0] * 36) for y in range(8))
+        self.picture = self.path / "sky.png"
+        self.picture.write_bytes(png(12, 8, rows))
+
+    def test_a_program_that_reads_pictures_is_explained(self):
+        p = json.loads(self.ok("predict", "--predictor", BOX, "--task", "image", self.picture, "--json"))
+        schema("prediction").validate(p)
+        self.assertEqual((p["image"], p["outputs"][0]["text"]), ("sky.png", "light"))
+        self.assertAlmostEqual(p["outputs"][0]["prob"], 1 / (1 + 2.718281828459045 ** -6))
+        for method in ("occlusion", "shapley", "lime"):
+            doc = json.loads(self.ok("explain", "--predictor", BOX, "--task", "image", self.picture,
+                                     "--patch", "4", "--absent", "zero", "--method", method,
+                                     "--json", "-q"))
+            schema("explanation").validate(doc)
+            self.assertEqual(len(doc["scores"]), 6)
+            self.assertTrue(all(x > 1e-4 for x in doc["scores"][:3]), doc["scores"])
+            small = 0.1 if method == "lime" else 1e-9  # a fit of a curve by a plane
+            self.assertTrue(all(abs(x) < small for x in doc["scores"][3:]), doc["scores"])
+
+    def test_what_cannot_be_is_refused(self):
+        self.refused(2, "explain", "--predictor", BOX, "--task", "image", self.picture, "--method",
+                     "gradient", says="needs gradients")
+        self.refused(2, "explain", "--predictor", BOX, "--task", "image", self.picture, "--patch",
+                     "9", says="does not fit")
+        self.refused(2, "predict", "--predictor", "openai:http://127.0.0.1:9/v1/completions#m", "--labels",
+                     "a,b", "--task", "image", self.picture, says="asked in words")
+        self.refused(3, "predict", "--predictor", BOX, "--task", "image", self.path / "no.png",
+                     says="No such file")
+        self.refused(3, "predict", "--predictor", BOX, "text", says="looks at pictures")
+        self.refused(2, "predict", "-m", str(ROOT / "tests/golden/models/llama.gguf"), "--task",
+                     "image", self.picture, says="reads text")
+
+
 class BadInput(Case):
     def picture(self, data, name="bad.png"):
         path = self.path / name
@@ -168,7 +207,7 @@ class BadInput(Case):
         for command in ("tokenize", "generate"):
             self.refused(2, command, "-m", MODEL, "x", says="reads pictures")
         self.refused(2, "predict", "-m", MODEL, says="give a PNG or JPEG")
-        self.refused(2, "predict", "-m", MODEL, "-f", PICTURE, says="--file is for texts")
+        self.refused(2, "predict", "-m", MODEL, "-f", PICTURE, says="--file is for texts, not for pictures")
         self.refused(2, "explain", "-m", MODEL, PICTURE, "--units", "word", says="--patch")
         self.refused(2, "explain", "-m", MODEL, PICTURE, "--patch", "33", says="does not fit")
         self.refused(2, "explain", "-m", MODEL, PICTURE, "--target", "cow", says="no class 'cow'")

@@ -52,6 +52,28 @@ class Schemas(unittest.TestCase):
                 self.check("explanation", answer("explain", "-m", MODEL, TEXT, "--method",
                                                  method["name"], *target))
 
+    def test_answers_of_encoder_decoders(self):
+        toy, text = str(ROOT / "tests/golden/models/stacks/marian"), "the cat is red"
+        self.check("info", answer("info", "-m", toy))
+        self.check("prediction", answer("predict", "-m", toy, text))
+        self.check("generation", answer("generate", "-m", toy, text, "--beams", "3"))
+        self.check("plan", answer("generate", "-m", toy, text, "--dry-run"))
+        self.check("verification", answer("verify", "-m", toy, "--against", toy + ".safetensors"))
+        for target in ((), ("--target", "die Katze ist rot"), ("--generate", "3")):
+            self.check("explanation", answer("explain", "-m", toy, text, *target))
+
+    def test_labels_and_masked_words(self):
+        published = ROOT / "tests/golden/models/published"
+        labels = ("-m", MODEL, TEXT, "--labels", "a, 世, b c", "--prompt-file",
+                  str(ROOT / "tests/golden/prompt.txt"))
+        fill = ("-m", str(published / "bert-fill"), "the <|special_5|> light")
+        for flags in (labels, fill):
+            self.check("prediction", answer("predict", *flags))
+            self.check("explanation", answer("explain", *flags))
+            self.check("explanation", answer("explain", *flags, "--method", "gradient"))
+        self.check("explanation", answer("explain", *labels, "--target", "a", "--against", "世"))
+        self.check("plan", answer("explain", *labels, "--dry-run"))
+
     def interrupted(self, after, *args):
         p = subprocess.Popen([GLIM, *args, "--json", "-q"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE)

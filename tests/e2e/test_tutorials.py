@@ -22,6 +22,7 @@ MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "QWEN": CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
           "EFFICIENTNET": CACHE / "efficientnet-lite0",
           "PICTURES": CACHE / "pictures",
+          "TOY": ROOT / "tests/golden/models/stacks/marian",
           "MINILM": CACHE / "all-MiniLM-L6-v2", "TABLES": CACHE / "tables",
           "REVIEWS": CACHE / "reviews",
           "SPAN": ROOT / "tests/golden/models/published/bert-span"}

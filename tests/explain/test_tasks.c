@@ -60,14 +60,14 @@ static double largest(const float *x, size_t n) {
 /* ---- opening ---- */
 
 static void open_bench(struct bench *b, const char *file) {
-    char path[512];
+    char path[512], name[96];
     glim_error err = {0};
     *b = (struct bench){.ctx = context_with(2, 0), .file = file};
     snprintf(path, sizeof path, TASKS "%s", file);
     if (glim__safetensors_open(&b->st, b->ctx, path, &err))
         fail_msg("%s", err.message);
-    snprintf(path, sizeof path, "published/%.64s", said(b, "model"));
-    b->m = open_model(b->ctx, path);
+    snprintf(name, sizeof name, "published/%.64s", said(b, "model"));
+    b->m = open_model(b->ctx, name);
     b->C = (size_t)glim_model_facts(b->m)->width;
     glim_prompt prompt = {.form = said(b, "form")};
     const char *text = said(b, "text");

@@ -30,7 +30,12 @@ struct op_case {
     const uint8_t *hidden;
     float spread;
     glim_node (*build)(glim_tape *t, const glim_node *in);
+    int64_t S; /* rows of the second and third input; 0 = T */
 };
+
+static int64_t rows_of(const struct op_case *c, int input) {
+    return input && c->S ? c->S : c->T;
+}
 
 static glim_matrix matrix = {
     .data = weights, .type = GLIM_TYPE_F32, .rows = 5, .cols = 7, .row_bytes = 28};
@@ -89,6 +94,23 @@ static glim_node build_attention_cap(glim_tape *t, const glim_node *in) {
 static glim_node build_attention_both(glim_tape *t, const glim_node *in) {
     glim_node z = attention_with(t, in, 0, 0);
     t->nodes[z].as.attention.both_ways = true;
+    return z;
+}
+static float bias_table[4 * (2 * 3 + 1)];
+static glim_node build_attention_bias(glim_tape *t, const glim_node *in) {
+    glim_node z = attention_with(t, in, 0, 0);
+    t->nodes[z].as.attention.bias = bias_table;
+    t->nodes[z].as.attention.reach = 3;
+    return z;
+}
+static glim_node build_attention_bias_both(glim_tape *t, const glim_node *in) {
+    glim_node z = build_attention_bias(t, in);
+    t->nodes[z].as.attention.both_ways = true;
+    return z;
+}
+static glim_node build_attention_across(glim_tape *t, const glim_node *in) {
+    glim_node z = attention_with(t, in, 0, 0);
+    t->nodes[z].as.attention.across = true;
     return z;
 }
 /* The last row of the one sequence, `rows` being the test's. */
@@ -262,6 +284,12 @@ static const struct op_case cases[] = {
     {"attention", "both ways", 9, {24, 12, 12}, 0, NULL, 1, build_attention_both},
     {"attention", "both ways, hidden", 7, {24, 12, 12}, 0, hidden, 1, build_attention_both},
     {"attention", "both ways, blocks", 101, {24, 12, 12}, 0, NULL, 1, build_attention_both},
+    {"attention", "bias", 7, {24, 12, 12}, 4, NULL, 1, build_attention_bias},
+    {"attention", "bias both ways", 9, {24, 12, 12}, 0, NULL, 1, build_attention_bias_both},
+    {"attention", "across", 3, {24, 12, 12}, 0, NULL, 1, build_attention_across, 8},
+    {"attention", "across, blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_across, 101},
+    {"attention", "across to few", 9, {24, 12, 12}, 0, NULL, 1, build_attention_across, 1},
+    {"attention", "across, hidden", 5, {24, 12, 12}, 6, hidden, 1, build_attention_across, 12},
     {"attention", "blocks", 53, {24, 12, 12}, 0, NULL, 1, build_attention_window},
     {"attention", "picked", 53, {24, 12, 12}, 0, NULL, 1, build_attention_picked},
     {"attention", "picked behind a prefix", 7, {24, 12, 12}, 4, hidden, 1, build_attention_picked},
@@ -290,8 +318,8 @@ enum { CASES = sizeof cases / sizeof *cases };
 struct run {
     glim_workspace space;
     glim_tape tape;
-    glim_rows rows;
-    glim_rows_part part;
+    glim_rows rows, others; /* others: of a text that is read across */
+    glim_rows_part part, other;
     int32_t position[128];
     glim_node in[3], out;
     float *x[3];
@@ -309,9 +337,12 @@ static void open_run(struct run *r, const struct op_case *c) {
     for (int i = 0; i < c->T; i++)
         r->position[i] = (int32_t)(c->prefix + i);
     r->rows = (glim_rows){c->T, r->position, &r->part, 1};
+    r->other = (glim_rows_part){0, c->S, 0, c->hidden};
+    r->others = (glim_rows){c->S, r->position, &r->other, 1};
     for (int i = 0; i < 3 && c->cols[i]; i++) {
-        r->x[i] = calloc((size_t)(c->T * c->cols[i]) + 16, sizeof(float));
-        fill(r->x[i], (size_t)(c->T * c->cols[i]), (uint64_t)i + 10, c->spread);
+        size_t n = (size_t)(rows_of(c, i) * c->cols[i]);
+        r->x[i] = calloc(n + 16, sizeof(float));
+        fill(r->x[i], n, (uint64_t)i + 10, c->spread);
     }
 }
 
@@ -320,7 +351,8 @@ static void forward(struct run *r, const struct op_case *c) {
     glim__tape_begin(&r->tape, ctx, &r->space, &r->rows);
     r->tape.keep = true;
     for (int i = 0; i < 3 && c->cols[i]; i++)
-        r->in[i] = glim__op_input(&r->tape, r->x[i], c->cols[i]);
+        r->in[i] = i && c->S ? glim__op_input_of(&r->tape, r->x[i], c->cols[i], &r->others)
+                             : glim__op_input(&r->tape, r->x[i], c->cols[i]);
     r->out = c->build(&r->tape, r->in);
     if (glim__tape_forward(&r->tape, &err))
         fail_msg("%s: %s", c->op, err.message);
@@ -346,7 +378,7 @@ static void check_input(const struct op_case *c, int input) {
     glim_error err = {0};
     open_run(&r, c);
     forward(&r, c);
-    size_t n = (size_t)(c->T * c->cols[input]);
+    size_t n = (size_t)(rows_of(c, input) * c->cols[input]);
     size_t outs = (size_t)(c->T * r.tape.nodes[r.out].cols);
     float *seed = calloc(outs + 16, sizeof *seed), *d = calloc(n + 16, sizeof *d);
     for (size_t i = 0; i < outs; i++)
@@ -482,6 +514,7 @@ static int set_up(void **state) {
     fill(weights, MOST, 1, 0.5f);
     fill(bias, 64, 2, 1);
     fill(norm, 64, 3, 1);
+    fill(bias_table, sizeof bias_table / sizeof *bias_table, 8, 2);
     fill(cached[0], 64 * 12, 5, 1);
     fill(cached[1], 64 * 12, 6, 1);
     glim_rope_recipe whole = {.width = 6, .base = 100, .magnitude = 1};

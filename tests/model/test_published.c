@@ -62,10 +62,14 @@ static void clear_folder(void) {
 static void make_folder(const char *from) {
     strcpy(folder, "/tmp/glim-published-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    copy_file(from, "config.json");
-    copy_file(from, "model.safetensors");
-    copy_file(from, "tokenizer.json");
-    copy_file(from, "tokenizer_config.json");
+    char path[600];
+    snprintf(path, sizeof path, PUBLISHED "%s", from);
+    DIR *list = opendir(path);
+    assert_non_null(list);
+    for (struct dirent *e; (e = readdir(list));)
+        if (e->d_name[0] != '.')
+            copy_file(from, e->d_name);
+    closedir(list);
 }
 
 static void remove_folder(void) {
@@ -84,7 +88,8 @@ static glim_status try_model(glim_context *ctx, glim_error *err) {
     int32_t id = 9;
     uint32_t row = 0;
     glim_sequence q = {.ids = &id, .count = 1, .wanted = &row, .n_wanted = 1};
-    status = glim_session_forward(s, &(glim_batch){.sequences = &q, .count = 1}, err);
+    glim_batch b = {.sequences = &q, .count = 1, .sources = &q, .n_sources = m->encoder != NULL};
+    status = glim_session_forward(s, &b, err);
     glim_session_free(s);
     glim_model_close(m);
     return status;
@@ -164,13 +169,21 @@ static void check_members(const char *name) {
     glim_context_free(ctx);
 }
 
+/* Encoder-decoders lie beside the others. */
 static void each_directory(void (*check)(const char *name)) {
-    DIR *list = opendir(PUBLISHED);
-    assert_non_null(list);
-    for (struct dirent *e; (e = readdir(list));)
-        if (e->d_name[0] != '.' && !strstr(e->d_name, ".safetensors"))
-            check(e->d_name);
-    closedir(list);
+    static const char *const places[] = {"", "../stacks/"};
+    for (int i = 0; i < 2; i++) {
+        char name[400];
+        snprintf(name, sizeof name, PUBLISHED "%s", places[i]);
+        DIR *list = opendir(name);
+        assert_non_null(list);
+        for (struct dirent *e; (e = readdir(list));) {
+            snprintf(name, sizeof name, "%s%s", places[i], e->d_name);
+            if (e->d_name[0] != '.' && !strchr(e->d_name, '.'))
+                check(name);
+        }
+        closedir(list);
+    }
 }
 
 static void every_member_may_be_wrong(void **state) {
@@ -197,6 +210,18 @@ static void settings_that_change_the_model_are_refused(void **state) {
         {"bert-classes", "problem_type", "\"regression\"", "problem_type", GLIM_EUNSUPPORTED},
         {"bert-classes", "architectures", "[\"BertForNextSentencePrediction\"]", "head",
          GLIM_EUNSUPPORTED},
+        {"../stacks/t5", "feed_forward_proj", "\"gated-silu\"", "feed_forward_proj",
+         GLIM_EUNSUPPORTED},
+        {"../stacks/t5-gated", "model_type", "\"mt5\"", "", GLIM_OK},
+        {"../stacks/t5", "num_decoder_layers", "4", "dec.blk.3", GLIM_EFORMAT},
+        {"../stacks/t5", "num_decoder_layers", "2", "dec.blk.2", GLIM_EUNSUPPORTED},
+        {"../stacks/t5", "relative_attention_max_distance", "16", "buckets", GLIM_EFORMAT},
+        {"../stacks/marian", "normalize_before", "true", "normalize_before", GLIM_EUNSUPPORTED},
+        {"../stacks/marian", "share_encoder_decoder_embeddings", "false", "share_encoder",
+         GLIM_EUNSUPPORTED},
+        {"../stacks/marian", "decoder_ffn_dim", "40", "decoder_ffn_dim", GLIM_EUNSUPPORTED},
+        {"../stacks/marian", "bad_words_ids", "[[1, 2]]", "", GLIM_OK}, /* generation_config's */
+        {"../stacks/marian", "max_position_embeddings", "100000", "positions", GLIM_ELIMIT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         glim_context *ctx = context_with(1, 0);

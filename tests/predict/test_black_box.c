@@ -477,7 +477,8 @@ static void the_request_is_valid_json(void **state) {
     glim_context *ctx = begin();
     glim_buffer b;
     glim__buffer_init(&b, ctx);
-    glim__batch_request(&b, (glim_input[]){{"a\"\\\n\x01é", 7}, {"", 0}, {"x\0y", 3}}, 3);
+    glim__batch_request(&b, GLIM_INPUT_TEXT,
+                        (glim_input[]){{"a\"\\\n\x01é", 7}, {"", 0}, {"x\0y", 3}}, 3);
     assert_string_equal(b.data, "{\"schema\":\"glim.batch/1\",\"kind\":\"text\",\"inputs\":["
                                 "\"a\\\"\\\\\\u000a\\u0001é\",\"\",\"x\\u0000y\"]}\n");
     glim__buffer_release(&b);
