@@ -164,6 +164,8 @@ static double errors_so_far(struct orders *o) {
     double most = 0, off = 0, n = (double)o->n;
     for (size_t i = 0; i < o->g->rows * o->g->d; i++) {
         o->one[i] = o->n > 1 ? sqrt(o->m2[i] / (n - 1) / n) : NAN;
+        if (o->one[i] < 1e-12 * fabs(o->mean[i])) /* rounding */
+            o->one[i] = 0;
         most = fmax(most, fabs(o->mean[i]));
         off = fmax(off, o->one[i]);
     }

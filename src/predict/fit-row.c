@@ -301,7 +301,7 @@ static glim_status make_units(struct row *r, const char *const *cells, glim_erro
         const glim_fit_column *c = &l->columns[u];
         r->unit[u] = (glim_unit){
             .start = r->text.len, .first = c->first, .count = c->values ? c->n_values : 1};
-        glim__buffer_printf(&r->text, "%s%s = %s", u ? "  " : "", c->name, cells[u]);
+        glim__buffer_printf(&r->text, "%s%s = %s", u ? " " : "", c->name, cells[u]);
         r->unit[u].end = r->text.len;
         r->unit[u].turn = -1;
     }
