@@ -372,6 +372,10 @@ class EncoderDecoders(Case):
                      says="--target")
         self.refused(3, "verify", "-m", self.TOY, "--against", MODELS / "llama.safetensors")
         self.refused(3, "predict", "-m", self.TOY, "cat " * 100, says="context")
+        table = self.path / "t.csv"
+        table.write_text("text,label\n" + "a,x\nb,y\n" * 8)
+        self.refused(3, "fit", "-m", self.TOY, "--data", table, "-o", self.path / "f",
+                     says="encoder-decoders")
 
 
 class Terminal(Case):
