@@ -61,6 +61,11 @@ glim_status glim__model_cut(glim_model **out, const glim_model *base, const char
     bool bare = false;
     glim_pool how = GLIM_POOL_NONE;
     *out = NULL;
+    if (base->task == GLIM_TASK_IMAGE || base->task == GLIM_TASK_TRANSLATE)
+        return glim_fail(err, GLIM_EUNSUPPORTED,
+                         "'%.200s' %s; a fit reads texts through a decoder or an encoder",
+                         base->info.path,
+                         base->task == GLIM_TASK_IMAGE ? "reads pictures" : "writes translations");
     glim_status status = find_site(base, site, &blocks, &bare, err);
     if (!status)
         status = find_pool(base, pool, &how, err);

@@ -238,6 +238,9 @@ class Texts(Case):
         self.refused(2, *fit, "--pool", "cls", says="sees no other")
         self.refused(2, *fit, "--text", "review", says="no column 'review'")
         self.refused(2, *fit, "--kind", "linear", says="from tables")
+        self.refused(3, "fit", "-m", MODELS / "stacks/t5", "--data", self.data, "-o", self.fit,
+                     says="writes translations")
+        self.assertFalse(self.fit.exists())
         self.ok(*fit, "--strength", "1")
         f = f"fit:{self.fit}"
         self.refused(2, "explain", "--predictor", f, "a text", says="-m MODEL")
