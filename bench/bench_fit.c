@@ -2,7 +2,7 @@
 /*
  * How long a logistic fit takes on 10,000 rows of 576 features (what a small model's
  * representation of texts is) with 2 and 20 classes, at the tolerance that scikit-learn
- * stops at and at glim's own. With a folder the data are left there, for bench/fit.py.
+ * stops at and at a finer one. With a folder the data are left there, for bench/fit.py.
  * usage: bench_fit [THREADS [FOLDER]]
  */
 #include "base/rng.h"

@@ -6,7 +6,7 @@
 
 Needs scikit-learn beside NumPy, and build/release/bench/bench_fit. Both standardise,
 and stop when the largest slope of the mean loss is below the tolerance: 1e-4 is where
-scikit-learn stops by itself, 1e-7 where glim does. scikit-learn is asked in float64, as
+scikit-learn stops by itself, 1e-7 well behind. scikit-learn is asked in float64, as
 it computes by itself, and at 1e-4 in float32, too. Times mean something on a machine
 that does nothing else: the threads of its linear algebra spin.
 """

@@ -53,7 +53,7 @@ typedef struct glim_fit_options {
                             each class by itself */
     uint64_t seed;
     size_t max_iterations; /* default 1000 */
-    double tolerance;      /* on the largest slope of the mean loss; default 1e-7 */
+    double tolerance;      /* on the largest slope of the mean loss; default 1e-8 */
 } glim_fit_options;
 
 enum { GLIM_FIT_GRID = 9 };

@@ -33,7 +33,7 @@ static glim_status check_options(struct work *w, const glim_fit_options *o, glim
     w->o = *o;
     w->o.folds = o->folds ? o->folds : 5;
     w->o.max_iterations = o->max_iterations ? o->max_iterations : 1000;
-    w->o.tolerance = o->tolerance > 0 ? o->tolerance : 1e-7;
+    w->o.tolerance = o->tolerance > 0 ? o->tolerance : 1e-8;
     if (!(o->l1_ratio >= 0 && o->l1_ratio <= 1))
         return glim_fail(err, GLIM_EUSAGE, "the L1 share %g is not between 0 and 1", o->l1_ratio);
     if (isnan(o->strength) || isinf(o->strength))

@@ -33,7 +33,7 @@ static void compare(const char *file, const double *got, const double *want, siz
         size = fmax(size, fabs(want[i]));
     for (size_t i = 0; i < n; i++) {
         double off = fabs(got[i] - want[i]) / fmax(fabs(want[i]), 1e-3 * size);
-        if (!(off <= 1e-4))
+        if (!(off <= 2e-5))
             fail_msg("%s: number %zu is %.9g, not %.9g", file, i, got[i], want[i]);
     }
 }
