@@ -11,9 +11,6 @@
 #include <string.h>
 
 static glim_status no_site(const glim_model *base, const char *site, glim_error *err) {
-    if (base->encoder)
-        return glim_fail(err, GLIM_EUNSUPPORTED,
-                         "encoder-decoders cannot be fitted on (take an encoder or a decoder)");
     return glim_fail(err, GLIM_EUSAGE,
                      "a model is not fitted on at '%.80s' (take blocks.N.hook_resid_post%s, N from "
                      "0 to %d)",

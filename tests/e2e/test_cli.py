@@ -375,7 +375,7 @@ class EncoderDecoders(Case):
         table = self.path / "t.csv"
         table.write_text("text,label\n" + "a,x\nb,y\n" * 8)
         self.refused(3, "fit", "-m", self.TOY, "--data", table, "-o", self.path / "f",
-                     says="encoder-decoders")
+                     says="translations")
 
 
 class Terminal(Case):
