@@ -36,7 +36,8 @@ extern "C" {
 #endif
 
 typedef struct glim_plugin_batch {
-    const char *kind;         /* "text", or "image": PNG files in base64; refuse others */
+    const char *kind;         /* "text"; "image": PNG files in base64; "row": JSON objects;
+                                 refuse others */
     const char *const *texts; /* [count] UTF-8, NUL-terminated */
     const size_t *lengths;    /* [count] bytes */
     size_t count;

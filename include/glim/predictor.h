@@ -17,7 +17,9 @@
  * "classes" may be left out (the columns are then called 0, 1, ...), and so may
  * "scale": "prob", "logprob", "logit", or "raw" when nothing is said. An answer
  * {"error": "..."} fails the call with these words. Other members are ignored. For
- * pictures "kind" is "image" and every input a PNG file in base64.
+ * pictures "kind" is "image" and every input a PNG file in base64; for rows of a table
+ * it is "row" and every input an object, {"column": 1.5, "other": "red"}, null in
+ * an empty cell.
  */
 #ifndef GLIM_PREDICTOR_H
 #define GLIM_PREDICTOR_H
@@ -31,7 +33,8 @@ extern "C" {
 /* What a batch holds. */
 typedef enum glim_input_kind {
     GLIM_INPUT_TEXT,
-    GLIM_INPUT_IMAGE /* a PNG file in base64 */
+    GLIM_INPUT_IMAGE, /* a PNG file in base64 */
+    GLIM_INPUT_ROW    /* a row of a table: a JSON object of columns and cells */
 } glim_input_kind;
 
 /* What the numbers of a black box are. */
@@ -133,6 +136,28 @@ GLIM_API glim_status glim_predictor_black_box_image(glim_predictor **out, glim_b
 /* One row (K) for a picture; freed with glim_black_box_values_free. Errors: as of asking. */
 GLIM_API glim_status glim_black_box_ask_image(glim_black_box *box, const glim_image *image,
                                               double **values, glim_error *err);
+/* A cell: its text, or (text NULL) a number, of which NaN is an empty cell. */
+typedef struct glim_cell {
+    const char *text;
+    double number;
+} glim_cell;
+
+/* A row of n named columns, all borrowed. `usual` is what an absent cell has instead,
+   such as the column's mean; only asking needs none. */
+typedef struct glim_row {
+    const char *const *columns;
+    const glim_cell *cells, *usual;
+    size_t n;
+} glim_row;
+
+/* The same with a row, whose columns are the units. Errors: as above, EUSAGE without
+   columns, EFORMAT (text that is not UTF-8). */
+GLIM_API glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *box,
+                                                  const glim_row *row,
+                                                  const glim_class_options *options,
+                                                  glim_error *err);
+GLIM_API glim_status glim_black_box_ask_row(glim_black_box *box, const glim_row *row,
+                                            double **values, glim_error *err);
 /* Values of a row (K) on another scale: "prob", "logit", "logprob", "score".
    Errors: EUSAGE when the box's scale does not tell. */
 GLIM_API glim_status glim_black_box_output(const glim_black_box *box, const double *row,

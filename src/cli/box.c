@@ -2,6 +2,7 @@
 /* Black boxes on the command line: --predictor and its flags, for predict and info.
    Headers may come from a file or a variable, so that a key is in no history. */
 #include "cli/box.h"
+#include "cli/box-row.h"
 #include "cli/picture.h"
 #include "base/utf8.h"
 #include "predict/black-box.h"
@@ -50,9 +51,6 @@ glim_status cli_open_box(cli_run *run, glim_black_box **out) {
     glim_buffer headers, prompt;
     if (o->model)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
-    if (o->table || o->row)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--table is for fitted models (fit:FILE); a black box reads texts");
     if (o->as_chat)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--as-chat is for models (openai:.../chat/completions asks for chats)");
@@ -167,15 +165,20 @@ glim_status cli_predict_box(cli_run *run) {
     glim_buffer text;
     double *row = NULL;
     glim_image *image = NULL;
-    bool picture = cli_wants_picture(run);
+    cli_row cells = {0};
+    bool picture = cli_wants_picture(run), in_table = run->o.table || run->o.row;
     glim__buffer_init(&text, run->ctx);
-    glim_status status = picture ? cli_read_picture(run, &image) : cli_read_text(run, &text);
+    glim_status status = in_table  ? cli_row_open(run, &cells)
+                         : picture ? cli_read_picture(run, &image)
+                                   : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
     size_t bad = glim__utf8_check(text.data ? text.data : "", text.len);
     if (!status && bad != text.len)
         status = glim_fail(&run->err, GLIM_EFORMAT, "the text is not UTF-8 at byte %zu", bad);
-    if (!status && picture)
+    if (!status && in_table)
+        status = glim_black_box_ask_row(box, &cells.row, &row, &run->err);
+    else if (!status && picture)
         status = glim_black_box_ask_image(box, image, &row, &run->err);
     else if (!status)
         status = glim_black_box_ask(box, &(glim_input){text.data ? text.data : "", text.len}, 1,
@@ -186,6 +189,7 @@ glim_status cli_predict_box(cli_run *run) {
     if (box)
         glim_black_box_values_free(box, row);
     glim_black_box_close(box);
+    cli_row_close(&cells);
     glim__buffer_release(&text);
     return status;
 }

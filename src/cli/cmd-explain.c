@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim explain: which parts of the input made the model say this. */
+#include "cli/box-row.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"
 #include "cli/picture.h"
@@ -132,11 +133,16 @@ static glim_status explain_box(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     glim_image *image = NULL;
     glim__buffer_init(&text, run->ctx);
-    bool picture = cli_wants_picture(run);
-    glim_status status = picture ? cli_read_picture(run, &image) : cli_read_text(run, &text);
+    cli_row cells = {0};
+    bool picture = cli_wants_picture(run), in_table = o->table || o->row;
+    glim_status status = in_table  ? cli_row_open(run, &cells)
+                         : picture ? cli_read_picture(run, &image)
+                                   : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    if (!status && picture)
+    if (!status && in_table)
+        status = glim_predictor_black_box_row(&p, box, &cells.row, &c, &run->err);
+    else if (!status && picture)
         status =
             glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
     else if (!status)
@@ -147,6 +153,7 @@ static glim_status explain_box(cli_run *run) {
         status = explain(run, p);
     glim_predictor_free(p);
     glim_black_box_close(box);
+    cli_row_close(&cells);
     glim__buffer_release(&text);
     return status;
 }

@@ -41,7 +41,9 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         "an absent patch is what the model reads as zero",
         "an absent patch is blurred, as widely as it is broad"};
     if (p->columns)
-        glim_document_note(doc, "an absent column has what is typical of the rows: its mean");
+        glim_document_note(doc,
+                           "an absent column has what is usual in it: a mean; of words the most "
+                           "frequent one (in fitted models their shares)");
     else
         glim_document_note(doc, "%s",
                            p->image && absent < GLIM_ABSENT_ZERO

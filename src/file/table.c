@@ -442,3 +442,16 @@ bool glim__table_missing(const char *text) {
             return true;
     return false;
 }
+
+bool glim__table_numeric(const glim_table *t, size_t column) {
+    size_t numbers = 0;
+    double x;
+    for (size_t i = 0; i < t->n_rows; i++) {
+        const char *cell = glim__table_cell(t, i, column);
+        bool number = glim__table_number(cell, &x);
+        if (!number && !glim__table_missing(cell))
+            return false;
+        numbers += number;
+    }
+    return numbers > 0;
+}

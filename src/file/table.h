@@ -54,5 +54,7 @@ static inline const char *glim__table_cell(const glim_table *t, size_t row, size
 bool glim__table_number(const char *text, double *out);
 /* True for what stands for a missing number: nothing, NA, NaN, nan, null. */
 bool glim__table_missing(const char *text);
+/* True when all cells of the column are numbers or missing, and some is a number. */
+bool glim__table_numeric(const glim_table *t, size_t column);
 
 #endif

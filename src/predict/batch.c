@@ -42,7 +42,7 @@ void glim__batch_string(glim_buffer *out, const char *s, size_t n) {
 }
 
 const char *glim__input_kind(glim_input_kind kind) {
-    return kind == GLIM_INPUT_IMAGE ? "image" : "text";
+    return kind == GLIM_INPUT_IMAGE ? "image" : kind == GLIM_INPUT_ROW ? "row" : "text";
 }
 
 void glim__batch_request(glim_buffer *out, glim_input_kind kind, const glim_input *inputs,
@@ -52,7 +52,10 @@ void glim__batch_request(glim_buffer *out, glim_input_kind kind, const glim_inpu
     for (size_t i = 0; i < n; i++) {
         if (i)
             glim__buffer_putc(out, ',');
-        glim__batch_string(out, inputs[i].text, inputs[i].len);
+        if (kind == GLIM_INPUT_ROW) /* is JSON */
+            glim__buffer_append(out, inputs[i].text, inputs[i].len);
+        else
+            glim__batch_string(out, inputs[i].text, inputs[i].len);
     }
     glim__buffer_puts(out, "]}\n");
 }

@@ -94,7 +94,7 @@ bool glim__box_describe(const glim_black_box *box, const glim_box_target *t, gli
 
 /* ---- the JSON of a batch (batch.c) ---- */
 
-/* "text" or "image". */
+/* "text", "image" or "row". */
 const char *glim__input_kind(glim_input_kind kind);
 
 /* Appends s as a JSON string. */

@@ -189,24 +189,23 @@ static const char *copy(glim_document *doc, const char *s) {
     return s ? glim_document_text(doc, s, strlen(s)) : NULL;
 }
 
-static bool describe_units(const struct row *r, glim_document *doc) {
-    doc->input.text = glim_document_text(doc, r->text.data, r->text.len);
-    doc->input.text_len = r->text.len;
+bool glim__columns_describe(const char *text, size_t len, const glim_unit *units, size_t n,
+                            glim_document *doc) {
+    doc->input.text = glim_document_text(doc, text, len);
+    doc->input.text_len = len;
     doc->input.unit = "column";
-    doc->input.n_units = r->units.count;
-    doc->input.units = glim_document_alloc(doc, r->units.count * sizeof *doc->input.units);
+    doc->input.n_units = n;
+    doc->input.units = glim_document_alloc(doc, n * sizeof *doc->input.units);
     if (!doc->input.text || !doc->input.units)
         return false;
-    for (size_t u = 0; u < r->units.count; u++) {
-        const glim_unit *unit = &r->unit[u];
-        doc->input.units[u] = (glim_document_unit){.text = doc->input.text + unit->start,
-                                                   .text_len = unit->end - unit->start,
-                                                   .start = unit->start,
-                                                   .end = unit->end,
-                                                   .first = unit->first,
-                                                   .count = unit->count,
+    for (size_t u = 0; u < n; u++)
+        doc->input.units[u] = (glim_document_unit){.text = doc->input.text + units[u].start,
+                                                   .text_len = units[u].end - units[u].start,
+                                                   .start = units[u].start,
+                                                   .end = units[u].end,
+                                                   .first = units[u].first,
+                                                   .count = units[u].count,
                                                    .turn = -1};
-    }
     return true;
 }
 
@@ -231,8 +230,8 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
     doc->target.value = r->value[0];
     doc->target.prob = r->prob;
     doc->target.baseline_value = NAN;
-    if (!describe_units(r, doc) || !doc->model.file || !doc->target.text ||
-        (r->contrast && !doc->target.against))
+    if (!glim__columns_describe(r->text.data, r->text.len, r->unit, r->units.count, doc) ||
+        !doc->model.file || !doc->target.text || (r->contrast && !doc->target.against))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }

@@ -43,19 +43,6 @@ glim_status glim__fit_different(glim_arena *arena, const glim_table *t, size_t c
     return GLIM_OK;
 }
 
-bool glim__table_numeric(const glim_table *t, size_t column) {
-    size_t numbers = 0;
-    double x;
-    for (size_t i = 0; i < t->n_rows; i++) {
-        const char *cell = glim__table_cell(t, i, column);
-        bool number = glim__table_number(cell, &x);
-        if (!number && !glim__table_missing(cell))
-            return false;
-        numbers += number;
-    }
-    return numbers > 0;
-}
-
 glim_status glim__fit_target_init(glim_fit_target *g, glim_context *ctx, const glim_table *t,
                                   const char *name, bool logistic, glim_error *err) {
     *g = (glim_fit_target){.ctx = ctx, .t = t, .logistic = logistic};

@@ -46,8 +46,6 @@ glim_status glim__fit_different(glim_arena *arena, const glim_table *t, size_t c
                                 const char ***out, size_t *n, glim_error *err);
 /* Index of text among those, or -1. */
 int32_t glim__fit_find(const char *const *values, size_t n, const char *text, bool numbers);
-/* True when all cells that are not missing are numbers, and there is one. */
-bool glim__table_numeric(const glim_table *t, size_t column);
 
 typedef struct glim_fit_target {
     glim_context *ctx;

@@ -75,4 +75,8 @@ struct glim_predictor {
     void (*free)(glim_predictor *p);
 };
 
+/* Text and units of a row of a table into a document; false when memory is refused. */
+bool glim__columns_describe(const char *text, size_t len, const glim_unit *units, size_t n,
+                            glim_document *doc);
+
 #endif

@@ -125,6 +125,58 @@ class Examples(Case):
             self.assertEqual(one.read_text(), two.read_text())
 
 
+class Rows(Case):
+    """examples/predictors/rows.py: the logit is (income - 2 debt) / 1000, and 1.5 for a home of
+    one's own; so every score is known."""
+    TABLE = ("income,debt,home,colour\n3000,1200,rent,red\n4200,900,own,blue\n"
+             "1800,,rent,\xe7\xba\xa2\n5100,700,own,red\n6000,800,rent,red\n")
+
+    def setUp(self):
+        super().setUp()
+        where = tempfile.TemporaryDirectory()
+        self.addCleanup(where.cleanup)
+        self.table = pathlib.Path(where.name) / "loans.csv"
+        self.table.write_bytes(self.TABLE.encode("latin-1"))
+        self.box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/rows.py",
+                    "--table", self.table)
+
+    def scores(self, row, *more):
+        doc = json.loads(self.ok("explain", *self.box, "--row", row, "--output", "logit",
+                                 "--class", "grant", "--json", *more))
+        self.assertEqual(doc["input"]["unit"], "column")
+        return doc, {u["text"].split(" = ")[0].strip(): s
+                     for u, s in zip(doc["input"]["units"], doc["scores"])}
+
+    def test_columns_are_compared_with_what_is_usual(self):
+        income = (3000 + 4200 + 1800 + 5100 + 6000) / 5
+        debt = (1200 + 900 + 700 + 800) / 4  # an empty cell counts for nothing
+        for method in ("occlusion", "shapley", "kernel-shap"):
+            doc, s = self.scores(2, "--method", method)
+            self.assertAlmostEqual(s["income"], (4200 - income) / 1000, places=6)
+            self.assertAlmostEqual(s["debt"], -2 * (900 - debt) / 1000, places=6)
+            self.assertAlmostEqual(s["home"], 1.5, places=6)  # most rent
+            self.assertAlmostEqual(s["colour"], 0, places=6)
+            self.assertIn("what is usual", doc["notes"][0])
+        doc, s = self.scores(3)
+        self.assertIn("\u7ea2", doc["input"]["text"])
+        self.assertAlmostEqual(s["debt"], 2 * debt / 1000, places=6)
+
+    def test_predict_and_what_does_not_fit(self):
+        out = json.loads(self.ok("predict", *self.box, "--row", "2", "--json"))
+        self.assertEqual(out["outputs"][0]["text"], "grant")
+        self.assertAlmostEqual(out["outputs"][0]["prob"], 1 / (1 + math.exp(-3.9)), places=9)
+        self.refused(2, "explain", *self.box, says="--row N")
+        self.refused(2, "explain", *self.box, "--row", "6", says="5 rows")
+        self.refused(2, "explain", *self.box, "--row", "1", TEXT, says="leave out the text")
+        self.refused(2, "explain", *self.box, "--row", "1", "--method", "occlusion",
+                     "--absent", "attention",
+                     says="no attention")
+        self.refused(3, "explain", *self.box[:2], TEXT, says="rows of a table")
+        self.refused(2, "explain", "--predictor", "openai:http://127.0.0.1:9/v1#x", *self.box[2:],
+                     "--row", "1", says="rows go to")
+        self.refused(3, "explain", "--predictor", BAYES, *self.box[2:], "--row", "1")
+
+
 class CommandLine(Case):
     def test_flags_that_do_not_fit(self):
         box = ("--predictor", BAYES)

@@ -249,7 +249,7 @@ class Texts(Case):
         self.refused(2, "predict", "--predictor", f, "-m", DECODER, "--table", self.table,
                      says="reads no rows")
         self.refused(2, "explain", "--predictor", "process:cat", "--table", self.table, "a",
-                     says="a black box reads texts")
+                     says="--table gives a row")
 
     def test_lines_of_label_and_text(self):
         lines = self.path / "texts.txt"

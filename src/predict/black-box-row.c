@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A black box with a row of a table as a predictor. The box gets whole rows, each an
+ * object of column and cell; an absent cell has what is usual in its column. Columns
+ * are units, so methods need not know.
+ */
+#include "predict/black-box.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { AT_ONCE = 1024 };
+
+struct row_box {
+    glim_predictor base;
+    glim_black_box *box;
+    glim_unit *unit; /* (n) */
+    glim_units units;
+    glim_box_target target;
+    size_t row_end;
+    glim_buffer text; /* as it is shown: "name = cell" */
+    /* members of the object, `"name":value`: with the cell, and with what is usual */
+    glim_buffer members;
+    size_t *at; /* (2 n + 1) where they begin in `members` */
+};
+
+/* ---- rows as inputs ---- */
+
+static void append_cell(glim_buffer *out, const glim_cell *c) {
+    char number[32];
+    if (!c->text) {
+        snprintf(number, sizeof number, "%.17g", c->number);
+        glim__buffer_puts(out, isfinite(c->number) ? number : "null");
+    } else {
+        glim__batch_string(out, c->text, strlen(c->text));
+    }
+}
+
+static void append_member(glim_buffer *out, const char *name, const glim_cell *c) {
+    glim__batch_string(out, name, strlen(name));
+    glim__buffer_putc(out, ':');
+    append_cell(out, c);
+}
+
+static glim_status ask(glim_black_box *box, const glim_input *inputs, size_t n, double **values,
+                       glim_error *err) {
+    if (!strcmp(box->info.kind, "openai"))
+        return glim__box_fail(box, err, GLIM_EUSAGE, NULL, 0,
+                              "it is asked in words; rows go to process:, http: and plugin:");
+    box->kind = GLIM_INPUT_ROW;
+    glim_status status = glim_black_box_ask(box, inputs, n, values, err);
+    box->kind = GLIM_INPUT_TEXT;
+    return status;
+}
+
+static glim_status check(const char *s, glim_error *err) {
+    size_t n = strlen(s), bad = glim__utf8_check(s, n);
+    return bad == n ? GLIM_OK
+                    : glim_fail(err, GLIM_EFORMAT, "a cell is not UTF-8 at byte %zu", bad);
+}
+
+static glim_status check_row(const glim_row *row, glim_error *err) {
+    glim_status status = row->n ? GLIM_OK : glim_fail(err, GLIM_EUSAGE, "a row without columns");
+    for (size_t i = 0; i < row->n && !status; i++) {
+        status = check(row->columns[i], err);
+        if (!status && row->cells[i].text)
+            status = check(row->cells[i].text, err);
+        if (!status && row->usual && row->usual[i].text)
+            status = check(row->usual[i].text, err);
+    }
+    return status;
+}
+
+glim_status glim_black_box_ask_row(glim_black_box *box, const glim_row *row, double **values,
+                                   glim_error *err) {
+    glim_buffer text;
+    *values = NULL;
+    glim__buffer_init(&text, box->ctx);
+    glim_status status = check_row(row, err);
+    for (size_t i = 0; i < row->n && !status; i++) {
+        glim__buffer_putc(&text, i ? ',' : '{');
+        append_member(&text, row->columns[i], &row->cells[i]);
+    }
+    glim__buffer_putc(&text, '}');
+    if (!status && text.failed)
+        status = glim__oom(box->ctx, err, "a row", text.len);
+    if (!status)
+        status = ask(box, &(glim_input){text.data, text.len}, 1, values, err);
+    glim__buffer_release(&text);
+    return status;
+}
+
+/* ---- masks ---- */
+
+/* The targets of m masked rows. */
+static glim_status ask_some(struct row_box *s, const uint8_t *keep, size_t m, double *out,
+                            glim_error *err) {
+    size_t U = s->units.count, from = 0;
+    glim_context *ctx = s->base.ctx;
+    double *rows = NULL;
+    glim_buffer texts;
+    glim_input *inputs = glim__calloc(ctx, m, sizeof *inputs);
+    if (!inputs)
+        return glim__oom(ctx, err, "masked rows", m * sizeof *inputs);
+    glim__buffer_init(&texts, ctx);
+    for (size_t i = 0; i < m; i++) {
+        size_t start = texts.len;
+        for (size_t u = 0; u < U; u++) {
+            size_t k = 2 * u + !keep[i * U + u];
+            glim__buffer_putc(&texts, u ? ',' : '{');
+            glim__buffer_append(&texts, s->members.data + s->at[k], s->at[k + 1] - s->at[k]);
+        }
+        glim__buffer_putc(&texts, '}');
+        inputs[i].len = texts.len - start;
+    }
+    for (size_t i = 0; i < m && !texts.failed; from += inputs[i++].len)
+        inputs[i].text = texts.data + from;
+    glim_status status = texts.failed ? glim__oom(ctx, err, "masked rows", texts.len)
+                                      : ask(s->box, inputs, m, &rows, err);
+    for (size_t i = 0; rows && i < m; i++)
+        out[i] = glim__box_target(s->box, &s->target, rows + i * s->box->info.n_classes);
+    glim_black_box_values_free(s->box, rows);
+    glim__free(ctx, inputs);
+    glim__buffer_release(&texts);
+    return status;
+}
+
+static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                          double *out, glim_error *err) {
+    struct row_box *s = (struct row_box *)p;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < n; i++)
+        out[i] = NAN;
+    if (absent == GLIM_ABSENT_ATTENTION)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "a row of a table has no attention to hide a column from (take --absent "
+                         "mean)");
+    for (size_t i = 0; i < n && !status; i += AT_ONCE)
+        status =
+            ask_some(s, keep + i * s->units.count, n - i < AT_ONCE ? n - i : AT_ONCE, out + i, err);
+    return status;
+}
+
+static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                        glim_plan *out) {
+    out->forward_tokens += n;
+    out->asks += n;
+}
+
+/* ---- the rest ---- */
+
+static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
+    const struct row_box *s = (const struct row_box *)p;
+    return glim__columns_describe(s->text.data, s->text.len, s->unit, s->units.count, doc) &&
+                   glim__box_describe(s->box, &s->target, doc)
+               ? GLIM_OK
+               : glim__oom(p->ctx, err, "the document", 0);
+}
+
+static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {
+    *forward = ((const struct row_box *)p)->box->info.asked;
+    *backward = 0;
+}
+
+static void free_row(glim_predictor *p) {
+    struct row_box *s = (struct row_box *)p;
+    glim__free(p->ctx, s->unit);
+    glim__free(p->ctx, s->at);
+    glim__buffer_release(&s->text);
+    glim__buffer_release(&s->members);
+    glim__free(p->ctx, s);
+}
+
+/* Units, the text that is shown, and both ways to write each member. */
+static glim_status lay_out(struct row_box *s, const glim_row *row, glim_error *err) {
+    glim_context *ctx = s->base.ctx;
+    s->unit = glim__calloc(ctx, row->n, sizeof *s->unit);
+    s->at = glim__calloc(ctx, 2 * row->n + 1, sizeof *s->at);
+    for (size_t u = 0; u < row->n && s->unit && s->at; u++) {
+        const glim_cell *c = &row->cells[u];
+        s->unit[u] = (glim_unit){.start = s->text.len, .first = u, .count = 1, .turn = -1};
+        glim__buffer_printf(&s->text, "%s%s = ", u ? " " : "", row->columns[u]);
+        if (c->text)
+            glim__buffer_puts(&s->text, c->text);
+        else
+            append_cell(&s->text, c);
+        s->unit[u].end = s->text.len;
+        s->at[2 * u] = s->members.len;
+        append_member(&s->members, row->columns[u], c);
+        s->at[2 * u + 1] = s->members.len;
+        append_member(&s->members, row->columns[u], &row->usual[u]);
+        s->at[2 * u + 2] = s->members.len;
+    }
+    if (!s->unit || !s->at || s->text.failed || s->members.failed)
+        return glim__oom(ctx, err, "the columns", row->n * sizeof *s->unit);
+    s->units = (glim_units){.ctx = ctx, .at = s->unit, .count = row->n};
+    s->row_end = row->n;
+    return GLIM_OK;
+}
+
+glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *box,
+                                         const glim_row *row, const glim_class_options *o,
+                                         glim_error *err) {
+    glim_context *ctx = box->ctx;
+    double *answer = NULL;
+    *out = NULL;
+    struct row_box *s = glim__calloc(ctx, 1, sizeof *s);
+    if (!s)
+        return glim__oom(ctx, err, "the predictor", sizeof *s);
+    s->box = box;
+    glim__buffer_init(&s->text, ctx);
+    glim__buffer_init(&s->members, ctx);
+    s->base = (glim_predictor){.ctx = ctx,
+                               .name = "black box",
+                               .can = GLIM_CAN_PREDICT,
+                               .columns = true,
+                               .chunk = AT_ONCE,
+                               .n_rows = 1,
+                               .units = &s->units,
+                               .row_end = &s->row_end,
+                               .value = &s->target.value,
+                               .values = values,
+                               .plan_values = plan_values,
+                               .describe = describe,
+                               .cost = cost,
+                               .free = free_row};
+    glim_status status = check_row(row, err);
+    if (!status && !row->usual)
+        status = glim_fail(err, GLIM_EUSAGE, "it is not said what is usual in the columns");
+    if (!status)
+        status = lay_out(s, row, err);
+    if (!status)
+        status = glim_black_box_ask_row(box, row, &answer, err);
+    if (!status)
+        status = glim__box_choose(box, &s->target, answer, o, err);
+    glim_black_box_values_free(box, answer);
+    if (status) {
+        free_row(&s->base);
+        return status;
+    }
+    *out = &s->base;
+    return GLIM_OK;
+}
