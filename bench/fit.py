@@ -46,6 +46,7 @@ def main():
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         out = subprocess.run([BENCH, THREADS, folder], check=True, capture_output=True, text=True)
+        print("**Logistic fit, 10,000 rows of 576 columns**\n")
         print("| classes | tolerance | glim | iterations | scikit-learn | iterations | in | ratio |")
         print("|--:|--:|--:|--:|--:|--:|---|--:|")
         for line in out.stdout.splitlines():
