@@ -63,6 +63,8 @@ typedef struct glim_black_box_options {
     const char *labels;    /* openai: "positive,negative"; NULL = next tokens */
     const char *prompt;    /* openai: text around the input, with "{text}" */
     bool length_normalise; /* openai: label scores as means over their tokens */
+    const char *store;     /* a file (SQLite) that keeps all answers; what it has is not asked
+                              again. NULL = none */
 } glim_black_box_options;
 
 /* What is known about a black box; classes only after the first answer. */

@@ -68,6 +68,7 @@ glim_status cli_open_box(cli_run *run, glim_black_box **out) {
                                       .batch_size = (size_t)o->batch_size,
                                       .concurrency = (size_t)o->concurrency,
                                       .headers = headers.data,
+                                      .store = o->store,
                                       .labels = o->labels,
                                       .prompt = o->prompt_file ? prompt.data : NULL,
                                       .length_normalise = o->length_normalise},

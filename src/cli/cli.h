@@ -18,7 +18,7 @@ typedef struct cli_options {
     /* model */
     const char *model;
     /* black box */
-    const char *predictor, *class_name, *mask_token, *header, *header_env;
+    const char *predictor, *class_name, *mask_token, *header, *header_env, *store;
     int64_t batch_size, concurrency;
     double timeout;
     /* task */

@@ -109,6 +109,11 @@ const glim_param cli_flags_calls[] = {
      .offset = AT(header_env),
      .value_name = "VAR",
      .help = "the environment variable that holds such lines"},
+    {.name = "store",
+     .type = GLIM_STRING,
+     .offset = AT(store),
+     .value_name = "FILE",
+     .help = "keep answers there, and ask none again"},
     {0},
 };
 

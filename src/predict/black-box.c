@@ -189,7 +189,7 @@ glim_status glim__box_store(glim_black_box *box, size_t first, const double *row
     memcpy(box->fresh + first * K, rows, n * K * sizeof *rows);
     box->info.asked += n;
     glim__progress_add(box->ctx, n);
-    return GLIM_OK;
+    return box->store ? glim__box_store_put(box, box->asking + first, rows, n, err) : GLIM_OK;
 }
 
 /* ---- asking ---- */
@@ -215,16 +215,33 @@ static void remember(glim_black_box *box, const glim_input *in, const double *ro
     box->bytes += cost;
 }
 
+/* The number of a remembered row that answers, or -1; the store's are remembered. */
+static glim_status look_up(glim_black_box *box, const glim_input *in, double *room, int32_t *out,
+                           glim_error *err) {
+    bool found = false;
+    *out = glim__map_get(&box->index, in->text, in->len);
+    if (*out >= 0 || !box->store || !room)
+        return GLIM_OK;
+    glim_status status = glim__box_store_find(box, in, room, &found, err);
+    if (!status && found) {
+        remember(box, in, room);
+        *out = glim__map_get(&box->index, in->text, in->len);
+    }
+    return status;
+}
+
 /* where[i] >= 0: a remembered row; else ~where[i] counts the inputs to ask. */
 static glim_status sort_out(glim_black_box *box, const glim_input *in, size_t n, int32_t *where,
                             glim_input *unasked, glim_error *err) {
     glim_map pending;
     glim_status status = GLIM_OK;
+    size_t K = box->info.n_classes;
+    double *room = box->store && K ? glim__calloc(box->ctx, K, sizeof *room) : NULL;
     glim__map_init(&pending, box->ctx);
     box->n_fresh = 0;
     for (size_t i = 0; i < n && !status; i++) {
-        where[i] = glim__map_get(&box->index, in[i].text, in[i].len);
-        if (where[i] >= 0)
+        status = look_up(box, &in[i], room, &where[i], err);
+        if (status || where[i] >= 0)
             continue;
         int32_t at = glim__map_get(&pending, in[i].text, in[i].len);
         if (at < 0) {
@@ -236,6 +253,7 @@ static glim_status sort_out(glim_black_box *box, const glim_input *in, size_t n,
         where[i] = ~at;
     }
     glim__map_release(&pending);
+    glim__free(box->ctx, room);
     return status;
 }
 
@@ -270,6 +288,7 @@ glim_status glim_black_box_ask(glim_black_box *box, const glim_input *inputs, si
     if (!status)
         status = make_fresh(box, err);
     if (!status) {
+        box->asking = unasked;
         if (box->n_fresh)
             status = box->backend->ask(box, unasked, box->n_fresh, err);
         glim_status given = give(box, where, n, values, status ? NULL : err);
@@ -388,6 +407,8 @@ glim_status glim_black_box_open(glim_black_box **out, glim_context *ctx, const c
     glim_status status = copy_options(box, options, err);
     if (!status)
         status = backend->open(box, rest, err);
+    if (!status && options && options->store)
+        status = glim__box_store_open(box, options->store, err);
     if (status) {
         glim_black_box_close(box);
         return status;
@@ -401,6 +422,7 @@ void glim_black_box_close(glim_black_box *box) {
         return;
     glim_context *ctx = box->ctx;
     box->backend->close(box);
+    glim__box_store_close(box);
     for (size_t k = 0; box->classes && k < box->info.n_classes; k++)
         glim__free(ctx, box->classes[k]);
     glim__free(ctx, box->classes);

@@ -31,6 +31,8 @@ typedef struct glim_backend {
 extern const glim_backend glim__backend_process, glim__backend_http, glim__backend_openai,
     glim__backend_plugin;
 
+typedef struct glim_box_store glim_box_store;
+
 struct glim_black_box {
     glim_context *ctx;
     const glim_backend *backend;
@@ -50,7 +52,9 @@ struct glim_black_box {
     glim_arena texts;
     double *rows; /* (n_known, K) */
     size_t n_known, room, bytes;
+    glim_box_store *store; /* answers on disk, or NULL */
     /* the call under way */
+    const glim_input *asking; /* (n_fresh) */
     double *fresh; /* (n_fresh, K) of the inputs handed to the backend; NaN = not reached */
     size_t n_fresh;
 };
@@ -75,6 +79,19 @@ glim_status glim__box_copy(glim_black_box *box, char **out, const char *s, size_
 /* "prob" and its like; false when it is none of them. */
 bool glim__scale_find(const char *name, glim_scale *out);
 const char *glim__scale_name(glim_scale scale);
+
+/* ---- answers on disk (box-store.c) ---- */
+
+/* Opens or makes the file; what it knows of the box becomes the box's classes. On an
+   error glim__box_store_close is still due. Errors: EIO, EFORMAT, EUNSUPPORTED, ENOMEM. */
+glim_status glim__box_store_open(glim_black_box *box, const char *path, glim_error *err);
+void glim__box_store_close(glim_black_box *box);
+/* row (K) when the answer is there. */
+glim_status glim__box_store_find(glim_black_box *box, const glim_input *in, double *row,
+                                 bool *found, glim_error *err);
+/* Writes n answers, all or none. */
+glim_status glim__box_store_put(glim_black_box *box, const glim_input *inputs, const double *rows,
+                                size_t n, glim_error *err);
 
 /* ---- what a predictor explains of it (black-box-predictor.c) ---- */
 

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,120 @@ class Rows(Case):
         self.refused(2, "explain", "--predictor", "openai:http://127.0.0.1:9/v1#x", *self.box[2:],
                      "--row", "1", says="rows go to")
         self.refused(3, "explain", "--predictor", BAYES, *self.box[2:], "--row", "1")
+
+
+class Store(Case):
+    """A program that counts the inputs it was asked for, and may die after some."""
+    PROGRAM = """
+import json, sys
+log, most = sys.argv[1], int(sys.argv[2])
+for line in sys.stdin:
+    inputs = json.loads(line)["inputs"]
+    n = len(open(log).read().splitlines()) if most else 0
+    if most and n + len(inputs) > most:
+        sys.exit(1)
+    with open(log, "a") as f:
+        f.writelines(json.dumps(i) + "\\n" for i in inputs)
+    print(json.dumps({"outputs": [[1 / 3 + len(i), 0.1 * i.count("a")] for i in inputs],
+                      "classes": ["len", "a"], "scale": "raw"}), flush=True)
+"""
+
+    def setUp(self):
+        super().setUp()
+        where = tempfile.TemporaryDirectory()
+        self.addCleanup(where.cleanup)
+        self.where = pathlib.Path(where.name)
+        self.program, self.log = self.where / "count.py", self.where / "log"
+        self.program.write_text(self.PROGRAM)
+        self.store = self.where / "answers.sqlite"
+        self.box = f"process:{sys.executable} {self.program} {self.log} 0"
+        self.limited = f"process:{sys.executable} {self.program} {self.log} 4"
+
+    def asked(self):
+        n = len(self.log.read_text().splitlines()) if self.log.exists() else 0
+        self.log.write_text("")
+        return n
+
+    def explain(self, box, *more):
+        doc = json.loads(self.ok("explain", "--predictor", box, TEXT, "--json", *more))
+        return doc["scores"], doc["target"]
+
+    def test_a_repeat_asks_nothing(self):
+        plain = self.explain(self.box)
+        n = self.asked()
+        self.assertGreater(n, 5)
+        self.assertEqual(self.explain(self.box, "--store", self.store), plain)
+        self.assertEqual(self.asked(), n)
+        self.assertEqual(self.explain(self.box, "--store", self.store), plain)
+        self.assertEqual(self.asked(), 0)
+        other = json.loads(self.ok("explain", "--predictor", self.box, TEXT, "--json", "--method",
+                                   "shapley", "--store", self.store))
+        self.assertTrue(other["scores"])
+        self.assertGreater(self.asked(), 0)  # what is new is asked
+        self.explain(self.box + " ", "--store", self.store)
+        self.assertEqual(self.asked(), n)  # another command is another box
+
+    def test_what_was_answered_before_it_died_is_kept(self):
+        plain = self.explain(self.box)
+        n = self.asked()
+        r = run("explain", "--predictor", self.limited, TEXT, "--store", self.store,
+                "--batch-size", "2")
+        self.assertEqual(r.returncode, 3, r.stderr)
+        kept = self.asked()
+        self.assertGreater(kept, 1)
+        for _ in range(n):  # it dies again and again, and gets further
+            r = run("explain", "--predictor", self.limited, TEXT, "--store", self.store,
+                    "--batch-size", "2", "--json")
+            kept += self.asked()
+            if not r.returncode:
+                break
+        self.assertEqual(kept, n)
+        doc = json.loads(r.stdout)
+        self.assertEqual((doc["scores"], doc["target"]), plain)
+
+    def test_files_that_are_none(self):
+        def refused(says, status=3):
+            self.refused(status, "predict", "--predictor", self.box, TEXT, "--store", self.store,
+                         says=says)
+        self.store.write_bytes(b"no database" * 1000)
+        refused("no sound store")
+        self.store.unlink()
+        db = sqlite3.connect(self.store)
+        db.execute("CREATE TABLE mine(x)")
+        db.commit()
+        db.close()
+        refused("another program's")
+        self.store.unlink()
+        self.ok("predict", "--predictor", self.box, TEXT, "--store", self.store)
+        self.asked()
+        db = sqlite3.connect(self.store)
+        db.execute("UPDATE answer SET numbers = x'00'")
+        db.commit()
+        db.close()
+        self.ok("predict", "--predictor", self.box, TEXT, "--store", self.store)
+        self.assertEqual(self.asked(), 1)  # a torn answer is asked again
+        db = sqlite3.connect(self.store)
+        db.execute("UPDATE box SET classes = '{'")
+        db.commit()
+        db.close()
+        refused("")
+        data = self.store.read_bytes()
+        self.store.write_bytes(data[:5000])
+        refused("")
+        self.store.unlink()
+        self.store.mkdir()
+        refused("store")
+        self.refused(2, "predict", "-m", SMOLLM, TEXT, "--store", self.store, says="--predictor")
+
+    def test_one_file_serves_many_at_once(self):
+        runs = [subprocess.Popen([GLIM, "explain", "--predictor", f"{self.box} {i}", TEXT,
+                                  "--store", str(self.store), "--json"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE) for i in range(4)]
+        answers = [(p.communicate(timeout=60), p.returncode) for p in runs]
+        for (out, err), status in answers:
+            self.assertEqual(status, 0, err.decode())
+        self.assertEqual(len({json.dumps(json.loads(out)["scores"])
+                              for (out, _), _ in answers}), 1)
 
 
 class CommandLine(Case):
