@@ -44,9 +44,7 @@ static sqlite3_int64 number(glim_box_store *s, const char *sql, glim_status *sta
                             glim_error *err) {
     sqlite3_stmt *q = NULL;
     sqlite3_int64 n = -1;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        *status = fail(s, err);
-    else if (sqlite3_step(q) == SQLITE_ROW)
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
         n = sqlite3_column_int64(q, 0);
     else
         *status = fail(s, err);
