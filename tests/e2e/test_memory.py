@@ -26,8 +26,7 @@ EXPLAIN = [
     ["--method", "gradient", "--output", "prob"],
     ["--method", "input-x-gradient", "--generate", "5"],
     ["--method", "integrated-gradients", "--refine", "none", "--steps", "6"],
-    ["--method", "integrated-gradients", "--refine", "none", "--steps", "6", "--generate",
-     "5"],
+    ["--method", "integrated-gradients", "--refine", "none", "--steps", "6", "--generate", "5"],
     ["--method", "integrated-gradients", "--refine", "adaptive", "--max-steps", "60"],
     ["--method", "integrated-gradients", "--baseline", "mean", "--steps", "7", "--max-steps", "20"],
     ["--method", "smoothgrad", "--n-samples", "5"],
@@ -39,8 +38,11 @@ EXPLAIN = [
     ["--method", "shapley", "--pairs", "2", "--generate", "3"],
     ["--method", "kernel-shap", "--n-samples", "40"],
     ["--method", "lime", "--num-samples", "40"],
+]
+LABELS = [
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT],
-    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--absent", "mean", "--method", "occlusion"],
+    ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--absent", "mean", "--method",
+     "occlusion"],
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--method", "shapley", "--pairs", "2"],
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--method", "gradient"],
     ["--labels", "a,b", "--prompt-file", PROMPT, "--method", "integrated-gradients", "--refine",
@@ -70,7 +72,7 @@ class Memory(unittest.TestCase):
     def check(self, model, text, explain=None, sites=SITES):
         with tempfile.TemporaryDirectory() as folder:
             out = f"{folder}/out.safetensors"
-            for options in explain or EXPLAIN:
+            for options in explain or EXPLAIN + LABELS:
                 with self.subTest(model=model.name, options=options):
                     self.within_plan("explain", "-m", model, *options, text)
             for site in sites:
@@ -101,7 +103,7 @@ class Memory(unittest.TestCase):
         return path
 
     def test_a_real_model(self):
-        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9:], ["hook_logits", "*"])
+        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9:] + LABELS, ["hook_logits", "*"])
 
     def test_a_large_vocabulary(self):
         self.check(self.real(REAL[1]), TEXT, EXPLAIN[1:5:3] + EXPLAIN[9:10], ["hook_logits"])
