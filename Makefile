@@ -33,7 +33,8 @@ lint: ## clang-tidy over the sources
 format: ## clang-format all C files
 	@git ls-files '*.c' '*.h' '*.inc' | xargs clang-format -i
 
-install: all ## library, headers, pkg-config file, command, man pages, completions
+install: all ## into PREFIX: library, headers, pkg-config file, command, man pages, completions
+	@meson configure -Dprefix=$(PREFIX) $(BUILD) && ninja -C $(BUILD) >/dev/null
 	@meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove everything that was built
