@@ -38,9 +38,14 @@ struct grouping {
     const uint32_t *number; /* [text_len + 1] segment of each byte */
 };
 
+/* Words of a prompt lie in the text; a template's own have no bytes there. */
+static bool lies_in_text(const glim_token *t) {
+    return t->kind == GLIM_TOKEN_TEMPLATE && t->end > t->start;
+}
+
 static bool joined(const struct grouping *g, const glim_token *a, const glim_token *b) {
     if (is_fixed(a) || is_fixed(b))
-        return false;
+        return lies_in_text(a) && lies_in_text(b) && !g->graphemes[b->start];
     if (b->start <= g->tokens->text_len && !g->graphemes[b->start])
         return true;
     if (b->start < a->end || a->start == a->end) /* one source range, or a token of none */

@@ -171,6 +171,34 @@ static void units_cover_any_text(void **state) {
             both(texts[i], (glim_unit_kind)kind, NULL);
 }
 
+static void the_words_of_a_prompt_keep_whole_characters(void **state) {
+    static const char text[] = "\xe6\xad\xa3"
+                               "ab"
+                               "\xe8\xb4\x9f"; /* a prompt before and behind "ab" */
+    static const char *const pres[] = {"gpt-2", NULL};
+    for (int i = 0; i < 2; i++) {
+        struct tiny y;
+        glim_units units;
+        glim_error err = {0};
+        glim_tokens *tokens = tokens_of(&y, pres[i], text);
+        glim__tokens_frame(tokens, 3, 5);
+        assert_int_equal(glim_units_make(&units, tokens, GLIM_UNIT_WORD, &err), GLIM_OK);
+        size_t fixed = 0;
+        for (size_t u = 0; u < units.count; u++) {
+            assert_false(inside_character(text, units.at[u].start));
+            assert_false(inside_character(text, units.at[u].end));
+            if (units.at[u].fixed && units.at[u].end > units.at[u].start) {
+                fixed++;
+                assert_int_equal(units.at[u].count, 3);
+            }
+        }
+        assert_int_equal(fixed, 2);
+        glim_units_free(&units);
+        glim_tokens_free(tokens);
+        tiny_close(&y);
+    }
+}
+
 static void an_empty_text_has_no_units(void **state) {
     both("", GLIM_UNIT_WORD, "");
 }
@@ -352,6 +380,7 @@ int main(void) {
         cmocka_unit_test(chinese_sentences_keep_their_closing_marks),
         cmocka_unit_test(characters_are_never_parted),
         cmocka_unit_test(units_cover_any_text),
+        cmocka_unit_test(the_words_of_a_prompt_keep_whole_characters),
         cmocka_unit_test(an_empty_text_has_no_units),
         cmocka_unit_test(turns_are_messages_and_the_template_is_fixed),
         cmocka_unit_test(no_unit_reaches_over_a_turn),
