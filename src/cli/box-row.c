@@ -5,6 +5,7 @@
  * equally frequent ones the first.
  */
 #include "cli/box-row.h"
+#include "cli/fitted.h"
 #include "base/map.h"
 
 #include <math.h>
@@ -86,10 +87,7 @@ glim_status cli_row_open(cli_run *run, cli_row *out) {
     if (!o->row)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table needs --row N (1 is the first row below the header)");
-    glim_status status = glim__table_open(&out->table, run->ctx, o->table, &run->err);
-    if (!status && (size_t)o->row > out->table->n_rows)
-        status = glim_fail(&run->err, GLIM_EUSAGE, "'%s' has %zu rows; there is no row %lld",
-                           o->table, out->table->n_rows, (long long)o->row);
+    glim_status status = cli_open_rows(run, &out->table);
     return status ? status : fill(run, out);
 }
 

@@ -85,16 +85,6 @@ static double output_of(const glim_black_box *box, const double *row, size_t k, 
     return glim_black_box_output(box, row, k, name, &x, NULL) ? NAN : x;
 }
 
-/* Classes by value, largest first; equal ones in their own order. */
-static void sort(const double *row, size_t n, size_t *order) {
-    for (size_t k = 0; k < n; k++) {
-        size_t at = k;
-        for (; at && row[order[at - 1]] < row[k]; at--)
-            order[at] = order[at - 1];
-        order[at] = k;
-    }
-}
-
 static glim_status box_json(cli_run *run, const glim_black_box *box, const glim_buffer *text,
                             const double *row, const size_t *order, size_t n) {
     const glim_black_box_info *info = glim_black_box_facts(box);
@@ -151,7 +141,7 @@ static glim_status show_row(cli_run *run, const glim_black_box *box, const glim_
     size_t *order = glim__calloc(run->ctx, K, sizeof *order);
     if (!order)
         return glim__oom(run->ctx, &run->err, "the classes", K * sizeof *order);
-    sort(row, K, order);
+    cli_order(row, K, order);
     glim_status status = run->o.raw ? write_row(run, row, K) : GLIM_OK;
     if (!status && run->o.json)
         status = box_json(run, box, text, row, order, n);

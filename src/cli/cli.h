@@ -172,6 +172,8 @@ json_t *cli_output_json(const char *text, size_t n, int64_t id, double logit, do
                         bool *ok);
 /* glim.prediction/1 of the input; takes the reference to the outputs. */
 json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok);
+/* order (n): the indices of values, largest first; equal ones in their own order. */
+void cli_order(const double *values, size_t n, size_t *order);
 /* A line of a ranking: place, text, probability as a number and a bar. With a
    probability of NaN the value stands instead. */
 void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *text, size_t n,

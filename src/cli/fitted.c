@@ -5,7 +5,7 @@
  * for --table FILE, a row or all of them.
  */
 #include "cli/fitted.h"
-#include "file/table.h"
+#include "predict/predictor.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,6 +45,15 @@ glim_status cli_open_fitted(cli_run *run) {
 
 /* ---- rows ---- */
 
+glim_status cli_open_rows(cli_run *run, glim_table **out) {
+    const cli_options *o = &run->o;
+    glim_status status = glim__table_open(out, run->ctx, o->table, &run->err);
+    if (!status && (size_t)o->row > (*out)->n_rows)
+        status = glim_fail(&run->err, GLIM_EUSAGE, "'%s' has %zu rows; there is no row %lld",
+                           o->table, (*out)->n_rows, (long long)o->row);
+    return status;
+}
+
 static glim_status open_table(cli_run *run, glim_table **out) {
     const cli_options *o = &run->o;
     *out = NULL;
@@ -54,13 +63,7 @@ static glim_status open_table(cli_run *run, glim_table **out) {
                          "text");
     if (!o->table)
         return glim_fail(&run->err, GLIM_EUSAGE, "there is no row (give --table FILE.csv --row N)");
-    glim_status status = glim__table_open(out, run->ctx, o->table, &run->err);
-    if (status)
-        return status;
-    if ((size_t)o->row > (*out)->n_rows)
-        status = glim_fail(&run->err, GLIM_EUSAGE, "'%s' has %zu rows; there is no row %lld",
-                           o->table, (*out)->n_rows, (long long)o->row);
-    return status;
+    return cli_open_rows(run, out);
 }
 
 static const char *const *cells_of(const glim_table *t, size_t row) {
@@ -120,15 +123,6 @@ struct answers {
     double *logits, *probs; /* (n, width) */
 };
 
-static void row_order(const double *p, size_t n, size_t *order) {
-    for (size_t k = 0; k < n; k++) {
-        size_t at = k;
-        for (; at && p[order[at - 1]] < p[k]; at--)
-            order[at] = order[at - 1];
-        order[at] = k;
-    }
-}
-
 static json_t *outputs_json(const struct answers *a, size_t i, const size_t *order, size_t top,
                             bool *ok) {
     json_t *outputs = json_array();
@@ -152,10 +146,12 @@ static json_t *outputs_json(const struct answers *a, size_t i, const size_t *ord
 static json_t *row_text(const cli_run *run, const struct answers *a, size_t i) {
     glim_buffer text;
     glim__buffer_init(&text, run->ctx);
-    for (size_t c = 0; c < a->info->n_columns; c++)
-        glim__buffer_printf(
-            &text, "%s%s = %s", c ? "  " : "", a->info->columns[c],
-            glim__table_cell(a->t, a->first + i, glim__table_find(a->t, a->info->columns[c])));
+    for (size_t c = 0; c < a->info->n_columns; c++) {
+        const char *name = a->info->columns[c];
+        glim__columns_name(&text, name);
+        glim__buffer_puts(&text,
+                          glim__table_cell(a->t, a->first + i, glim__table_find(a->t, name)));
+    }
     json_t *o = glim__json_text(text.data ? text.data : "", text.len);
     glim__buffer_release(&text);
     return o;
@@ -167,7 +163,7 @@ static glim_status as_json(cli_run *run, const struct answers *a, size_t *order,
     json_t *list = json_array();
     for (size_t i = 0; i < a->n; i++) {
         json_t *one = json_object();
-        row_order(a->probs + i * a->width, a->width, order);
+        cli_order(a->probs + i * a->width, a->width, order);
         glim__json_set(&ok, one, "schema", json_string("glim.prediction/1"));
         glim__json_set(&ok, one, "text", row_text(run, a, i));
         glim__json_set(&ok, one, "row", json_integer((json_int_t)a->first + (json_int_t)i + 1));
@@ -201,7 +197,7 @@ static glim_status as_table(cli_run *run, const struct answers *a, size_t *order
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
     for (size_t i = 0; i < a->n; i++) {
-        row_order(a->probs + i * a->width, a->width, order);
+        cli_order(a->probs + i * a->width, a->width, order);
         if (!run->o.row || !a->info->n_classes) {
             put_line(run, &out, a, i, order[0]);
             continue;

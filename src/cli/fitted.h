@@ -4,7 +4,10 @@
 #define GLIM_CLI_FITTED_H
 
 #include "cli/cli.h"
+#include "file/table.h"
 
+/* Opens --table; EUSAGE when it has no --row, with *out open all the same. */
+glim_status cli_open_rows(cli_run *run, glim_table **out);
 /* True when --predictor names one. */
 bool cli_is_fitted(const cli_run *run);
 /* Opens its file into run->linear; when it reads texts, the model, too, into

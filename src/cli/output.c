@@ -205,3 +205,12 @@ void cli_rank(const cli_run *run, glim_buffer *out, size_t place, const char *te
         glim__buffer_puts(out, ascii ? "#" : "\xe2\x96\x88");
     glim__buffer_putc(out, '\n');
 }
+
+void cli_order(const double *values, size_t n, size_t *order) {
+    for (size_t k = 0; k < n; k++) {
+        size_t at = k;
+        for (; at && values[order[at - 1]] < values[k]; at--)
+            order[at] = order[at - 1];
+        order[at] = k;
+    }
+}

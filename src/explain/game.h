@@ -14,6 +14,12 @@
 #define GLIM_ABSENT_HELP                                                                           \
     "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or hide them "  \
     "from attention; pictures: mean colour (auto), zero, blur"
+/* The parameter, whose field of the options is `absent`. */
+#define GLIM_ABSENT_PARAM(opts_type)                                                               \
+    {                                                                                              \
+        .name = "absent", .type = GLIM_CHOICE, .offset = offsetof(opts_type, absent),              \
+        .def.s = "auto", .choices = GLIM_ABSENT_CHOICES, .help = GLIM_ABSENT_HELP                  \
+    }
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err);
 void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc);

@@ -5,7 +5,7 @@
  * are those of lime 0.2.0.1 (lime_base.py).
  */
 #include "explain/lime.h"
-#include "explain/solve.h"
+#include "base/solve.h"
 
 #include <math.h>
 #include <string.h>

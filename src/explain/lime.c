@@ -10,7 +10,7 @@
 #include "explain/lime.h"
 #include "base/rng.h"
 #include "explain/game.h"
-#include "explain/solve.h"
+#include "base/solve.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,12 +25,7 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "absent",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct opts, absent),
-     .def.s = "auto",
-     .choices = GLIM_ABSENT_CHOICES,
-     .help = GLIM_ABSENT_HELP},
+    GLIM_ABSENT_PARAM(struct opts),
     {.name = "num-samples",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, n_samples),

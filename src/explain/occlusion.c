@@ -16,12 +16,7 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "absent",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct opts, absent),
-     .def.s = "auto",
-     .choices = GLIM_ABSENT_CHOICES,
-     .help = GLIM_ABSENT_HELP},
+    GLIM_ABSENT_PARAM(struct opts),
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),

@@ -141,12 +141,6 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status;
 }
 
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
-    out->forward_tokens += n;
-    out->asks += n;
-}
-
 /* ---- the rest ---- */
 
 static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
@@ -189,7 +183,7 @@ glim_status glim_predictor_black_box_image(glim_predictor **out, glim_black_box 
                                .row_end = &s->row_end,
                                .value = &s->target.value,
                                .values = values,
-                               .plan_values = plan_values,
+                               .plan_values = glim__box_plan_values,
                                .describe = describe,
                                .cost = cost,
                                .free = free_picture};

@@ -155,8 +155,8 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status;
 }
 
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
+void glim__box_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                           glim_absent absent, glim_plan *out) {
     out->forward_tokens += n;
     out->asks += n;
 }
@@ -363,7 +363,7 @@ glim_status glim_predictor_black_box(glim_predictor **out, glim_black_box *box, 
                                .row_end = t->row_end,
                                .value = &t->target.value,
                                .values = values,
-                               .plan_values = plan_values,
+                               .plan_values = glim__box_plan_values,
                                .describe = describe,
                                .cost = cost,
                                .free = free_box};

@@ -143,12 +143,6 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status;
 }
 
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
-    out->forward_tokens += n;
-    out->asks += n;
-}
-
 /* ---- the rest ---- */
 
 static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
@@ -181,7 +175,7 @@ static glim_status lay_out(struct row_box *s, const glim_row *row, glim_error *e
     for (size_t u = 0; u < row->n && s->unit && s->at; u++) {
         const glim_cell *c = &row->cells[u];
         s->unit[u] = (glim_unit){.start = s->text.len, .first = u, .count = 1, .turn = -1};
-        glim__buffer_printf(&s->text, "%s%s = ", u ? " " : "", row->columns[u]);
+        glim__columns_name(&s->text, row->columns[u]);
         if (c->text)
             glim__buffer_puts(&s->text, c->text);
         else
@@ -222,7 +216,7 @@ glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *b
                                .row_end = &s->row_end,
                                .value = &s->target.value,
                                .values = values,
-                               .plan_values = plan_values,
+                               .plan_values = glim__box_plan_values,
                                .describe = describe,
                                .cost = cost,
                                .free = free_row};

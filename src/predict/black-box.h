@@ -109,6 +109,10 @@ double glim__box_target(const glim_black_box *box, const glim_box_target *t, con
 /* Model and target of a document; false when memory is refused. */
 bool glim__box_describe(const glim_black_box *box, const glim_box_target *t, glim_document *doc);
 
+/* Every mask is one input to ask. */
+void glim__box_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                           glim_absent absent, glim_plan *out);
+
 /* ---- the JSON of a batch (batch.c) ---- */
 
 /* "text", "image" or "row". */

@@ -12,6 +12,7 @@
  * made once for all strengths; workers make strips of A.
  */
 #include "predict/fit.h"
+#include "base/solve.h"
 #include "tensor/kernels.h"
 
 #include <float.h>
@@ -94,21 +95,6 @@ static glim_status factorise(const glim_fit_moments *m, size_t P, double strengt
     return GLIM_OK;
 }
 
-static void solve(const double *l, size_t P, const double *c, double *w) {
-    for (size_t i = 0; i < P; i++) {
-        double sum = c[i];
-        for (size_t k = 0; k < i; k++)
-            sum -= l[i * P + k] * w[k];
-        w[i] = sum / l[i * P + i];
-    }
-    for (size_t i = P; i-- > 0;) {
-        double sum = w[i];
-        for (size_t k = i + 1; k < P; k++)
-            sum -= l[k * P + i] * w[k];
-        w[i] = sum / l[i * P + i];
-    }
-}
-
 /* ---- coordinate descent ---- */
 
 static double shrink(double u, double by) {
@@ -158,8 +144,10 @@ glim_status glim__fit_linear(const glim_fit_moments *m, const glim_fit_problem *
         status = descend(m, p, strength, o, w, end, err);
     } else {
         status = factorise(m, p->P, strength, err);
-        if (!status)
-            solve(m->factor, p->P, m->cross, w);
+        if (!status) {
+            memcpy(w, m->cross, p->P * sizeof *w);
+            glim__cholesky_solve(m->factor, p->P, w);
+        }
     }
     w[p->P] = m->mean;
     return status;

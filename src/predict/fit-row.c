@@ -189,6 +189,10 @@ static const char *copy(glim_document *doc, const char *s) {
     return s ? glim_document_text(doc, s, strlen(s)) : NULL;
 }
 
+void glim__columns_name(glim_buffer *out, const char *name) {
+    glim__buffer_printf(out, "%s%s = ", out->len ? " " : "", name);
+}
+
 bool glim__columns_describe(const char *text, size_t len, const glim_unit *units, size_t n,
                             glim_document *doc) {
     doc->input.text = glim_document_text(doc, text, len);
@@ -300,7 +304,8 @@ static glim_status make_units(struct row *r, const char *const *cells, glim_erro
         const glim_fit_column *c = &l->columns[u];
         r->unit[u] = (glim_unit){
             .start = r->text.len, .first = c->first, .count = c->values ? c->n_values : 1};
-        glim__buffer_printf(&r->text, "%s%s = %s", u ? " " : "", c->name, cells[u]);
+        glim__columns_name(&r->text, c->name);
+        glim__buffer_puts(&r->text, cells[u]);
         r->unit[u].end = r->text.len;
         r->unit[u].turn = -1;
     }

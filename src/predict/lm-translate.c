@@ -119,15 +119,6 @@ struct masked {
     double *out;
 };
 
-static bool removed(const glim_lm *lm, const uint8_t *keep, size_t token) {
-    for (size_t u = 0; u < lm->units.count; u++) {
-        const glim_unit *unit = &lm->units.at[u];
-        if (token >= unit->first && token < unit->first + unit->count)
-            return !unit->fixed && !keep[u];
-    }
-    return false;
-}
-
 static glim_status add_text(struct masked *b, size_t index, const uint8_t *keep, glim_error *err) {
     glim_lm *lm = b->lm;
     size_t T = lm->base.T, C = lm->base.C, n = 0;
@@ -137,7 +128,7 @@ static glim_status add_text(struct masked *b, size_t index, const uint8_t *keep,
     glim_status status = GLIM_OK;
     bool any = false;
     for (size_t t = 0; t < T && !status; t++) {
-        bool gone = removed(lm, keep, t);
+        bool gone = glim__lm_removed(lm, keep, t);
         any = any || !gone;
         if (gone && b->absent == GLIM_ABSENT_DELETE)
             continue;
@@ -233,7 +224,7 @@ void glim__lm_plan_translate_values(const glim_predictor *p, const uint8_t *keep
         const uint8_t *mine = keep + i * lm->units.count;
         size_t left = 0;
         for (size_t t = 0; t < p->T; t++)
-            left += absent != GLIM_ABSENT_DELETE || !removed(lm, mine, t);
+            left += absent != GLIM_ABSENT_DELETE || !glim__lm_removed(lm, mine, t);
         out->forward_tokens += takes_all(lm, mine) ? 0 : (left ? left : 1) + R;
     }
     uint64_t bytes = glim_session_plan(lm->model, R, 1, longest, R, false, NULL);

@@ -41,7 +41,7 @@ struct batch {
     struct size most;
 };
 
-static bool removed(const glim_lm *lm, const uint8_t *keep, size_t token) {
+bool glim__lm_removed(const glim_lm *lm, const uint8_t *keep, size_t token) {
     for (size_t u = 0; u < lm->units.count; u++) {
         const glim_unit *unit = &lm->units.at[u];
         if (token >= unit->first && token < unit->first + unit->count)
@@ -61,7 +61,7 @@ static size_t first_removed(const glim_lm *lm, const uint8_t *keep) {
 /* Deleting leaves the first row nothing to read: the neutral token stands in. */
 static bool is_bare(const glim_lm *lm, const uint8_t *keep) {
     for (size_t t = 0; t <= lm->rows[0].at; t++)
-        if (!removed(lm, keep, t))
+        if (!glim__lm_removed(lm, keep, t))
             return false;
     return true;
 }
@@ -83,14 +83,14 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
         size_t at = lm->rows[r].at;
         if (at < c)
             continue;
-        while (at >= c && at > 0 && removed(lm, keep, at))
+        while (at >= c && at > 0 && glim__lm_removed(lm, keep, at))
             at--;
         needs_before = needs_before || at < c;
     }
     if (needs_before)
         *prefix = c - 1;
     for (size_t t = *prefix; t < T; t++)
-        count += !removed(lm, keep, t);
+        count += !glim__lm_removed(lm, keep, t);
     return count + is_bare(lm, keep);
 }
 
@@ -109,7 +109,7 @@ static void add_sample(struct batch *b, size_t index, size_t prefix, size_t coun
     if (b->absent == GLIM_ABSENT_DELETE && is_bare(lm, keep))
         ids[n++] = lm->neutral;
     for (size_t t = prefix; t < T; t++) {
-        bool gone = removed(lm, keep, t);
+        bool gone = glim__lm_removed(lm, keep, t);
         if (hidden)
             hidden[t] = gone;
         if (types && (!gone || b->absent != GLIM_ABSENT_DELETE))
@@ -146,7 +146,7 @@ static glim_status fill_mean(struct batch *b, const float *mean, glim_error *err
         b->sequences[i].embeddings = x;
         for (size_t k = 0; k < b->samples[i].count && !status; k++) {
             size_t t = b->samples[i].prefix + k;
-            if (removed(lm, keep, t))
+            if (glim__lm_removed(lm, keep, t))
                 memcpy(x + k * C, mean, C * sizeof *x);
             else
                 status = glim_model_embedding(lm->model, lm->ids[t], x + k * C, err);

@@ -72,6 +72,8 @@ glim_status glim__lm_translate_gradient(glim_predictor *p, const float *xs, size
 void glim__lm_plan_translate_gradient(const glim_predictor *p, size_t n, glim_plan *out);
 /* Words; sentences when there are more words than a person takes in. */
 glim_status glim__lm_choose_units(glim_lm *lm, const glim_target_options *o, glim_error *err);
+/* Whether a mask over the units takes this token out (lm-values.c). */
+bool glim__lm_removed(const glim_lm *lm, const uint8_t *keep, size_t token);
 /* The first base.T tokens' ids. */
 glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
 glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);

@@ -6,6 +6,7 @@
 #ifndef GLIM_PREDICT_PREDICTOR_H
 #define GLIM_PREDICT_PREDICTOR_H
 
+#include "base/buffer.h"
 #include "base/context.h"
 
 #include <glim/explain.h>
@@ -75,6 +76,8 @@ struct glim_predictor {
     void (*free)(glim_predictor *p);
 };
 
+/* "name = " of the next column in a row's text, a space before all but the first. */
+void glim__columns_name(glim_buffer *out, const char *name);
 /* Text and units of a row of a table into a document; false when memory is refused. */
 bool glim__columns_describe(const char *text, size_t len, const glim_unit *units, size_t n,
                             glim_document *doc);

@@ -2,9 +2,9 @@
 /*
  * Cholesky by rows, so that the inner loops run along memory. Own code because
  * OpenBLAS, which has it, is optional, and systems here have some hundred
- * unknowns at most.
+ * unknowns at most. Serves coalitions and fits.
  */
-#include "explain/solve.h"
+#include "base/solve.h"
 
 #include <math.h>
 

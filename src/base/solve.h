@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* solve.h: small dense systems, symmetric and positive definite. */
-#ifndef GLIM_EXPLAIN_SOLVE_H
-#define GLIM_EXPLAIN_SOLVE_H
+#ifndef GLIM_BASE_SOLVE_H
+#define GLIM_BASE_SOLVE_H
 
 #include <stdbool.h>
 #include <stddef.h>
