@@ -65,10 +65,17 @@ struct glim_predictor {
        or -1 all. */
     glim_status (*gradient)(glim_predictor *p, const float *xs, size_t n, long row, double *values,
                             glim_gradient_sink *sink, void *data, glim_error *err);
-    /* Cost of `values` for these masks, and of n gradients: for plans. */
+    /* Runs the input once and shows its inner values to n hooks; when one of them wants
+       gradients, walks target row `row` back as well, or for -1 each in turn: visits of
+       row r come before those of row r + 1. NULL: the predictor has no inner values. */
+    glim_status (*observe)(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                           glim_error *err);
+    /* Cost of `values` for these masks, of n gradients, and of `observe`: for plans. */
     void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out);
     void (*plan_gradient)(const glim_predictor *p, size_t n, glim_plan *out);
+    void (*plan_observe)(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                         glim_plan *out);
     /* Fills model, input, target and rows of a document. */
     glim_status (*describe)(const glim_predictor *p, glim_document *doc, glim_error *err);
     /* Rows forward and backward so far. */
