@@ -26,6 +26,7 @@ typedef struct glim_attention_run {
     size_t pattern_floats;
     float *d_pattern; /* whole, when a hook asks for its gradient */
     bool frozen;      /* backward: P is constant */
+    bool halved;      /* backward: factors of both products get half */
 } glim_attention_run;
 
 /* Keys and values of one sequence and head: k, v (S, Dp), kt, vt (D, Sp). */
@@ -87,6 +88,5 @@ float *glim__attention_whole(const glim_attention_run *run, const glim_attention
 glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site_kind kind,
                                  unsigned actions, glim_error *err);
 glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err);
-glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
 
 #endif

@@ -374,9 +374,6 @@ const glim_op glim__op_attention_op = {
     .aux = attention_aux,
 };
 
-static const glim_rule frozen[] = {{&glim__op_attention_op, glim__attention_backward_frozen}};
-const glim_rules glim__rules_frozen_pattern = {"frozen-pattern", frozen, 1};
-
 glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
                              const glim_attention *how) {
     int64_t kv = (int64_t)how->kv_heads * how->head_width;

@@ -12,15 +12,23 @@
 #include <math.h>
 #include <string.h>
 
+/* tanh(s) / s of u = tanh(s), which a rule has in place of the slope. */
+static float share_of_cap(float u) {
+    const float most = 1 - 1e-7f;
+    float s = atanhf(u > most ? most : u < -most ? -most : u);
+    return s == 0 ? 1 : u / s;
+}
+
 /* Turns dP into dS for row i of a block over n keys; delta is <P, dP> of the
    whole row. cap holds the capped scores, -inf where P is 0. */
 static void row_gradient(const glim_attention_run *run, float delta, const float *p,
                          const float *cap, float *dp, int64_t n) {
     const glim_attention *how = &run->node->as.attention;
-    run->kernels->softmax_backward(dp, p, delta, how->scale, (size_t)n);
+    float scale = run->halved ? how->scale / 2 : how->scale;
+    run->kernels->softmax_backward(dp, p, delta, scale, (size_t)n);
     for (int64_t j = 0; j < n && how->soft_cap > 0; j++) {
         float u = cap[j] / how->soft_cap;
-        dp[j] = p[j] > 0 ? dp[j] * (1 - u * u) : 0;
+        dp[j] = p[j] > 0 ? dp[j] * (run->halved ? share_of_cap(u) : 1 - u * u) : 0;
     }
 }
 
@@ -138,7 +146,9 @@ static void key_item(void *data, size_t item, int worker) {
     key_block(run, p, (int)(item % G), k0, n, glim__scratch(run->tape->ctx, worker));
 }
 
-static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error *err) {
+enum way { PLAIN, FROZEN, HALVED };
+
+static glim_status walk(glim_tape *t, glim_tape_node *n, enum way way, glim_error *err) {
     glim_attention_run run;
     glim_status status = GLIM_OK;
     float *d; /* the run takes them from the nodes */
@@ -148,7 +158,10 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
         return status;
     status = glim__attention_begin(&run, t, n, true, err);
     bool asked = n->pattern && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD);
-    run.frozen = frozen;
+    run.frozen = way == FROZEN;
+    run.halved = way == HALVED;
+    if (run.halved) /* of P and v; row_gradient halves again for q and k */
+        run.kernels->scale(n->grad, 0.5f, (size_t)(n->rows->T * n->cols));
     if (!status && asked) {
         run.d_pattern = glim__workspace_take(t->space, run.pattern_floats);
         if (run.d_pattern)
@@ -171,10 +184,15 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
 }
 
 glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    return walk(t, n, false, err);
+    return walk(t, n, PLAIN, err);
 }
 
 /* The rule "frozen pattern": only values carry gradient. */
 glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    return walk(t, n, true, err);
+    return walk(t, n, FROZEN, err);
+}
+
+/* P v and q k^T are products: each factor gets half of what its product has. */
+glim_status glim__attention_backward_halved(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, HALVED, err);
 }

@@ -48,6 +48,8 @@ struct glim_predictor {
                                 from its explanation (NaN) */
     const double *value;     /* [n_rows] the target on the input */
     const glim_model *model; /* NULL for a black box */
+    const glim_rules *rules; /* of the walks of `gradient`: a method sets it for its run, and
+                                puts NULL back; what has no inner ops takes no notice */
 
     /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]
        is 0 (fixed units are always kept). Rows that cannot see any removed unit
