@@ -12,6 +12,8 @@ static const glim_method *const methods[] = {
     &glim_method_gradient,
     &glim_method_integrated_gradients,
     &glim_method_smoothgrad,
+    &glim_method_guided_backprop,
+    &glim_method_lrp,
     &glim_method_shapley,
     &glim_method_kernel_shap,
     &glim_method_lime,
@@ -110,6 +112,23 @@ glim_status glim__gradient_check(glim_predictor *p, const float *x, const float 
     glim__free(p->ctx, two);
     glim__free(p->ctx, all);
     return status;
+}
+
+glim_status glim__ruled_gradient(glim_predictor *p, const glim_rules *rules, const float *x,
+                                 double *values, glim_gradient_sink *sink, void *data,
+                                 glim_error *err) {
+    p->rules = rules;
+    glim_status status = p->gradient(p, x, 1, -1, values, sink, data, err);
+    p->rules = NULL;
+    return status;
+}
+
+void glim__ruled_plan(const glim_predictor *p, const glim_rules *rules, size_t gradients,
+                      glim_plan *out) {
+    glim_predictor *mine = (glim_predictor *)p;
+    mine->rules = rules;
+    p->plan_gradient(p, gradients, out);
+    mine->rules = NULL;
 }
 
 /* Roots of the Legendre polynomial by Newton's method from Chebyshev's guess. */

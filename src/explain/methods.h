@@ -7,7 +7,8 @@
 
 extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_integrated_gradients, glim_method_smoothgrad, glim_method_occlusion,
-    glim_method_shapley, glim_method_kernel_shap, glim_method_lime;
+    glim_method_shapley, glim_method_kernel_shap, glim_method_lime, glim_method_lrp,
+    glim_method_guided_backprop;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
@@ -25,6 +26,12 @@ glim_status glim__gradient_check(glim_predictor *p, const float *x, const float 
                                  uint64_t seed, glim_document *doc, glim_error *err);
 /* x (T, C) of the input, from the context's memory; free with glim__free. */
 glim_status glim__embedded(glim_predictor *p, float **out, size_t copies, glim_error *err);
+/* One walk back of all target rows by a rule set, and the plan of `gradients` of them. */
+glim_status glim__ruled_gradient(glim_predictor *p, const glim_rules *rules, const float *x,
+                                 double *values, glim_gradient_sink *sink, void *data,
+                                 glim_error *err);
+void glim__ruled_plan(const glim_predictor *p, const glim_rules *rules, size_t gradients,
+                      glim_plan *out);
 
 /* Gauss-Legendre nodes and weights on [0, 1]. */
 void glim__gauss_legendre(int n, double *nodes, double *weights);

@@ -27,6 +27,7 @@ typedef struct glim_attention_run {
     float *d_pattern; /* whole, when a hook asks for its gradient */
     bool frozen;      /* backward: P is constant */
     bool halved;      /* backward: factors of both products get half */
+    bool uncapped;    /* scores are wanted as they are before the cap */
 } glim_attention_run;
 
 /* Keys and values of one sequence and head: k, v (S, Dp), kt, vt (D, Sp). */

@@ -208,7 +208,7 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
         run->kernels->scale(row, how->scale, (size_t)n);
         if (how->bias)
             add_bias(run, b, i, row);
-        if (how->soft_cap > 0)
+        if (how->soft_cap > 0 && !run->uncapped)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
         hide(run, b, i, row);
     }

@@ -12,15 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-/* tanh(s) / s of u = tanh(s), which a rule has in place of the slope. */
-static float share_of_cap(float u) {
-    const float most = 1 - 1e-7f;
-    float s = atanhf(u > most ? most : u < -most ? -most : u);
-    return s == 0 ? 1 : u / s;
-}
-
 /* Turns dP into dS for row i of a block over n keys; delta is <P, dP> of the
-   whole row. cap holds the capped scores, -inf where P is 0. */
+   whole row. cap holds the capped scores, -inf where P is 0; with halves the scores
+   before the cap, whose rule is capped score / score. */
 static void row_gradient(const glim_attention_run *run, float delta, const float *p,
                          const float *cap, float *dp, int64_t n) {
     const glim_attention *how = &run->node->as.attention;
@@ -28,7 +22,8 @@ static void row_gradient(const glim_attention_run *run, float delta, const float
     run->kernels->softmax_backward(dp, p, delta, scale, (size_t)n);
     for (int64_t j = 0; j < n && how->soft_cap > 0; j++) {
         float u = cap[j] / how->soft_cap;
-        dp[j] = p[j] > 0 ? dp[j] * (run->halved ? share_of_cap(u) : 1 - u * u) : 0;
+        float slope = !run->halved ? 1 - u * u : u == 0 ? 1 : tanhf(u) / u;
+        dp[j] = p[j] > 0 ? dp[j] * slope : 0;
     }
 }
 
@@ -40,8 +35,13 @@ static void block_gradient(const glim_attention_run *run, const glim_attention_b
     int64_t HD = (int64_t)how->heads * run->D, n = b->to - b->from;
     const float *dz = run->node->grad + b->row * HD + b->head * run->D;
     glim__attention_scores(run, b, p, ld);
-    if (how->soft_cap > 0)
+    if (how->soft_cap > 0 && run->halved) {
+        glim_attention_run open = *run;
+        open.uncapped = true;
+        glim__attention_scores(&open, b, cap, ld);
+    } else if (how->soft_cap > 0) {
         memcpy(cap, p, (size_t)(b->m * ld) * sizeof *p);
+    }
     for (int i = 0; i < b->m; i++) {
         const float *aux = glim__attention_aux(run, b->head, b->row + i);
         float *row = p + i * ld;
