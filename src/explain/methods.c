@@ -11,6 +11,7 @@ static const glim_method *const methods[] = {
     &glim_method_input_x_gradient,
     &glim_method_gradient,
     &glim_method_integrated_gradients,
+    &glim_method_expected_gradients,
     &glim_method_smoothgrad,
     &glim_method_guided_backprop,
     &glim_method_lrp,

@@ -8,7 +8,7 @@
 extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_integrated_gradients, glim_method_smoothgrad, glim_method_occlusion,
     glim_method_shapley, glim_method_kernel_shap, glim_method_lime, glim_method_lrp,
-    glim_method_guided_backprop;
+    glim_method_guided_backprop, glim_method_expected_gradients;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
@@ -32,6 +32,27 @@ glim_status glim__ruled_gradient(glim_predictor *p, const glim_rules *rules, con
                                  glim_error *err);
 void glim__ruled_plan(const glim_predictor *p, const glim_rules *rules, size_t gradients,
                       glim_plan *out);
+
+/* Backgrounds j of a text, token by token: rows[pick[j, t], t] of (kinds, T, C). */
+typedef struct glim_backgrounds {
+    const float *rows;
+    const uint8_t *pick; /* (n, T) */
+    size_t n;
+} glim_backgrounds;
+/* A point: background `from` plus alpha times the way to the input. */
+typedef struct glim_draw {
+    double alpha;
+    size_t from;
+} glim_draw;
+/* Sums over draws of unit scores and of their squares (n_rows, units), of whole maps
+   (n_rows), and the mean target on the backgrounds (n_rows). */
+typedef struct glim_expectation {
+    double *sum, *squares, *total, *base;
+} glim_expectation;
+/* Adds n draws (expected-gradients.c). */
+glim_status glim__expected_gradients(glim_predictor *p, const glim_backgrounds *b,
+                                     const glim_draw *draws, size_t n, glim_expectation *out,
+                                     glim_error *err);
 
 /* Gauss-Legendre nodes and weights on [0, 1]. */
 void glim__gauss_legendre(int n, double *nodes, double *weights);
