@@ -18,6 +18,7 @@ static const glim_method *const methods[] = {
     &glim_method_shapley,
     &glim_method_kernel_shap,
     &glim_method_lime,
+    &glim_method_reagent,
     NULL,
 };
 

@@ -72,6 +72,16 @@ struct glim_predictor {
        row r come before those of row r + 1. NULL: the predictor has no inner values. */
     glim_status (*observe)(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
                            glim_error *err);
+    /* With PROPOSE, else NULL: the input's tokens, own (T), the `most` likeliest others in the
+       place of each, ids (T, most), and their shares (T, most), cumulated, so that the last
+       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n, T), out
+       (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
+       `inputs` of them in all. */
+    glim_status (*propose)(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
+                           float *shares, glim_error *err);
+    glim_status (*values_of)(glim_predictor *p, const int32_t *ids, size_t n, double *out,
+                             glim_error *err);
+    void (*plan_propose)(const glim_predictor *p, size_t n, size_t inputs, glim_plan *out);
     /* Cost of `values` for these masks, of n gradients, and of `observe`: for plans. */
     void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out);
