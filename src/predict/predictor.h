@@ -48,6 +48,8 @@ struct glim_predictor {
                                 from its explanation (NaN) */
     const double *value;     /* [n_rows] the target on the input */
     const glim_model *model; /* NULL for a black box */
+    const glim_rules *rules; /* of the walks of `gradient`: a method sets it for its run, and
+                                puts NULL back; what has no inner ops takes no notice */
 
     /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]
        is 0 (fixed units are always kept). Rows that cannot see any removed unit
@@ -73,6 +75,16 @@ struct glim_predictor {
     /* The position whose row inside the model tells target row `row` (of an encoder-decoder
        among the written ones); SIZE_MAX: all of them alike. Where there is `observe`. */
     size_t (*row_at)(const glim_predictor *p, size_t row);
+    /* With PROPOSE, else NULL: the input's tokens, own (T), the `most` likeliest others in the
+       place of each, ids (T, most), and their shares (T, most), cumulated, so that the last
+       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n, T), out
+       (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
+       `inputs` of them in all. */
+    glim_status (*propose)(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
+                           float *shares, glim_error *err);
+    glim_status (*values_of)(glim_predictor *p, const int32_t *ids, size_t n, double *out,
+                             glim_error *err);
+    void (*plan_propose)(const glim_predictor *p, size_t n, size_t inputs, glim_plan *out);
     /* Cost of `values` for these masks, of n gradients, and of `observe`: for plans. */
     void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out);
