@@ -186,19 +186,28 @@ void glim__game_spread(const glim_game *g, const double *features, double *units
                 units[(g->first + r) * U + u] = features[r * g->d + g->feature[u]];
 }
 
-double glim__game_additive(const glim_game *g, glim_document *doc, const double *phi,
-                           const double *error, const double *base) {
+double glim__game_spread_of(size_t rows, size_t d, const double *phi, const double *error) {
     double worst = 0;
-    glim__game_spread(g, phi, doc->scores);
-    glim__game_spread(g, error, doc->error);
-    for (size_t r = 0; r < g->rows; r++) {
-        double sum = 0, most = 0, off = 0;
-        for (size_t i = r * g->d; i < (r + 1) * g->d; i++) {
-            sum += phi[i];
+    for (size_t r = 0; r < rows; r++) {
+        double most = 0, off = 0;
+        for (size_t i = r * d; i < (r + 1) * d; i++) {
             most = fmax(most, fabs(phi[i]));
             off = fmax(off, error[i]);
         }
         worst = most > 0 ? fmax(worst, off / most) : worst;
+    }
+    return worst;
+}
+
+double glim__game_additive(const glim_game *g, glim_document *doc, const double *phi,
+                           const double *error, const double *base) {
+    glim__game_spread(g, phi, doc->scores);
+    if (error)
+        glim__game_spread(g, error, doc->error);
+    for (size_t r = 0; r < g->rows; r++) {
+        double sum = 0;
+        for (size_t i = r * g->d; i < (r + 1) * g->d; i++)
+            sum += phi[i];
         if (doc->rows) {
             doc->rows[g->first + r].baseline_value = base[r];
             doc->rows[g->first + r].residual = sum - (g->all[r] - base[r]);
@@ -206,7 +215,17 @@ double glim__game_additive(const glim_game *g, glim_document *doc, const double 
             doc->target.baseline_value = base[r];
         }
     }
-    return worst;
+    return error ? glim__game_spread_of(g->rows, g->d, phi, error) : 0;
+}
+
+void glim__game_sampled(glim_document *doc, uint64_t asked, double worst, const char *raise) {
+    glim_document_check_add(doc, "coalitions", (double)asked, "asked of the model");
+    glim_document_check_add(doc, "standard_error", worst,
+                            "largest, as a share of the largest score");
+    if (worst > 0.25)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "standard errors reach %.0f %% of the largest score; raise %s",
+                            100 * worst, raise);
 }
 
 /* A coalition that lacks the first unit costs as much as any. */
