@@ -11,64 +11,87 @@
 #include <math.h>
 #include <string.h>
 
-struct opts {
-    const char *absent, *selection;
-    int64_t n_samples, num_features;
-    double kernel_width, alpha;
-    bool bow;
-};
+enum { DEFAULT_SAMPLES = 1000, DEFAULT_WIDTH = 25 };
 
 static const glim_param params[] = {
-    GLIM_ABSENT_PARAM(struct opts),
+    GLIM_ABSENT_PARAM(glim_lime_params),
     {.name = "num-samples",
      .type = GLIM_INT,
-     .offset = offsetof(struct opts, n_samples),
-     .def.i = 1000,
-     .min = 10,
+     .offset = offsetof(glim_lime_params, n_samples),
+     .def.i = 0,
+     .min = 0,
      .max = 1000000,
-     .help = "inputs with features absent"},
+     .help = "inputs that are asked (0: 1000, for rows of a table 5000)"},
     {.name = "num-features",
      .type = GLIM_INT,
-     .offset = offsetof(struct opts, num_features),
+     .offset = offsetof(glim_lime_params, num_features),
      .def.i = 0,
      .min = 0,
      .max = 1000,
      .help = "features of the local model (0: all of up to 30, else 10)"},
     {.name = "feature-selection",
      .type = GLIM_CHOICE,
-     .offset = offsetof(struct opts, selection),
+     .offset = offsetof(glim_lime_params, selection),
      .def.s = "auto",
      .choices = "auto|forward|highest-weights|lasso-path|none",
      .help = "how they are chosen (auto: forward up to 6, else highest-weights)"},
     {.name = "kernel-width",
      .type = GLIM_REAL,
-     .offset = offsetof(struct opts, kernel_width),
-     .def.r = 25,
-     .min = 1e-3,
+     .offset = offsetof(glim_lime_params, kernel_width),
+     .def.r = 0,
+     .min = 0,
      .max = 1e6,
-     .help = "sigma; the distance with half of the features absent is 29"},
+     .help = "sigma (0: 25, where half of the features absent is 29 away; for rows 0.75 "
+             "sqrt(columns))"},
     {.name = "alpha",
      .type = GLIM_REAL,
-     .offset = offsetof(struct opts, alpha),
+     .offset = offsetof(glim_lime_params, alpha),
      .def.r = 1,
      .min = 0,
      .max = 1e6,
      .help = "strength of the ridge"},
     {.name = "bow",
      .type = GLIM_BOOL,
-     .offset = offsetof(struct opts, bow),
+     .offset = offsetof(glim_lime_params, bow),
      .help = "a word is one feature wherever it stands"},
+    {.name = "discretizer",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(glim_lime_params, discretizer),
+     .def.s = "quartile",
+     .choices = "quartile|decile|entropy|none",
+     .help = "rows: how numbers are cut into bins (entropy: where labels change)"},
+    {.name = "categorical",
+     .type = GLIM_STRING,
+     .offset = offsetof(glim_lime_params, categorical),
+     .value_name = "A,B",
+     .help = "rows: columns of numbers that are names all the same"},
+    {.name = "label-column",
+     .type = GLIM_STRING,
+     .offset = offsetof(glim_lime_params, label_column),
+     .value_name = "NAME",
+     .help = "rows: the labels of --discretizer entropy (default: what was fitted)"},
+    {.name = "sample-around-instance",
+     .type = GLIM_BOOL,
+     .offset = offsetof(glim_lime_params, sample_around_instance),
+     .help = "rows without bins: around the row, not around the mean"},
+    {.name = "top-labels",
+     .type = GLIM_INT,
+     .offset = offsetof(glim_lime_params, top_labels),
+     .def.i = 1,
+     .min = 1,
+     .max = 100,
+     .help = "rows: explain so many of the likeliest classes"},
     {0},
 };
 
 struct work {
-    const struct opts *o;
+    const glim_lime_params *o;
     uint64_t seed;
     glim_document *doc;
     glim_lime_summary sum;
 };
 
-static glim_lime_options fit_options(const struct opts *o, uint64_t seed) {
+glim_lime_options glim__lime_fit_options(const glim_lime_params *o, uint64_t seed) {
     static const char *const names[] = {"auto", "forward", "highest-weights", "lasso-path", "none"};
     size_t how = 0;
     while (strcmp(names[how], o->selection))
@@ -79,10 +102,14 @@ static glim_lime_options fit_options(const struct opts *o, uint64_t seed) {
                                .seed = seed};
 }
 
+static size_t samples_of(const glim_lime_params *o) {
+    return o->n_samples ? (size_t)o->n_samples : DEFAULT_SAMPLES;
+}
+
 /* z (n, d) and how much each sample counts; order (d): scratch. */
 static void draw(const struct work *w, size_t n, size_t d, uint8_t *z, double *weight,
                  size_t *order) {
-    double width = w->o->kernel_width;
+    double width = w->o->kernel_width > 0 ? w->o->kernel_width : DEFAULT_WIDTH;
     memset(z, 1, n * d);
     for (size_t i = 0; i < n; i++, z += d) {
         size_t out = i ? 1 + glim__rng_below(w->seed, i, 0, (uint32_t)d) : 0;
@@ -102,7 +129,7 @@ static void draw(const struct work *w, size_t n, size_t d, uint8_t *z, double *w
 static glim_status play(glim_game *g, void *data, glim_error *err) {
     struct work *w = data;
     glim_context *ctx = g->p->ctx;
-    size_t n = (size_t)w->o->n_samples, d = g->d;
+    size_t n = samples_of(w->o), d = g->d;
     uint8_t *z = glim__alloc(ctx, n * d);
     double *weight = glim__calloc(ctx, n * (1 + g->rows), sizeof *weight);
     size_t *order = glim__calloc(ctx, d, sizeof *order);
@@ -114,7 +141,7 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
     }
     if (!status) {
         glim_lime_data a = {.ctx = ctx, .n = n, .d = d, .z = z, .weight = weight, .y = weight + n};
-        glim_lime_options o = fit_options(w->o, w->seed);
+        glim_lime_options o = glim__lime_fit_options(w->o, w->seed);
         status = glim__lime_rows(g, &a, &o, &w->sum, w->doc, err);
     }
     glim__free(ctx, z);
@@ -125,7 +152,9 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
-    const struct opts *o = opts;
+    const glim_lime_params *o = opts;
+    if (glim__lime_of_table(p, o))
+        return glim__lime_table(p, o, seed, doc, err);
     struct work w = {.o = o, .seed = seed, .doc = doc, .sum = glim__lime_summary()};
     glim_status status = glim__scores_new(p, doc, true, err);
     if (!status)
@@ -141,7 +170,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
 }
 
 static uint64_t samples(const void *opts, size_t d, size_t rows) {
-    return (uint64_t)((const struct opts *)opts)->n_samples;
+    return samples_of(opts);
 }
 
 static uint64_t room(const void *opts, size_t d, size_t rows) {
@@ -152,7 +181,11 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
-    const struct opts *o = opts;
+    const glim_lime_params *o = opts;
+    if (glim__lime_of_table(p, o)) {
+        glim__lime_table_plan(p, o, out);
+        return GLIM_OK;
+    }
     return glim__games_plan(p, o->absent, samples, room, opts, out, err);
 }
 
@@ -165,7 +198,7 @@ const glim_method glim_method_lime = {
     .needs = GLIM_CAN_PREDICT,
     .is_signed = true,
     .params = params,
-    .opts_size = sizeof(struct opts),
+    .opts_size = sizeof(glim_lime_params),
     .plan = plan,
     .run = run,
 };

@@ -10,6 +10,17 @@
 
 #include "explain/game.h"
 
+/* The method's parameters. */
+typedef struct glim_lime_params {
+    const char *absent, *selection;
+    int64_t n_samples, num_features; /* 0: as the input needs */
+    double kernel_width, alpha;      /* width 0: as the input needs */
+    bool bow;
+    const char *discretizer, *categorical, *label_column; /* of tables, as is what follows */
+    bool sample_around_instance;
+    int64_t top_labels;
+} glim_lime_params;
+
 /* How the features of the local model are chosen, at most so many of d. */
 typedef enum glim_lime_select {
     GLIM_SELECT_AUTO,    /* forward up to 6, else by highest weights */
@@ -67,6 +78,17 @@ glim_status glim__lime_rows(const glim_game *g, glim_lime_data *data, const glim
                             glim_lime_summary *sum, glim_document *doc, glim_error *err);
 /* Checks and verdict; without fits nothing. */
 void glim__lime_judge(const glim_lime_summary *sum, glim_document *doc);
+
+/* The options of a fit that parameters stand for. */
+glim_lime_options glim__lime_fit_options(const glim_lime_params *o, uint64_t seed);
+
+/* ---- rows of tables (lime-table.c) ---- */
+
+/* Whether samples are drawn from the table whose row it is, and not by absent units. */
+bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o);
+glim_status glim__lime_table(glim_predictor *p, const glim_lime_params *o, uint64_t seed,
+                             glim_document *doc, glim_error *err);
+void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, glim_plan *out);
 
 /* ---- inside: moments (lime-moments.c) and the local model (lime-fit.c) ---- */
 
