@@ -21,6 +21,7 @@ struct row_box {
     glim_box_target target;
     size_t row_end;
     glim_buffer text; /* as it is shown: "name = cell" */
+    glim_row row;     /* borrowed, for the names, and what is usual: a number or a text */
     /* members of the object, `"name":value`: with the cell, and with what is usual */
     glim_buffer members;
     size_t *at; /* (2 n + 1) where they begin in `members` */
@@ -94,10 +95,23 @@ glim_status glim_black_box_ask_row(glim_black_box *box, const glim_row *row, dou
 
 /* ---- masks ---- */
 
-/* The targets of m masked rows. */
-static glim_status ask_some(struct row_box *s, const uint8_t *keep, size_t m, double *out,
-                            glim_error *err) {
-    size_t U = s->units.count, from = 0;
+/* Unit u of a masked row, and of another row. */
+static void put_masked(glim_buffer *out, const struct row_box *s, const uint8_t *keep, size_t u) {
+    size_t k = 2 * u + !keep[u];
+    glim__buffer_append(out, s->members.data + s->at[k], s->at[k + 1] - s->at[k]);
+}
+
+static void put_other(glim_buffer *out, const struct row_box *s, const glim_cell *cells, size_t u) {
+    glim_cell c = cells[u];
+    if (!s->row.usual[u].text)
+        c.text = NULL; /* a column of numbers */
+    append_member(out, s->row.columns[u], &c);
+}
+
+/* The targets of m rows, masked ones or others; with `each`, all their classes. */
+static glim_status ask_some(struct row_box *s, const uint8_t *keep, const glim_cell *cells,
+                            size_t m, bool each, double *out, glim_error *err) {
+    size_t U = s->units.count, from = 0, K = each ? s->box->info.n_classes : 1;
     glim_context *ctx = s->base.ctx;
     double *rows = NULL;
     glim_buffer texts;
@@ -108,9 +122,11 @@ static glim_status ask_some(struct row_box *s, const uint8_t *keep, size_t m, do
     for (size_t i = 0; i < m; i++) {
         size_t start = texts.len;
         for (size_t u = 0; u < U; u++) {
-            size_t k = 2 * u + !keep[i * U + u];
             glim__buffer_putc(&texts, u ? ',' : '{');
-            glim__buffer_append(&texts, s->members.data + s->at[k], s->at[k + 1] - s->at[k]);
+            if (keep)
+                put_masked(&texts, s, keep + i * U, u);
+            else
+                put_other(&texts, s, cells + i * U, u);
         }
         glim__buffer_putc(&texts, '}');
         inputs[i].len = texts.len - start;
@@ -120,7 +136,14 @@ static glim_status ask_some(struct row_box *s, const uint8_t *keep, size_t m, do
     glim_status status = texts.failed ? glim__oom(ctx, err, "masked rows", texts.len)
                                       : ask(s->box, inputs, m, &rows, err);
     for (size_t i = 0; rows && i < m; i++)
-        out[i] = glim__box_target(s->box, &s->target, rows + i * s->box->info.n_classes);
+        for (size_t k = 0; k < K; k++) {
+            glim_box_target t = s->target;
+            if (each) {
+                t.class_index = k;
+                t.contrast = false;
+            }
+            out[i * K + k] = glim__box_target(s->box, &t, rows + i * s->box->info.n_classes);
+        }
     glim_black_box_values_free(s->box, rows);
     glim__free(ctx, inputs);
     glim__buffer_release(&texts);
@@ -138,9 +161,20 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
                          "a row of a table has no attention to hide a column from (take --absent "
                          "mean)");
     for (size_t i = 0; i < n && !status; i += AT_ONCE)
-        status =
-            ask_some(s, keep + i * s->units.count, n - i < AT_ONCE ? n - i : AT_ONCE, out + i, err);
+        status = ask_some(s, keep + i * s->units.count, NULL, n - i < AT_ONCE ? n - i : AT_ONCE,
+                          false, out + i, err);
     return status;
+}
+
+static glim_status other_rows(glim_predictor *p, const glim_cell *cells, size_t n, bool each,
+                              double *out, glim_error *err) {
+    struct row_box *s = (struct row_box *)p;
+    size_t K = each ? s->box->info.n_classes : 1;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < n && !status; i += AT_ONCE)
+        status = ask_some(s, NULL, cells + i * s->units.count, n - i < AT_ONCE ? n - i : AT_ONCE,
+                          each, out + i * K, err);
+    return status ? status : glim__check_cancel(p->ctx, err);
 }
 
 /* ---- the rest ---- */
@@ -204,6 +238,7 @@ glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *b
     if (!s)
         return glim__oom(ctx, err, "the predictor", sizeof *s);
     s->box = box;
+    s->row = *row;
     glim__buffer_init(&s->text, ctx);
     glim__buffer_init(&s->members, ctx);
     s->base = (glim_predictor){.ctx = ctx,
@@ -215,7 +250,9 @@ glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *b
                                .units = &s->units,
                                .row_end = &s->row_end,
                                .value = &s->target.value,
+                               .column_names = row->columns,
                                .values = values,
+                               .rows = other_rows,
                                .plan_values = glim__box_plan_values,
                                .describe = describe,
                                .cost = cost,
@@ -229,6 +266,8 @@ glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *b
         status = glim_black_box_ask_row(box, row, &answer, err);
     if (!status)
         status = glim__box_choose(box, &s->target, answer, o, err);
+    s->base.classes = (const char *const *)box->info.classes;
+    s->base.n_classes = box->info.n_classes;
     glim_black_box_values_free(box, answer);
     if (status) {
         free_row(&s->base);

@@ -128,6 +128,55 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status ? status : glim__check_cancel(p->ctx, err);
 }
 
+/* The features of one column of another row, standardised. */
+static glim_status read_cell(const struct row *r, const glim_fit_column *c, const glim_cell *cell,
+                             double *x, glim_error *err) {
+    const glim_linear *l = r->linear;
+    size_t n = c->values ? c->n_values : 1;
+    double number = cell->number;
+    if (c->values) {
+        int32_t k = cell->text ? glim__fit_find(c->values, c->n_values, cell->text, false) : -1;
+        if (k < 0)
+            return glim_fail(err, GLIM_EFORMAT,
+                             "the table's column '%.60s' holds '%.40s', which it did not when it "
+                             "was fitted",
+                             c->name, cell->text ? cell->text : "a number");
+        memset(x + c->first, 0, n * sizeof *x);
+        x[c->first + (size_t)k] = 1;
+    } else {
+        if (cell->text && !glim__table_number(cell->text, &number))
+            number = NAN;
+        if (!isfinite(number))
+            return glim_fail(err, GLIM_EFORMAT,
+                             "the table's column '%.60s' holds '%.40s', which is no number",
+                             c->name, cell->text ? cell->text : "");
+        x[c->first] = number;
+    }
+    for (size_t j = c->first; j < c->first + n; j++)
+        x[j] = (x[j] - l->mean[j]) / l->scale[j];
+    return GLIM_OK;
+}
+
+static glim_status other_rows(glim_predictor *p, const glim_cell *cells, size_t n, bool each,
+                              double *out, glim_error *err) {
+    struct row *r = (struct row *)p;
+    size_t U = r->units.count, K = each ? classes_of(r) : 1;
+    glim_status status = GLIM_OK;
+    double *x = glim__calloc(p->ctx, p->T, sizeof *x);
+    if (!x)
+        return glim__oom(p->ctx, err, "a row", p->T * sizeof *x);
+    for (size_t i = 0; i < n && !status; i++) {
+        for (size_t u = 0; u < U && !status; u++)
+            status = read_cell(r, &r->linear->columns[u], &cells[i * U + u], x, err);
+        run(r, x);
+        for (size_t k = 0; k < K && !status; k++)
+            out[i * K + k] = each ? class_value(r, k) : target_of(r);
+    }
+    glim__progress_add(p->ctx, n);
+    glim__free(p->ctx, x);
+    return status ? status : glim__check_cancel(p->ctx, err);
+}
+
 static glim_status embed(glim_predictor *p, float *x, glim_error *err) {
     const struct row *r = (const struct row *)p;
     for (size_t t = 0; t < p->T; t++)
@@ -407,7 +456,12 @@ glim_status glim_predictor_row(glim_predictor **out, const glim_linear *linear,
                                .units = &r->units,
                                .row_end = r->row_end,
                                .value = r->value,
+                               .column_names = linear->info.columns,
+                               .label = linear->info.target,
+                               .classes = linear->info.classes,
+                               .n_classes = linear->info.n_classes,
                                .values = values,
+                               .rows = other_rows,
                                .embed = embed,
                                .baseline = baseline,
                                .gradient = gradient,
