@@ -2,6 +2,7 @@
 /* Coalitions become masks over units and go to the predictor a chunk at a time; equal
    ones are asked once. */
 #include "explain/game.h"
+#include "predict/background.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,11 +19,18 @@ static glim_absent usual(const glim_predictor *p) {
 
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err) {
-    static const char *const names[] = {"delete", "mask", "mean", "attention", "zero", "blur"};
+    static const char *const names[] = {"delete", "mask", "mean",    "attention",
+                                        "zero",   "blur", "resample"};
     *out = usual(p);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (!strcmp(name, names[i]))
             *out = (glim_absent)i;
+    if (*out == GLIM_ABSENT_RESAMPLE)
+        return p->columns && p->table
+                   ? GLIM_OK
+                   : glim_fail(err, GLIM_EUSAGE,
+                               "--absent resample takes cells of a table's other rows (--table "
+                               "FILE --row N)");
     if (!p->image && *out >= GLIM_ABSENT_ZERO)
         return glim_fail(err, GLIM_EUSAGE, "--absent %s is for pictures", name);
     if (p->image && (*out == GLIM_ABSENT_DELETE || *out == GLIM_ABSENT_ATTENTION))
@@ -30,6 +38,12 @@ glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_abse
                          "a patch of a picture cannot be taken out, only painted over (--absent "
                          "mean, zero or blur)");
     return GLIM_OK;
+}
+
+/* A plan asks the same, of a predictor that it does not change otherwise. */
+void glim__background_set(const glim_predictor *p, int64_t rows, uint64_t seed) {
+    ((glim_predictor *)p)->background = (size_t)rows;
+    ((glim_predictor *)p)->background_seed = seed;
 }
 
 void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc) {
@@ -40,7 +54,12 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         "no later token attends to an absent unit; positions stay",
         "an absent patch is what the model reads as zero",
         "an absent patch is blurred, as widely as it is broad"};
-    if (p->columns)
+    if (absent == GLIM_ABSENT_RESAMPLE)
+        glim_document_note(doc,
+                           "absent columns have the cells of each of %zu rows of the table; the "
+                           "target is the mean over these rows",
+                           glim__background_count(p));
+    else if (p->columns)
         glim_document_note(doc,
                            "an absent column has what is usual in it: a mean; of words the most "
                            "frequent one (in fitted models their shares)");

@@ -10,16 +10,26 @@
 
 /* --absent: its choices, what they mean here. Errors: EUSAGE (a choice that this
    predictor has no use for). */
-#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur"
+#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur|resample"
 #define GLIM_ABSENT_HELP                                                                           \
     "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or hide them "  \
-    "from attention; pictures: mean colour (auto), zero, blur"
+    "from attention; pictures: mean colour (auto), zero, blur; tables: mean (auto), resample: "    \
+    "cells of the table's other rows, the mean over them"
 /* The parameter, whose field of the options is `absent`. */
 #define GLIM_ABSENT_PARAM(opts_type)                                                               \
     {                                                                                              \
         .name = "absent", .type = GLIM_CHOICE, .offset = offsetof(opts_type, absent),              \
         .def.s = "auto", .choices = GLIM_ABSENT_CHOICES, .help = GLIM_ABSENT_HELP                  \
     }
+/* --background, of --absent resample. */
+#define GLIM_BACKGROUND_PARAM(opts_type)                                                           \
+    {                                                                                              \
+        .name = "background", .type = GLIM_INT, .offset = offsetof(opts_type, background),         \
+        .def.i = 100, .min = 1, .max = 1000000,                                                    \
+        .help = "--absent resample: rows of the table that are drawn, at most"                     \
+    }
+/* Sets it in the predictor, before values or plans are asked. */
+void glim__background_set(const glim_predictor *p, int64_t rows, uint64_t seed);
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err);
 void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc);

@@ -12,11 +12,12 @@
 
 struct opts {
     const char *absent;
-    int64_t window, stride;
+    int64_t background, window, stride;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
@@ -150,6 +151,7 @@ static glim_status set_up(struct work *w, const struct opts *o, glim_error *err)
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
     struct work w = {.p = p};
+    glim__background_set(p, ((const struct opts *)opts)->background, seed);
     glim_status status = glim__scores_new(p, doc, false, err);
     if (!status)
         status = set_up(&w, opts, err);
@@ -170,6 +172,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     struct work w = {.p = (glim_predictor *)p};
+    glim__background_set(p, ((const struct opts *)opts)->background, 0);
     glim_status status = set_up(&w, opts, err);
     for (size_t i = 0; i < w.windows && !status; i++) {
         window_mask(&w, i, w.keep);

@@ -20,12 +20,13 @@ enum { AT_ONCE = 32, MOST_PARTS = 6, MOST_SETS = (1 << MOST_PARTS) - 2 };
 
 struct opts {
     const char *absent, *fixed_context;
-    int64_t max_evals, parts;
+    int64_t background, max_evals, parts;
     double tolerance;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "max-evals",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, max_evals),
@@ -391,6 +392,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
                        glim_error *err) {
     struct work w = {.o = opts, .doc = doc};
     glim_status status = glim__scores_new(p, doc, false, err);
+    glim__background_set(p, w.o->background, seed);
     if (!status)
         status = glim__games(p, w.o->absent, doc, false, play, &w, err);
     if (!status)
@@ -413,6 +415,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
                         glim_error *err) {
     const struct opts *o = opts;
     uint64_t text = 0;
+    glim__background_set(p, o->background, 0);
     glim_status status = glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
     for (size_t u = 0; u < p->units->count; u++)
         text = p->units->at[u].end > text ? p->units->at[u].end : text;

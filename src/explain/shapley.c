@@ -13,12 +13,13 @@
 
 struct opts {
     const char *absent;
-    int64_t exact_units, pairs;
+    int64_t background, exact_units, pairs;
     double tolerance;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "exact-units",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, exact_units),
@@ -233,6 +234,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
                        glim_error *err) {
     struct work w = {.o = opts, .seed = seed, .doc = doc};
     glim_status status = glim__scores_new(p, doc, true, err);
+    glim__background_set(p, w.o->background, seed);
     if (!status)
         status = glim__games(p, w.o->absent, doc, false, play, &w, err);
     if (!status)
@@ -253,6 +255,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
+    glim__background_set(p, o->background, 0);
     return glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
 }
 

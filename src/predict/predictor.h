@@ -21,7 +21,8 @@ typedef enum glim_absent {
     GLIM_ABSENT_MEAN,      /* each embedding row becomes the vocabulary's mean */
     GLIM_ABSENT_ATTENTION, /* nobody attends to it; positions stay */
     GLIM_ABSENT_ZERO,      /* pictures: what the model reads as zero */
-    GLIM_ABSENT_BLUR       /* pictures: what is left when details are gone */
+    GLIM_ABSENT_BLUR,      /* pictures: what is left when details are gone */
+    GLIM_ABSENT_RESAMPLE   /* tables: the cells of other rows, the mean over them */
 } glim_absent;
 
 /* Baselines in embedding space, for path methods. */
@@ -63,6 +64,8 @@ struct glim_predictor {
        the names of the columns that are units. */
     const struct glim_table *table;
     size_t table_row;
+    size_t background; /* rows of the table that GLIM_ABSENT_RESAMPLE takes at most, 0 = 100, */
+    uint64_t background_seed;        /* and what they are drawn by; set before values are asked */
     const char *const *column_names; /* [n_units] */
     const char *label;               /* the column that it was fitted to predict, or NULL */
     const char *const *classes;      /* [n_classes]; none when it predicts a number */

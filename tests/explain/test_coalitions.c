@@ -84,6 +84,29 @@ static void orders_stop_when_they_are_good_enough(void **state) {
     glim_document_free(doc);
 }
 
+static void rounds_stop_when_they_are_good_enough(void **state) {
+    struct setting all[] = {{"n-samples", "4000"}, {0}};
+    struct setting few[] = {{"n-samples", "4000"}, {"tolerance", "0.05"}, {0}};
+    struct setting none[] = {{"n-samples", "4000"}, {"tolerance", "1e-9"}, {0}};
+    struct game g;
+    double phi[MOST];
+    random_game(&g, 14);
+    truth(&g, phi);
+    glim_document *whole = explain(&g, "kernel-shap", all),
+                  *short_ = explain(&g, "kernel-shap", few),
+                  *same = explain(&g, "kernel-shap", none);
+    assert_true(check_value(short_, "standard_error") <= 0.05);
+    assert_true(check_value(short_, "coalitions") < check_value(whole, "coalitions") / 2);
+    assert_near(total(short_, 0), g.value[0] - short_->target.baseline_value, 1e-9);
+    for (size_t u = 0; u < 14; u++) {
+        assert_near(short_->scores[u], phi[u], 5 * short_->error[u] + 1e-9);
+        assert_near(same->scores[u], whole->scores[u], 1e-9);
+    }
+    glim_document_free(whole);
+    glim_document_free(short_);
+    glim_document_free(same);
+}
+
 static void equal_coalitions_are_asked_once(void **state) {
     struct setting with[] = {{"num-samples", "2000"}, {0}};
     struct game g;
@@ -295,6 +318,7 @@ int main(void) {
         cmocka_unit_test(the_glove_game_is_shared_as_in_the_books),
         cmocka_unit_test(samples_add_up_and_are_as_far_off_as_they_say),
         cmocka_unit_test(orders_stop_when_they_are_good_enough),
+        cmocka_unit_test(rounds_stop_when_they_are_good_enough),
         cmocka_unit_test(equal_coalitions_are_asked_once),
         cmocka_unit_test(rows_see_what_lies_before_them),
         cmocka_unit_test(without_features_there_are_no_scores),
