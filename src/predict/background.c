@@ -117,7 +117,7 @@ glim_status glim__fit_background_make(glim_fit_background *b, const glim_predict
         return GLIM_OK;
     glim__fit_background_release(b, ctx);
     glim_status status = glim__background_rows(p, &rows, &n, err);
-    if (status)
+    if (status || !rows)
         return status;
     *b = (glim_fit_background){.U = U, .O = O, .most = p->background, .seed = p->background_seed};
     b->base = glim__calloc(ctx, n * O, sizeof *b->base);
