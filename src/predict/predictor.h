@@ -10,6 +10,9 @@
 #include "base/context.h"
 
 #include <glim/explain.h>
+#include <glim/predictor.h>
+
+struct glim_table; /* file/table.h */
 
 /* What an absent unit is replaced by. */
 typedef enum glim_absent {
@@ -18,7 +21,8 @@ typedef enum glim_absent {
     GLIM_ABSENT_MEAN,      /* each embedding row becomes the vocabulary's mean */
     GLIM_ABSENT_ATTENTION, /* nobody attends to it; positions stay */
     GLIM_ABSENT_ZERO,      /* pictures: what the model reads as zero */
-    GLIM_ABSENT_BLUR       /* pictures: what is left when details are gone */
+    GLIM_ABSENT_BLUR,      /* pictures: what is left when details are gone */
+    GLIM_ABSENT_RESAMPLE   /* tables: the cells of other rows, the mean over them */
 } glim_absent;
 
 /* Baselines in embedding space, for path methods. */
@@ -58,6 +62,21 @@ struct glim_predictor {
        that were not reached are NaN. */
     glim_status (*values)(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err);
+    /* Of a row of a table (else NULL): the table, borrowed, when it is known, which row, and
+       the names of the columns that are units. */
+    const struct glim_table *table;
+    size_t table_row;
+    size_t background; /* rows of the table that GLIM_ABSENT_RESAMPLE takes at most, 0 = 100, */
+    uint64_t background_seed;        /* and what they are drawn by; set before values are asked */
+    const char *const *column_names; /* [n_units] */
+    const char *label;               /* the column that it was fitted to predict, or NULL */
+    const char *const *classes;      /* [n_classes]; none when it predicts a number */
+    size_t n_classes;
+    /* The target on n other rows, cells (n, n_units): out (n); with `each`, every class on the
+       target's scale, out (n, n_classes). A cell may give a text and its number; the
+       predictor takes what the column holds. When it fails, out is undefined. */
+    glim_status (*rows)(glim_predictor *p, const glim_cell *cells, size_t n, bool each, double *out,
+                        glim_error *err);
     /* x (T, C): the embeddings of the input as they enter block 0. */
     glim_status (*embed)(glim_predictor *p, float *x, glim_error *err);
     /* A baseline (T, C): fixed tokens keep their rows, others are replaced. */

@@ -43,6 +43,8 @@ EXPLAIN = [
     ["--method", "occlusion", "--absent", "mask", "--continuation", " and so on"],
     ["--method", "shapley", "--pairs", "2", "--generate", "3"],
     ["--method", "kernel-shap", "--n-samples", "40"],
+    ["--method", "owen", "--max-evals", "40", "--generate", "3"],
+    ["--method", "owen", "--max-evals", "5000", "--fixed-context", "0"],
     ["--method", "lime", "--num-samples", "40"],
 ]
 LABELS = [
