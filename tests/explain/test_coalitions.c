@@ -387,7 +387,7 @@ static void one_fit(const json_t *fit, const glim_moments *m) {
     const char *how = json_string_value(json_object_get(fit, "selection"));
     const json_t *want = json_object_get(fit, "coefficients");
     assert_true(glim__local_scratch(m->d) <= sizeof scratch / sizeof *scratch);
-    glim__local_choose(&l, m, select_of(how), (size_t)real(fit, "most"), scratch);
+    glim__local_choose(&l, m, select_of(how), (size_t)real(fit, "most"), NULL, scratch);
     assert_true(glim__local_fit(&l, m, 1, scratch));
     assert_int_equal(l.n, json_array_size(want));
     double predicted = l.intercept;
@@ -418,7 +418,8 @@ static void fits_are_those_of_lime(void **state) {
                      *ys = json_object_get(one, "y"), *fits = json_object_get(one, "fits");
         size_t n = json_array_size(rows), d = json_string_length(json_array_get(rows, 0));
         uint8_t *z = malloc(n * d);
-        double *y = malloc(2 * n * sizeof *y), *w = y + n, room[MOST * (MOST + 2)];
+        double *y = malloc(2 * n * sizeof *y), *w = y + n;
+        double *room = malloc((glim__moments_size(d) + glim__moments_scratch(d)) * sizeof *room);
         for (size_t i = 0; i < n; i++) {
             double kept = 0;
             for (size_t k = 0; k < d; k++) {
@@ -429,12 +430,14 @@ static void fits_are_those_of_lime(void **state) {
             w[i] = exp(-off * off / (2 * 25 * 25));
             y[i] = json_number_value(json_array_get(ys, i));
         }
-        glim_moments m = {.d = d, .gram = room, .mean = room + d * d, .cross = room + d * d + d};
-        glim__moments(&m, z, y, 1, w, NULL, n);
+        glim_moments m = {.gram = room};
+        glim_lime_data a = {.ctx = ctx, .n = n, .d = d, .z = z, .weight = w, .y = y, .step = 1};
+        glim__moments(&m, &a, w, NULL, d, room + glim__moments_size(d));
         for (size_t i = 0; i < json_array_size(fits); i++)
             one_fit(json_array_get(fits, i), &m);
         free(z);
         free(y);
+        free(room);
     }
     json_decref(list);
 }
