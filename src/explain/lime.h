@@ -68,6 +68,13 @@ glim_status glim__lime_rows(const glim_game *g, glim_lime_data *data, const glim
 /* Checks and verdict; without fits nothing. */
 void glim__lime_judge(const glim_lime_summary *sum, glim_document *doc);
 
+/* ---- samples of pictures (lime-picture.c) ---- */
+
+/* z (n, d): each feature there or not by the toss of a coin, in sample 0 all. */
+void glim__lime_coins(uint64_t seed, size_t n, size_t d, uint8_t *z);
+/* How much samples count by the share of features that are there; width as --kernel-width. */
+void glim__lime_closeness(const uint8_t *z, size_t n, size_t d, double width, double *weight);
+
 /* ---- inside: moments (lime-moments.c) and the local model (lime-fit.c) ---- */
 
 /* Weighted moments of features and target about their weighted means. The lower rows of
