@@ -7,15 +7,11 @@
 #include <string.h>
 
 static const glim_method *const methods[] = {
-    &glim_method_occlusion,
-    &glim_method_input_x_gradient,
-    &glim_method_gradient,
-    &glim_method_integrated_gradients,
-    &glim_method_smoothgrad,
-    &glim_method_shapley,
-    &glim_method_kernel_shap,
-    &glim_method_lime,
-    NULL,
+    &glim_method_occlusion,   &glim_method_input_x_gradient,
+    &glim_method_gradient,    &glim_method_integrated_gradients,
+    &glim_method_smoothgrad,  &glim_method_shapley,
+    &glim_method_kernel_shap, &glim_method_lime,
+    &glim_method_grad_cam,    NULL,
 };
 
 const glim_method *const *glim_methods(void) {

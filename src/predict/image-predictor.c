@@ -247,6 +247,35 @@ static glim_status gradient(glim_predictor *p, const float *xs, size_t n, long r
     return status;
 }
 
+static bool wants_gradient(const glim_hook *hooks, size_t n) {
+    bool grad = false;
+    for (size_t i = 0; i < n; i++)
+        grad = grad || (hooks[i].actions & GLIM_HOOK_GRAD);
+    return grad;
+}
+
+static glim_status observe(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                           glim_error *err) {
+    struct seeing *s = (struct seeing *)p;
+    size_t V = (size_t)p->model->outputs;
+    bool grad = wants_gradient(hooks, n);
+    glim_image_batch b = {
+        .pixels = s->pixels, .count = 1, .hooks = hooks, .n_hooks = n, .keep = grad};
+    float *d = glim__calloc(p->ctx, p->T * 3 + V, sizeof *d);
+    glim_status status = d ? glim_image_session_forward(s->session, &b, err)
+                           : glim__oom(p->ctx, err, "a gradient", p->T * 3 * sizeof *d);
+    if (!status)
+        s->forward += p->T;
+    if (!status && grad) {
+        seed(s, glim_image_session_logits(s->session, 0), d + p->T * 3);
+        status = glim_image_session_backward(s->session, d + p->T * 3, d, err);
+        s->backward += p->T;
+    }
+    glim__progress_add(p->ctx, p->T * (grad ? 2 : 1));
+    glim__free(p->ctx, d);
+    return status;
+}
+
 /* ---- plans ---- */
 
 static void add_bytes(glim_plan *out, uint64_t least, uint64_t wanted) {
@@ -270,6 +299,16 @@ static void plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
     out->backward_tokens += n * p->T;
     add_bytes(out, glim_image_session_plan(p->model, 1, true) + 4 * each,
               glim_image_session_plan(p->model, MOST_BATCH, true) + (2 * MOST_BATCH + 2) * each);
+}
+
+static void plan_observe(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                         glim_plan *out) {
+    bool grad = wants_gradient(hooks, n);
+    uint64_t bytes = glim_image_session_plan(p->model, 1, grad) +
+                     (p->T * 3 + (uint64_t)p->model->outputs) * sizeof(float);
+    out->forward_tokens += p->T;
+    out->backward_tokens += grad ? p->T : 0;
+    add_bytes(out, bytes, bytes);
 }
 
 static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {
@@ -366,6 +405,9 @@ static glim_status take_picture(struct seeing *s, const glim_image *seen,
         return glim__oom(s->base.ctx, err, "pixels", s->base.T * 3 * sizeof *s->pixels);
     glim_model_pixels(s->base.model, seen, s->pixels);
     s->base.superpixels = s->patches.superpixels;
+    s->base.width = seen->width;
+    s->base.height = seen->height;
+    s->base.place = s->patches.place;
     s->row_end = s->patches.units.count;
     return GLIM_OK;
 }
@@ -396,8 +438,10 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .embed = embed,
                                .baseline = baseline,
                                .gradient = gradient,
+                               .observe = observe,
                                .plan_values = plan_values,
                                .plan_gradient = plan_gradient,
+                               .plan_observe = plan_observe,
                                .describe = describe,
                                .cost = cost,
                                .free = free_seeing};

@@ -42,6 +42,8 @@ struct glim_predictor {
     unsigned can;
     bool image; /* units are patches of a picture, or with superpixels parts of any shape */
     bool superpixels;
+    int width, height;     /* of the picture */
+    const uint32_t *place; /* [T] where token t, a pixel, lies in it; NULL without GRADIENT */
     const glim_units *units;
     bool columns;            /* units are columns of a table: an absent one has its mean */
     size_t chunk;            /* masks that a call of values takes best; 0 = any number */
