@@ -15,6 +15,7 @@
 #include "model/vision.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct opts {
@@ -154,16 +155,26 @@ static void fill(const struct cam *c, const glim_predictor *p, double *scores) {
 
 /* ---- does it matter? ---- */
 
+struct rank {
+    size_t unit;
+    double score;
+};
+
+static int by_score(const void *a, const void *b) {
+    const struct rank *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1) : x->unit < y->unit ? -1 : 1;
+}
+
 /* Masks without the fifth of the units that ranks highest, and without the lowest. */
-static void fifths(const double *scores, size_t n, uint8_t *keep) {
+static void fifths(const double *scores, size_t n, struct rank *ranks, uint8_t *keep) {
     size_t few = n / 5 ? n / 5 : 1;
+    for (size_t u = 0; u < n; u++)
+        ranks[u] = (struct rank){u, scores[u]};
+    qsort(ranks, n, sizeof *ranks, by_score);
     memset(keep, 1, 2 * n);
-    for (size_t u = 0; u < n; u++) {
-        size_t above = 0;
-        for (size_t v = 0; v < n; v++)
-            above += scores[v] > scores[u] || (scores[v] == scores[u] && v < u);
-        keep[u] = above >= few;
-        keep[n + u] = above < n - few;
+    for (size_t i = 0; i < few; i++) {
+        keep[ranks[i].unit] = 0;
+        keep[n + ranks[n - 1 - i].unit] = 0;
     }
 }
 
@@ -173,14 +184,16 @@ static glim_status paint_over(glim_predictor *p, glim_document *doc, glim_error 
     glim_absent absent;
     if (n < 2)
         return GLIM_OK;
+    struct rank *ranks = glim__calloc(p->ctx, n, sizeof *ranks);
     uint8_t *keep = glim__alloc(p->ctx, 2 * n);
-    glim_status status = keep ? glim__absent_of(p, "auto", &absent, err)
-                              : glim__oom(p->ctx, err, "the masks", 2 * n);
+    glim_status status = ranks && keep ? glim__absent_of(p, "auto", &absent, err)
+                                       : glim__oom(p->ctx, err, "the masks", 2 * n);
     if (!status) {
-        fifths(doc->scores, n, keep);
+        fifths(doc->scores, n, ranks, keep);
         status = p->values(p, keep, 2, absent, left, err);
     }
     glim__free(p->ctx, keep);
+    glim__free(p->ctx, ranks);
     if (status)
         return status;
     double high = p->value[0] - left[0], low = p->value[0] - left[1];
@@ -240,7 +253,8 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         return status;
     glim_hook hook = {site, GLIM_HOOK_READ | GLIM_HOOK_GRAD, visit, NULL};
     p->plan_observe(p, &hook, 1, 0, out);
-    out->bytes += 3 * sizeof(float) * glim__vision_largest(p->model) + 2 * p->units->count;
+    out->bytes += 3 * sizeof(float) * glim__vision_largest(p->model) +
+                  (2 + sizeof(struct rank)) * p->units->count;
     out->forward_tokens += 2 * p->T; /* painted over */
     return GLIM_OK;
 }

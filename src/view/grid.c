@@ -109,8 +109,9 @@ void glim__page_kept(glim_page *p, const double *scores) {
             glim__page_plain(p, true);
             glim__buffer_putc(&p->b, '\n');
         }
-    snprintf(text, sizeof text, "the %zu that %s most are %.0f %% of the picture", n,
-             d->method.is_signed ? "raise it" : "matter", 100 * glim__regions_share(d, units, n));
+    snprintf(text, sizeof text, "what %s most: %zu superpixel%s, %.0f %% of the picture",
+             d->method.is_signed ? "raises it" : "matters", n, n > 1 ? "s" : "",
+             100 * glim__regions_share(d, units, n));
     glim__page_wrapped(p, text);
 }
 

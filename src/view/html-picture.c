@@ -118,7 +118,8 @@ static void put_kept(html_page *p, const char *class, const char *key, int sign,
     put_edges(p, units, n, seen);
     glim__buffer_puts(p->b, "</svg>");
     glim__buffer_printf(glim__html_arg(p), "%zu", n);
-    snprintf(plural, sizeof plural, "units.%.20s", p->d->input.unit ? p->d->input.unit : "patch");
+    snprintf(plural, sizeof plural, n == 1 && !p->zh ? "unit.%.20s" : "units.%.20s",
+             p->d->input.unit ? p->d->input.unit : "patch");
     glim__html_term(p, glim__html_arg(p), plural);
     glim__html_percent(glim__html_arg(p), glim__regions_share(p->d, units, n));
     glim__html_say(p, "figcaption", key);

@@ -71,15 +71,17 @@ static void put_loop(glim_buffer *b, struct walk *w) {
     int x = w->x, y = w->y, from_x = x, from_y = y;
     w->way = 0;
     glim__buffer_printf(b, "M%d %d", x, y);
-    do {
+    for (;;) {
         int way = w->way;
         step(w);
-        if (w->way == way && !(w->x == x && w->y == y))
+        if (w->x == x && w->y == y && !w->way)
+            break; /* closed by the letter below */
+        if (w->way == way)
             continue;
         glim__buffer_printf(b, way % 2 ? "v%d" : "h%d", way % 2 ? w->y - from_y : w->x - from_x);
         from_x = w->x;
         from_y = w->y;
-    } while (w->x != x || w->y != y || w->way);
+    }
     glim__buffer_putc(b, 'z');
 }
 
