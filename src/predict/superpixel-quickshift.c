@@ -46,7 +46,7 @@ static void add_pairs(struct shift *s, int y, int x) {
         for (int u = left; u <= right; u++) {
             size_t other = (size_t)v * w + (size_t)u;
             double d = apart(s, at, other) + (v - y) * (v - y) + (u - x) * (u - x);
-            double e = exp(-d / (2 * SIGMA * SIGMA));
+            double e = (double)expf((float)(d / (-2.0 * SIGMA * SIGMA)));
             sum += e;
             s->density[other] += e;
         }
@@ -54,24 +54,35 @@ static void add_pairs(struct shift *s, int y, int x) {
     s->density[at] += sum;
 }
 
-static uint32_t find_up(const struct shift *s, int y, int x) {
-    size_t w = (size_t)s->width, at = (size_t)y * w + (size_t)x, best = at;
-    int top = y > REACH ? y - REACH : 0, left = x > REACH ? x - REACH : 0;
-    int bottom = y + REACH < s->height ? y + REACH : s->height - 1;
+/* Looks along row v for a pixel with more density than (x, y) that is nearer than *least;
+   of equally near ones the first of the picture counts. */
+static void look_along(const struct shift *s, int y, int x, int v, double *least, size_t *best) {
+    size_t w = (size_t)s->width, at = (size_t)y * w + (size_t)x;
+    int left = x > REACH ? x - REACH : 0, down = (v - y) * (v - y);
     int right = x + REACH < s->width ? x + REACH : s->width - 1;
-    double least = INFINITY, own = s->density[at];
-    for (int v = top; v <= bottom; v++)
-        for (int u = left; u <= right; u++) {
-            size_t other = (size_t)v * w + (size_t)u;
-            if (s->density[other] <= own)
-                continue;
-            double d = (v - y) * (v - y) + (u - x) * (u - x);
-            d = d < least ? d + apart(s, at, other) : d;
-            if (d < least) {
-                least = d;
-                best = other;
-            }
+    for (int u = left; u <= right; u++) {
+        size_t other = (size_t)v * w + (size_t)u;
+        double d = down + (u - x) * (u - x);
+        if (d > *least || s->density[other] <= s->density[at])
+            continue;
+        d += apart(s, at, other);
+        if (d < *least || (d == *least && other < *best)) {
+            *least = d;
+            *best = other;
         }
+    }
+}
+
+/* From the pixel's own row outwards, until rows alone are farther than what was found. */
+static uint32_t find_up(const struct shift *s, int y, int x) {
+    size_t at = (size_t)y * (size_t)s->width + (size_t)x, best = at;
+    double least = INFINITY;
+    for (int k = 0; k <= REACH && (double)k * k <= least; k++) {
+        if (y >= k)
+            look_along(s, y, x, y - k, &least, &best);
+        if (k && y + k < s->height)
+            look_along(s, y, x, y + k, &least, &best);
+    }
     return (uint32_t)(least <= (double)HOP * HOP ? best : at);
 }
 

@@ -230,6 +230,20 @@ static void plans_hold(void **state) {
     close_seen(&s);
 }
 
+static void an_interrupted_run_leaves_a_partial_document(void **state) {
+    struct seen s;
+    glim_document *doc = NULL;
+    open_recorded(&s, "efficientnet-lite", SIDE, "2", 8);
+    glim_context_cancel(s.ctx);
+    assert_int_equal(glim_explain(&doc, s.p, glim_method_find("grad-cam"), NULL, 0, NULL),
+                     GLIM_ECANCELLED);
+    assert_true(doc && doc->partial && isnan(doc->scores[0]));
+    assert_int_equal(doc->verdict, GLIM_VERDICT_DISTRUST);
+    glim_document_free(doc);
+    glim_context_reset(s.ctx);
+    close_seen(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_are_those_of_captum),
@@ -239,6 +253,7 @@ int main(void) {
         cmocka_unit_test(wrong_sites_are_refused),
         cmocka_unit_test(hooks_see_values_and_gradients_once),
         cmocka_unit_test(plans_hold),
+        cmocka_unit_test(an_interrupted_run_leaves_a_partial_document),
     };
     glim_context *ctx;
     if (glim_context_new(&ctx, &(glim_context_options){.threads = 1}, NULL) ||

@@ -209,6 +209,49 @@ static void squares_have_their_own_colour_here_too(void **state) {
     close_seen(&s);
 }
 
+/* One unit, or a picture of one colour: nothing to tell apart, and no crash. */
+static void pictures_with_nothing_to_tell_are_answered(void **state) {
+    static const glim_image_options cuts[] = {
+        {.superpixels = "slic", .segments = 1}, {.patch = SIDE}, {.superpixels = "slic"}};
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; glim_methods()[i]; i++) {
+            struct seen s;
+            glim_document *doc;
+            glim_error err = {0};
+            open_seen(&s, 1, &cuts[0]);
+            if (glim_methods()[i]->needs & ~s.p->can) {
+                close_seen(&s);
+                continue;
+            }
+            glim_predictor_free(s.p);
+            if (k == 2)
+                memset(s.image->rgb, 80, PIXELS * 3);
+            if (glim_predictor_image(&s.p, s.m, s.image, &cuts[k], &err) ||
+                glim_explain(&doc, s.p, glim_methods()[i], NULL, 0, &err))
+                fail_msg("%s, %d: %s", glim_methods()[i]->name, k, err.message);
+            assert_true(k == 2 ? doc->input.n_units > 50 : doc->input.n_units == 1);
+            for (size_t u = 0; u < doc->input.n_units; u++)
+                assert_true(isfinite(doc->scores[u]));
+            glim_document_free(doc);
+            close_seen(&s);
+        }
+}
+
+static void plans_hold(void **state) {
+    struct seen s;
+    glim_plan plan;
+    glim_document *doc;
+    open_seen(&s, 1, &(glim_image_options){.superpixels = "slic", .segments = 60});
+    const glim_method *m = glim_method_find("lime");
+    assert_int_equal(glim_explain_plan(&plan, s.p, m, NULL, NULL), GLIM_OK);
+    glim_context_reset_peak(s.ctx);
+    assert_int_equal(glim_explain(&doc, s.p, m, NULL, 0, NULL), GLIM_OK);
+    assert_true(glim_context_peak(s.ctx) <= plan.bytes_wanted);
+    assert_true(doc->cost.forward_tokens <= plan.forward_tokens);
+    glim_document_free(doc);
+    close_seen(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_of_lime_image_give_its_coefficients),
@@ -216,6 +259,8 @@ int main(void) {
         cmocka_unit_test(what_reads_one_superpixel_is_found_out),
         cmocka_unit_test(coins_are_fair_and_always_the_same),
         cmocka_unit_test(squares_have_their_own_colour_here_too),
+        cmocka_unit_test(pictures_with_nothing_to_tell_are_answered),
+        cmocka_unit_test(plans_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
