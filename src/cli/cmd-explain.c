@@ -133,6 +133,7 @@ static glim_status explain_box(cli_run *run) {
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     glim_image *image = NULL;
+    glim_image_options cut = cli_cut(run);
     glim__buffer_init(&text, run->ctx);
     cli_row cells = {0};
     bool picture = cli_wants_picture(run), in_table = o->table || o->row;
@@ -144,8 +145,7 @@ static glim_status explain_box(cli_run *run) {
     if (!status && in_table)
         status = glim_predictor_black_box_row(&p, box, &cells.row, &c, &run->err);
     else if (!status && picture)
-        status =
-            glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
+        status = glim_predictor_black_box_image(&p, box, image, &cut, &c, &run->err);
     else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
@@ -193,19 +193,13 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,
-                                           cli_flags_task,
-                                           cli_flags_predictor,
-                                           cli_flags_calls,
-                                           cli_flags_input,
-                                           cli_flags_target,
-                                           cli_flags_method,
-                                           cli_flags_output,
-                                           cli_flags_raw,
-                                           cli_flags_resources,
-                                           cli_flags_plan,
-                                           cli_flags_talk,
-                                           NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task,
+                                           cli_flags_predictor, cli_flags_calls,
+                                           cli_flags_input,     cli_flags_target,
+                                           cli_flags_picture,   cli_flags_method,
+                                           cli_flags_output,    cli_flags_raw,
+                                           cli_flags_resources, cli_flags_plan,
+                                           cli_flags_talk,      NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

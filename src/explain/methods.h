@@ -11,7 +11,7 @@ extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_attention_rollout, glim_method_attention_gradient, glim_method_attention_norm,
     glim_method_weighted_sum, glim_method_value_zeroing, glim_method_attention_flow,
     glim_method_lrp, glim_method_guided_backprop, glim_method_expected_gradients,
-    glim_method_reagent, glim_method_owen;
+    glim_method_reagent, glim_method_owen, glim_method_grad_cam;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
