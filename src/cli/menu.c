@@ -185,8 +185,9 @@ static void put_foot(struct sheet *s) {
     put_wrapped(s, "Choosing: occlusion is cheapest. Up to 12 parts shapley is exact "
                    "(--exact-units 12), up to 100 take kernel-shap, of more the gradient, or "
                    "--units sentence. A short answer: lime.");
-    glim__buffer_puts(&s->b, "d: scored parts; a gradient costs 2 or 3 passes. ");
-    glim__buffer_printf(&s->b, "%s\n", marks);
+    char text[128];
+    snprintf(text, sizeof text, "d: scored parts; a gradient costs 2 or 3 passes. %s", marks);
+    put_wrapped(s, text);
     glim__buffer_puts(&s->b, "Parameters: glim explain --method NAME --help\n");
 }
 

@@ -3,8 +3,6 @@
    names what supports the target most. */
 #include "view/html-page.h"
 
-static const double WIDE = 1.96; /* standard errors to each side of a 95 % interval */
-
 enum { TEXT = 60 };
 
 static void put_text(html_page *p, glim_buffer *b, const glim_document_group *g, int most) {
@@ -30,15 +28,14 @@ static void put_row(html_page *p, const glim_document_level *level, const glim_l
     const glim_document *d = p->d;
     const glim_document_group *g = &level->groups[v->group[i]];
     double error = level->error && !d->rows ? level->error[v->group[i]] : NAN;
-    bool hollow = isfinite(error) && error > 0 && fabs(v->score[i]) < WIDE * error;
     glim__buffer_printf(p->b, "<tr%s>", i == v->top && v->raises ? " class=\"top\"" : "");
     if (d->input.n_turns) {
         const char *role = g->turn >= 0 ? glim__turn_name(d, g->turn) : "";
-        glim__buffer_puts(p->b, "<td class=\"name\">");
+        glim__buffer_puts(p->b, "<td class=\"who\">");
         glim__html_label(p->b, role, strlen(role), HTML_LABEL);
         glim__buffer_puts(p->b, "</td>");
     }
-    glim__buffer_printf(p->b, "<th scope=\"row\"%s>", hollow ? " class=\"unsure\"" : "");
+    glim__buffer_puts(p->b, "<th scope=\"row\">");
     put_text(p, p->b, g, TEXT);
     glim__buffer_puts(p->b, "</th>");
     glim__html_number_cell(p, v->score[i], d->method.is_signed);
@@ -118,15 +115,16 @@ void glim__html_support(html_page *p) {
         return;
     }
     if (v.n > 1 && v.top != SIZE_MAX && (v.raises || !d->method.is_signed)) {
-        glim__buffer_putc(p->b, ' ');
+        glim__buffer_puts(p->b, "<p class=\"say\" id=\"glim-support\">");
         glim_buffer *arg = glim__html_arg(p);
         glim__buffer_puts(arg, "\xe2\x80\x9c");
         put_text(p, arg, &d->levels[k].groups[v.group[v.top]], TEXT);
         glim__buffer_puts(arg, "\xe2\x80\x9d");
-        snprintf(unit, sizeof unit, "unit.%.16s", d->levels[k].unit);
+        snprintf(unit, sizeof unit, "units.%.16s", d->levels[k].unit);
         glim__html_term(p, glim__html_arg(p), unit);
         glim__html_percent(glim__html_arg(p), v.score[v.top] / v.sizes);
         glim__html_say(p, "span", d->method.is_signed ? "say.support" : "say.strongest");
+        glim__buffer_puts(p->b, "</p>\n");
     }
     glim__level_close(&v, d->ctx);
 }

@@ -300,8 +300,8 @@ void glim__html_description(html_page *p) {
             glim__html_number(glim__html_arg(p), rest, p->limit, p->d->method.is_signed);
             glim__html_say(p, "span", "say.rest");
         }
-        glim__html_support(p);
     }
     glim__buffer_puts(p->b, "</p>\n");
+    glim__html_support(p);
     glim__free(p->b->ctx, ranks);
 }

@@ -200,6 +200,7 @@ static void put_level(glim_page *p, const glim_document_level *level, const glim
 }
 
 void glim__page_levels(glim_page *p) {
+    bool any = false;
     for (size_t k = p->d->n_levels; k-- > 0;) { /* from turns to sentences */
         const glim_document_level *level = &p->d->levels[k];
         glim_level_view v;
@@ -211,6 +212,9 @@ void glim__page_levels(glim_page *p) {
         }
         if (v.n > 1)
             put_level(p, level, &v);
+        any = any || v.n > 1;
         glim__level_close(&v, p->d->ctx);
     }
+    if (any)
+        glim__buffer_putc(&p->b, '\n');
 }
