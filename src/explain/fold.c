@@ -234,9 +234,14 @@ static double sizes(const glim_document *d) {
 
 void glim__tell_fixed(glim_document *doc, const glim_method *m) {
     const double most = 0.25;
-    size_t tokens = 0;
-    for (size_t u = 0; u < doc->input.n_units; u++)
+    size_t tokens = 0, scored = 0;
+    for (size_t u = 0; u < doc->input.n_units; u++) {
         tokens += doc->input.units[u].fixed ? doc->input.units[u].count : 0;
+        scored += !doc->input.units[u].fixed;
+    }
+    if (!scored)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "there is nothing to score: every token of the input is fixed");
     if (!tokens)
         return;
     double fixed = isfinite(doc->fixed_size) ? doc->fixed_size : fabs(doc->fixed_total);
