@@ -262,5 +262,9 @@ void glim__tell_fixed(glim_document *doc, const glim_method *m) {
                            "%zu token%s of the template or special %s always kept: what they do is "
                            "in the baseline value, in no score",
                            tokens, tokens == 1 ? "" : "s", tokens == 1 ? "is" : "are");
+    } else {
+        glim_document_note(doc,
+                           "what %zu token%s of the template or special may have is in no score",
+                           tokens, tokens == 1 ? "" : "s");
     }
 }

@@ -331,6 +331,8 @@ static void methods_that_take_away_say_what_they_never_do(void **state) {
     assert_int_equal(d->n_notes, 1);
     assert_non_null(strstr(d->notes[0], "3 tokens of the template or special are always kept"));
     assert_int_equal(d->n_checks, 0);
+    glim__tell_fixed(d, glim_method_find("smoothgrad")); /* which does not add them up */
+    assert_non_null(strstr(d->notes[1], "is in no score"));
     glim_document_free(d);
     end_context(ctx);
 }
