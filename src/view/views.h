@@ -24,6 +24,20 @@ json_t *glim__document_image_json(bool *ok, const glim_document *d);
 glim_status glim__document_image_parse(glim_document *d, const json_t *input, const char *name,
                                        glim_error *err);
 
+/* ---- document-attention.c ---- */
+
+json_t *glim__document_attention_json(bool *ok, const glim_document *d);
+json_t *glim__document_links_json(bool *ok, const glim_document *d);
+/* Read the members behind units and rows. Errors: EFORMAT. */
+glim_status glim__document_attention_parse(glim_document *d, const json_t *o, const char *file,
+                                           glim_error *err);
+glim_status glim__document_links_parse(glim_document *d, const json_t *o, const char *file,
+                                       glim_error *err);
+/* The number of a unit among the words of a source, which is what links count. */
+size_t glim__source_word(const glim_document *d, size_t unit);
+/* The links as "0-0 1-1"; false when memory is refused. */
+bool glim__put_pharaoh(glim_buffer *b, const glim_document *d);
+
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 
