@@ -54,7 +54,7 @@ glim_status glim__look_sides(glim_look *look, glim_error *err);
 /* attention-pass.c: room for what is kept; runs the model. */
 glim_status glim__look_room(glim_look *look, glim_error *err);
 uint64_t glim__look_bytes(const glim_look *look);
-const char *glim__look_site(const glim_look *look);
+glim_hook glim__look_hook(glim_look *look);
 glim_status glim__look_pass(glim_look *look, glim_error *err);
 /* The numbers of one head's pattern (T, S). */
 glim_status glim__look_head(glim_look *look, int layer, int head, const float *pattern,

@@ -221,31 +221,27 @@ glim_status glim__look_room(glim_look *look, glim_error *err) {
 
 /* ---- running ---- */
 
-const char *glim__look_site(const glim_look *look) {
-    static const char *const sites[] = {[GLIM_SIDE_SELF] = "blocks.*.attn.hook_pattern",
-                                        [GLIM_SIDE_ENCODER] = "encoder.blocks.*.attn.hook_pattern",
-                                        [GLIM_SIDE_DECODER] = "decoder.blocks.*.attn.hook_pattern",
-                                        [GLIM_SIDE_CROSS] =
-                                            "decoder.blocks.*.cross_attn.hook_pattern"};
-    return sites[look->side];
-}
-
 static glim_status visit(void *data, const glim_site *site, glim_error *err) {
     glim_look *look = data;
-    glim_status status = GLIM_OK;
-    if (site->dims[0] != (size_t)look->H || site->dims[1] != look->T || site->dims[2] != look->S ||
+    if (site->heads != look->H || site->dims[0] != look->T || site->dims[1] != look->S ||
         site->layer < 0 || site->layer >= look->L)
         return glim_fail(err, GLIM_EINTERNAL, "the pattern '%s' has an unexpected shape",
                          site->name);
-    for (int h = 0; h < look->H && !status; h++)
-        status =
-            glim__look_head(look, site->layer, h, site->data + (size_t)h * look->T * look->S, err);
-    return status;
+    return glim__look_head(look, site->layer, site->head, site->data, err);
+}
+
+glim_hook glim__look_hook(glim_look *look) {
+    static const char *const sites[] = {
+        [GLIM_SIDE_SELF] = "blocks.*.attn.hook_pattern",
+        [GLIM_SIDE_ENCODER] = "encoder.blocks.*.attn.hook_pattern",
+        [GLIM_SIDE_DECODER] = "decoder.blocks.*.attn.hook_pattern",
+        [GLIM_SIDE_CROSS] = "decoder.blocks.*.cross_attn.hook_pattern"};
+    return (glim_hook){sites[look->side], GLIM_HOOK_READ | GLIM_HOOK_HEADS, visit, look};
 }
 
 glim_status glim__look_pass(glim_look *look, glim_error *err) {
     glim_session *s = NULL;
-    glim_hook hook = {glim__look_site(look), GLIM_HOOK_READ, visit, look};
+    glim_hook hook = glim__look_hook(look);
     bool two = look->m->encoder;
     uint8_t *types = glim__calloc(look->ctx, look->n_ids + 1, 1);
     if (!types)

@@ -15,6 +15,12 @@ static const glim_method *const methods[] = {
     &glim_method_shapley,
     &glim_method_kernel_shap,
     &glim_method_lime,
+    &glim_method_attention,
+    &glim_method_attention_rollout,
+    &glim_method_attention_gradient,
+    &glim_method_attention_norm,
+    &glim_method_weighted_sum,
+    &glim_method_value_zeroing,
     NULL,
 };
 

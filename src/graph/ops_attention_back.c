@@ -67,6 +67,8 @@ static void query_item(void *data, size_t item, int worker) {
                 if (glim__attention_sees(run, &b, i, j))
                     whole[i * whole_ld + j] = dp[i * ld + j - b.from];
     }
+    if (run->head_gradient)
+        glim__attention_head_take(run, &b, p, dp, ld);
     if (run->frozen)
         return;
     for (int i = 0; i < b.m; i++) {
@@ -156,10 +158,13 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
         else
             status = glim__oom(t->ctx, err, "pattern gradients", (uint64_t)run.pattern_floats * 4);
     }
-    if (!status) {
-        size_t parts = n->rows->n_parts;
+    size_t parts = n->rows->n_parts;
+    if (!status && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD | GLIM_HOOK_HEADS))
+        status = glim__attention_heads(&run, query_item, err);
+    else if (!status)
         glim__parallel(t->ctx, run.block_at[parts] * (size_t)n->as.attention.heads, query_item,
                        &run);
+    if (!status) {
         glim__parallel(t->ctx, run.keys_at[parts] * (size_t)n->as.attention.kv_heads, key_item,
                        &run);
     }

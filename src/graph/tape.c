@@ -108,12 +108,22 @@ static const char *site_name(const glim_tape *t, const glim_tape_node *n, int wh
     return full;
 }
 
+/* Whether a hook asks for one of the actions; with GLIM_HOOK_HEADS among them only those
+   that see a pattern head by head, else only those that see it whole. */
+static bool asks(const glim_hook *h, glim_site_kind kind, unsigned actions) {
+    bool heads = kind == GLIM_SITE_PATTERN &&
+                 (h->actions & (GLIM_HOOK_HEADS | GLIM_HOOK_WRITE)) == GLIM_HOOK_HEADS;
+    return (h->actions & actions & ~(unsigned)GLIM_HOOK_HEADS) &&
+           heads == !!(actions & GLIM_HOOK_HEADS);
+}
+
 static bool wants(const glim_tape *t, const glim_tape_node *n, int which, unsigned actions) {
     char name[96];
     if (!t->n_hooks || !site_name(t, n, which, name, sizeof name))
         return false;
     for (size_t i = 0; i < t->n_hooks; i++)
-        if ((t->hooks[i].actions & actions) && glim__site_match(t->hooks[i].pattern, name))
+        if (asks(&t->hooks[i], n->sites[which].kind, actions) &&
+            glim__site_match(t->hooks[i].pattern, name))
             return true;
     return false;
 }
@@ -130,7 +140,7 @@ static glim_status show(glim_tape *t, const glim_tape_node *n, int which, unsign
         return GLIM_OK;
     for (size_t i = 0; i < t->n_hooks; i++) {
         const glim_hook *h = &t->hooks[i];
-        if (!(h->actions & actions) || !glim__site_match(h->pattern, name))
+        if (!asks(h, n->sites[which].kind, actions) || !glim__site_match(h->pattern, name))
             continue;
         glim_site seen = *site;
         seen.name = name;

@@ -128,6 +128,13 @@ static void fill_seed(const glim_lm *lm, const glim_label *b, size_t i, const fl
             dense[l->at[k].ids[b ? i + 1 : 0]] += (float)(l->slope[k] * l->at[k].share);
 }
 
+void glim__label_seed(const glim_lm *lm, const float *logits, float *dense) {
+    glim__label_clear(lm->labels);
+    glim__label_read(lm, NULL, 0, logits);
+    glim__label_target(lm);
+    fill_seed(lm, NULL, 0, logits, dense);
+}
+
 /* Calls for every place of input i: the end of the prompt, then the branches'. */
 static void each_place(struct walk *w, size_t i, bool seeds) {
     const glim_lm *lm = w->lm;

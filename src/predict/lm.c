@@ -327,6 +327,11 @@ static glim_status baseline(glim_predictor *p, glim_baseline kind, float *x, gli
     return status;
 }
 
+static size_t row_at(const glim_predictor *p, size_t row) {
+    const glim_lm *lm = (const glim_lm *)p;
+    return lm->pooled ? SIZE_MAX : lm->rows[row].at;
+}
+
 static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {
     const glim_lm *lm = (const glim_lm *)p;
     *forward = lm->forward;
@@ -411,8 +416,11 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
                                 .embed = embed,
                                 .baseline = baseline,
                                 .gradient = glim__lm_gradient,
+                                .observe = glim__lm_observe,
+                                .row_at = row_at,
                                 .plan_values = glim__lm_plan_values,
                                 .plan_gradient = glim__lm_plan_gradient,
+                                .plan_observe = glim__lm_plan_observe,
                                 .describe = glim__lm_describe,
                                 .cost = cost,
                                 .free = free_lm};

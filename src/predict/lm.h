@@ -91,6 +91,10 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               double *values, glim_gradient_sink *sink, void *data,
                               glim_error *err);
 void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
+glim_status glim__lm_observe(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                             glim_error *err);
+void glim__lm_plan_observe(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                           glim_plan *out);
 /* log(sum(exp(x))) of n numbers. */
 double glim__log_sum_exp(const float *x, size_t n);
 

@@ -70,6 +70,9 @@ struct glim_predictor {
        row r come before those of row r + 1. NULL: the predictor has no inner values. */
     glim_status (*observe)(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
                            glim_error *err);
+    /* The position whose row inside the model tells target row `row` (of an encoder-decoder
+       among the written ones); SIZE_MAX: all of them alike. Where there is `observe`. */
+    size_t (*row_at)(const glim_predictor *p, size_t row);
     /* Cost of `values` for these masks, of n gradients, and of `observe`: for plans. */
     void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out);
