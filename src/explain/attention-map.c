@@ -240,14 +240,12 @@ static const char *params_text(const glim_look *look, glim_document *doc) {
 static bool tell_head(const glim_look *look, glim_document *doc) {
     static const char *const sides[] = {"self", "encoder", "decoder", "cross"};
     const glim_attention_options *o = look->o;
-    bool across = look->side == GLIM_SIDE_CROSS;
     doc->kind = "attention";
     doc->target.kind = "attention";
     doc->target.output = "share";
     doc->target.text = "";
     doc->method.name = "attention-map";
-    doc->method.summary = across ? "which words of the source are looked at for each word written"
-                                 : "which words look at which";
+    doc->method.summary = "which words look at which";
     doc->method.cite = "Vaswani et al. 2017, arXiv:1706.03762; Clark et al. 2019, arXiv:1906.04341";
     doc->method.caption = "Attention says where a head looks, not why the model said what it said: "
                           "leaving a word out tells that.";

@@ -231,11 +231,11 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
 }
 
 glim_hook glim__look_hook(glim_look *look) {
-    static const char *const sites[] = {
-        [GLIM_SIDE_SELF] = "blocks.*.attn.hook_pattern",
-        [GLIM_SIDE_ENCODER] = "encoder.blocks.*.attn.hook_pattern",
-        [GLIM_SIDE_DECODER] = "decoder.blocks.*.attn.hook_pattern",
-        [GLIM_SIDE_CROSS] = "decoder.blocks.*.cross_attn.hook_pattern"};
+    static const char *const sites[] = {[GLIM_SIDE_SELF] = "blocks.*.attn.hook_pattern",
+                                        [GLIM_SIDE_ENCODER] = "encoder.blocks.*.attn.hook_pattern",
+                                        [GLIM_SIDE_DECODER] = "decoder.blocks.*.attn.hook_pattern",
+                                        [GLIM_SIDE_CROSS] =
+                                            "decoder.blocks.*.cross_attn.hook_pattern"};
     return (glim_hook){sites[look->side], GLIM_HOOK_READ | GLIM_HOOK_HEADS, visit, look};
 }
 

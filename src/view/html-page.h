@@ -98,6 +98,18 @@ size_t glim__html_order(const html_page *p, const double *scores, bool written,
                         struct html_rank *out);
 void glim__html_tables(html_page *p);
 
+/* ---- html-attention.c ---- */
+
+/* Heading and what rows and columns are. */
+void glim__html_attention_head(html_page *p);
+/* The map with its legend, and what each head does. */
+void glim__html_attention(html_page *p);
+
+/* ---- html-links.c ---- */
+
+/* Which words belong together; nothing without links. */
+void glim__html_links(html_page *p);
+
 double glim__html_largest(const double *x, size_t n);
 
 #endif
