@@ -90,6 +90,12 @@ glim_status glim__align_tell(glim_document *doc, const glim_links *found, const 
     l->aer = glim__aer(&sum);
     l->precision = glim__aer_precision(&sum);
     l->recall = glim__aer_recall(&sum);
+    if (l->aer > 0.5)
+        glim_document_judge(
+            doc, GLIM_VERDICT_CAREFUL,
+            "against gold the error rate is %.2f: most of these links are not those "
+            "of people",
+            l->aer);
     return glim_document_check_add(doc, "aer", l->aer, "alignment error rate against gold")
                ? GLIM_OK
                : glim__oom(doc->ctx, err, "the links", 0);

@@ -225,8 +225,10 @@ static const char *params_text(const glim_look *look, glim_document *doc) {
     const glim_attention_options *o = look->o;
     bool ok = true;
     json_t *p = json_object();
-    glim__json_set(&ok, p, "layer", o->layer < 0 ? json_null() : json_integer(o->layer));
-    glim__json_set(&ok, p, "head", o->head < 0 ? json_null() : json_integer(o->head));
+    if (o->layer >= 0)
+        glim__json_set(&ok, p, "layer", json_integer(o->layer));
+    if (o->head >= 0)
+        glim__json_set(&ok, p, "head", json_integer(o->head));
     glim__json_set(&ok, p, "sink", json_string(doc->attention.sink));
     if (look->side == GLIM_SIDE_CROSS || o->align)
         glim__json_set(&ok, p, "at", json_string(o->at ? o->at : "input"));

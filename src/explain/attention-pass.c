@@ -42,8 +42,7 @@ static void row_stats(const glim_look *look, const float *a, size_t t, struct gl
         out->sum += x;
         out->entropy -= (double)(x * logf(x));
         out->distance += x * fabs((double)t - (double)s);
-        bool plain = look->column_of[s] >= 0 && (!square(look) || (s != t && s));
-        if (plain && x > out->strongest) {
+        if (x > out->strongest && look->column_of[s] >= 0 && (!square(look) || (s != t && s))) {
             out->strongest = x;
             out->column = (int32_t)s;
         }
@@ -109,10 +108,10 @@ static void shown_item(void *data, size_t row, int worker) {
     const struct one_head *h = data;
     glim_look *look = h->look;
     const glim_unit *u = &look->rows.at[row];
-    double *out = look->shown + row * look->S;
+    double *out = look->shown + row * look->S, part = 1 / (double)u->count;
     for (size_t t = u->first; t < u->first + u->count; t++)
-        for (size_t s = 0; s < look->S; s++)
-            out[s] += (double)h->a[t * look->S + s] / (double)u->count;
+        for (size_t s = 0; s < (look->causal ? t + 1 : look->S); s++)
+            out[s] += part * (double)h->a[t * look->S + s];
 }
 
 /* What columns draw from rows that are not near: the neighbourhood is no sink. */
@@ -120,12 +119,15 @@ static void received_item(void *data, size_t item, int worker) {
     const struct one_head *h = data;
     glim_look *look = h->look;
     size_t from = item * COLUMNS, to = from + COLUMNS < look->S ? from + COLUMNS : look->S;
-    for (size_t t = 0; t < look->T; t++)
-        for (size_t s = from; s < to; s++) {
-            size_t far = t > s ? t - s : s - t;
-            if (!square(look) || (far > NEAR && (t > s || !look->causal)))
-                look->received[s] += h->a[t * look->S + s];
-        }
+    for (size_t t = 0; t < look->T; t++) {
+        const float *row = h->a + t * look->S;
+        size_t near = t > NEAR ? t - NEAR : 0, past = t + NEAR + 1;
+        size_t before = square(look) ? (near < to ? near : to) : to;
+        for (size_t s = from; s < before; s++)
+            look->received[s] += row[s];
+        for (size_t s = past > from ? past : from; s < to && square(look) && !look->causal; s++)
+            look->received[s] += row[s];
+    }
 }
 
 /* Rows are means, columns sums over the tokens of a word (Clark et al. 2019). */

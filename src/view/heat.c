@@ -350,6 +350,9 @@ static void lay_out(struct map *m) {
     if (m->numbers && R <= MOST_LINES)
         return;
     m->numbers = false;
+    if (label < LABEL && U < (size_t)(p->width - label)) /* names have what is left */
+        m->label = p->width - (int)U < LABEL ? p->width - (int)U : LABEL;
+    room = p->width - m->label;
     m->cell = (int)U * 2 <= room ? 2 : 1;
     m->by_column = U > (size_t)room ? (U + (size_t)room - 1) / (size_t)room : 1;
     m->by_row = R > MOST_LINES ? (R + MOST_LINES - 1) / MOST_LINES : 1;
