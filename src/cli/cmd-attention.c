@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim attention: where the model looks, and which words of a translation belong together. */
-#include "cli/align.h"
+#include "cli/align-flags.h"
 #include "cli/commands.h"
 #include "cli/picture.h"
 #include "cli/show.h"

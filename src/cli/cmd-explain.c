@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim explain: which parts of the input made the model say this. */
-#include "cli/align.h"
+#include "cli/align-flags.h"
 #include "cli/box-row.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"

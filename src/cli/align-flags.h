@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef GLIM_CLI_ALIGN_H
-#define GLIM_CLI_ALIGN_H
+#ifndef GLIM_CLI_ALIGN_FLAGS_H
+#define GLIM_CLI_ALIGN_FLAGS_H
 
 #include "cli/cli.h"
 

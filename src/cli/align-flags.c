@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The flags of alignment, for the commands that take them. */
-#include "cli/align.h"
+#include "cli/align-flags.h"
 
 #include <string.h>
 #include <sys/stat.h>
