@@ -25,7 +25,7 @@ struct work {
     float *mixed;   /* (S, H, D) */
     float *parts;   /* (S, C) */
     float *out;     /* (C) */
-    double *row;    /* (S) */
+    double *row;    /* (S), and behind it (C) twice */
     glim_parts_visit *visit;
     void *data;
     double off;
@@ -66,25 +66,23 @@ static void mix(const struct work *w, size_t i, size_t S) {
         }
 }
 
-/* out (C) = the sum of the parts and the bias; through the norm behind it, if any. */
+/* sum (C) = the parts and the bias. */
 static void sum_parts(const struct work *w, const glim_layer *l, size_t S, double *sum) {
     for (size_t c = 0; c < w->C; c++) {
         sum[c] = l->o_bias ? l->o_bias[c] : 0;
         for (size_t s = 0; s < S; s++)
             sum[c] += w->parts[s * w->C + c];
     }
-    if (!l->attn_post_norm || w->kind == GLIM_PATTERN_CROSS)
-        return;
+}
+
+/* by (C): what the norm behind attention multiplies with at `sum`. */
+static void norm_factors(const struct work *w, const float *norm, const double *sum, double *by) {
     double squares = 0;
     for (size_t c = 0; c < w->C; c++)
         squares += sum[c] * sum[c];
     double inverse = 1 / sqrt(squares / (double)w->C + w->p->model->hyper.eps);
-    for (size_t c = 0; c < w->C; c++) {
-        double by = l->attn_post_norm[c] * inverse;
-        sum[c] *= by;
-        for (size_t s = 0; s < S; s++)
-            w->parts[s * w->C + c] = (float)(w->parts[s * w->C + c] * by);
-    }
+    for (size_t c = 0; c < w->C; c++)
+        by[c] = norm ? norm[c] * inverse : 1;
 }
 
 /* The model's own output at a target's position, (T, C) given. */
@@ -98,11 +96,11 @@ static void take_out(const struct work *w, size_t row, const float *all, size_t 
     }
 }
 
-static void compare(struct work *w, const double *sum) {
+static void compare(struct work *w, const double *sum, const double *by) {
     double largest = 0, off = 0;
     for (size_t c = 0; c < w->C; c++) {
         largest = fmax(largest, fabs(w->out[c]));
-        off = fmax(off, fabs(w->out[c] - sum[c]));
+        off = fmax(off, fabs(w->out[c] - sum[c] * by[c]));
     }
     w->off = fmax(w->off, largest > 0 ? off / largest : off);
 }
@@ -115,9 +113,8 @@ static glim_status see_out(void *data, const glim_site *site, glim_error *err) {
     glim_status status = GLIM_OK;
     if (!wanted(w, site->layer))
         return GLIM_OK;
-    double *sum = glim__calloc(ctx, w->C, sizeof *sum);
-    if (!sum)
-        return glim__oom(ctx, err, "attention's parts", w->C * sizeof *sum);
+    const float *norm = w->kind == GLIM_PATTERN_CROSS ? NULL : l->attn_post_norm;
+    double *sum = w->row + w->shape.S, *by = sum + w->C;
     for (size_t i = 0; i < w->how->n && !status; i++) {
         size_t row = w->how->first + i, at = w->p->row_at(w->p, row);
         size_t S = w->shape.causal && at != SIZE_MAX ? at + 1 : w->shape.S;
@@ -127,12 +124,22 @@ static glim_status see_out(void *data, const glim_site *site, glim_error *err) {
         if (status)
             break;
         sum_parts(w, l, S, sum);
+        norm_factors(w, norm, sum, by);
         take_out(w, row, site->data, site->dims[0]);
-        compare(w, sum);
-        glim_parts one = {site->layer, row, S, w->C, w->parts, w->out};
+        compare(w, sum, by);
+        for (size_t k = 0; k < S * w->C && norm && !w->how->raw; k++)
+            w->parts[k] = (float)(w->parts[k] * by[k % w->C]);
+        glim_parts one = {.layer = site->layer,
+                          .row = row,
+                          .S = S,
+                          .C = w->C,
+                          .parts = w->parts,
+                          .out = w->out,
+                          .norm = w->how->raw ? norm : NULL,
+                          .sum = sum,
+                          .eps = w->p->model->hyper.eps};
         status = w->visit(w->data, &one, err);
     }
-    glim__free(ctx, sum);
     return status;
 }
 
@@ -176,7 +183,7 @@ glim_status glim__attention_parts(glim_predictor *p, const glim_parts_how *how,
     shape_work(&w, p);
     size_t n = make_hooks(&w, hooks), S = w.shape.S, floats = room_of(&w, how->n);
     w.weights = glim__calloc(p->ctx, floats, sizeof(float));
-    w.row = glim__calloc(p->ctx, S, sizeof *w.row);
+    w.row = glim__calloc(p->ctx, S + 2 * w.C, sizeof *w.row);
     if (!w.weights || !w.row) {
         glim__free(p->ctx, w.weights);
         glim__free(p->ctx, w.row);
@@ -199,7 +206,7 @@ void glim__attention_parts_plan(const glim_predictor *p, size_t rows, glim_plan 
     glim_plan pass = {0};
     shape_work(&w, p);
     p->plan_observe(p, hooks, make_hooks(&w, hooks), -1, &pass);
-    uint64_t own = 4 * (uint64_t)room_of(&w, rows) + 8 * (w.shape.S + w.C) + 256;
+    uint64_t own = 4 * (uint64_t)room_of(&w, rows) + 8 * (w.shape.S + 2 * w.C) + 256;
     out->forward_tokens += pass.forward_tokens;
     out->bytes += pass.bytes + own;
     out->bytes_wanted += pass.bytes_wanted + own;

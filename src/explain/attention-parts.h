@@ -17,6 +17,11 @@ typedef struct glim_parts {
     size_t S, C;        /* S: positions that are seen */
     const float *parts; /* (S, C) */
     const float *out;   /* (C) what the model itself adds there */
+    /* Of `raw` parts with a norm behind attention: its weight (C), what it is taken of with
+       all sources, sum_s part_s + b (C), and its epsilon; else NULL. */
+    const float *norm;
+    const double *sum;
+    float eps;
 } glim_parts;
 
 typedef glim_status glim_parts_visit(void *data, const glim_parts *parts, glim_error *err);
@@ -28,6 +33,7 @@ typedef glim_status glim_parts_visit(void *data, const glim_parts *parts, glim_e
 typedef struct glim_parts_how {
     int64_t layer;
     size_t first, n;
+    bool raw;              /* parts before the norm that comes behind attention, if any */
     const glim_hook *more; /* at most 4 */
     size_t n_more;
 } glim_parts_how;

@@ -5,6 +5,7 @@
  * document.
  */
 #include "explain/attention.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,14 +18,14 @@ static const char *const sites[GLIM_PATTERN_KINDS] = {
 };
 
 static bool has_encoder(const glim_predictor *p) {
-    return p->model && glim_model_facts(p->model)->encoder_layers > 0;
+    return p->model && p->model->info.encoder_layers > 0;
 }
 
 glim_pattern_shape glim__pattern_shape(const glim_predictor *p, glim_pattern_kind kind) {
     glim_pattern_shape none = {0};
     if (!p->model || !p->observe)
         return none;
-    const glim_model_info *info = glim_model_facts(p->model);
+    const glim_model_info *info = &p->model->info;
     bool pair = has_encoder(p);
     glim_pattern_shape shape = {.layers = info->layers,
                                 .heads = info->heads,

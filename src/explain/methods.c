@@ -7,21 +7,14 @@
 #include <string.h>
 
 static const glim_method *const methods[] = {
-    &glim_method_occlusion,
-    &glim_method_input_x_gradient,
-    &glim_method_gradient,
-    &glim_method_integrated_gradients,
-    &glim_method_smoothgrad,
-    &glim_method_shapley,
-    &glim_method_kernel_shap,
-    &glim_method_lime,
-    &glim_method_attention,
-    &glim_method_attention_rollout,
-    &glim_method_attention_gradient,
-    &glim_method_attention_norm,
-    &glim_method_weighted_sum,
-    &glim_method_value_zeroing,
-    NULL,
+    &glim_method_occlusion,      &glim_method_input_x_gradient,
+    &glim_method_gradient,       &glim_method_integrated_gradients,
+    &glim_method_smoothgrad,     &glim_method_shapley,
+    &glim_method_kernel_shap,    &glim_method_lime,
+    &glim_method_attention,      &glim_method_attention_rollout,
+    &glim_method_attention_flow, &glim_method_attention_gradient,
+    &glim_method_attention_norm, &glim_method_weighted_sum,
+    &glim_method_value_zeroing,  NULL,
 };
 
 const glim_method *const *glim_methods(void) {

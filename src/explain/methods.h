@@ -9,7 +9,7 @@ extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_integrated_gradients, glim_method_smoothgrad, glim_method_occlusion,
     glim_method_shapley, glim_method_kernel_shap, glim_method_lime, glim_method_attention,
     glim_method_attention_rollout, glim_method_attention_gradient, glim_method_attention_norm,
-    glim_method_weighted_sum, glim_method_value_zeroing;
+    glim_method_weighted_sum, glim_method_value_zeroing, glim_method_attention_flow;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */

@@ -74,8 +74,13 @@ static glim_status see_parts(void *data, const glim_parts *one, glim_error *err)
     for (size_t i = 0; i < w->n && w->first + i < one->S; i++) {
         float *into = w->zeroed + ((size_t)one->layer * PIECE + i) * w->C;
         const float *part = one->parts + (w->first + i) * w->C;
+        double squares = 0;
+        for (size_t c = 0; c < w->C && one->norm; c++)
+            squares += (one->sum[c] - part[c]) * (one->sum[c] - part[c]);
+        double inverse = 1 / sqrt(squares / (double)w->C + one->eps);
         for (size_t c = 0; c < w->C; c++)
-            into[c] = one->out[c] - part[c];
+            into[c] = one->norm ? (float)((one->sum[c] - part[c]) * inverse * one->norm[c])
+                                : one->out[c] - part[c];
     }
     return GLIM_OK;
 }
@@ -94,7 +99,7 @@ static glim_status first_pass(struct work *w, glim_error *err) {
                         {mine[2], GLIM_HOOK_READ, see_after, w}, /* a norm behind comes later */
                         {mine[3], GLIM_HOOK_READ, see_own, w}};
     glim_parts_how how = {
-        .layer = -1, .first = w->row, .n = 1, .more = more, .n_more = w->pair ? 4 : 3};
+        .layer = -1, .first = w->row, .n = 1, .raw = true, .more = more, .n_more = w->pair ? 4 : 3};
     return glim__attention_parts(w->p, &how, see_parts, w, &w->off, err);
 }
 
