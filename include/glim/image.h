@@ -48,7 +48,8 @@ typedef struct glim_image_batch {
     size_t count;
     const glim_hook *hooks; /* sites of maps are (H, W, C); needed until the last backward */
     size_t n_hooks;
-    bool keep; /* for glim_image_session_backward */
+    const glim_rules *rules; /* of the walk back; NULL = the gradient */
+    bool keep;               /* for glim_image_session_backward */
 } glim_image_batch;
 
 /* Errors: EUSAGE (no model of pictures), ENOMEM, EBUDGET. */

@@ -152,8 +152,8 @@ typedef struct glim_row {
     size_t n;
 } glim_row;
 
-/* The same with a row, whose columns are the units. Errors: as above, EUSAGE without
-   columns, EFORMAT (text that is not UTF-8). */
+/* The same with a row, whose columns are the units; what it points to must outlive the
+   predictor. Errors: as above, EUSAGE without columns, EFORMAT (text that is not UTF-8). */
 GLIM_API glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *box,
                                                   const glim_row *row,
                                                   const glim_class_options *options,

@@ -45,6 +45,13 @@ typedef struct glim_hook {
     void *data;
 } glim_hook;
 
+/* A set of rules that take the place of some ops' slopes on a walk back; what a hook sees
+   then is what is walked. The names: frozen-norm, frozen-pattern (attention's patterns are
+   constant), attnlrp, cp-lrp, guided, deconvnet. NULL for any other. The method of attnlrp
+   and cp-lrp may be patented: the authors' own code grants no patent rights. */
+typedef struct glim_rules glim_rules;
+GLIM_API const glim_rules *glim_rules_find(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -74,8 +74,9 @@ typedef struct cli_run {
     const glim_method *method;
     glim_context *ctx;
     glim_model *model;
-    glim_model *base;    /* what a fitted model was put on, or NULL */
-    glim_linear *linear; /* of --predictor fit:FILE */
+    glim_model *base;         /* what a fitted model was put on, or NULL */
+    glim_linear *linear;      /* of --predictor fit:FILE */
+    struct glim_table *table; /* whose row is explained, or NULL */
     glim_tokens *tokens;
     uint64_t program; /* bytes of the program itself, once counted */
     bool planned;     /* the whole need is known and was compared with the budget */

@@ -171,6 +171,10 @@ static glim_status explain_box(cli_run *run) {
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
     glim_image_free(image);
+    if (!status && in_table) {
+        p->table = cells.table;
+        p->table_row = (size_t)o->row - 1;
+    }
     if (!status)
         status = explain(run, p);
     glim_predictor_free(p);

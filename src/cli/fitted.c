@@ -93,7 +93,11 @@ glim_status cli_fitted_row(cli_run *run, glim_predictor **out) {
     if (status && o->row)
         status =
             glim_prefix(&run->err, status, "row %lld of '%.200s'", (long long)o->row, o->table);
-    glim__table_close(t);
+    run->table = t; /* what methods sample from */
+    if (!status) {
+        (*out)->table = t;
+        (*out)->table_row = (size_t)o->row - 1;
+    }
     return status;
 }
 

@@ -2,6 +2,7 @@
 /* glim: the command line. It finds the command, fills the options and calls one
    function; everything else is in the library. */
 #include "cli/cli.h"
+#include "file/table.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -52,6 +53,7 @@ static void release(cli_run *run) {
     glim_model_close(run->model);
     glim_model_close(run->base);
     glim_linear_close(run->linear);
+    glim__table_close(run->table);
     glim_context_free(run->ctx);
     free(run->method_opts);
 }

@@ -27,16 +27,17 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
         return cli_put_json(run, run->o.json, o, ok);
     }
     const char *most = plan->bounded ? "" : "at most ";
+    const char *what = run->linear && !run->model ? "rows  " : "tokens";
     glim__buffer_init(&out, run->ctx);
-    if (run->o.predictor)
+    if (run->o.predictor && !run->linear)
         glim__buffer_printf(&out, "method           %s\ntexts to ask     at most %llu\n", method,
                             (unsigned long long)plan->asks);
     else
         glim__buffer_printf(&out,
-                            "%-16s %s\nforward tokens   %s%llu\nbackward tokens  %s%llu\n"
+                            "%-16s %s\nforward %s   %s%llu\nbackward %s  %s%llu\n"
                             "memory           %.0f MiB at least, %.0f MiB for full speed\n",
-                            run->command->takes_method ? "method" : "command", method, most,
-                            (unsigned long long)plan->forward_tokens, most,
+                            run->command->takes_method ? "method" : "command", method, what, most,
+                            (unsigned long long)plan->forward_tokens, what, most,
                             (unsigned long long)plan->backward_tokens,
                             ceil((double)plan->bytes / 1048576),
                             ceil((double)plan->bytes_wanted / 1048576));

@@ -2,6 +2,7 @@
 /* Coalitions become masks over units and go to the predictor a chunk at a time; equal
    ones are asked once. */
 #include "explain/game.h"
+#include "predict/background.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,11 +19,18 @@ static glim_absent usual(const glim_predictor *p) {
 
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err) {
-    static const char *const names[] = {"delete", "mask", "mean", "attention", "zero", "blur"};
+    static const char *const names[] = {"delete", "mask", "mean",    "attention",
+                                        "zero",   "blur", "resample"};
     *out = usual(p);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (!strcmp(name, names[i]))
             *out = (glim_absent)i;
+    if (*out == GLIM_ABSENT_RESAMPLE)
+        return p->columns && p->table
+                   ? GLIM_OK
+                   : glim_fail(err, GLIM_EUSAGE,
+                               "--absent resample takes cells of a table's other rows (--table "
+                               "FILE --row N)");
     if (!p->image && *out >= GLIM_ABSENT_ZERO)
         return glim_fail(err, GLIM_EUSAGE, "--absent %s is for pictures", name);
     if (p->image && (*out == GLIM_ABSENT_DELETE || *out == GLIM_ABSENT_ATTENTION))
@@ -30,6 +38,12 @@ glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_abse
                          "a patch of a picture cannot be taken out, only painted over (--absent "
                          "mean, zero or blur)");
     return GLIM_OK;
+}
+
+/* A plan asks the same, of a predictor that it does not change otherwise. */
+void glim__background_set(const glim_predictor *p, int64_t rows, uint64_t seed) {
+    ((glim_predictor *)p)->background = (size_t)rows;
+    ((glim_predictor *)p)->background_seed = seed;
 }
 
 void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc) {
@@ -40,7 +54,12 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         "no later token attends to an absent unit; positions stay",
         "an absent patch is what the model reads as zero",
         "an absent patch is blurred, as widely as it is broad"};
-    if (p->columns)
+    if (absent == GLIM_ABSENT_RESAMPLE)
+        glim_document_note(doc,
+                           "absent columns have the cells of each of %zu rows of the table; the "
+                           "target is the mean over these rows",
+                           glim__background_count(p));
+    else if (p->columns)
         glim_document_note(doc,
                            "an absent column has what is usual in it: a mean; of words the most "
                            "frequent one (in fitted models their shares)");
@@ -186,19 +205,28 @@ void glim__game_spread(const glim_game *g, const double *features, double *units
                 units[(g->first + r) * U + u] = features[r * g->d + g->feature[u]];
 }
 
-double glim__game_additive(const glim_game *g, glim_document *doc, const double *phi,
-                           const double *error, const double *base) {
+double glim__game_spread_of(size_t rows, size_t d, const double *phi, const double *error) {
     double worst = 0;
-    glim__game_spread(g, phi, doc->scores);
-    glim__game_spread(g, error, doc->error);
-    for (size_t r = 0; r < g->rows; r++) {
-        double sum = 0, most = 0, off = 0;
-        for (size_t i = r * g->d; i < (r + 1) * g->d; i++) {
-            sum += phi[i];
+    for (size_t r = 0; r < rows; r++) {
+        double most = 0, off = 0;
+        for (size_t i = r * d; i < (r + 1) * d; i++) {
             most = fmax(most, fabs(phi[i]));
             off = fmax(off, error[i]);
         }
         worst = most > 0 ? fmax(worst, off / most) : worst;
+    }
+    return worst;
+}
+
+double glim__game_additive(const glim_game *g, glim_document *doc, const double *phi,
+                           const double *error, const double *base) {
+    glim__game_spread(g, phi, doc->scores);
+    if (error)
+        glim__game_spread(g, error, doc->error);
+    for (size_t r = 0; r < g->rows; r++) {
+        double sum = 0;
+        for (size_t i = r * g->d; i < (r + 1) * g->d; i++)
+            sum += phi[i];
         if (doc->rows) {
             doc->rows[g->first + r].baseline_value = base[r];
             doc->rows[g->first + r].residual = sum - (g->all[r] - base[r]);
@@ -206,7 +234,17 @@ double glim__game_additive(const glim_game *g, glim_document *doc, const double 
             doc->target.baseline_value = base[r];
         }
     }
-    return worst;
+    return error ? glim__game_spread_of(g->rows, g->d, phi, error) : 0;
+}
+
+void glim__game_sampled(glim_document *doc, uint64_t asked, double worst, const char *raise) {
+    glim_document_check_add(doc, "coalitions", (double)asked, "asked of the model");
+    glim_document_check_add(doc, "standard_error", worst,
+                            "largest, as a share of the largest score");
+    if (worst > 0.25)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "standard errors reach %.0f %% of the largest score; raise %s",
+                            100 * worst, raise);
 }
 
 /* A coalition that lacks the first unit costs as much as any. */

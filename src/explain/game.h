@@ -10,16 +10,26 @@
 
 /* --absent: its choices, what they mean here. Errors: EUSAGE (a choice that this
    predictor has no use for). */
-#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur"
+#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur|resample"
 #define GLIM_ABSENT_HELP                                                                           \
     "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or hide them "  \
-    "from attention; pictures: mean colour (auto), zero, blur"
+    "from attention; pictures: mean colour (auto), zero, blur; tables: mean (auto), resample: "    \
+    "cells of the table's other rows, the mean over them"
 /* The parameter, whose field of the options is `absent`. */
 #define GLIM_ABSENT_PARAM(opts_type)                                                               \
     {                                                                                              \
         .name = "absent", .type = GLIM_CHOICE, .offset = offsetof(opts_type, absent),              \
         .def.s = "auto", .choices = GLIM_ABSENT_CHOICES, .help = GLIM_ABSENT_HELP                  \
     }
+/* --background, of --absent resample. */
+#define GLIM_BACKGROUND_PARAM(opts_type)                                                           \
+    {                                                                                              \
+        .name = "background", .type = GLIM_INT, .offset = offsetof(opts_type, background),         \
+        .def.i = 100, .min = 1, .max = 1000000,                                                    \
+        .help = "--absent resample: rows of the table that are drawn, at most"                     \
+    }
+/* Sets it in the predictor, before values or plans are asked. */
+void glim__background_set(const glim_predictor *p, int64_t rows, uint64_t seed);
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err);
 void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_document *doc);
@@ -49,11 +59,25 @@ glim_status glim__game_values(glim_game *g, const uint8_t *z, size_t n, double *
 /* Puts numbers of features (rows, d) into (n_rows, units) of a document. */
 void glim__game_spread(const glim_game *g, const double *features, double *units);
 
-/* What an additive method ends with: scores phi and their errors (rows, d) and the
-   target with nothing there, base (rows), into the document. Returns the largest error
-   as a share of the largest score of its row. */
+/* What an additive method ends with: scores phi and their errors (rows, d; NULL: they are
+   of no sample) and the target with nothing there, base (rows), into the document.
+   Returns the largest error as a share of the largest score of its row. */
 double glim__game_additive(const glim_game *g, glim_document *doc, const double *phi,
                            const double *error, const double *base);
+
+/* The share that glim__game_additive returns, of scores and errors (rows, d) so far. */
+double glim__game_spread_of(size_t rows, size_t d, const double *phi, const double *error);
+
+/* Methods that sample go on until this is reached or their budget is spent. */
+#define GLIM_TOLERANCE_PARAM(opts_type)                                                            \
+    {                                                                                              \
+        .name = "tolerance", .type = GLIM_REAL, .offset = offsetof(opts_type, tolerance),          \
+        .def.r = 0, .min = 0, .max = 1,                                                            \
+        .help = "stop when no standard error exceeds this share of the largest score"              \
+    }
+/* What a method that samples has to say at its end: the checks "coalitions" and
+   "standard_error", and the verdict on it. `raise` is the flag that takes more. */
+void glim__game_sampled(glim_document *doc, uint64_t asked, double worst, const char *raise);
 
 /* Adds the cost of samples(opts, d) coalitions for each run of rows, and the bytes that
    room(opts, d, rows) names. */

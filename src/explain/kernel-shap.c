@@ -9,7 +9,8 @@
  * coalitions of a pair of sizes they are all asked, the rest is drawn by its weight,
  * each with its complement. The constraint is solved exactly, by leaving the last
  * feature out. With all coalitions the result is the Shapley value. Standard errors:
- * refits on the drawn pairs, drawn again with replacement.
+ * refits on the drawn pairs, drawn again with replacement; with --tolerance, pairs are
+ * asked in rounds, each as large as all before it, until the errors are small enough.
  */
 #include "base/rng.h"
 #include "explain/game.h"
@@ -18,28 +19,32 @@
 #include <math.h>
 #include <string.h>
 
-enum { REFITS = 20 };
+enum { REFITS = 20, FIRST_PAIRS = 32 };
 
 struct opts {
     const char *absent;
-    int64_t n_samples;
+    int64_t background, n_samples;
+    double tolerance;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "n-samples",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, n_samples),
      .def.i = 512,
      .min = 2,
      .max = 1000000,
-     .help = "coalitions, beside four for each unit"},
+     .help = "coalitions, beside four for each unit; with --tolerance at most"},
+    GLIM_TOLERANCE_PARAM(struct opts),
     {0},
 };
 
 struct work {
     uint64_t seed;
     size_t samples; /* as asked */
+    double tolerance;
     glim_document *doc;
     uint64_t asked;
     double worst; /* largest standard error as a share of the largest score */
@@ -152,6 +157,7 @@ struct fit {
     double *v;                 /* (n, rows) */
     double *right;             /* (rows, d): what the system is solved for, then phi */
     double *times;             /* (n) how often a refit drew a row */
+    double scale;              /* of the weight of drawn rows, while not all are there */
     double *base;              /* (rows) */
     double *phi, *error, *sum; /* (rows, d) */
 };
@@ -163,7 +169,7 @@ static bool solve(struct fit *f, const glim_game *g) {
     memset(f->right, 0, R * d * sizeof *f->right);
     for (size_t s = 0; s < f->s.n; s++) {
         const uint8_t *z = f->s.z + s * d;
-        double w = f->s.weight[s] * f->times[s];
+        double w = f->s.weight[s] * f->times[s] * (s < f->s.fixed ? 1 : f->scale);
         if (w == 0)
             continue;
         for (size_t j = 0; j < k; j++)
@@ -217,24 +223,53 @@ static void refit(struct fit *f, const glim_game *g, uint64_t seed) {
         f->error[i] = done > 1 ? sqrt(f->error[i] / (double)(done - 1)) : NAN;
 }
 
-static glim_status run_fit(struct fit *f, glim_game *g, struct work *w, glim_error *err) {
-    uint8_t *none = f->s.z + budget(w->samples, g->d) * g->d; /* a row behind the others */
-    memset(none, 0, g->d);
-    glim_status status = glim__game_values(g, none, 1, f->base, err);
-    if (!status)
-        status = glim__game_values(g, f->s.z, f->s.n, f->v, err);
-    if (status)
-        return status;
+/* Scores and errors from the rows so far; false when these do not tell them. */
+static bool fit_so_far(struct fit *f, const glim_game *g, const struct work *w) {
     for (size_t s = 0; s < f->s.n; s++)
         f->times[s] = 1;
     if (!solve(f, g))
-        return glim_fail(err, GLIM_ENUMERIC,
-                         "the coalitions do not tell the units apart (raise --n-samples)");
+        return false;
     memcpy(f->phi, f->right, g->rows * g->d * sizeof *f->phi);
     refit(f, g, w->seed);
+    return true;
+}
+
+/* Rounds: first what was enumerated, then pairs. What an interrupted one had is kept. */
+static glim_status run_rounds(struct fit *f, glim_game *g, const struct work *w, bool *solved,
+                              glim_error *err) {
+    size_t all = f->s.n, pairs = (all - f->s.fixed) / 2, done = 0, from = 0;
+    size_t first = g->d > FIRST_PAIRS ? g->d : FIRST_PAIRS;
+    glim_status status = GLIM_OK;
+    for (bool more = true; more && !status;) {
+        size_t step = w->tolerance > 0 ? (done ? done : first) : pairs;
+        done = pairs - done < step ? pairs : done + step;
+        f->s.n = f->s.fixed + 2 * done;
+        f->scale = done ? (double)pairs / (double)done : 1;
+        status =
+            glim__game_values(g, f->s.z + from * g->d, f->s.n - from, f->v + from * g->rows, err);
+        from = f->s.n;
+        bool now = !status && fit_so_far(f, g, w);
+        *solved = *solved || now;
+        more = done < pairs &&
+               !(now && glim__game_spread_of(g->rows, g->d, f->phi, f->error) <= w->tolerance);
+    }
+    return status;
+}
+
+static glim_status run_fit(struct fit *f, glim_game *g, struct work *w, glim_error *err) {
+    uint8_t *none = f->s.z + budget(w->samples, g->d) * g->d; /* a row behind the others */
+    bool solved = false;
+    memset(none, 0, g->d);
+    glim_status status = glim__game_values(g, none, 1, f->base, err);
+    if (!status)
+        status = run_rounds(f, g, w, &solved, err);
+    if (!status && !solved)
+        return glim_fail(err, GLIM_ENUMERIC,
+                         "the coalitions do not tell the units apart (raise --n-samples)");
     w->asked += g->asked;
-    w->worst = fmax(w->worst, glim__game_additive(g, w->doc, f->phi, f->error, f->base));
-    return GLIM_OK;
+    if (solved)
+        w->worst = fmax(w->worst, glim__game_additive(g, w->doc, f->phi, f->error, f->base));
+    return status;
 }
 
 static glim_status play(glim_game *g, void *data, glim_error *err) {
@@ -273,19 +308,15 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
     const struct opts *o = opts;
-    struct work w = {.seed = seed, .samples = (size_t)o->n_samples, .doc = doc};
+    struct work w = {
+        .seed = seed, .samples = (size_t)o->n_samples, .tolerance = o->tolerance, .doc = doc};
     glim_status status = glim__scores_new(p, doc, true, err);
+    glim__background_set(p, o->background, seed);
     if (!status)
         status = glim__games(p, o->absent, doc, false, play, &w, err);
     if (status)
         return status;
-    glim_document_check_add(doc, "coalitions", (double)w.asked, "asked of the model");
-    glim_document_check_add(doc, "standard_error", w.worst,
-                            "largest, as a share of the largest score; by refits");
-    if (w.worst > 0.25)
-        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
-                            "standard errors reach %.0f %% of the largest score; raise --n-samples",
-                            100 * w.worst);
+    glim__game_sampled(doc, w.asked, w.worst, "--n-samples");
     return GLIM_OK;
 }
 
@@ -301,6 +332,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
+    glim__background_set(p, o->background, 0);
     return glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
 }
 

@@ -10,40 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-void glim__moments(glim_moments *m, const uint8_t *z, const double *y, size_t step, const double *w,
-                   const double *times, size_t n) {
-    size_t d = m->d;
-    double square = 0;
-    m->weight = m->mean_y = 0;
-    memset(m->mean, 0, d * sizeof *m->mean);
-    memset(m->cross, 0, d * sizeof *m->cross);
-    memset(m->gram, 0, d * d * sizeof *m->gram);
-    for (size_t s = 0; s < n; s++) {
-        double u = times ? w[s] * times[s] : w[s], uy = u * y[s * step];
-        const uint8_t *row = z + s * d;
-        m->weight += u;
-        m->mean_y += uy;
-        square += uy * y[s * step];
-        for (size_t i = 0; i < d; i++) {
-            if (!row[i] || u == 0)
-                continue;
-            m->cross[i] += uy;
-            double *g = m->gram + i * d;
-            for (size_t j = 0; j <= i; j++)
-                g[j] += u * row[j];
-        }
-    }
-    m->mean_y /= m->weight;
-    m->var_y = square - m->weight * m->mean_y * m->mean_y;
-    for (size_t i = 0; i < d; i++)
-        m->mean[i] = m->gram[i * d + i] / m->weight;
-    for (size_t i = 0; i < d; i++) {
-        m->cross[i] -= m->weight * m->mean[i] * m->mean_y;
-        for (size_t j = 0; j <= i; j++)
-            m->gram[j * d + i] = m->gram[i * d + j] -= m->weight * m->mean[i] * m->mean[j];
-    }
-}
-
 size_t glim__local_scratch(size_t d) {
     return d * d + 5 * d + 1;
 }
@@ -53,7 +19,7 @@ static bool ridge(const glim_moments *m, const size_t *used, size_t n, double al
                   double *x) {
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j <= i; j++)
-            a[i * n + j] = m->gram[used[i] * m->d + used[j]];
+            a[i * n + j] = m->gram[used[i] * m->ld + used[j]];
         a[i * n + i] += alpha;
         x[i] = m->cross[used[i]];
     }
@@ -111,11 +77,14 @@ static void choose_forward(glim_local *out, const glim_moments *m, size_t most, 
     }
 }
 
-static void choose_highest(glim_local *out, const glim_moments *m, size_t most, double *a) {
+static void choose_highest(glim_local *out, const glim_moments *m, size_t most, const double *input,
+                           double *a) {
     double *x = a + m->d * m->d;
     for (size_t i = 0; i < m->d; i++)
         out->used[i] = i;
     bool ok = ridge(m, out->used, m->d, 0.01, a, x);
+    for (size_t i = 0; i < m->d && input; i++)
+        x[i] *= input[i];
     out->n = 0;
     while (out->n < most && ok) {
         size_t best = SIZE_MAX;
@@ -142,7 +111,7 @@ static bool direction(struct path *p) {
     size_t n = p->set->n, d = p->m->d;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j <= i; j++)
-            p->a[i * n + j] = p->m->gram[p->set->used[i] * d + p->set->used[j]];
+            p->a[i * n + j] = p->m->gram[p->set->used[i] * p->m->ld + p->set->used[j]];
         p->x[i] = p->sign[p->set->used[i]];
     }
     if (!glim__cholesky(p->a, n))
@@ -151,7 +120,7 @@ static bool direction(struct path *p) {
     for (size_t i = 0; i < d; i++) {
         p->along[i] = 0;
         for (size_t k = 0; k < n; k++)
-            p->along[i] += p->m->gram[i * d + p->set->used[k]] * p->x[k];
+            p->along[i] += p->m->gram[i * p->m->ld + p->set->used[k]] * p->x[k];
     }
     return true;
 }
@@ -260,7 +229,7 @@ static void choose_lasso(glim_local *out, const glim_moments *m, size_t most, do
 }
 
 void glim__local_choose(glim_local *out, const glim_moments *m, glim_lime_select how, size_t most,
-                        double *scratch) {
+                        const double *input, double *scratch) {
     most = most < m->d ? most : m->d;
     if (how == GLIM_SELECT_AUTO)
         how = most <= 6 ? GLIM_SELECT_FORWARD : GLIM_SELECT_HIGHEST;
@@ -272,24 +241,24 @@ void glim__local_choose(glim_local *out, const glim_moments *m, glim_lime_select
     if (how == GLIM_SELECT_FORWARD)
         choose_forward(out, m, most, scratch);
     else if (how == GLIM_SELECT_HIGHEST)
-        choose_highest(out, m, most, scratch);
+        choose_highest(out, m, most, input, scratch);
     else
         choose_lasso(out, m, most, scratch, out->used + m->d);
     sort_used(out);
 }
 
 bool glim__local_fit(glim_local *out, const glim_moments *m, double alpha, double *scratch) {
-    double explained = 0;
+    double sum = 0;
     if (!ridge(m, out->used, out->n, alpha, scratch, out->coefficient))
         return false;
     out->intercept = m->mean_y;
     for (size_t i = 0; i < out->n; i++) {
         double b = out->coefficient[i];
         out->intercept -= b * m->mean[out->used[i]];
-        explained += 2 * b * m->cross[out->used[i]];
+        sum += 2 * b * m->cross[out->used[i]];
         for (size_t j = 0; j < out->n; j++)
-            explained -= b * out->coefficient[j] * m->gram[out->used[i] * m->d + out->used[j]];
+            sum -= b * out->coefficient[j] * m->gram[out->used[i] * m->ld + out->used[j]];
     }
-    out->r2 = m->var_y > 0 ? explained / m->var_y : NAN;
+    out->r2 = m->var_y > 0 ? sum / m->var_y : NAN;
     return true;
 }

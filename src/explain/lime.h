@@ -1,45 +1,135 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lime.h: the weighted fit of LIME, apart from where its samples come from. */
+/*
+ * lime.h: the local model of LIME, apart from where its samples come from. Whoever has
+ * drawn samples around an input and asked for the target on them gets the weighted linear
+ * model, its standard errors and how stable it is (glim__lime_fit), or all of that for the
+ * rows of a game, put into a document (glim__lime_rows), and judged (glim__lime_judge).
+ */
 #ifndef GLIM_EXPLAIN_LIME_H
 #define GLIM_EXPLAIN_LIME_H
 
-#include "base/context.h"
+#include "explain/game.h"
 
-#include <stdbool.h>
+/* The method's parameters. */
+typedef struct glim_lime_params {
+    const char *absent, *selection;
+    int64_t n_samples, num_features; /* 0: as the input needs */
+    double kernel_width, alpha;      /* width 0: as the input needs */
+    bool bow;
+    const char *discretizer, *categorical, *label_column; /* of tables, as is what follows */
+    bool sample_around_instance;
+    int64_t top_labels;
+} glim_lime_params;
 
-/* How the features of the local model are chosen, at most `most` of d. */
+/* How the features of the local model are chosen, at most so many of d. */
 typedef enum glim_lime_select {
     GLIM_SELECT_AUTO,    /* forward up to 6, else by highest weights */
     GLIM_SELECT_FORWARD, /* greedily by the R^2 of the unregularised fit */
-    GLIM_SELECT_HIGHEST, /* the largest coefficients of a ridge (alpha 0.01) on all */
+    GLIM_SELECT_HIGHEST, /* a ridge (alpha 0.01) on all: the largest |coefficient * input| */
     GLIM_SELECT_LASSO,   /* the last step of the lasso path with as few */
     GLIM_SELECT_NONE     /* all */
 } glim_lime_select;
 
-/* Weighted moments of features z (n, d) in {0, 1} and one target y (n), about their
-   weighted means. */
+/* n samples of d features around an input, which is sample 0. */
+typedef struct glim_lime_data {
+    glim_context *ctx;
+    size_t n, d;
+    const uint8_t *z;     /* (n, d) which features are there; or NULL, and then */
+    const double *x;      /* (n, d) any numbers, best of mean 0 and deviation 1 */
+    const double *weight; /* (n) >= 0 */
+    const double *y;      /* the target of sample i is y[i * step] */
+    size_t step;
+} glim_lime_data;
+
+typedef struct glim_lime_options {
+    glim_lime_select select;
+    size_t num_features; /* 0: all of up to 30, else 10 */
+    double alpha;        /* strength of the ridge */
+    uint64_t seed;       /* of the refits */
+} glim_lime_options;
+
+typedef struct glim_lime_result {
+    double *coefficients, *errors; /* (d) the caller's room; 0 where a feature was not chosen */
+    double intercept;
+    double local_pred;   /* the local model on sample 0 */
+    double r2;           /* NaN: the target is constant */
+    double n_eff;        /* samples that count, by their weights */
+    double jaccard, tau; /* of the five largest and of the whole order, mean of 20 refits */
+    size_t used;         /* features of the model */
+} glim_lime_result;
+
+/* Errors: ENUMERIC (the samples do not tell the features apart), ENOMEM, EBUDGET. */
+glim_status glim__lime_fit(const glim_lime_data *data, const glim_lime_options *options,
+                           glim_lime_result *out, glim_error *err);
+/* Bytes that it takes besides, for plans. */
+uint64_t glim__lime_room(uint64_t n, uint64_t d);
+
+/* The worst of what was fitted for a document. */
+typedef struct glim_lime_summary {
+    double r2, n_eff, jaccard, tau, off; /* off: |local model - target| on the input */
+    size_t most;                         /* features of a local model */
+    size_t fits;
+} glim_lime_summary;
+
+glim_lime_summary glim__lime_summary(void);
+/* Fits the local model of each row of a game, whose targets are data->y (n, rows), and puts
+   scores, errors and the intercept, as baseline value, into the document. */
+glim_status glim__lime_rows(const glim_game *g, glim_lime_data *data, const glim_lime_options *o,
+                            glim_lime_summary *sum, glim_document *doc, glim_error *err);
+/* Checks and verdict; without fits nothing. */
+void glim__lime_judge(const glim_lime_summary *sum, glim_document *doc);
+
+/* The options of a fit that parameters stand for. */
+glim_lime_options glim__lime_fit_options(const glim_lime_params *o, uint64_t seed);
+
+/* ---- rows of tables (lime-table.c) ---- */
+
+/* Whether samples are drawn from the table whose row it is, and not by absent units. */
+bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o);
+glim_status glim__lime_table(glim_predictor *p, const glim_lime_params *o, uint64_t seed,
+                             glim_document *doc, glim_error *err);
+void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, glim_plan *out);
+
+/* ---- inside: moments (lime-moments.c) and the local model (lime-fit.c) ---- */
+
+/* Weighted moments of features and target about their weighted means. The lower rows of
+   one product of the samples with themselves: rows d and d + 1 are cross and mean. */
 typedef struct glim_moments {
-    size_t d;
+    size_t d, ld;                 /* ld: d + 2 in whole vectors */
     double weight, mean_y, var_y; /* sums: of weights; W-weighted mean; sum w (y - mean)^2 */
+    double *gram;                 /* (d + 2, ld) sum w (x_i - mean_i) (x_j - mean_j) */
+    double *cross;                /* (d) sum w (x_i - mean_i) (y - mean_y) */
     double *mean;                 /* (d) */
-    double *gram;                 /* (d, d) sum w (z_i - mean_i) (z_j - mean_j) */
-    double *cross;                /* (d) sum w (z_i - mean_i) (y - mean_y) */
 } glim_moments;
 
-/* A local model: y = intercept + sum of coefficient_i z_i over the used features. */
+/* A local model: y = intercept + sum of coefficient_i x_i over the used features. */
 typedef struct glim_local {
     size_t *used, n;     /* features in ascending order */
     double *coefficient; /* (n) of them */
     double intercept, r2;
 } glim_local;
 
-/* times (n): how often each sample counts, NULL = once. y has the stride `step`. */
-void glim__moments(glim_moments *m, const uint8_t *z, const double *y, size_t step, const double *w,
-                   const double *times, size_t n);
+/* Doubles that the moments of d features take, and those of scratch besides. */
+size_t glim__moments_size(size_t d);
+size_t glim__moments_scratch(size_t d);
+/* Of the features `columns` (k), NULL: of all; sample i counts weight[i] times. m->gram has
+   room for glim__moments_size(k). */
+void glim__moments(glim_moments *m, const glim_lime_data *data, const double *weight,
+                   const size_t *columns, size_t k, double *scratch);
+/* out (k, k) = sum weight (x_i - mean_i) (x_j - mean_j), mean (k) given. */
+void glim__moments_about(double *out, const glim_lime_data *data, const double *weight,
+                         const size_t *columns, size_t k, const double *mean, glim_moments *room,
+                         double *scratch);
+/* Sample s, feature j. */
+static inline double glim__lime_at(const glim_lime_data *a, size_t s, size_t j) {
+    return a->z ? a->z[s * a->d + j] : a->x[s * a->d + j];
+}
+
 /* Room of `scratch` (doubles) that the two below need. */
 size_t glim__local_scratch(size_t d);
+/* input (d): the features of sample 0; NULL: all 1. */
 void glim__local_choose(glim_local *out, const glim_moments *m, glim_lime_select how, size_t most,
-                        double *scratch);
+                        const double *input, double *scratch);
 /* Ridge with strength alpha on the used features; false when it has no solution. The
    factor of the normal equations, (n, n), stays at scratch. */
 bool glim__local_fit(glim_local *out, const glim_moments *m, double alpha, double *scratch);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Occlusion, leave-one-out: s_i = f(x) - f(x without unit i). With a window of w
- * units, a unit's score is the mean over the windows that hold it. The predictor
+ * units, a unit's score is the mean over the windows that hold it. With --keep-only
+ * the window alone is there: f(window) - f(nothing), leave-one-in. The predictor
  * shares what comes before the first absent unit, so on a decoder the whole map
  * costs about half of as many forward passes.
  */
@@ -12,18 +13,20 @@
 
 struct opts {
     const char *absent;
-    int64_t window, stride;
+    int64_t background, window, stride;
+    bool keep_only;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "window",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, window),
      .def.i = 1,
      .min = 1,
      .max = 1024,
-     .help = "units removed together"},
+     .help = "units that go (or stay) together"},
     {.name = "stride",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, stride),
@@ -31,6 +34,10 @@ static const glim_param params[] = {
      .min = 1,
      .max = 1024,
      .help = "units between the starts of windows"},
+    {.name = "keep-only",
+     .type = GLIM_BOOL,
+     .offset = offsetof(struct opts, keep_only),
+     .help = "leave-one-in: what a window alone adds to nothing"},
     {0},
 };
 
@@ -41,23 +48,34 @@ struct work {
     glim_absent absent;
     size_t *free_units, n; /* units that may go */
     size_t window, stride, windows;
+    bool keep_only;
     size_t chunk;        /* windows that go to the predictor at a time */
     uint8_t *keep;       /* (chunk, units) */
     double *values;      /* (chunk, n_rows) */
     double *sum, *count; /* (n_rows, units) */
+    double *base;        /* (n_rows) with everything absent */
 };
 
+static void nothing_mask(const struct work *w, uint8_t *keep) {
+    for (size_t u = 0; u < w->p->units->count; u++)
+        keep[u] = w->p->units->at[u].fixed;
+}
+
 static void window_mask(const struct work *w, size_t index, uint8_t *keep) {
-    memset(keep, 1, w->p->units->count);
+    if (w->keep_only)
+        nothing_mask(w, keep);
+    else
+        memset(keep, 1, w->p->units->count);
     for (size_t i = index * w->stride; i < index * w->stride + w->window && i < w->n; i++)
-        keep[w->free_units[i]] = 0;
+        keep[w->free_units[i]] = w->keep_only;
 }
 
 static void add_scores(struct work *w, size_t index, const double *values) {
     size_t U = w->p->units->count;
     for (size_t i = index * w->stride; i < index * w->stride + w->window && i < w->n; i++)
         for (size_t r = 0; r < w->p->n_rows && !isnan(values[r]); r++) {
-            w->sum[r * U + w->free_units[i]] += w->p->value[r] - values[r];
+            w->sum[r * U + w->free_units[i]] +=
+                w->keep_only ? values[r] - w->base[r] : w->p->value[r] - values[r];
             w->count[r * U + w->free_units[i]]++;
         }
 }
@@ -91,21 +109,21 @@ static void fill(const struct work *w, glim_document *doc) {
                 doc->scores[r * U + u] = w->sum[r * U + u] / w->count[r * U + u];
 }
 
+static glim_status ask_nothing(struct work *w, glim_error *err) {
+    nothing_mask(w, w->keep);
+    return w->p->values(w->p, w->keep, 1, w->absent, w->base, err);
+}
+
 /* The value with everything absent: the baseline, and how far the scores are
    from adding up, which tells of units that matter only together. */
-static glim_status check_all(struct work *w, glim_document *doc, glim_error *err) {
+static void check_all(struct work *w, glim_document *doc) {
     size_t U = w->p->units->count;
     double base = 0, sum = 0, value = 0;
-    for (size_t u = 0; u < U; u++)
-        w->keep[u] = w->p->units->at[u].fixed;
-    glim_status status = w->p->values(w->p, w->keep, 1, w->absent, w->values, err);
-    if (status)
-        return status;
     for (size_t r = 0; r < w->p->n_rows; r++) {
-        base += w->values[r];
+        base += w->base[r];
         value += w->p->value[r];
         if (doc->rows)
-            doc->rows[r].baseline_value = w->values[r];
+            doc->rows[r].baseline_value = w->base[r];
         for (size_t u = 0; u < U; u++)
             sum += isnan(doc->scores[r * U + u]) ? 0 : doc->scores[r * U + u];
     }
@@ -117,9 +135,9 @@ static glim_status check_all(struct work *w, glim_document *doc, glim_error *err
     if (share < 0)
         glim_document_judge(
             doc, GLIM_VERDICT_CAREFUL,
-            "removing units one by one moves the target the other way than removing "
-            "all of them: they act together");
-    return GLIM_OK;
+            "%s units one by one moves the target the other way than %s all of them: they act "
+            "together",
+            w->keep_only ? "adding" : "removing", w->keep_only ? "adding" : "removing");
 }
 
 static glim_status set_up(struct work *w, const struct opts *o, glim_error *err) {
@@ -128,6 +146,7 @@ static glim_status set_up(struct work *w, const struct opts *o, glim_error *err)
     glim_status status = glim__absent_of(p, o->absent, &w->absent, err);
     if (status)
         return status;
+    w->keep_only = o->keep_only;
     w->window = (size_t)o->window;
     w->stride = (size_t)o->stride < w->window ? (size_t)o->stride : w->window;
     if (!w->stride)
@@ -136,10 +155,11 @@ static glim_status set_up(struct work *w, const struct opts *o, glim_error *err)
     w->free_units = glim__calloc(p->ctx, U + 1, sizeof *w->free_units);
     w->keep = glim__calloc(p->ctx, w->chunk, U + 1);
     w->values = glim__calloc(p->ctx, w->chunk * R, sizeof *w->values);
-    w->sum = glim__calloc(p->ctx, 2 * R * U + 1, sizeof *w->sum);
+    w->sum = glim__calloc(p->ctx, 2 * R * U + R, sizeof *w->sum);
     if (!w->free_units || !w->keep || !w->values || !w->sum)
         return glim__oom(p->ctx, err, "the masks", w->chunk * U);
     w->count = w->sum + R * U;
+    w->base = w->count + R * U;
     for (size_t u = 0; u < U; u++)
         if (!p->units->at[u].fixed && u < p->row_end[R - 1])
             w->free_units[w->n++] = u;
@@ -150,16 +170,24 @@ static glim_status set_up(struct work *w, const struct opts *o, glim_error *err)
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
     struct work w = {.p = p};
+    glim__background_set(p, ((const struct opts *)opts)->background, seed);
     glim_status status = glim__scores_new(p, doc, false, err);
     if (!status)
         status = set_up(&w, opts, err);
     if (!status) {
         glim__absent_note(p, w.absent, doc);
+        if (w.keep_only)
+            glim_document_note(doc, "leave-one-in: a window alone, over nothing");
+        status = w.keep_only ? ask_nothing(&w, err) : GLIM_OK;
+    }
+    if (!status) {
         status = run_windows(&w, err);
         fill(&w, doc);
     }
+    if (!status && !w.keep_only)
+        status = ask_nothing(&w, err);
     if (!status)
-        status = check_all(&w, doc, err);
+        check_all(&w, doc);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);
@@ -170,18 +198,20 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     struct work w = {.p = (glim_predictor *)p};
+    glim__background_set(p, ((const struct opts *)opts)->background, 0);
     glim_status status = set_up(&w, opts, err);
     for (size_t i = 0; i < w.windows && !status; i++) {
         window_mask(&w, i, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
     }
-    for (size_t u = 0; u < p->units->count && !status && w.keep; u++)
-        w.keep[u] = p->units->at[u].fixed;
-    if (!status) /* with everything absent */
+    if (!status) {
+        nothing_mask(&w, w.keep);
         p->plan_values(p, w.keep, 1, w.absent, out);
+    }
     if (!status)
-        out->bytes += 8 * (p->units->count * (2 * p->n_rows + 2) + w.chunk * p->n_rows) +
-                      w.chunk * (p->units->count + 1);
+        out->bytes +=
+            8 * (p->units->count * (2 * p->n_rows + 2) + p->n_rows + w.chunk * p->n_rows) +
+            w.chunk * (p->units->count + 1);
     glim__free(p->ctx, w.free_units);
     glim__free(p->ctx, w.keep);
     glim__free(p->ctx, w.values);

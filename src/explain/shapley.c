@@ -13,12 +13,13 @@
 
 struct opts {
     const char *absent;
-    int64_t exact_units, pairs;
+    int64_t background, exact_units, pairs;
     double tolerance;
 };
 
 static const glim_param params[] = {
     GLIM_ABSENT_PARAM(struct opts),
+    GLIM_BACKGROUND_PARAM(struct opts),
     {.name = "exact-units",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, exact_units),
@@ -33,13 +34,7 @@ static const glim_param params[] = {
      .min = 2,
      .max = 100000,
      .help = "random orders with their reverses, at most"},
-    {.name = "tolerance",
-     .type = GLIM_REAL,
-     .offset = offsetof(struct opts, tolerance),
-     .def.r = 0,
-     .min = 0,
-     .max = 1,
-     .help = "stop when no standard error exceeds this share of the largest score"},
+    GLIM_TOLERANCE_PARAM(struct opts),
     {0},
 };
 
@@ -154,17 +149,15 @@ static void take_pair(struct orders *o, size_t slot) {
     }
 }
 
-/* Standard errors into `one`; the largest as a share of the largest score. */
+/* Standard errors into `one`; the largest as a share of the largest score of its row. */
 static double errors_so_far(struct orders *o) {
-    double most = 0, off = 0, n = (double)o->n;
+    double n = (double)o->n;
     for (size_t i = 0; i < o->g->rows * o->g->d; i++) {
         o->one[i] = o->n > 1 ? sqrt(o->m2[i] / (n - 1) / n) : NAN;
         if (o->one[i] < 1e-12 * fabs(o->mean[i])) /* rounding */
             o->one[i] = 0;
-        most = fmax(most, fabs(o->mean[i]));
-        off = fmax(off, o->one[i]);
     }
-    return o->n < 2 ? INFINITY : most > 0 ? off / most : 0;
+    return o->n < 2 ? INFINITY : glim__game_spread_of(o->g->rows, o->g->d, o->mean, o->one);
 }
 
 static glim_status run_orders(struct orders *o, const struct work *w, glim_error *err) {
@@ -227,25 +220,21 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
 }
 
 static void tell(struct work *w) {
-    glim_document_check_add(w->doc, "coalitions", (double)w->asked, "asked of the model");
-    if (!w->pairs) {
+    if (w->pairs) {
+        glim_document_note(w->doc, "%llu random orders and their reverses",
+                           (unsigned long long)w->pairs);
+        glim__game_sampled(w->doc, w->asked, w->worst, "--pairs");
+    } else {
         glim_document_note(w->doc, "exact: every coalition was asked");
-        return;
+        glim_document_check_add(w->doc, "coalitions", (double)w->asked, "asked of the model");
     }
-    glim_document_note(w->doc, "%llu random orders and their reverses",
-                       (unsigned long long)w->pairs);
-    glim_document_check_add(w->doc, "standard_error", w->worst,
-                            "largest, as a share of the largest score");
-    if (w->worst > 0.25)
-        glim_document_judge(w->doc, GLIM_VERDICT_CAREFUL,
-                            "standard errors reach %.0f %% of the largest score; raise --pairs",
-                            100 * w->worst);
 }
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
                        glim_error *err) {
     struct work w = {.o = opts, .seed = seed, .doc = doc};
     glim_status status = glim__scores_new(p, doc, true, err);
+    glim__background_set(p, w.o->background, seed);
     if (!status)
         status = glim__games(p, w.o->absent, doc, false, play, &w, err);
     if (!status)
@@ -266,6 +255,7 @@ static uint64_t room(const void *opts, size_t d, size_t rows) {
 static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *out,
                         glim_error *err) {
     const struct opts *o = opts;
+    glim__background_set(p, o->background, 0);
     return glim__games_plan(p, o->absent, coalitions, room, opts, out, err);
 }
 

@@ -208,7 +208,7 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
         run->kernels->scale(row, how->scale, (size_t)n);
         if (how->bias)
             add_bias(run, b, i, row);
-        if (how->soft_cap > 0)
+        if (how->soft_cap > 0 && !run->uncapped)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
         hide(run, b, i, row);
     }
@@ -403,9 +403,6 @@ const glim_op glim__op_attention_op = {
     .backward = glim__attention_backward,
     .aux = attention_aux,
 };
-
-static const glim_rule frozen[] = {{&glim__op_attention_op, glim__attention_backward_frozen}};
-const glim_rules glim__rules_frozen_pattern = {"frozen-pattern", frozen, 1};
 
 glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
                              const glim_attention *how) {

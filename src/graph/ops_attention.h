@@ -30,7 +30,9 @@ typedef struct glim_attention_run {
     float *head_value, *head_gradient;
     size_t head_part;
     int head;
-    bool frozen; /* backward: P is constant */
+    bool frozen;   /* backward: P is constant */
+    bool halved;   /* backward: factors of both products get half */
+    bool uncapped; /* scores are wanted as they are before the cap */
 } glim_attention_run;
 
 /* Keys and values of one sequence and head: k, v (S, Dp), kt, vt (D, Sp). */
@@ -106,6 +108,5 @@ glim_status glim__attention_heads(glim_attention_run *run,
 void glim__attention_head_take(const glim_attention_run *run, const glim_attention_block *b,
                                const float *p, const float *dp, int64_t ld);
 glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err);
-glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
 
 #endif

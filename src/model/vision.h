@@ -75,6 +75,8 @@ void glim__vision_input(const glim_model *m, int stage, int *height, int *width,
    says (images H W, C). Returns its last node. */
 glim_node glim__vision_stage(glim_tape *t, const glim_model *m, glim_vision_rows *rows, int stage,
                              glim_node x);
+/* Bytes that a rule needs to run a stage's largest convolution again. */
+uint64_t glim__vision_rule_bytes(const glim_model *m, size_t images);
 /* The site names of the model. */
 glim_status glim__vision_sites(glim_model *m, glim_error *err);
 

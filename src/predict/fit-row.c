@@ -9,6 +9,7 @@
  * Of two classes the logit of a class is its log odds.
  */
 #include "base/buffer.h"
+#include "predict/background.h"
 #include "predict/fit.h"
 #include "predict/predictor.h"
 
@@ -23,10 +24,11 @@ struct row {
     const glim_linear *linear;
     glim_unit *unit; /* (n_columns) */
     glim_units units;
-    glim_buffer text; /* "name = value", two spaces before all but the first */
-    double *x;        /* (P) standardised */
-    double *z;        /* (K) scratch: logits, then probabilities */
-    float *g;         /* (P) scratch */
+    glim_buffer text;               /* "name = value", two spaces before all but the first */
+    double *x;                      /* (P) standardised */
+    double *z;                      /* (K) scratch: logits, then probabilities */
+    float *g;                       /* (P) scratch */
+    glim_fit_background background; /* of --absent resample, once it was asked */
     enum row_output output;
     size_t class_index, against;
     bool contrast;
@@ -104,10 +106,30 @@ static void add_slope(const struct row *r, size_t k, double by, double *dz) {
 
 /* ---- what methods ask ---- */
 
+/* The mean over the rows whose cells the absent columns take. */
+static glim_status resampled(struct row *r, const uint8_t *keep, size_t n, double *out,
+                             glim_error *err) {
+    glim_fit_background *b = &r->background;
+    glim_status status = glim__fit_background_make(b, &r->base, r->linear, r->x, err);
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < b->n && !status; k++) {
+            glim__fit_background_outputs(b, k, keep + i * r->units.count, r->z);
+            sum += target_of(r);
+        }
+        out[i] = status ? NAN : sum / (double)b->n;
+    }
+    r->forward += n * b->n;
+    glim__progress_add(r->base.ctx, n * b->n);
+    return status ? status : glim__check_cancel(r->base.ctx, err);
+}
+
 static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err) {
     struct row *r = (struct row *)p;
     size_t U = r->units.count;
+    if (absent == GLIM_ABSENT_RESAMPLE)
+        return resampled(r, keep, n, out, err);
     double *x = glim__calloc(p->ctx, p->T, sizeof *x);
     if (!x)
         return glim__oom(p->ctx, err, "a row", p->T * sizeof *x);
@@ -122,6 +144,55 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
                 x[t] = keep[i * U + u] ? r->x[t] : 0;
         run(r, x);
         out[i] = status ? NAN : target_of(r);
+    }
+    glim__progress_add(p->ctx, n);
+    glim__free(p->ctx, x);
+    return status ? status : glim__check_cancel(p->ctx, err);
+}
+
+/* The features of one column of another row, standardised. */
+static glim_status read_cell(const struct row *r, const glim_fit_column *c, const glim_cell *cell,
+                             double *x, glim_error *err) {
+    const glim_linear *l = r->linear;
+    size_t n = c->values ? c->n_values : 1;
+    double number = cell->number;
+    if (c->values) {
+        int32_t k = cell->text ? glim__fit_find(c->values, c->n_values, cell->text, false) : -1;
+        if (k < 0)
+            return glim_fail(err, GLIM_EFORMAT,
+                             "the table's column '%.60s' holds '%.40s', which it did not when it "
+                             "was fitted",
+                             c->name, cell->text ? cell->text : "a number");
+        memset(x + c->first, 0, n * sizeof *x);
+        x[c->first + (size_t)k] = 1;
+    } else {
+        if (cell->text && !glim__table_number(cell->text, &number))
+            number = NAN;
+        if (!isfinite(number))
+            return glim_fail(err, GLIM_EFORMAT,
+                             "the table's column '%.60s' holds '%.40s', which is no number",
+                             c->name, cell->text ? cell->text : "");
+        x[c->first] = number;
+    }
+    for (size_t j = c->first; j < c->first + n; j++)
+        x[j] = (x[j] - l->mean[j]) / l->scale[j];
+    return GLIM_OK;
+}
+
+static glim_status other_rows(glim_predictor *p, const glim_cell *cells, size_t n, bool each,
+                              double *out, glim_error *err) {
+    struct row *r = (struct row *)p;
+    size_t U = r->units.count, K = each ? classes_of(r) : 1;
+    glim_status status = GLIM_OK;
+    double *x = glim__calloc(p->ctx, p->T, sizeof *x);
+    if (!x)
+        return glim__oom(p->ctx, err, "a row", p->T * sizeof *x);
+    for (size_t i = 0; i < n && !status; i++) {
+        for (size_t u = 0; u < U && !status; u++)
+            status = read_cell(r, &r->linear->columns[u], &cells[i * U + u], x, err);
+        run(r, x);
+        for (size_t k = 0; k < K && !status; k++)
+            out[i * K + k] = each ? class_value(r, k) : target_of(r);
     }
     glim__progress_add(p->ctx, n);
     glim__free(p->ctx, x);
@@ -175,7 +246,14 @@ static glim_status gradient(glim_predictor *p, const float *xs, size_t n, long r
 
 static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out) {
-    out->forward_tokens += n;
+    const struct row *r = (const struct row *)p;
+    if (absent != GLIM_ABSENT_RESAMPLE) {
+        out->forward_tokens += n;
+        return;
+    }
+    uint64_t bytes = glim__fit_background_bytes(p, r->linear);
+    out->forward_tokens += n * glim__background_count(p);
+    out->bytes = bytes > out->bytes ? bytes : out->bytes;
 }
 
 static void plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
@@ -251,6 +329,7 @@ static void free_row(glim_predictor *p) {
     glim__free(p->ctx, r->x);
     glim__free(p->ctx, r->z);
     glim__free(p->ctx, r->g);
+    glim__fit_background_release(&r->background, p->ctx);
     glim__buffer_release(&r->text);
     glim__free(p->ctx, r);
 }
@@ -407,7 +486,12 @@ glim_status glim_predictor_row(glim_predictor **out, const glim_linear *linear,
                                .units = &r->units,
                                .row_end = r->row_end,
                                .value = r->value,
+                               .column_names = linear->info.columns,
+                               .label = linear->info.target,
+                               .classes = linear->info.classes,
+                               .n_classes = linear->info.n_classes,
                                .values = values,
+                               .rows = other_rows,
                                .embed = embed,
                                .baseline = baseline,
                                .gradient = gradient,

@@ -5,7 +5,7 @@
  * the model sees them in their places. An absent patch takes its pixels from a
  * picture without news: one colour, or the picture blurred.
  */
-#include "model/model.h"
+#include "model/vision.h"
 #include "predict/patches.h"
 
 #include <math.h>
@@ -107,18 +107,24 @@ static glim_status choose_output(struct seeing *s, const char *name, glim_error 
 
 /* ---- batches ---- */
 
+/* Bytes of a pass, and of what the rules of its walk have in use besides. */
+static uint64_t pass_bytes(const glim_predictor *p, size_t n, bool keep) {
+    return glim_image_session_plan(p->model, n, keep) +
+           (keep && p->rules ? glim__vision_rule_bytes(p->model, n) : 0);
+}
+
 /* Pictures in one pass: as many as the budget allows. */
 static size_t batch_of(const struct seeing *s, size_t n, bool keep) {
     size_t most = n < MOST_BATCH ? n : MOST_BATCH;
     uint64_t left = glim__budget_left(s->base.ctx);
-    while (most > 1 && glim_image_session_plan(s->base.model, most, keep) > left / 2)
+    while (most > 1 && pass_bytes(&s->base, most, keep) > left / 2)
         most--;
     return most ? most : 1;
 }
 
 static glim_status run(struct seeing *s, const float *pixels, size_t n, bool keep,
                        glim_error *err) {
-    glim_image_batch b = {.pixels = pixels, .count = n, .keep = keep};
+    glim_image_batch b = {.pixels = pixels, .count = n, .rules = s->base.rules, .keep = keep};
     glim_status status = glim_image_session_forward(s->session, &b, err);
     s->forward += n * s->base.T;
     glim__progress_add(s->base.ctx, n * s->base.T);
@@ -276,8 +282,8 @@ static void plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
     uint64_t each = p->T * 3 * sizeof(float);
     out->forward_tokens += n * p->T;
     out->backward_tokens += n * p->T;
-    add_bytes(out, glim_image_session_plan(p->model, 1, true) + 4 * each,
-              glim_image_session_plan(p->model, MOST_BATCH, true) + (2 * MOST_BATCH + 2) * each);
+    add_bytes(out, pass_bytes(p, 1, true) + 4 * each,
+              pass_bytes(p, MOST_BATCH, true) + (2 * MOST_BATCH + 2) * each);
 }
 
 static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {

@@ -176,7 +176,10 @@ static glim_status run_walk(struct walk *w, const float *xs, size_t first, size_
     glim_lm *lm = w->lm;
     size_t TC = lm->base.T * lm->base.C;
     glim_status status = fill_walk(w, xs + first * TC, n, err);
-    glim_batch b = {.sequences = w->q, .count = n * w->sequences, .keep = sink != NULL};
+    glim_batch b = {.sequences = w->q,
+                    .count = n * w->sequences,
+                    .rules = lm->base.rules,
+                    .keep = sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);
     lm->forward += n * w->rows;

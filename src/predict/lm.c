@@ -436,6 +436,13 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
         lm->base.plan_values = glim__lm_plan_translate_values;
         lm->base.plan_gradient = glim__lm_plan_translate_gradient;
     }
+    if ((lm->task == GLIM_TASK_GENERATE && !o->labels && !lm->whole) ||
+        lm->task == GLIM_TASK_FILL) {
+        lm->base.can |= GLIM_CAN_PROPOSE;
+        lm->base.propose = glim__lm_propose;
+        lm->base.values_of = glim__lm_values_of;
+        lm->base.plan_propose = glim__lm_plan_propose;
+    }
     glim_status status = choose_output(lm, o->output, o->against != NULL, o->labels != NULL, err);
     if (!status && o->source)
         status = glim__tokens_restrict(tokens, o->source, err);

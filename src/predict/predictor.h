@@ -10,6 +10,9 @@
 #include "base/context.h"
 
 #include <glim/explain.h>
+#include <glim/predictor.h>
+
+struct glim_table; /* file/table.h */
 
 /* What an absent unit is replaced by. */
 typedef enum glim_absent {
@@ -18,7 +21,8 @@ typedef enum glim_absent {
     GLIM_ABSENT_MEAN,      /* each embedding row becomes the vocabulary's mean */
     GLIM_ABSENT_ATTENTION, /* nobody attends to it; positions stay */
     GLIM_ABSENT_ZERO,      /* pictures: what the model reads as zero */
-    GLIM_ABSENT_BLUR       /* pictures: what is left when details are gone */
+    GLIM_ABSENT_BLUR,      /* pictures: what is left when details are gone */
+    GLIM_ABSENT_RESAMPLE   /* tables: the cells of other rows, the mean over them */
 } glim_absent;
 
 /* Baselines in embedding space, for path methods. */
@@ -48,6 +52,8 @@ struct glim_predictor {
                                 from its explanation (NaN) */
     const double *value;     /* [n_rows] the target on the input */
     const glim_model *model; /* NULL for a black box */
+    const glim_rules *rules; /* of the walks of `gradient`: a method sets it for its run, and
+                                puts NULL back; what has no inner ops takes no notice */
 
     /* out[i*n_rows + r] = target row r with the units absent whose keep[i*n_units + u]
        is 0 (fixed units are always kept). Rows that cannot see any removed unit
@@ -56,6 +62,21 @@ struct glim_predictor {
        that were not reached are NaN. */
     glim_status (*values)(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err);
+    /* Of a row of a table (else NULL): the table, borrowed, when it is known, which row, and
+       the names of the columns that are units. */
+    const struct glim_table *table;
+    size_t table_row;
+    size_t background; /* rows of the table that GLIM_ABSENT_RESAMPLE takes at most, 0 = 100, */
+    uint64_t background_seed;        /* and what they are drawn by; set before values are asked */
+    const char *const *column_names; /* [n_units] */
+    const char *label;               /* the column that it was fitted to predict, or NULL */
+    const char *const *classes;      /* [n_classes]; none when it predicts a number */
+    size_t n_classes;
+    /* The target on n other rows, cells (n, n_units): out (n); with `each`, every class on the
+       target's scale, out (n, n_classes). A cell may give a text and its number; the
+       predictor takes what the column holds. When it fails, out is undefined. */
+    glim_status (*rows)(glim_predictor *p, const glim_cell *cells, size_t n, bool each, double *out,
+                        glim_error *err);
     /* x (T, C): the embeddings of the input as they enter block 0. */
     glim_status (*embed)(glim_predictor *p, float *x, glim_error *err);
     /* A baseline (T, C): fixed tokens keep their rows, others are replaced. */
@@ -73,6 +94,16 @@ struct glim_predictor {
     /* The position whose row inside the model tells target row `row` (of an encoder-decoder
        among the written ones); SIZE_MAX: all of them alike. Where there is `observe`. */
     size_t (*row_at)(const glim_predictor *p, size_t row);
+    /* With PROPOSE, else NULL: the input's tokens, own (T), the `most` likeliest others in the
+       place of each, ids (T, most), and their shares (T, most), cumulated, so that the last
+       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n, T), out
+       (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
+       `inputs` of them in all. */
+    glim_status (*propose)(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
+                           float *shares, glim_error *err);
+    glim_status (*values_of)(glim_predictor *p, const int32_t *ids, size_t n, double *out,
+                             glim_error *err);
+    void (*plan_propose)(const glim_predictor *p, size_t n, size_t inputs, glim_plan *out);
     /* Cost of `values` for these masks, of n gradients, and of `observe`: for plans. */
     void (*plan_values)(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                         glim_plan *out);

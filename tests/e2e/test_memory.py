@@ -30,6 +30,12 @@ EXPLAIN = [
     ["--method", "integrated-gradients", "--refine", "adaptive", "--max-steps", "60"],
     ["--method", "integrated-gradients", "--baseline", "mean", "--steps", "7", "--max-steps", "20"],
     ["--method", "smoothgrad", "--n-samples", "5"],
+    ["--method", "expected-gradients", "--n-samples", "9"],
+    ["--method", "expected-gradients", "--n-samples", "4", "--backgrounds", "2", "--generate", "5"],
+    ["--method", "lrp", "--accept-patent-note", "--output", "logit"],
+    ["--method", "lrp", "--accept-patent-note", "--rule", "cp", "--generate", "5"],
+    ["--method", "guided-backprop", "--rule", "deconvnet"],
+    ["--method", "reagent", "--max-steps", "3", "--generate", "2"],
     ["--method", "occlusion"],
     ["--method", "occlusion", "--generate", "5"],
     ["--method", "occlusion", "--absent", "mean"],
@@ -37,6 +43,8 @@ EXPLAIN = [
     ["--method", "occlusion", "--absent", "mask", "--continuation", " and so on"],
     ["--method", "shapley", "--pairs", "2", "--generate", "3"],
     ["--method", "kernel-shap", "--n-samples", "40"],
+    ["--method", "owen", "--max-evals", "40", "--generate", "3"],
+    ["--method", "owen", "--max-evals", "5000", "--fixed-context", "0"],
     ["--method", "lime", "--num-samples", "40"],
 ]
 ATTENTION = [

@@ -1,175 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shapley values and LIME on games whose answer is known, and beside lime and shap. */
-#include "analytic.h"
+#include "games.h"
 
 #include "explain/lime.h"
-
-#include <jansson.h>
-
-static glim_context *ctx;
-
-/* ---- a game as a sum of terms c * prod z_i ---- */
-
-enum { MOST = 16, MOST_TERMS = 64 };
-
-struct term {
-    int at[3], n;
-    double c;
-};
-
-struct game {
-    glim_predictor base;
-    glim_unit unit[MOST];
-    glim_units units;
-    const char *text[MOST];
-    struct term terms[MOST_TERMS];
-    int n_terms, calls;
-    size_t d, row_end[2];
-    double value[2];
-};
-
-/* Row 1 is twice row 0. */
-static double worth(const struct game *g, const uint8_t *keep) {
-    double sum = 0;
-    for (int t = 0; t < g->n_terms; t++) {
-        bool there = true;
-        for (int k = 0; k < g->terms[t].n; k++)
-            there = there && keep[g->terms[t].at[k]];
-        sum += there ? g->terms[t].c : 0;
-    }
-    return sum;
-}
-
-static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                          double *out, glim_error *err) {
-    struct game *g = (struct game *)p;
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < p->n_rows; r++) {
-            uint8_t seen[MOST];
-            for (size_t u = 0; u < g->d; u++)
-                seen[u] = u >= p->row_end[r] || keep[i * g->d + u];
-            out[i * p->n_rows + r] = (double)(r + 1) * worth(g, seen);
-        }
-    g->calls += (int)n;
-    return GLIM_OK;
-}
-
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
-    out->forward_tokens += n;
-}
-
-static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
-    const struct game *g = (const struct game *)p;
-    doc->input.units = glim_document_alloc(doc, g->d * sizeof *doc->input.units);
-    doc->rows = p->n_rows > 1 ? glim_document_alloc(doc, 2 * sizeof *doc->rows) : NULL;
-    if (!doc->input.units || (p->n_rows > 1 && !doc->rows))
-        return glim__oom(p->ctx, err, "units", 0);
-    for (size_t r = 0; r < p->n_rows && doc->rows; r++)
-        doc->rows[r] = (glim_document_row){.value = p->value[r]};
-    for (size_t u = 0; u < g->d; u++)
-        doc->input.units[u] = (glim_document_unit){
-            .text = g->text[u], .text_len = strlen(g->text[u]), .fixed = g->unit[u].fixed};
-    doc->input.n_units = g->d;
-    doc->n_rows = p->n_rows;
-    return GLIM_OK;
-}
-
-static void game_begin(struct game *g, size_t d) {
-    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h",
-                                        "i", "j", "k", "l", "m", "n", "o", "p"};
-    *g = (struct game){.d = d};
-    memcpy(g->text, names, sizeof names);
-    for (size_t u = 0; u < d; u++)
-        g->unit[u] = (glim_unit){.start = u, .end = u + 1, .first = u, .count = 1, .turn = -1};
-    g->units = (glim_units){.ctx = ctx, .at = g->unit, .count = d};
-    g->base = (glim_predictor){.ctx = ctx,
-                               .name = "game",
-                               .can = GLIM_CAN_PREDICT,
-                               .units = &g->units,
-                               .n_rows = 1,
-                               .row_end = g->row_end,
-                               .value = g->value,
-                               .values = values,
-                               .plan_values = plan_values,
-                               .describe = describe,
-                               .cost = analytic_cost};
-}
-
-static void add_term(struct game *g, double c, int n, int i, int j, int k) {
-    g->terms[g->n_terms++] = (struct term){.at = {i, j, k}, .n = n, .c = c};
-}
-
-static void game_end(struct game *g) {
-    uint8_t all[MOST];
-    memset(all, 1, sizeof all);
-    for (size_t r = 0; r < 2; r++) {
-        g->value[r] = (double)(r + 1) * worth(g, all);
-        g->row_end[r] = g->row_end[r] ? g->row_end[r] : g->d;
-    }
-}
-
-/* The value of a term is shared alike by those who make it. */
-static void truth(const struct game *g, double *phi) {
-    memset(phi, 0, g->d * sizeof *phi);
-    for (int t = 0; t < g->n_terms; t++)
-        for (int k = 0; k < g->terms[t].n; k++)
-            phi[g->terms[t].at[k]] += g->terms[t].c / g->terms[t].n;
-}
-
-static void random_game(struct game *g, size_t d) {
-    game_begin(g, d);
-    for (uint64_t t = 0; t < 3 * d; t++) {
-        int i = (int)glim__rng_below(4, t, 0, (uint32_t)d), j = (i + 1 + (int)(t % 3)) % (int)d;
-        add_term(g, glim__rng_normal(4, t, 1), 1 + (int)(t % 2), i, j, 0);
-    }
-    game_end(g);
-}
-
-struct setting {
-    const char *name, *value;
-};
-
-static glim_document *explain_seed(struct game *g, const char *method, const struct setting *s,
-                                   uint64_t seed) {
-    const glim_method *m = glim_method_find(method);
-    glim_error err = {0};
-    glim_document *doc = NULL;
-    void *opts = calloc(1, m->opts_size + 1);
-    glim_param_defaults(m->params, opts);
-    for (; s && s->name; s++)
-        assert_int_equal(glim_param_set(glim_param_find(m->params, s->name), opts, s->value, &err),
-                         GLIM_OK);
-    if (glim_explain(&doc, &g->base, m, opts, seed, &err))
-        fail_msg("%s: %s", method, err.message);
-    free(opts);
-    return doc;
-}
-
-static glim_document *explain(struct game *g, const char *method, const struct setting *s) {
-    return explain_seed(g, method, s, 3);
-}
-
-static void assert_near(double a, double b, double off) {
-    if (!(fabs(a - b) <= off))
-        fail_msg("%.12g is not %.12g", a, b);
-}
-
-static double total(const glim_document *doc, size_t row) {
-    double sum = 0;
-    for (size_t u = 0; u < doc->input.n_units; u++)
-        if (!isnan(doc->scores[row * doc->input.n_units + u]))
-            sum += doc->scores[row * doc->input.n_units + u];
-    return sum;
-}
-
-static double check_value(const glim_document *doc, const char *name) {
-    for (size_t i = 0; i < doc->n_checks; i++)
-        if (!strcmp(doc->checks[i].name, name))
-            return doc->checks[i].value;
-    fail_msg("no check '%s'", name);
-    return NAN;
-}
 
 /* ---- Shapley values ---- */
 
@@ -249,6 +82,29 @@ static void orders_stop_when_they_are_good_enough(void **state) {
     assert_true(check_value(doc, "standard_error") <= 0.05);
     assert_true(check_value(doc, "coalitions") < 4096);
     glim_document_free(doc);
+}
+
+static void rounds_stop_when_they_are_good_enough(void **state) {
+    struct setting all[] = {{"n-samples", "4000"}, {0}};
+    struct setting few[] = {{"n-samples", "4000"}, {"tolerance", "0.05"}, {0}};
+    struct setting none[] = {{"n-samples", "4000"}, {"tolerance", "1e-9"}, {0}};
+    struct game g;
+    double phi[MOST];
+    random_game(&g, 14);
+    truth(&g, phi);
+    glim_document *whole = explain(&g, "kernel-shap", all),
+                  *short_ = explain(&g, "kernel-shap", few),
+                  *same = explain(&g, "kernel-shap", none);
+    assert_true(check_value(short_, "standard_error") <= 0.05);
+    assert_true(check_value(short_, "coalitions") < check_value(whole, "coalitions") / 2);
+    assert_near(total(short_, 0), g.value[0] - short_->target.baseline_value, 1e-9);
+    for (size_t u = 0; u < 14; u++) {
+        assert_near(short_->scores[u], phi[u], 5 * short_->error[u] + 1e-9);
+        assert_near(same->scores[u], whole->scores[u], 1e-9);
+    }
+    glim_document_free(whole);
+    glim_document_free(short_);
+    glim_document_free(same);
 }
 
 static void equal_coalitions_are_asked_once(void **state) {
@@ -387,7 +243,7 @@ static void one_fit(const json_t *fit, const glim_moments *m) {
     const char *how = json_string_value(json_object_get(fit, "selection"));
     const json_t *want = json_object_get(fit, "coefficients");
     assert_true(glim__local_scratch(m->d) <= sizeof scratch / sizeof *scratch);
-    glim__local_choose(&l, m, select_of(how), (size_t)real(fit, "most"), scratch);
+    glim__local_choose(&l, m, select_of(how), (size_t)real(fit, "most"), NULL, scratch);
     assert_true(glim__local_fit(&l, m, 1, scratch));
     assert_int_equal(l.n, json_array_size(want));
     double predicted = l.intercept;
@@ -418,7 +274,8 @@ static void fits_are_those_of_lime(void **state) {
                      *ys = json_object_get(one, "y"), *fits = json_object_get(one, "fits");
         size_t n = json_array_size(rows), d = json_string_length(json_array_get(rows, 0));
         uint8_t *z = malloc(n * d);
-        double *y = malloc(2 * n * sizeof *y), *w = y + n, room[MOST * (MOST + 2)];
+        double *y = malloc(2 * n * sizeof *y), *w = y + n;
+        double *room = malloc((glim__moments_size(d) + glim__moments_scratch(d)) * sizeof *room);
         for (size_t i = 0; i < n; i++) {
             double kept = 0;
             for (size_t k = 0; k < d; k++) {
@@ -429,12 +286,14 @@ static void fits_are_those_of_lime(void **state) {
             w[i] = exp(-off * off / (2 * 25 * 25));
             y[i] = json_number_value(json_array_get(ys, i));
         }
-        glim_moments m = {.d = d, .gram = room, .mean = room + d * d, .cross = room + d * d + d};
-        glim__moments(&m, z, y, 1, w, NULL, n);
+        glim_moments m = {.gram = room};
+        glim_lime_data a = {.ctx = ctx, .n = n, .d = d, .z = z, .weight = w, .y = y, .step = 1};
+        glim__moments(&m, &a, w, NULL, d, room + glim__moments_size(d));
         for (size_t i = 0; i < json_array_size(fits); i++)
             one_fit(json_array_get(fits, i), &m);
         free(z);
         free(y);
+        free(room);
     }
     json_decref(list);
 }
@@ -442,19 +301,9 @@ static void fits_are_those_of_lime(void **state) {
 static void values_are_those_of_shap(void **state) {
     json_t *list = recording("shap");
     for (size_t c = 0; c < json_array_size(list); c++) {
-        const json_t *one = json_array_get(list, c), *terms = json_object_get(one, "terms"),
-                     *want = json_object_get(one, "values");
+        const json_t *one = json_array_get(list, c), *want = json_object_get(one, "values");
         struct game g;
-        game_begin(&g, json_array_size(want));
-        for (size_t t = 0; t < json_array_size(terms); t++) {
-            const json_t *at = json_array_get(json_array_get(terms, t), 0);
-            int i[3] = {0};
-            for (size_t k = 0; k < json_array_size(at); k++)
-                i[k] = (int)json_integer_value(json_array_get(at, k));
-            add_term(&g, json_number_value(json_array_get(json_array_get(terms, t), 1)),
-                     (int)json_array_size(at), i[0], i[1], i[2]);
-        }
-        game_end(&g);
+        recorded_game(&g, one);
         glim_document *doc = explain(&g, "kernel-shap", NULL);
         for (size_t u = 0; u < g.d; u++)
             assert_near(doc->scores[u], json_number_value(json_array_get(want, u)), 1e-8);
@@ -463,23 +312,13 @@ static void values_are_those_of_shap(void **state) {
     json_decref(list);
 }
 
-static int set_up(void **state) {
-    glim_context_options o = {.threads = 1};
-    return glim_context_new(&ctx, &o, NULL) != GLIM_OK;
-}
-
-static int tear_down(void **state) {
-    assert_int_equal(glim_context_bytes(ctx), 0);
-    glim_context_free(ctx);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_values_are_the_shares_of_every_term),
         cmocka_unit_test(the_glove_game_is_shared_as_in_the_books),
         cmocka_unit_test(samples_add_up_and_are_as_far_off_as_they_say),
         cmocka_unit_test(orders_stop_when_they_are_good_enough),
+        cmocka_unit_test(rounds_stop_when_they_are_good_enough),
         cmocka_unit_test(equal_coalitions_are_asked_once),
         cmocka_unit_test(rows_see_what_lies_before_them),
         cmocka_unit_test(without_features_there_are_no_scores),
@@ -490,5 +329,5 @@ int main(void) {
         cmocka_unit_test(fits_are_those_of_lime),
         cmocka_unit_test(values_are_those_of_shap),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, games_set_up, games_tear_down);
 }

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "default-options.h"
 #include "predict/predictor.h"
 
 #include <glim/glim.h>
@@ -192,8 +193,15 @@ static void every_method_runs_and_its_document_is_read_back(void **state) {
             glim_document *doc, *again;
             glim_error err = {0};
             open_seen(&s, threads, &(glim_image_options){.patch = 9});
-            if (glim_explain(&doc, s.p, glim_methods()[i], NULL, 3, &err))
+            if (glim_methods()[i]->needs & ~s.p->can) {
+                text[threads - 1] = strdup("");
+                close_seen(&s);
+                continue;
+            }
+            void *opts = default_options(glim_methods()[i]);
+            if (glim_explain(&doc, s.p, glim_methods()[i], opts, 3, &err))
                 fail_msg("%s: %s", glim_methods()[i]->name, err.message);
+            free(opts);
             doc->cost.seconds = 1;
             doc->cost.peak_bytes = doc->cost.threads = 1;
             char *json = render(doc, "json", NULL, &n[threads - 1]);
