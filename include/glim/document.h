@@ -69,10 +69,53 @@ typedef struct glim_document_level {
     double *error;  /* standard errors at most: those of units may depend on each other; or NULL */
 } glim_document_level;
 
+/* What one head does, as means over the rows of its pattern; NaN: not there. */
+typedef struct glim_document_head {
+    int layer, head;
+    double entropy;                       /* of a row, nats */
+    double distance;                      /* tokens between the one that looks and what it sees */
+    double previous, first, self;         /* shares on the token before, the first, itself */
+    double induction;                     /* share on what followed the same token before */
+    double strongest;                     /* the largest weight besides first and self ... */
+    size_t strongest_row, strongest_unit; /* ... and where it lies */
+} glim_document_head;
+
+/* A row and a unit that belong together. */
+typedef struct glim_document_link {
+    size_t row, unit;
+    bool sure; /* of gold: else possible */
+} glim_document_link;
+
+/* Which words are looked at; of the kind "attention". */
+typedef struct glim_document_attention {
+    const char *side;    /* "self", "encoder", "decoder", "cross"; NULL: none */
+    int layers, heads;   /* of the model, on that side */
+    int layer, head;     /* shown; -1 = the mean over all */
+    const char *sink;    /* "show", "hide", "renormalise" */
+    const size_t *sinks; /* tokens that draw attention whatever they say */
+    size_t n_sinks;
+    double sink_share;               /* of the shown attention */
+    const glim_document_head *stats; /* [n_stats] layer by layer */
+    size_t n_stats;
+    const char *raw; /* file of the whole patterns, or NULL */
+    size_t raw_rows, raw_columns;
+} glim_document_attention;
+
+/* Which words of rows and units belong together, by the scores. */
+typedef struct glim_document_links {
+    const char *rule; /* "argmax", ...; NULL: no links */
+    const glim_document_link *found, *gold;
+    size_t n_found, n_gold;
+    bool has_gold;
+    double aer, precision, recall; /* against gold, else NaN */
+    const double *layer_aer;       /* [n_layers] of each layer, or NULL */
+    size_t n_layers;
+} glim_document_links;
+
 typedef struct glim_document {
     glim_context *ctx;
     void *owner;      /* the arena; use glim_document_new and glim_document_free */
-    const char *kind; /* "attribution" or "attribution-matrix" */
+    const char *kind; /* "attribution", "attribution-matrix" or "attention" */
     struct {
         const char *file, *name, *architecture, *quantisation, *digest;
     } model;
@@ -108,7 +151,9 @@ typedef struct glim_document {
         bool additive, is_signed;
         const char *fold; /* the rule of levels; NULL = there are none */
     } method;
-    glim_document_row *rows;     /* matrix only */
+    glim_document_attention attention;
+    glim_document_links links;
+    glim_document_row *rows;     /* matrix and attention */
     size_t n_rows;               /* 1 for a plain attribution (rows may be NULL then) */
     double *scores;              /* (n_rows, n_units); NaN = not applicable */
     double *error;               /* standard errors, same shape, or NULL */

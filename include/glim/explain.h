@@ -42,6 +42,8 @@ typedef struct glim_target_options {
     const char *output;       /* "logit", "logprob", "prob"; NULL = logprob, for a contrast the
                                  difference of logits. Of labels also "score": log-probability of
                                  the answer; logprob and prob are among the labels */
+    const char *source;       /* a part of the input, which stands there once: nothing else is
+                                 scored, what is written least of all; NULL = all of it */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;

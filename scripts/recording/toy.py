@@ -64,3 +64,29 @@ def train(model, encoded, steps, seed):
             print(f"  step {step}: loss {loss.item():.3f}", flush=True)
     model.eval()
     return model
+
+
+# ---- which word is which ----
+
+ARTICLES = {"der", "die", "das", "den"}
+LEXICON = ({noun.split()[1]: cat for cat, noun in NOUNS.items()}
+           | {verb: seen for seen, verb in VERBS.items()}
+           | {red: adjective for adjective, red in ADJECTIVES.items()}
+           | {who: i for i, (who, _) in SUBJECTS.items()}
+           | {have: "have" for _, have in SUBJECTS.values()}
+           | {"ist": "is", "war": "was", "nicht": "not", "und": "and"})
+
+
+def links(english, german):
+    """The source word of every target word; the n-th article is the n-th "the"."""
+    words, the = english.split(), [i for i, w in enumerate(english.split()) if w == "the"]
+    return [the.pop(0) if w in ARTICLES else words.index(LEXICON[w]) for w in german.split()]
+
+
+def words_of(pieces):
+    """The number of the word that each piece belongs to."""
+    number, out = -1, []
+    for piece in pieces:
+        number += piece.startswith("▁")
+        out.append(number)
+    return out

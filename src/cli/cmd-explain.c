@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim explain: which parts of the input made the model say this. */
+#include "cli/align-flags.h"
 #include "cli/box-row.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"
@@ -29,8 +30,14 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .labels = o->labels,
                              .length_normalise = o->length_normalise,
                              .output = o->output,
+                             .source = o->source,
                              .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
+    if (o->align && !o->continuation && !o->generate &&
+        glim_model_facts(run->model)->task != GLIM_TASK_TRANSLATE)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--align joins words that were written with words that were read "
+                         "(--continuation TEXT or --generate N)");
     return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
 
@@ -77,6 +84,18 @@ static glim_status write_raw(cli_run *run, glim_predictor *p, const glim_documen
     return status;
 }
 
+/* Links of the words, when they are asked for. */
+static glim_status align(cli_run *run, glim_document *doc) {
+    glim_align_options a;
+    glim_buffer gold;
+    glim__buffer_init(&gold, run->ctx);
+    glim_status status = cli_align(run, &gold, &a);
+    if (!status && run->o.align)
+        status = glim_document_align(doc, &a, &run->err);
+    glim__buffer_release(&gold);
+    return status;
+}
+
 static glim_status explain(cli_run *run, glim_predictor *p) {
     const char *why = NULL;
     glim_document *doc = NULL;
@@ -94,6 +113,8 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
         glim_error kept = run->err;
         glim_context_reset(run->ctx);
         glim_status shown = run->o.raw && !status ? write_raw(run, p, doc) : GLIM_OK;
+        if (!shown)
+            shown = align(run, doc);
         if (!shown)
             shown = cli_show(run, doc);
         if (status)
@@ -183,13 +204,10 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task,
-                                           cli_flags_predictor, cli_flags_calls,
-                                           cli_flags_input,     cli_flags_target,
-                                           cli_flags_picture,   cli_flags_method,
-                                           cli_flags_output,    cli_flags_raw,
-                                           cli_flags_resources, cli_flags_plan,
-                                           cli_flags_talk,      NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,  cli_flags_task,      cli_flags_predictor, cli_flags_calls,  cli_flags_input,
+    cli_flags_target, cli_flags_picture,   cli_flags_align,     cli_flags_method, cli_flags_output,
+    cli_flags_raw,    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

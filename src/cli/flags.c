@@ -211,6 +211,29 @@ const glim_param cli_flags_picture[] = {
     {0},
 };
 
+const glim_param cli_flags_align[] = {
+    {.name = "align",
+     .type = GLIM_BOOL,
+     .offset = AT(align),
+     .help = "link words of a translation with those of its source"},
+    {.name = "source",
+     .type = GLIM_STRING,
+     .offset = AT(source),
+     .value_name = "TEXT",
+     .help = "the part of the input that counts: all else is fixed"},
+    {.name = "extract",
+     .type = GLIM_STRING,
+     .offset = AT(extract),
+     .value_name = "RULE",
+     .help = "argmax (default), intersection, softmax-threshold, grow-diag-final-and"},
+    {.name = "gold",
+     .type = GLIM_STRING,
+     .offset = AT(gold),
+     .value_name = "LINKS",
+     .help = "right links, \"0-0 1p1\" or a file of them: gives the error rate"},
+    {0},
+};
+
 const glim_param cli_flags_method[] = {
     {.name = "method",
      .type = GLIM_STRING,

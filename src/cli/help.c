@@ -20,7 +20,7 @@ static void value_name(const glim_param *p, char *out, size_t size) {
 
 static void default_text(const glim_param *p, char *out, size_t size) {
     out[0] = 0;
-    if (p->type == GLIM_INT && p->def.i)
+    if (p->type == GLIM_INT && p->def.i > 0)
         snprintf(out, size, " [%lld]", (long long)p->def.i);
     else if (p->type == GLIM_REAL && p->def.r != 0)
         snprintf(out, size, " [%g]", p->def.r);
@@ -86,8 +86,8 @@ static int print_names(const glim_param *p, int column, FILE *out) {
 
 static bool is_common(const glim_param *group) {
     return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
-           group == cli_flags_output || group == cli_flags_resources || group == cli_flags_talk ||
-           group == cli_flags_plan;
+           group == cli_flags_align || group == cli_flags_output || group == cli_flags_resources ||
+           group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */

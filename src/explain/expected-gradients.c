@@ -140,10 +140,9 @@ glim_status glim__expected_gradients(glim_predictor *p, const glim_backgrounds *
     struct work w = {.p = p, .b = b, .out = out};
     w.points = glim__calloc(p->ctx, CHUNK * p->T * p->C, sizeof *w.points);
     w.tokens = glim__calloc(p->ctx, p->T + U + CHUNK * p->n_rows, sizeof *w.tokens);
-    glim_status status =
-        w.points && w.tokens
-            ? glim__embedded(p, &w.x, 1, err)
-            : glim__oom(p->ctx, err, "points", CHUNK * p->T * p->C * sizeof *w.points);
+    glim_status status = w.points && w.tokens ? glim__embedded(p, &w.x, 1, err)
+                                              : glim__oom(p->ctx, err, "points",
+                                                          CHUNK * p->T * p->C * sizeof *w.points);
     w.scores = w.tokens ? w.tokens + p->T : NULL;
     w.values = w.tokens ? w.scores + U : NULL;
     if (!status)

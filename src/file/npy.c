@@ -35,26 +35,40 @@ static size_t make_header(char *out, size_t size, int n_dims, const uint64_t *di
     return n;
 }
 
-glim_status glim__npy_write(glim_context *ctx, const char *path, const float *data, int n_dims,
-                            const uint64_t *dims, glim_error *err) {
+glim_status glim__npy_begin(glim_outfile *f, const char *path, int n_dims, const uint64_t *dims,
+                            glim_error *err) {
     char header[PREAMBLE + 64 + 24 * MAX_DIMS + 64];
-    glim_outfile f;
-    (void)ctx;
+    f->fd = -1;
+    f->temporary[0] = 0;
     if (n_dims < 0 || n_dims > MAX_DIMS)
         return glim_fail(err, GLIM_ELIMIT, "'%s': %d dimensions; NumPy has at most %d", path,
                          n_dims, (int)MAX_DIMS);
-    uint64_t bytes = sizeof *data;
+    uint64_t bytes = sizeof(float);
     bool overflow = false;
     for (int i = 0; i < n_dims; i++)
         overflow |= __builtin_mul_overflow(bytes, dims[i], &bytes);
     if (overflow || bytes > INT64_MAX)
         return glim_fail(err, GLIM_ELIMIT, "'%s': the array's size does not fit 63 bits", path);
-    glim_status status = glim__outfile_open(&f, path, err);
+    glim_status status = glim__outfile_open(f, path, err);
     if (status != GLIM_OK)
         return status;
-    status = glim__outfile_write(&f, header, make_header(header, sizeof header, n_dims, dims), err);
-    if (status == GLIM_OK)
-        status = glim__outfile_write(&f, data, (size_t)bytes, err);
+    status = glim__outfile_write(f, header, make_header(header, sizeof header, n_dims, dims), err);
+    if (status != GLIM_OK)
+        glim__outfile_abort(f);
+    return status;
+}
+
+glim_status glim__npy_write(glim_context *ctx, const char *path, const float *data, int n_dims,
+                            const uint64_t *dims, glim_error *err) {
+    glim_outfile f;
+    uint64_t n = 1;
+    (void)ctx;
+    glim_status status = glim__npy_begin(&f, path, n_dims, dims, err);
+    if (status != GLIM_OK)
+        return status;
+    for (int i = 0; i < n_dims; i++)
+        n *= dims[i];
+    status = glim__outfile_write(&f, data, (size_t)(n * sizeof *data), err);
     if (status == GLIM_OK)
         return glim__outfile_commit(&f, err);
     glim__outfile_abort(&f);

@@ -18,7 +18,7 @@
  * was cut nor on which other rows are in its block. The running-maximum form was not chosen: with
  * whole rows of S the result needs no rescaling.
  */
-#include "graph/attention.h"
+#include "graph/ops_attention.h"
 
 #include <math.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * buys even work for any number of threads. Sums run over query blocks and the
  * heads of a group in ascending order.
  */
-#include "graph/attention.h"
+#include "graph/ops_attention.h"
 
 #include <math.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * before the next begins. What lives is one head, (T, S), and on the way back its
  * gradient beside it: 4,096 tokens take 64 MiB instead of 64 MiB a head.
  */
-#include "graph/attention.h"
+#include "graph/ops_attention.h"
 
 #include <string.h>
 

@@ -38,9 +38,9 @@ static const char *output_text(const glim_lm *lm, glim_document *doc, int32_t id
 }
 
 /* A unit's text: its bytes of the source, or the name of a fixed token. */
-static bool describe_unit(const glim_lm *lm, glim_document *doc, const glim_unit *u,
-                          glim_document_unit *out) {
-    const glim_token *first = &lm->tokens->at[u->first];
+bool glim__describe_unit(const glim_model *m, const glim_tokens *tokens, const glim_unit *u,
+                         glim_document *doc, glim_document_unit *out) {
+    const glim_token *first = &tokens->at[u->first];
     *out = (glim_document_unit){.start = u->start,
                                 .end = u->end,
                                 .first = u->first,
@@ -53,24 +53,20 @@ static bool describe_unit(const glim_lm *lm, glim_document *doc, const glim_unit
         out->text = doc->input.text + u->start;
         return true;
     }
-    out->text = token_text(lm, doc, first->id, &out->text_len);
+    const char *name = glim_model_token_bytes(m, first->id, &out->text_len);
+    out->text = glim_document_text(doc, name, out->text_len);
     return out->text != NULL;
 }
 
-static bool describe_input(const glim_lm *lm, glim_document *doc) {
+/* With `asks`, the turns are a question and its context. */
+bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, bool asks, glim_document *doc) {
     static const char *const parts[] = {"question", "context"};
-    const glim_tokens *t = lm->tokens;
-    bool asks = lm->task == GLIM_TASK_SPAN && t->n_turns == 2;
     doc->input.text = glim_document_text(doc, t->text, t->text_len);
     doc->input.text_len = t->text_len;
-    doc->input.unit = glim_unit_kind_name(lm->units.kind);
-    doc->input.units = glim_document_alloc(doc, lm->units.count * sizeof *doc->input.units);
+    doc->input.unit = glim_unit_kind_name(kind);
     doc->input.turns = glim_document_alloc(doc, (t->n_turns + 1) * sizeof *doc->input.turns);
-    if (!doc->input.text || !doc->input.units || !doc->input.turns)
+    if (!doc->input.text || !doc->input.turns)
         return false;
-    for (size_t u = 0; u < lm->units.count; u++)
-        if (!describe_unit(lm, doc, &lm->units.at[u], &doc->input.units[u]))
-            return false;
     for (size_t i = 0; i < t->n_turns; i++) {
         const glim_turn *turn = &t->turns[i];
         const char *role = asks ? parts[i] : turn->role;
@@ -78,9 +74,21 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
         if (!doc->input.turns[i].role)
             return false;
     }
-    doc->input.n_units = lm->units.count;
     doc->input.n_turns = t->n_turns;
     return true;
+}
+
+static bool describe_input(const glim_lm *lm, glim_document *doc) {
+    bool asks = lm->task == GLIM_TASK_SPAN && lm->tokens->n_turns == 2;
+    if (!glim__describe_text(lm->tokens, lm->units.kind, asks, doc))
+        return false;
+    doc->input.units = glim_document_alloc(doc, lm->units.count * sizeof *doc->input.units);
+    for (size_t u = 0; u < lm->units.count && doc->input.units; u++)
+        if (!glim__describe_unit(lm->model, lm->tokens, &lm->units.at[u], doc,
+                                 &doc->input.units[u]))
+            return false;
+    doc->input.n_units = lm->units.count;
+    return doc->input.units != NULL;
 }
 
 /* A model reads tokens, so characters that share one cannot be absent one by one. */
@@ -189,10 +197,8 @@ static const char *file_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
-    const glim_lm *lm = (const glim_lm *)p;
-    const glim_model_info *info = glim_model_facts(lm->model);
-    doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
+bool glim__describe_model(const glim_model *m, glim_document *doc) {
+    const glim_model_info *info = glim_model_facts(m);
     const struct {
         const char **to, *from;
     } names[] = {{&doc->model.file, file_name(info->path)},
@@ -205,8 +211,15 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
         *names[i].to = copy(doc, names[i].from);
         named = named && (*names[i].to || !names[i].from);
     }
-    if (!named || !describe_input(lm, doc) || !describe_rows(lm, doc) ||
-        !describe_target(lm, doc) || (lm->labels && !glim__lm_label_notes(lm, doc)) ||
+    return named;
+}
+
+glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
+    const glim_lm *lm = (const glim_lm *)p;
+    doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
+    if (!glim__describe_model(lm->model, doc) || !describe_input(lm, doc) ||
+        !describe_rows(lm, doc) || !describe_target(lm, doc) ||
+        (lm->labels && !glim__lm_label_notes(lm, doc)) ||
         (lm->units.kind == GLIM_UNIT_CHARACTER && !note_characters(lm, doc)))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;

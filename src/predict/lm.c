@@ -111,15 +111,15 @@ static glim_status choose_output(glim_lm *lm, const char *name, bool contrast, b
 
 /* Tokens of the continuation behind the prompt: the whole text is tokenised as
    it would be read, apart from what the prompt already is. */
-static glim_status append_continuation(glim_lm *lm, const char *text, glim_error *err) {
+glim_status glim__append_continuation(const glim_model *m, glim_tokens *t, const char *text,
+                                      glim_error *err) {
     glim_tokens *more = NULL;
-    glim_status status = glim_model_tokenize(lm->model, &more, text, strlen(text), err);
+    glim_status status = glim_model_tokenize(m, &more, text, strlen(text), err);
     if (status)
         return status;
     size_t skip = 0, n = 0;
     while (skip < more->count && more->at[skip].kind == GLIM_TOKEN_SPECIAL)
         skip++;
-    glim_tokens *t = lm->tokens;
     size_t base = t->text_len, add = strlen(text);
     glim_token *at = glim__realloc(t->ctx, t->at, (t->count + more->count) * sizeof *at);
     char *joined = at ? glim__realloc(t->ctx, t->text, base + add + 1) : NULL;
@@ -187,7 +187,8 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
         if (status)
             return status;
     }
-    if (o->continuation && (status = append_continuation(lm, o->continuation, err)))
+    if (o->continuation &&
+        (status = glim__append_continuation(lm->model, lm->tokens, o->continuation, err)))
         return status;
     status = glim__lm_add_rows(lm, prompt - 1, many ? lm->tokens->count - prompt : 1, err);
     for (size_t r = 0; many && !status && r < lm->base.n_rows; r++) {
@@ -373,6 +374,9 @@ static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error 
     glim_status status = lm->written ? GLIM_OK : glim__lm_choose_units(lm, o, err);
     if (status)
         return status;
+    for (size_t u = 0; u < lm->units.count && o->source; u++)
+        if (lm->tokens->at[lm->units.at[u].first].kind == GLIM_TOKEN_GENERATED)
+            lm->units.at[u].fixed = true;
     if (!lm->written)
         lm->base.T = lm->whole ? lm->tokens->count : lm->rows[lm->base.n_rows - 1].at + 1;
     if (lm->base.T > (size_t)info->context_length)
@@ -440,6 +444,8 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
         lm->base.plan_propose = glim__lm_plan_propose;
     }
     glim_status status = choose_output(lm, o->output, o->against != NULL, o->labels != NULL, err);
+    if (!status && o->source)
+        status = glim__tokens_restrict(tokens, o->source, err);
     if (!status)
         status = make_rows(lm, o, err);
     if (!status)

@@ -114,5 +114,17 @@ glim_status glim__lm_label_gradient(glim_predictor *p, const float *xs, size_t n
                                     glim_error *err);
 void glim__lm_label_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
 glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_error *err);
+/* Its parts: the model, the text with its turns, and a unit of tokens; false when memory is
+   refused. */
+bool glim__describe_model(const glim_model *m, glim_document *doc);
+bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, bool asks, glim_document *doc);
+bool glim__describe_unit(const glim_model *m, const glim_tokens *tokens, const glim_unit *u,
+                         glim_document *doc, glim_document_unit *out);
+/* Tokens outside of `source`, which must stand in the text once, become words of a prompt:
+   they are fixed. Errors: EUSAGE. */
+glim_status glim__tokens_restrict(glim_tokens *tokens, const char *source, glim_error *err);
+/* Appends a text's tokens behind the input, as GENERATED ones. Errors: EUSAGE (none). */
+glim_status glim__append_continuation(const glim_model *m, glim_tokens *tokens, const char *text,
+                                      glim_error *err);
 
 #endif

@@ -186,6 +186,10 @@ static json_t *document_json(bool *ok, const glim_document *d) {
     glim__json_set(ok, o, "scores", numbers_json(ok, d, d->scores));
     glim__json_set(ok, o, "error", numbers_json(ok, d, d->error));
     glim__json_set(ok, o, "levels", glim__document_levels_json(ok, d));
+    if (d->attention.side)
+        glim__json_set(ok, o, "attention", glim__document_attention_json(ok, d));
+    if (d->links.rule)
+        glim__json_set(ok, o, "links", glim__document_links_json(ok, d));
     glim__json_set(ok, o, "fixed_total", glim__json_number(d->fixed_total));
     glim__json_set(ok, o, "checks", checks_json(ok, d));
     glim__json_set(ok, o, "cost", cost_json(ok, d));

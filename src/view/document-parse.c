@@ -270,8 +270,9 @@ static void read_all(struct reader *r, const json_t *all) {
     const char *kind = string(r, all, "kind", true, NULL);
     if (!r->status && strcmp(schema, "glim.explanation/1"))
         wrong(r, "schema", "'glim.explanation/1'");
-    if (!r->status && strcmp(kind, "attribution") && strcmp(kind, "attribution-matrix"))
-        wrong(r, "kind", "'attribution' or 'attribution-matrix'");
+    if (!r->status && strcmp(kind, "attribution") && strcmp(kind, "attribution-matrix") &&
+        strcmp(kind, "attention"))
+        wrong(r, "kind", "'attribution', 'attribution-matrix' or 'attention'");
     if (r->status)
         return;
     d->kind = kind;
@@ -284,10 +285,16 @@ static void read_all(struct reader *r, const json_t *all) {
     if (!r->status)
         read_model_and_method(r, all);
     d->n_rows = 1;
-    if (!r->status && !strcmp(kind, "attribution-matrix"))
+    if (!r->status && strcmp(kind, "attribution"))
         read_rows(r, json_object_get(all, "rows"));
     d->scores = read_numbers(r, all, "scores", true);
     d->error = read_numbers(r, all, "error", false);
+    if (!r->status && !strcmp(kind, "attention"))
+        r->status =
+            glim__document_attention_parse(d, json_object_get(all, "attention"), r->name, r->err);
+    const json_t *links = json_object_get(all, "links");
+    if (!r->status && links)
+        r->status = glim__document_links_parse(d, links, r->name, r->err);
     if (!r->status)
         r->status = glim__document_levels_parse(d, json_object_get(all, "levels"), r->name, r->err);
     if (!r->status)

@@ -109,6 +109,17 @@ void glim__html_head(html_page *p, const char *const *keys);
 /* Sentences and turns as tables, and the sentence that says which supports the target. */
 void glim__html_levels(html_page *p);
 void glim__html_support(html_page *p);
+/* ---- html-attention.c ---- */
+
+/* Heading and what rows and columns are. */
+void glim__html_attention_head(html_page *p);
+/* The map with its legend, and what each head does. */
+void glim__html_attention(html_page *p);
+
+/* ---- html-links.c ---- */
+
+/* Which words belong together; nothing without links. */
+void glim__html_links(html_page *p);
 
 double glim__html_largest(const double *x, size_t n);
 

@@ -149,7 +149,8 @@ static void put_swatches(html_page *p, bool both, double limit) {
 void glim__html_scale(html_page *p, double limit) {
     bool both = p->d->method.is_signed;
     glim__buffer_puts(p->b, "<span class=\"scale\">");
-    glim__html_say(p, "span", both ? "legend.lowers" : "legend.weak");
+    bool looks = p->d->attention.side;
+    glim__html_say(p, "span", both ? "legend.lowers" : looks ? "attention.little" : "legend.weak");
     glim__buffer_puts(p->b, " <b class=\"least\">");
     glim__html_number(p->b, both ? -limit : 0, limit, both);
     glim__buffer_puts(p->b, "</b> <span class=\"swatches\">");
@@ -157,7 +158,7 @@ void glim__html_scale(html_page *p, double limit) {
     glim__buffer_puts(p->b, "</span> <b class=\"most\">");
     glim__html_number(p->b, limit, limit, both);
     glim__buffer_puts(p->b, "</b> ");
-    glim__html_say(p, "span", both ? "legend.raises" : "legend.strong");
+    glim__html_say(p, "span", both ? "legend.raises" : looks ? "attention.much" : "legend.strong");
     glim__buffer_puts(p->b, "</span> ");
 }
 

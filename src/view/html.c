@@ -8,6 +8,7 @@
  * those of `sha256sum why.json`.
  */
 #include "view/html-page.h"
+#include "view/page.h"
 #include "view/width.h"
 
 #include <glim/explain.h>
@@ -334,9 +335,9 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-/* The viewer knows texts; a picture's report is whole without it. */
+/* The viewer knows texts; reports of pictures and of attention are whole without it. */
 static bool has_script(const glim_document *d) {
-    return *glim__html_script && !d->input.image.width;
+    return *glim__html_script && !d->input.image.width && !d->attention.side;
 }
 
 static void put_policy(glim_buffer *b, bool script) {
@@ -363,14 +364,24 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(b, "</title>\n<style>");
     glim__buffer_puts(b, glim__html_style);
     glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n<header>\n");
-    put_title(p);
-    put_target(p);
+    bool attention = p->d->attention.side;
+    if (attention)
+        glim__html_attention_head(p);
+    else {
+        put_title(p);
+        put_target(p);
+    }
     put_method(p);
     glim__buffer_puts(b, "</header>\n");
     put_verdict(p);
-    glim__html_strip(p);
-    glim__html_levels(p);
-    glim__html_tables(p);
+    if (attention) {
+        glim__html_attention(p);
+    } else {
+        glim__html_strip(p);
+        glim__html_levels(p);
+        glim__html_tables(p);
+    }
+    glim__html_links(p);
     put_foot(p, digest);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(b, json, n);

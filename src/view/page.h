@@ -55,4 +55,16 @@ void glim__page_grid(glim_page *p, const double *scores, double limit);
 /* Of superpixels: the picture with only those left that matter most. */
 void glim__page_kept(glim_page *p, const double *scores);
 
+/* A document of attention: title, verdict, heads in words, the map (heat.c). */
+void glim__page_attention(glim_page *p, void (*verdict)(glim_page *));
+/* Which words belong together, with their error rate; nothing without links. */
+void glim__page_links(glim_page *p);
+/* Mean of the numbers that begin at row r and unit u; NaN when there is none. */
+double glim__heat_pooled(const glim_document *d, size_t r, size_t u, size_t by_row,
+                         size_t by_column);
+/* The top of the scale of such a map: the largest that is no sink's. */
+double glim__heat_limit(const glim_document *d, size_t by_row, size_t by_column, bool *clipped);
+/* "Attention, layer 3, head 7" */
+void glim__attention_title(glim_buffer *b, const glim_document *d);
+
 #endif

@@ -356,6 +356,12 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     p.width = o->width > 0 ? o->width : 80;
     p.width = p.width > WIDEST ? WIDEST : p.width < NARROWEST ? NARROWEST : p.width;
     glim__buffer_init(&p.b, d->ctx);
+    if (d->attention.side) {
+        glim__page_attention(&p, put_verdict);
+        glim__page_links(&p);
+        put_foot(&p);
+        return glim__view_finish(&p.b, out, n, err);
+    }
     put_title(&p);
     put_verdict(&p);
     double *sums = d->rows ? column_sums(&p) : NULL;
@@ -381,6 +387,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
         put_fixed(&p);
         glim__page_levels(&p);
     }
+    glim__page_links(&p);
     put_foot(&p);
     glim__free(d->ctx, sums);
     return glim__view_finish(&p.b, out, n, err);

@@ -63,6 +63,20 @@ double glim__regions_share(const glim_document *d, const size_t *units, size_t n
 /* Appends a unit's outline as the path of an SVG. seen (H W): 0 where this unit is. */
 void glim__regions_outline(glim_buffer *b, const glim_document *d, size_t unit, uint8_t *seen);
 
+/* ---- document-attention.c ---- */
+
+json_t *glim__document_attention_json(bool *ok, const glim_document *d);
+json_t *glim__document_links_json(bool *ok, const glim_document *d);
+/* Read the members behind units and rows. Errors: EFORMAT. */
+glim_status glim__document_attention_parse(glim_document *d, const json_t *o, const char *file,
+                                           glim_error *err);
+glim_status glim__document_links_parse(glim_document *d, const json_t *o, const char *file,
+                                       glim_error *err);
+/* The number of a unit among the words of a source, which is what links count. */
+size_t glim__source_word(const glim_document *d, size_t unit);
+/* The links as "0-0 1-1"; false when memory is refused. */
+bool glim__put_pharaoh(glim_buffer *b, const glim_document *d);
+
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 

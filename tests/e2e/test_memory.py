@@ -47,6 +47,18 @@ EXPLAIN = [
     ["--method", "owen", "--max-evals", "5000", "--fixed-context", "0"],
     ["--method", "lime", "--num-samples", "40"],
 ]
+ATTENTION = [
+    ["--method", "attention"],
+    ["--method", "attention", "--generate", "5", "--sink", "renormalise"],
+    ["--method", "attention-rollout"],
+    ["--method", "attention-rollout", "--generate", "5"],
+    ["--method", "attention-flow"],
+    ["--method", "attention-gradient"],
+    ["--method", "attention-gradient", "--generate", "5", "--output", "logit"],
+    ["--method", "attention-norm", "--generate", "5"],
+    ["--method", "weighted-sum"],
+    ["--method", "value-zeroing", "--generate", "2"],
+]
 LABELS = [
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT],
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT, "--absent", "mean", "--method",
@@ -97,6 +109,17 @@ class Memory(unittest.TestCase):
         for name in TINY:
             self.check(MODELS / f"{name}.gguf", TEXT)
 
+    def test_attention(self):
+        for model, text in ((MODELS / "llama.gguf", TEXT), (MODELS / "gemma3.gguf", TEXT),
+                            (MODELS / "stacks/marian", "the house and the river"),
+                            (MODELS / "stacks/t5.gguf", TEXT),
+                            (MODELS / "published/bert-classes", TEXT)):
+            for options in ATTENTION:
+                encoder = model.name == "bert-classes"
+                with self.subTest(model=model.name, options=options):
+                    self.within_plan("explain", "-m", model,
+                                     *(options[:2] if encoder else options), text)
+
     def test_encoder_decoders(self):
         stacks = MODELS / "stacks"
         self.check(stacks / "marian", "the house and the river", EXPLAIN[::3], ["hook_logits", "*"])
@@ -111,14 +134,15 @@ class Memory(unittest.TestCase):
         return path
 
     def test_a_real_model(self):
-        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9:] + LABELS, ["hook_logits", "*"])
+        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9:] + LABELS + ATTENTION[::2],
+                   ["hook_logits", "*"])
 
     def test_a_large_vocabulary(self):
         self.check(self.real(REAL[1]), TEXT, EXPLAIN[1:5:3] + EXPLAIN[9:10], ["hook_logits"])
 
     def test_a_long_text(self):
         path = self.real(REAL[0])
-        for options in (EXPLAIN[0], EXPLAIN[3]):
+        for options in (EXPLAIN[0], EXPLAIN[3], ATTENTION[2], ATTENTION[5]):
             with self.subTest(options=options):
                 self.within_plan("explain", "-m", path, *options, LONG * 12)
 

@@ -23,6 +23,7 @@ MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "EFFICIENTNET": CACHE / "efficientnet-lite0",
           "PICTURES": CACHE / "pictures",
           "TOY": ROOT / "tests/golden/models/stacks/marian",
+          "ALIGNED": ROOT / "tests/golden/aligned",
           "MINILM": CACHE / "all-MiniLM-L6-v2", "TABLES": CACHE / "tables",
           "REVIEWS": CACHE / "reviews",
           "SPAN": ROOT / "tests/golden/models/published/bert-span"}

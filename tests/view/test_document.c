@@ -68,6 +68,10 @@ static void same_documents(const glim_document *a, const glim_document *b) {
                 same_number(x->error[i], y->error[i]);
         }
     }
+    assert_int_equal(!a->attention.side, !b->attention.side);
+    assert_int_equal(a->attention.n_stats, b->attention.n_stats);
+    assert_int_equal(a->links.n_found, b->links.n_found);
+    assert_int_equal(a->links.n_gold, b->links.n_gold);
     for (size_t i = 0; i < a->n_rows * a->input.n_units; i++) {
         same_number(a->scores[i], b->scores[i]);
         if (a->error)

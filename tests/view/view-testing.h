@@ -27,7 +27,7 @@ typedef struct case_of {
     size_t n_units, n_rows; /* rows 0: a plain attribution */
     double scale;           /* of the scores; 0: all zero; NaN: none */
     const char *target, *against, *role, *file, *reason;
-    bool error, partial, additive;
+    bool error, partial, additive, attention, links;
     glim_verdict verdict;
 } case_of;
 
@@ -71,6 +71,12 @@ static const case_of cases[] = {
     {"huge", UNITS(plain_units), .scale = 1e117, .target = "x", .error = true, .additive = true},
     {"huge matrix", UNITS(plain_units), .n_rows = 2, .scale = -1e117, .target = "x"},
     {"empty", plain_units, 0, .scale = 1, .target = "x"},
+    {"attention", UNITS(plain_units), .n_rows = 5, .scale = 1, .target = "", .attention = true},
+    {"strange attention", UNITS(strange), .n_rows = 40, .scale = 1, .target = "", .attention = true,
+     .links = true, .verdict = GLIM_VERDICT_CAREFUL},
+    {"chinese attention", UNITS(chinese), .n_rows = 9, .scale = 1, .target = "巴黎",
+     .attention = true},
+    {"linked matrix", UNITS(chinese), .n_rows = 4, .scale = 1, .target = "巴黎", .links = true},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -79,6 +85,62 @@ static inline glim_context *view_context(void) {
     glim_context_options options = {.threads = 1};
     assert_int_equal(glim_context_new(&ctx, &options, NULL), GLIM_OK);
     return ctx;
+}
+
+static inline void add_attention(glim_document *d) {
+    enum { LAYERS = 2, HEADS = 2 };
+    static const size_t sinks[] = {0};
+    glim_document_head *stats = glim_document_alloc(d, (size_t)LAYERS * HEADS * sizeof *stats);
+    for (int i = 0; i < LAYERS * HEADS; i++)
+        stats[i] = (glim_document_head){.layer = i / HEADS,
+                                        .head = i % HEADS,
+                                        .entropy = 0.5 * i,
+                                        .distance = i ? i : NAN,
+                                        .previous = 0.25 * i,
+                                        .first = 0.5,
+                                        .self = NAN,
+                                        .induction = i == 1 ? 0.75 : NAN,
+                                        .strongest = i ? 0.5 : NAN,
+                                        .strongest_row = i ? 1 : 0,
+                                        .strongest_unit = i ? 2 : 0};
+    d->kind = "attention";
+    d->target.kind = "attention";
+    d->target.output = "share";
+    d->method.name = "attention-map";
+    d->method.is_signed = false;
+    d->attention = (glim_document_attention){.side = "self",
+                                             .layers = LAYERS,
+                                             .heads = HEADS,
+                                             .layer = 1,
+                                             .head = -1,
+                                             .sink = "show",
+                                             .sinks = sinks,
+                                             .n_sinks = 1,
+                                             .sink_share = 0.5,
+                                             .stats = stats,
+                                             .n_stats = (size_t)LAYERS * HEADS,
+                                             .raw = "all.npy",
+                                             .raw_rows = 7,
+                                             .raw_columns = 8};
+    for (size_t i = 0; i < d->n_rows * d->input.n_units; i++)
+        d->scores[i] = fabs(d->scores[i]);
+}
+
+static inline void add_links(glim_document *d) {
+    static const glim_document_link found[] = {{0, 0, true}, {1, 2, true}, {2, 1, true}};
+    static const glim_document_link gold[] = {{0, 0, true}, {3, 3, true}, {1, 2, false}};
+    static const double layers[] = {0.5, NAN};
+    d->links = (glim_document_links){.rule = "intersection",
+                                     .found = found,
+                                     .gold = gold,
+                                     .n_found = 3,
+                                     .n_gold = 3,
+                                     .has_gold = true,
+                                     .aer = 0.5,
+                                     .precision = NAN,
+                                     .recall = 0.25,
+                                     .layer_aer = layers,
+                                     .n_layers = 2};
 }
 
 /* `repeat` times the units of the case. */
@@ -160,6 +222,10 @@ static inline glim_document *document_of(glim_context *ctx, const case_of *c, si
     assert_true(glim_document_check_add(d, "sum_share", 0.5, "a share"));
     assert_true(glim_document_note(d, "a note, %s", c->name));
     glim_document_judge(d, c->verdict, "%s", c->reason ? c->reason : "");
+    if (c->attention)
+        add_attention(d);
+    if (c->links)
+        add_links(d);
     d->method.fold = "sum";
     assert_int_equal(glim__fold_levels(d, NULL), GLIM_OK);
     return d;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attention.h: what the forward and the backward half of attention share. */
-#ifndef GLIM_GRAPH_ATTENTION_H
-#define GLIM_GRAPH_ATTENTION_H
+/* ops_attention.h: what the forward and the backward half of attention share. */
+#ifndef GLIM_GRAPH_OPS_ATTENTION_H
+#define GLIM_GRAPH_OPS_ATTENTION_H
 
 #include "graph/ops.h"
 

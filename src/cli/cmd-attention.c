@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glim attention: where the model looks, and which words of a translation belong together. */
+#include "cli/align-flags.h"
+#include "cli/commands.h"
+#include "cli/picture.h"
+#include "cli/show.h"
+
+#include <math.h>
+#include <string.h>
+
+#define AT(field) offsetof(cli_options, field)
+
+static const glim_param look_flags[] = {
+    {.name = "attention",
+     .type = GLIM_CHOICE,
+     .offset = AT(side),
+     .choices = "encoder|decoder|cross",
+     .help = "which one of an encoder-decoder (cross)",
+     .group = "Attention"},
+    {.name = "layer",
+     .type = GLIM_INT,
+     .offset = AT(layer),
+     .def.i = -1,
+     .min = -1,
+     .max = 4095,
+     .help = "show this layer, from 0 (default: the mean of all)"},
+    {.name = "head",
+     .type = GLIM_INT,
+     .offset = AT(head),
+     .def.i = -1,
+     .min = -1,
+     .max = 4095,
+     .help = "and this head of it"},
+    {.name = "sink",
+     .type = GLIM_CHOICE,
+     .offset = AT(sink),
+     .choices = "show|hide|renormalise",
+     .help = "tokens that draw attention whatever they say"},
+    {.name = "units",
+     .type = GLIM_CHOICE,
+     .offset = AT(units),
+     .def.s = "auto",
+     .choices = "auto|token|word|sentence",
+     .help = "what looks and is looked at"},
+    {0},
+};
+
+static const glim_param write_flags[] = {
+    {.name = "continuation",
+     .type = GLIM_STRING,
+     .offset = AT(continuation),
+     .value_name = "TEXT",
+     .help = "what is written behind the text, or about it",
+     .group = "Translation"},
+    {.name = "target",
+     .type = GLIM_STRING,
+     .offset = AT(target),
+     .value_name = "TEXT",
+     .help = "the same, for encoder-decoders"},
+    {.name = "generate",
+     .type = GLIM_INT,
+     .offset = AT(generate),
+     .min = 0,
+     .max = 4096,
+     .help = "let it write N tokens"},
+    {.name = "align-at",
+     .type = GLIM_CHOICE,
+     .offset = AT(align_at),
+     .def.s = "input",
+     .choices = "input|output",
+     .help = "where a word is read, or where it is written"},
+    {0},
+};
+
+static glim_status read_options(cli_run *run, glim_attention_options *a, glim_buffer *gold) {
+    static const char *const names[] = {"token", "word", "sentence"};
+    const cli_options *o = &run->o;
+    bool two = glim_model_facts(run->model)->encoder_layers;
+    *a = (glim_attention_options){.side = o->side,
+                                  .continuation = o->target ? o->target : o->continuation,
+                                  .generate = (size_t)o->generate,
+                                  .layer = (int)o->layer,
+                                  .head = (int)o->head,
+                                  .sink = o->sink,
+                                  .auto_units = !strcmp(o->units, "auto"),
+                                  .raw = o->raw,
+                                  .align = o->align,
+                                  .at = o->align_at,
+                                  .source = o->source};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(o->units, names[i]))
+            a->units = (glim_unit_kind)i;
+    if (o->target && (o->continuation || !two))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         two ? "give either --target or --continuation"
+                             : "--target is for encoder-decoders (what is written behind the "
+                               "text: --continuation)");
+    if (o->head >= 0 && o->layer < 0 && !o->align)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--head needs its --layer");
+    return cli_align(run, gold, &a->links);
+}
+
+static glim_status check_budget(cli_run *run, const glim_plan *plan) {
+    uint64_t budget = glim_context_budget(run->ctx);
+    if (!budget || plan->bytes <= budget)
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EBUDGET,
+                     "attention needs at least %.0f MiB here; the budget is %.0f MiB (raise "
+                     "--memory, or take a shorter text)",
+                     ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
+}
+
+static glim_status read_and_show(cli_run *run, const glim_attention_options *a) {
+    glim_document *doc = NULL;
+    glim_status status = glim_attention_read(&doc, run->model, run->tokens, a, &run->err);
+    if (doc) { /* a partial one, too */
+        glim_error kept = run->err;
+        glim_context_reset(run->ctx);
+        glim_status shown = cli_show(run, doc);
+        if (status)
+            run->err = kept;
+        else
+            status = shown;
+    }
+    glim_document_free(doc);
+    return status;
+}
+
+static glim_status run_attention(cli_run *run) {
+    glim_attention_options a;
+    glim_plan plan;
+    glim_buffer gold;
+    glim_status status = cli_open(run);
+    if (!status && cli_reads_pictures(run))
+        status = glim_fail(&run->err, GLIM_EUSAGE, "a model of pictures has no attention to show");
+    if (!status)
+        status = cli_input(run);
+    if (status)
+        return status;
+    glim__buffer_init(&gold, run->ctx);
+    status = read_options(run, &a, &gold);
+    if (!status)
+        status = glim_attention_plan(&plan, run->model, run->tokens, &a, &run->err);
+    if (!status && run->o.dry_run) {
+        status = cli_put_plan(run, "attention", &plan);
+    } else if (!status) {
+        run->planned = true;
+        status = check_budget(run, &plan);
+        if (!status)
+            status = read_and_show(run, &a);
+    }
+    glim__buffer_release(&gold);
+    return status;
+}
+
+static const glim_param *const groups[] = {
+    cli_flags_model, look_flags,       write_flags,   cli_flags_align,
+    cli_flags_input, cli_flags_output, cli_flags_raw, cli_flags_resources,
+    cli_flags_plan,  cli_flags_talk,   NULL};
+static const char *const examples[] = {
+    "glim attention -m model.gguf --layer 3 --head 7 \"The capital of France is\"",
+    "glim attention -m opus-mt-en-de --align --gold \"0-0 1-1\" \"good day\"",
+    "glim attention -m model.gguf --raw patterns.npy -f page.txt", NULL};
+
+const cli_command cli_attention = {
+    .name = "attention",
+    .summary = "where the model looks, and the words of a translation side by side",
+    .synopsis = "-m MODEL TEXT",
+    .text = "text",
+    .examples = examples,
+    .groups = groups,
+    .run = run_attention,
+};
