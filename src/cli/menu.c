@@ -21,9 +21,9 @@ static const struct family {
     {"gradients",
      "Gradients: how the target reacts to small changes. Need a model that glim runs, or a fitted "
      "one",
-     GLIM_CAN_GRADIENT},
+     GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS},
     {"attention", "Attention: where the model looks. Need a transformer that glim runs",
-     GLIM_CAN_ATTENTION},
+     GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS},
     {"perturbation", "Perturbation: parts are taken away. Need predictions, of black boxes as well",
      GLIM_CAN_PREDICT},
     {"surrogate",

@@ -295,7 +295,8 @@ const glim_method glim_method_expected_gradients = {
     .name = "expected-gradients",
     .summary = "integrated gradients averaged over backgrounds (GradientSHAP)",
     .cite = "Erion et al. 2021, arXiv:1906.10670; Lundberg, Lee 2017, arXiv:1705.07874",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "64 gradients",
     .caption = "Contributions relative to the backgrounds, at points between words; other "
                "backgrounds ask another question.",
     .needs = GLIM_CAN_GRADIENT,

@@ -129,7 +129,8 @@ const glim_method glim_method_guided_backprop = {
     .name = "guided-backprop",
     .summary = "the gradient, but rectifiers pass only what is positive (pictures, ReLU)",
     .cite = "Springenberg et al. 2014, arXiv:1412.6806; Zeiler, Fergus 2014, arXiv:1311.2901",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "2 gradients",
     .caption = "Edges of the picture stand out whatever the model has learnt (Adebayo et al. "
                "2018): a sharp map is no proof.",
     .needs = GLIM_CAN_GRADIENT,

@@ -398,12 +398,14 @@ const glim_method glim_method_reagent = {
     .name = "reagent",
     .summary = "what the model's own other words do in a unit's place, again and again",
     .cite = "Zhao, Shan 2024, arXiv:2402.00794",
-    .family = "feature importance",
+    .family = "perturbation",
+    .costs = "480 passes",
     .caption = "An order of what carries the target, in shares of one: neither sizes nor signs of "
                "effects.",
     .needs = GLIM_CAN_PREDICT | GLIM_CAN_PROPOSE,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_SUM,
     .plan = plan,
     .run = run,
 };

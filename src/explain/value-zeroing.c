@@ -288,6 +288,7 @@ const glim_method glim_method_value_zeroing = {
     .summary = "how far a layer's output turns when a word's value is zero",
     .cite = "Mohebbi et al. 2023, arXiv:2301.12971",
     .family = "attention",
+    .costs = "2 passes a target",
     .caption = "How words mix into the target's position, layer by layer: not what decides the "
                "target. Compare with occlusion.",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
