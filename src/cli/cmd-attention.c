@@ -164,7 +164,7 @@ static const char *const examples[] = {
 
 const cli_command cli_attention = {
     .name = "attention",
-    .summary = "where the model looks, and the words of a translation side by side",
+    .summary = "where the model looks, and word alignment of translations",
     .synopsis = "-m MODEL TEXT",
     .text = "text",
     .examples = examples,
