@@ -25,6 +25,8 @@ typedef enum glim_discretizer {
 typedef struct glim_bin {
     double share; /* of the cells that are there */
     double mean, deviation, least, most;
+    double start;         /* share of the bins below */
+    double below, inside; /* of a normal distribution: what lies below, and in the bin */
 } glim_bin;
 
 typedef struct glim_column {

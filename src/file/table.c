@@ -417,8 +417,35 @@ glim_status glim__table_column(const glim_table *t, const char *name, size_t *ou
                      all);
 }
 
+/* "-12.75": few enough digits for one exact division, which then rounds as it should
+   (Clinger 1990). Most cells are like that. */
+static bool short_number(const char *s, double *out) {
+    static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    bool negative = *s == '-';
+    uint64_t whole = 0;
+    int digits = 0, behind = 0;
+    s += negative;
+    for (bool point = false; *s && digits <= 15; s++) {
+        if (*s >= '0' && *s <= '9') {
+            whole = 10 * whole + (uint64_t)(*s - '0');
+            digits++;
+            behind += point;
+        } else if (*s == '.' && !point && digits) {
+            point = true;
+        } else {
+            return false;
+        }
+    }
+    double x = (double)whole / powers[behind < 15 ? behind : 15];
+    *out = negative ? -x : x;
+    return digits && digits <= 15;
+}
+
 bool glim__table_number(const char *text, double *out) {
     char *end;
+    if (short_number(text, out))
+        return true;
     text += strspn(text, " \t");
     size_t n = strspn(text, "0123456789+-.eE");
     if (!n || text[n + strspn(text + n, " \t")])
