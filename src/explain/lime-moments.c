@@ -45,18 +45,18 @@ static void weigh(const glim_lime_data *a, size_t s, double u, const size_t *col
 }
 
 void glim__moments_sum(double *sums, const glim_lime_data *a, const double *weight, size_t first,
-                       size_t end, const size_t *columns, size_t k, double *block) {
+                       size_t end, const size_t *columns, size_t k, double *scratch) {
     size_t ld = stride(k), all = k + 2;
     memset(sums, 0, all * ld * sizeof *sums);
     for (size_t s = first; s < end;) {
         size_t m = 0;
         for (; s < end && m < BLOCK; s++)
             if (weight[s] > 0)
-                weigh(a, s, weight[s], columns, k, block + m++ * ld);
+                weigh(a, s, weight[s], columns, k, scratch + m++ * ld);
         for (size_t i = 0; i < all && m; i += PANEL) { /* the lower half is enough */
             size_t rows = all - i < PANEL ? all - i : PANEL;
-            glim__kernels(a->ctx)->tile_f64((int)rows, (int)(i + rows), m, block + i, 1,
-                                            (ptrdiff_t)ld, block, (ptrdiff_t)ld, sums + i * ld,
+            glim__kernels(a->ctx)->tile_f64((int)rows, (int)(i + rows), m, scratch + i, 1,
+                                            (ptrdiff_t)ld, scratch, (ptrdiff_t)ld, sums + i * ld,
                                             (ptrdiff_t)ld, true);
         }
     }

@@ -255,8 +255,8 @@ static glim_status say_rules(const struct table_work *w, glim_document *doc, gli
     glim__buffer_init(&text, w->p->ctx);
     for (size_t u = 0; u < U && units; u++) {
         units[u] = w->p->units->at[u];
-        glim__buffer_puts(&text, u ? " " : "");
         units[u].start = text.len;
+        glim__buffer_puts(&text, u ? " " : "");
         glim__column_rule(&text, &w->columns[u], w->how, w->own[u].text ? w->own[u].text : "");
         units[u].end = text.len;
     }
@@ -344,6 +344,17 @@ static glim_status take_classes(struct table_work *w, size_t n, glim_document *d
             row[r] = w->y[i * K + (size_t)doc->rows[r].id];
         memcpy(w->y + i * n, row, n * sizeof *row);
     }
+    glim_buffer names;
+    glim__buffer_init(&names, w->p->ctx);
+    for (size_t r = 0; r < n; r++)
+        glim__buffer_printf(&names, "%s%s", r ? ", " : "", doc->rows[r].text);
+    const char *text = names.failed ? NULL : glim_document_text(doc, names.data, names.len);
+    if (text)
+        doc->target.text = text;
+    doc->target.text_len = text ? names.len : 0;
+    glim__buffer_release(&names);
+    if (!text)
+        return glim__oom(w->p->ctx, err, "the classes", 0);
     doc->kind = "attribution-matrix";
     doc->n_rows = n;
     doc->target.value = doc->target.prob = NAN;

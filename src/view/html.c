@@ -93,8 +93,9 @@ static void put_target(html_page *p) {
     }
     put_value(p, glim__html_arg(p));
     glim__html_say(p, "span",
-                   d->rows             ? "target.rows"
-                   : d->target.against ? "target.contrast"
+                   d->rows && !isfinite(d->target.value) ? "target.each"
+                   : d->rows                             ? "target.rows"
+                   : d->target.against                   ? "target.contrast"
                                        : kind_key(name, "target", d->target.kind));
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
