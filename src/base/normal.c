@@ -72,23 +72,10 @@ double glim__normal_quantile(double p) {
 
 /* ---- a table ---- */
 
-enum { STEEP = 32 }; /* steps at both ends where the quantile is no cubic */
-
 void glim__normal_fill(glim_normal *t) {
     for (int i = 0; i <= GLIM_NORMAL_STEPS; i++) {
         double x = glim__normal_quantile((double)i / GLIM_NORMAL_STEPS);
         t->at[i] = x;
         t->slope[i] = sqrt(2 * M_PI) * exp(x * x / 2) / GLIM_NORMAL_STEPS;
     }
-}
-
-/* Hermite's cubic between two points. */
-double glim__normal_draw(const glim_normal *t, double p) {
-    double at = p * GLIM_NORMAL_STEPS;
-    if (!(at >= STEEP && at < GLIM_NORMAL_STEPS - STEEP))
-        return glim__normal_quantile(p);
-    int i = (int)at;
-    double f = at - i, a = t->at[i], step = t->at[i + 1] - a, s = t->slope[i];
-    double u = s - step, v = step - t->slope[i + 1];
-    return a + f * (step + (1 - f) * (u * (1 - f) + v * f));
 }

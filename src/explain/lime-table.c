@@ -155,7 +155,8 @@ static glim_status learn(struct table_work *w, glim_error *err) {
 
 /* A number of a bin: a normal distribution cut off at its ends. */
 static double draw_inside(const struct table_work *w, const glim_bin *b, double v) {
-    double x = b->mean + b->deviation * glim__normal_draw(w->normal, b->below + v * b->inside);
+    double x =
+        b->mean + b->deviation * glim__normal_draw(w->normal, b->below + (v - b->start) * b->gain);
     return x >= b->least ? x <= b->most ? x : b->most : b->least;
 }
 
@@ -198,10 +199,8 @@ static glim_cell draw_cell(const struct table_work *w, size_t u, double v, bool 
     size_t b = 0;
     for (size_t k = 1; k <= c->n_cuts; k++)
         b += v >= c->bins[k].start;
-    const glim_bin *bin = &c->bins[b];
     *same = !missing && b == w->bin[u];
-    v = (v - bin->start) / bin->share;
-    return (glim_cell){.number = draw_inside(w, bin, v < 1 ? v : 1)};
+    return (glim_cell){.number = draw_inside(w, &c->bins[b], v)};
 }
 
 /* Cells, features and weight of sample i; 0 is the row itself. */
