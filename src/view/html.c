@@ -313,15 +313,18 @@ static void put_foot(html_page *p, const char *digest) {
 
 /* ---- the page ---- */
 
-/* For a matrix the strip shows the sums over the rows. */
+/* For a matrix the strip shows the sums over the rows; of their sizes when rows are of
+   different targets, such as classes, whose scores would take each other away. */
 static double *strip_scores(const glim_document *d) {
     size_t U = d->input.n_units;
+    bool sizes = d->rows && !isfinite(d->target.value);
     double *sum = glim__calloc(d->ctx, U + 1, sizeof *sum);
     for (size_t u = 0; u < U && sum; u++) {
         sum[u] = NAN;
         for (size_t r = 0; r < d->n_rows; r++)
             if (isfinite(d->scores[r * U + u]))
-                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) + d->scores[r * U + u];
+                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) +
+                         (sizes ? fabs(d->scores[r * U + u]) : d->scores[r * U + u]);
     }
     return sum;
 }
