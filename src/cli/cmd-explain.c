@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/fitted.h"
 #include "cli/menu.h"
+#include "cli/pick.h"
 #include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
@@ -126,6 +127,30 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     return status;
 }
 
+/* ---- black boxes and fitted models ---- */
+
+struct box_rows {
+    glim_black_box *box;
+    cli_row *cells;
+    const glim_class_options *how;
+};
+
+static glim_status make_box_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    struct box_rows *b = data;
+    cli_row_move(b->cells, row);
+    glim_status status =
+        glim_predictor_black_box_row(out, b->box, &b->cells->row, b->how, &run->err);
+    if (status)
+        return status;
+    (*out)->table = b->cells->table; /* what methods sample from */
+    (*out)->table_row = row;
+    return GLIM_OK;
+}
+
+static glim_status make_fitted_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    return cli_fitted_at(run, row, out);
+}
+
 static glim_status explain_box(cli_run *run) {
     const cli_options *o = &run->o;
     glim_black_box *box = NULL;
@@ -153,19 +178,18 @@ static glim_status explain_box(cli_run *run) {
                                    : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    if (!status && in_table)
-        status = glim_predictor_black_box_row(&p, box, &cells.row, &c, &run->err);
+    struct box_rows rows = {box, &cells, &c};
+    if (!status && in_table && cli_wants_pick(run))
+        status = cli_pick(run, cells.table, make_box_row, &rows);
+    else if (!status && in_table)
+        status = make_box_row(run, &rows, (size_t)o->row - 1, &p);
     else if (!status && picture)
         status = glim_predictor_black_box_image(&p, box, image, &cut, &c, &run->err);
     else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
     glim_image_free(image);
-    if (!status && in_table) {
-        p->table = cells.table;
-        p->table_row = (size_t)o->row - 1;
-    }
-    if (!status)
+    if (!status && p)
         status = explain(run, p);
     glim_predictor_free(p);
     glim_black_box_close(box);
@@ -177,6 +201,10 @@ static glim_status explain_box(cli_run *run) {
 /* A fitted model of texts is a model; one of tables explains a row. */
 static glim_status open_fitted(cli_run *run, glim_predictor **p) {
     glim_status status = cli_open_fitted(run);
+    if (!status && !run->model && cli_wants_pick(run)) {
+        status = cli_fitted_table(run);
+        return status ? status : cli_pick(run, run->table, make_fitted_row, NULL);
+    }
     if (status || !run->model)
         return status ? status : cli_fitted_row(run, p);
     if (run->o.target && run->o.class_name)
@@ -196,9 +224,10 @@ static glim_status run_explain(cli_run *run) {
         status = cli_picture_predictor(run, &p);
     else if (!status && !run->linear)
         status = cli_input(run);
-    if (!status && !p)
+    bool picked = run->linear && !run->model && !p;
+    if (!status && !p && !picked)
         status = make_predictor(run, &p);
-    if (!status)
+    if (!status && p)
         status = explain(run, p);
     glim_predictor_free(p);
     return status;

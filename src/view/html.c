@@ -94,8 +94,9 @@ static void put_target(html_page *p) {
     }
     put_value(p, glim__html_arg(p));
     glim__html_say(p, "span",
-                   d->rows             ? "target.rows"
-                   : d->target.against ? "target.contrast"
+                   d->rows && !isfinite(d->target.value) ? "target.each"
+                   : d->rows                             ? "target.rows"
+                   : d->target.against                   ? "target.contrast"
                                        : kind_key(name, "target", d->target.kind));
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
@@ -322,15 +323,18 @@ static void put_foot(html_page *p, const char *digest) {
 
 /* ---- the page ---- */
 
-/* For a matrix the strip shows the sums over the rows. */
+/* For a matrix the strip shows the sums over the rows; of their sizes when rows are of
+   different targets, such as classes, whose scores would take each other away. */
 static double *strip_scores(const glim_document *d) {
     size_t U = d->input.n_units;
+    bool sizes = d->rows && !isfinite(d->target.value);
     double *sum = glim__calloc(d->ctx, U + 1, sizeof *sum);
     for (size_t u = 0; u < U && sum; u++) {
         sum[u] = NAN;
         for (size_t r = 0; r < d->n_rows; r++)
             if (isfinite(d->scores[r * U + u]))
-                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) + d->scores[r * U + u];
+                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) +
+                         (sizes ? fabs(d->scores[r * U + u]) : d->scores[r * U + u]);
     }
     return sum;
 }

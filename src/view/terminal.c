@@ -39,6 +39,11 @@ static void put_percent(glim_page *p, double share) {
         glim__buffer_printf(&p->b, "%.1f %%", 100 * share);
 }
 
+/* False: rows are of different targets (classes, rows of a table), which have no sum. */
+static bool is_one(const glim_document *d) {
+    return !d->rows || isfinite(d->target.value);
+}
+
 static void put_title(glim_page *p) {
     const glim_document *d = p->d;
     char value[32], base[32];
@@ -53,7 +58,10 @@ static void put_title(glim_page *p) {
     glim__buffer_printf(&p->b, ": %s\n", d->method.name);
     glim__buffer_printf(&p->b, "%s %s", d->target.against ? "difference," : "target",
                         d->target.output);
-    glim__buffer_printf(&p->b, " %s", glim__page_number(p, value, d->target.value));
+    if (is_one(d))
+        glim__buffer_printf(&p->b, " %s", glim__page_number(p, value, d->target.value));
+    else
+        glim__buffer_printf(&p->b, " of each of %zu rows", d->n_rows);
     if (isfinite(d->target.baseline_value))
         glim__buffer_printf(&p->b, ", baseline %s",
                             glim__page_number(p, base, d->target.baseline_value));
@@ -372,10 +380,12 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
         glim__buffer_putc(&p.b, '\n');
         if (d->input.image.width)
             glim__page_grid(&p, scores, limit);
-        else
+        else if (is_one(d))
             glim__page_strip(&p, scores, limit);
-        put_legend(&p, scores, limit);
-        glim__buffer_putc(&p.b, '\n');
+        if (is_one(d)) {
+            put_legend(&p, scores, limit);
+            glim__buffer_putc(&p.b, '\n');
+        }
         if (d->input.image.label)
             glim__page_kept(&p, scores);
         if (d->rows)

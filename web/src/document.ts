@@ -32,7 +32,7 @@ export interface Level {
 
 interface Explanation {
   input: { units: Unit[]; unit: string | null };
-  target: { output: string; text: string };
+  target: { output: string; text: string; value: Score };
   method: { signed: boolean };
   rows?: Row[];
   scores: Score[] | Score[][];
@@ -55,10 +55,11 @@ export interface Matrix {
   signed: boolean;
 }
 
-function addUp(units: Unit[], scores: Score[][]): Score[] {
+function addUp(units: Unit[], scores: Score[][], sizes: boolean): Score[] {
+  const of = (x: number) => (sizes ? Math.abs(x) : x);
   return units.map((_, u) =>
     scores.reduce<Score>(
-      (sum, row) => (row[u] === null ? sum : (sum ?? 0) + (row[u] as number)),
+      (sum, row) => (row[u] === null ? sum : (sum ?? 0) + of(row[u] as number)),
       null,
     ),
   );
@@ -91,7 +92,7 @@ export function readDocument(): Matrix | null {
       scores: (many ? level.scores : [level.scores]) as Score[][],
       error: (level.error && !many ? [level.error] : level.error) as Score[][] | null,
     })),
-    sums: addUp(d.input.units, scores),
+    sums: addUp(d.input.units, scores, many && d.target.value === null),
     scored: d.input.units.map((_, u) => u).filter((u) => !d.input.units[u].fixed),
     signed: d.method.signed,
   };
