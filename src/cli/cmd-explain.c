@@ -3,6 +3,7 @@
 #include "cli/box-row.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"
+#include "cli/menu.h"
 #include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
@@ -11,21 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static glim_status list_methods(cli_run *run) {
-    glim_buffer out;
-    if (run->o.json)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--list has no JSON form (glim --dump-commands has one)");
-    glim__buffer_init(&out, run->ctx);
-    for (size_t i = 0; glim_methods()[i]; i++)
-        glim__buffer_printf(&out, "  %-22s %s\n", glim_methods()[i]->name,
-                            glim_methods()[i]->summary);
-    glim__buffer_puts(&out, "\nParameters: glim explain --method NAME --help\n");
-    return cli_put_buffer(run, &out, "the list");
+/* The kind of that name; of "auto", whatever is chosen later, the first. */
+static glim_unit_kind unit_kind(const char *name) {
+    for (int i = 0; glim_unit_kind_name((glim_unit_kind)i); i++)
+        if (!strcmp(name, glim_unit_kind_name((glim_unit_kind)i)))
+            return (glim_unit_kind)i;
+    return GLIM_UNIT_TOKEN;
 }
 
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {
-    static const char *const names[] = {"token", "word", "sentence", "turn"};
     const cli_options *o = &run->o;
     glim_target_options t = {.target = o->target,
                              .against = o->against,
@@ -34,10 +29,8 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .labels = o->labels,
                              .length_normalise = o->length_normalise,
                              .output = o->output,
+                             .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(o->units, names[i]))
-            t.units = (glim_unit_kind)i;
     return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
 
@@ -113,7 +106,6 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
 }
 
 static glim_status explain_box(cli_run *run) {
-    static const char *const names[] = {"token", "word", "sentence", "turn"};
     const cli_options *o = &run->o;
     glim_black_box *box = NULL;
     glim_predictor *p = NULL;
@@ -122,10 +114,8 @@ static glim_status explain_box(cli_run *run) {
                             .against = o->against,
                             .output = o->output,
                             .mask_token = o->mask_token,
+                            .units = unit_kind(o->units),
                             .auto_units = !strcmp(o->units, "auto")};
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(o->units, names[i]))
-            c.units = (glim_unit_kind)i;
     if (o->continuation || o->generate)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--continuation and --generate are for models; a black box has classes "
@@ -176,7 +166,7 @@ static glim_status open_fitted(cli_run *run, glim_predictor **p) {
 
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
-        return list_methods(run);
+        return cli_menu(run);
     if (run->o.predictor && !cli_is_fitted(run))
         return explain_box(run);
     glim_predictor *p = NULL;

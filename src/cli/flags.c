@@ -184,7 +184,7 @@ const glim_param cli_flags_target[] = {
      .type = GLIM_CHOICE,
      .offset = AT(units),
      .def.s = "auto",
-     .choices = "auto|token|word|sentence|turn",
+     .choices = "auto|character|token|word|sentence|turn",
      .help = "what is scored"},
     {0},
 };
@@ -218,7 +218,10 @@ const glim_param cli_flags_method[] = {
      .value_name = "NAME",
      .help = "how to explain (default: chosen for the input)",
      .group = "Method"},
-    {.name = "list", .type = GLIM_BOOL, .offset = AT(list), .help = "name the methods"},
+    {.name = "list",
+     .type = GLIM_BOOL,
+     .offset = AT(list),
+     .help = "the methods: what each says, needs, costs"},
     {0},
 };
 

@@ -174,8 +174,10 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
         status = glim__games(p, absent_of(p, o), doc, o->bow && !p->image, play, &w, err);
     if (status)
         return status;
-    if (o->bow && !p->image)
+    if (o->bow && !p->image) { /* a sum would count a word as often as it occurs */
+        doc->method.fold = NULL;
         glim_document_note(doc, "each word's score is that of all its occurrences together");
+    }
     glim_document_note(doc, "the baseline value is the local model's intercept; units that were "
                             "not selected have 0");
     glim__lime_judge(&w.sum, doc);
@@ -206,7 +208,8 @@ const glim_method glim_method_lime = {
     .name = "lime",
     .summary = "a weighted linear model of the target around the input",
     .cite = "Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938",
-    .family = "feature importance",
+    .family = "surrogate",
+    .costs = "1000 passes",
     .caption = "The coefficients of a stand-in: read its fit (local_r2) before them.",
     .needs = GLIM_CAN_PREDICT,
     .is_signed = true,

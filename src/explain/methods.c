@@ -46,6 +46,20 @@ void glim__units_sum(const glim_predictor *p, size_t row, const double *tokens, 
         *fixed = rest;
 }
 
+void glim__fixed_add(const glim_predictor *p, const double *tokens, bool squares,
+                     glim_document *doc) {
+    double size = 0;
+    for (size_t u = 0; u < p->units->count; u++) {
+        const glim_unit *unit = &p->units->at[u];
+        double sum = 0;
+        for (size_t t = unit->first; t < unit->first + unit->count && t < p->T; t++)
+            sum += tokens[t];
+        if (unit->fixed)
+            size += squares ? sqrt(sum) : fabs(sum);
+    }
+    doc->fixed_size = (isnan(doc->fixed_size) ? 0 : doc->fixed_size) + size;
+}
+
 double glim__tokens_total(const glim_predictor *p, const double *tokens) {
     double sum = 0;
     for (size_t t = 0; t < p->T; t++)

@@ -17,6 +17,16 @@ extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
 void glim__units_sum(const glim_predictor *p, size_t row, const double *tokens, double *scores,
                      double *fixed);
+/* Sum of the sizes of fixed units: of their sums, or of the roots of them when tokens are
+   squares. Methods add it up over rows in doc->fixed_size. */
+void glim__fixed_add(const glim_predictor *p, const double *tokens, bool squares,
+                     glim_document *doc);
+/* Behind a run: scores of words, sentences and turns (fold.c). Errors: ENOMEM, EBUDGET. */
+glim_status glim__fold_levels(glim_document *doc, glim_error *err);
+/* The rule of a method's levels; NULL = none. */
+const char *glim__fold_name(glim_fold fold, bool is_signed);
+/* What fixed tokens took, as the check "template_share"; or that they are never absent. */
+void glim__tell_fixed(glim_document *doc, const glim_method *m);
 /* Sum over all tokens that units and fixed units hold. */
 double glim__tokens_total(const glim_predictor *p, const double *tokens);
 

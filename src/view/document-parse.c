@@ -289,6 +289,8 @@ static void read_all(struct reader *r, const json_t *all) {
     d->scores = read_numbers(r, all, "scores", true);
     d->error = read_numbers(r, all, "error", false);
     if (!r->status)
+        r->status = glim__document_levels_parse(d, json_object_get(all, "levels"), r->name, r->err);
+    if (!r->status)
         read_checks(r, checks);
     if (!r->status)
         read_rest(r, all);

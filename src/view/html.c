@@ -232,6 +232,14 @@ static void put_sum(html_page *p) {
     glim__buffer_puts(p->b, "</p>\n");
 }
 
+static void put_fixed(html_page *p) {
+    double share = glim__check_value(p->d, "template_share");
+    if (!isfinite(share))
+        return;
+    glim__html_percent(glim__html_arg(p), share);
+    glim__html_say(p, "p class=\"sum\" id=\"glim-fixed\"", "sum.share");
+}
+
 static void put_cost(html_page *p) {
     const glim_document *d = p->d;
     glim__buffer_puts(p->b, "<p>");
@@ -292,6 +300,7 @@ static void put_foot(html_page *p, const char *digest) {
     const glim_document *d = p->d;
     char name[48];
     put_sum(p);
+    put_fixed(p);
     for (size_t i = 0; i < d->n_notes; i++)
         glim__html_told(p, "p class=\"note\"", NULL, d->notes[i]);
     snprintf(name, sizeof name, "%.24s.caption", d->method.name);
@@ -360,6 +369,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(b, "</header>\n");
     put_verdict(p);
     glim__html_strip(p);
+    glim__html_levels(p);
     glim__html_tables(p);
     put_foot(p, digest);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");

@@ -159,7 +159,7 @@ static bool unsure(double score, double error) {
     return isfinite(error) && fabs(score) < 1.96 * error;
 }
 
-static void put_bar(glim_page *p, double score, double limit, int most, bool hollow) {
+void glim__page_bar(glim_page *p, double score, double limit, int most, bool hollow) {
     static const char *const eighths[] = {"",
                                           "\xe2\x96\x8f",
                                           "\xe2\x96\x8e",
@@ -210,7 +210,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     }
     if (p->width - at - 2 >= 4 && fabs(r->score) > 0) {
         glim__buffer_puts(&p->b, "  ");
-        put_bar(p, r->score, limit, p->width - at - 2, unsure(r->score, e));
+        glim__page_bar(p, r->score, limit, p->width - at - 2, unsure(r->score, e));
     }
     glim__page_end_line(p);
 }
@@ -254,6 +254,20 @@ static void put_sum(glim_page *p, const double *scores) {
         sum += isfinite(scores[u]) ? scores[u] : 0;
     snprintf(text, sizeof text, "sum %s of %s, residual %s", glim__page_number(p, a, sum),
              glim__page_number(p, b, effect), glim__page_number(p, c, sum - effect));
+    glim__page_wrapped(p, text);
+}
+
+/* What went to tokens that no unit shows. */
+static void put_fixed(glim_page *p) {
+    double share = glim__check_value(p->d, "template_share");
+    char total[32], text[160];
+    if (!isfinite(share))
+        return;
+    int n = snprintf(text, sizeof text, "fixed tokens (template, special): %.1f %% of the sizes",
+                     100 * share);
+    if (isfinite(p->d->fixed_total))
+        snprintf(text + n, sizeof text - (size_t)n, ", together %s",
+                 glim__page_number(p, total, p->d->fixed_total));
     glim__page_wrapped(p, text);
 }
 
@@ -364,6 +378,8 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
             put_ranks(&p, scores, d->error, limit);
         if (!d->rows)
             put_sum(&p, scores);
+        put_fixed(&p);
+        glim__page_levels(&p);
     }
     put_foot(&p);
     glim__free(d->ctx, sums);

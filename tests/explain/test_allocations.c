@@ -97,6 +97,10 @@ static const struct way ways[] = {
      .text = "the cat",
      .target = {.output = "logit"}},
     {.method = "shapley", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "occlusion", /* with sentences of words of characters */
+     .file = "llama-q4_0.gguf",
+     .text = "Oh. Nö.",
+     .target = {.units = GLIM_UNIT_CHARACTER}},
     {.method = "shapley",
      .set = {{"exact-units", "0"}, {"pairs", "2"}},
      .file = "llama-q4_0.gguf",

@@ -16,6 +16,7 @@
 
 #include "base/context.h"
 #include "base/utf8.h"
+#include "explain/methods.h"
 
 #include <glim/glim.h>
 
@@ -159,6 +160,8 @@ static inline glim_document *document_of(glim_context *ctx, const case_of *c, si
     assert_true(glim_document_check_add(d, "sum_share", 0.5, "a share"));
     assert_true(glim_document_note(d, "a note, %s", c->name));
     glim_document_judge(d, c->verdict, "%s", c->reason ? c->reason : "");
+    d->method.fold = "sum";
+    assert_int_equal(glim__fold_levels(d, NULL), GLIM_OK);
     return d;
 }
 
