@@ -25,7 +25,8 @@ enum { /* capability bits */
        GLIM_CAN_GRADIENT = 2,
        GLIM_CAN_ATTENTION = 4,
        GLIM_CAN_ACTIVATIONS = 8,
-       GLIM_CAN_PROPOSE = 16 /* says what else might stand at a place */
+       GLIM_CAN_PROPOSE = 16, /* says what else might stand at a place */
+       GLIM_CAN_MAPS = 32     /* among its activations are maps over a picture */
 };
 
 /* What is explained, and over which units. Strings are borrowed for the call.

@@ -58,11 +58,6 @@ struct cam {
 static glim_status find_site(const glim_predictor *p, const char *wanted, const char **out,
                              glim_error *err) {
     size_t n = 0, matches = 0;
-    if (!p->image || !p->model)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "grad-cam reads the maps of a model of pictures, and this is a %s (try "
-                         "--method integrated-gradients)",
-                         p->name);
     const char *const *sites = glim_model_sites(p->model, &n);
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(sites[i]);
@@ -267,7 +262,7 @@ const glim_method glim_method_grad_cam = {
     .costs = "1 gradient",
     .wants = "a picture",
     .caption = "As fine as the map and no finer: the edges of a warm place are interpolation.",
-    .needs = GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS,
+    .needs = GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS | GLIM_CAN_MAPS,
     .params = params,
     .opts_size = sizeof(struct opts),
     .plan = plan,

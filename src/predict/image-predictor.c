@@ -435,7 +435,8 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .name = "model of pictures",
                                .model = m,
                                .image = true,
-                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS,
+                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS |
+                                      GLIM_CAN_MAPS,
                                .n_rows = 1,
                                .units = &s->patches.units,
                                .row_end = &s->row_end,

@@ -213,7 +213,7 @@ class Answers(Case):
         refused("no site 'nix'", "--method", "grad-cam", "--site", "nix")
         refused("grad-cam reads one map", "--method", "grad-cam", "--site", "*.hook_out")
         self.refused(2, "explain", "-m", str(ROOT / "tests/golden/models/llama.gguf"), "the cat",
-                     "--method", "grad-cam", says="model of pictures")
+                     "--method", "grad-cam", says="needs maps of a picture, which the language model")
 
 
 BOX = "process:python3 " + str(ROOT / "examples/predictors/brightness.py")
@@ -248,7 +248,7 @@ class BlackBoxes(Case):
         self.assertEqual(doc["input"]["unit"], "superpixel")
         self.assertTrue(any("own mean colour" in note for note in doc["notes"]))
         self.refused(2, "explain", "--predictor", BOX, "--task", "image", self.picture, "--method",
-                     "grad-cam", says="needs activations")
+                     "grad-cam", says="needs maps of a picture")
 
     def test_what_cannot_be_is_refused(self):
         self.refused(2, "explain", "--predictor", BOX, "--task", "image", self.picture, "--method",
