@@ -140,12 +140,12 @@ glim_status glim__expected_gradients(glim_predictor *p, const glim_backgrounds *
     struct work w = {.p = p, .b = b, .out = out};
     w.points = glim__calloc(p->ctx, CHUNK * p->T * p->C, sizeof *w.points);
     w.tokens = glim__calloc(p->ctx, p->T + U + CHUNK * p->n_rows, sizeof *w.tokens);
-    glim_status status =
-        w.points && w.tokens
-            ? glim__embedded(p, &w.x, 1, err)
-            : glim__oom(p->ctx, err, "points", CHUNK * p->T * p->C * sizeof *w.points);
     w.scores = w.tokens ? w.tokens + p->T : NULL;
     w.values = w.tokens ? w.scores + U : NULL;
+    glim_status status =
+        w.points && w.tokens ? GLIM_OK : glim__oom(p->ctx, err, "points", CHUNK * p->T * p->C * 4);
+    if (!status)
+        status = glim__embedded(p, &w.x, 1, err);
     if (!status)
         status = run_backgrounds(&w, draws, n, err);
     if (!status)

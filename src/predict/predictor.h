@@ -74,8 +74,8 @@ struct glim_predictor {
                            glim_error *err);
     /* With PROPOSE, else NULL: the input's tokens, own (T), the `most` likeliest others in the
        place of each, ids (T, most), and their shares (T, most), cumulated, so that the last
-       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n, T), out
-       (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
+       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n,
+       T), out (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
        `inputs` of them in all. */
     glim_status (*propose)(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
                            float *shares, glim_error *err);
