@@ -199,7 +199,8 @@ static void make_draws(const glim_predictor *p, const struct opts *o, uint64_t s
             pick[j * p->T + t] =
                 (uint8_t)(p->image ? j : glim__rng_below(seed, UINT64_MAX - j, t, KINDS));
     for (size_t k = 0; k < N; k++)
-        draws[k] = (glim_draw){((double)k + glim__rng_uniform(seed, k, 0)) / (double)N, n ? k % n : 0};
+        draws[k] =
+            (glim_draw){((double)k + glim__rng_uniform(seed, k, 0)) / (double)N, n ? k % n : 0};
 }
 
 /* ---- the document ---- */
