@@ -62,7 +62,9 @@ static glim_status take(void *data, size_t sample, size_t row, const float *g, g
     for (size_t t = 0; t < w->p->T; t++) {
         double sum = 0;
         for (size_t c = t * C; c < (t + 1) * C; c++)
-            sum += w->norm == '2' ? (double)g[c] * g[c] : w->norm == '1' ? fabs(g[c]) : g[c];
+            sum += w->norm == '2'   ? (double)g[c] * g[c]
+                   : w->norm == '1' ? fabs((double)g[c])
+                                    : g[c];
         w->tokens[t] = sum;
     }
     glim__units_sum(w->p, row, w->tokens, scores, NULL);

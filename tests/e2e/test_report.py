@@ -529,7 +529,9 @@ class Words(unittest.TestCase):
         listed = json.loads(glim("--dump-commands").stdout)["methods"]
         self.assertTrue(listed)
         for method in listed:
-            d = json.loads(glim("explain", "-m", LLAMA, "--method", method["name"], "--json", "-q", "Hello").stdout)
+            asked = ["--accept-patent-note"] if method["name"] == "lrp" else []
+            d = json.loads(glim("explain", "-m", LLAMA, "--method", method["name"], *asked, "--json", "-q",
+                                "Hello").stdout)
             for part in ("summary", "caption"):
                 self.assertEqual(WORDS[f"{method['name']}.{part}"], d["method"][part])
 
