@@ -26,7 +26,7 @@ typedef struct glim_document_unit {
     size_t first, count; /* tokens */
     bool fixed, generated;
     int turn;                /* -1 = none */
-    int x, y, width, height; /* of a picture: the patch, in pixels; else 0 */
+    int x, y, width, height; /* of a picture: the box around the unit, in pixels; else 0 */
 } glim_document_unit;
 
 typedef struct glim_document_turn {
@@ -60,7 +60,7 @@ typedef struct glim_document {
     struct {
         const char *text;
         size_t text_len;
-        const char *unit; /* "token", "word", "sentence", "turn" */
+        const char *unit; /* "token", "word", "sentence", "turn", "patch", "superpixel" */
         glim_document_unit *units;
         size_t n_units;
         glim_document_turn *turns;
@@ -68,7 +68,8 @@ typedef struct glim_document {
         struct { /* of a picture, whose text is empty */
             const char *name;
             int width, height;
-            const uint8_t *rgb; /* (height, width, 3) as the model saw it; NULL = no picture */
+            const uint8_t *rgb;    /* (height, width, 3) as the model saw it; NULL = no picture */
+            const uint32_t *label; /* (height, width) the unit of each pixel; NULL: the boxes */
         } image;
     } input;
     struct {

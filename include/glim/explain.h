@@ -24,7 +24,8 @@ enum { /* capability bits */
        GLIM_CAN_PREDICT = 1,
        GLIM_CAN_GRADIENT = 2,
        GLIM_CAN_ATTENTION = 4,
-       GLIM_CAN_ACTIVATIONS = 8
+       GLIM_CAN_ACTIVATIONS = 8,
+       GLIM_CAN_PROPOSE = 16 /* says what else might stand at a place */
 };
 
 /* What is explained, and over which units. Strings are borrowed for the call.

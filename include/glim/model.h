@@ -138,6 +138,7 @@ typedef struct glim_batch {
     size_t count;
     const glim_hook *hooks;
     size_t n_hooks;
+    const glim_rules *rules; /* of the walk back; NULL = the gradient */
     bool append; /* one sequence with prefix == cached length: keep its keys and values */
     bool keep;   /* keep (or checkpoint) what glim_session_backward needs */
     bool decode; /* one-row steps through the packed dot kernels: faster for few

@@ -18,7 +18,11 @@ extern "C" {
 typedef enum glim_hook_action {
     GLIM_HOOK_READ = 1,  /* see the value after it is computed */
     GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
-    GLIM_HOOK_GRAD = 4   /* see the gradient of the seeds with respect to it, on backward */
+    GLIM_HOOK_GRAD = 4,  /* see the gradient of the seeds with respect to it, on backward */
+    /* With READ and GRAD, of attention patterns: a visit for each head, (T, S), so that no
+       more than one head of them is ever there. The same bits. Without effect elsewhere, and
+       with WRITE. */
+    GLIM_HOOK_HEADS = 8
 } glim_hook_action;
 
 /* One value of one site for one sequence of the batch. */
@@ -28,8 +32,10 @@ typedef struct glim_site {
     size_t sequence;
     int n_dims;
     size_t dims[3];
-    float *data;   /* valid during the call; write only with GLIM_HOOK_WRITE */
-    bool gradient; /* data is the gradient */
+    float *data;        /* valid during the call; write only with GLIM_HOOK_WRITE */
+    bool gradient;      /* data is the gradient */
+    int head, heads;    /* with GLIM_HOOK_HEADS: which of how many; else 0 */
+    const float *value; /* of such a gradient: the pattern itself; else NULL */
 } glim_site;
 
 typedef struct glim_hook {
@@ -38,6 +44,13 @@ typedef struct glim_hook {
     glim_status (*visit)(void *data, const glim_site *site, glim_error *err);
     void *data;
 } glim_hook;
+
+/* A set of rules that take the place of some ops' slopes on a walk back; what a hook sees
+   then is what is walked. The names: frozen-norm, frozen-pattern (attention's patterns are
+   constant), attnlrp, cp-lrp, guided, deconvnet. NULL for any other. The method of attnlrp
+   and cp-lrp may be patented: the authors' own code grants no patent rights. */
+typedef struct glim_rules glim_rules;
+GLIM_API const glim_rules *glim_rules_find(const char *name);
 
 #ifdef __cplusplus
 }

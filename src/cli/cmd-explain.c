@@ -56,10 +56,11 @@ static glim_status keep_gradient(void *data, size_t sample, size_t row, const fl
     return GLIM_OK;
 }
 
-/* (T, C) gradient of the first target row for methods that use gradients, else
-   the scores (rows, units). */
+/* (T, C) gradient of the first target row for methods of input gradients, else the
+   scores (rows, units). */
 static glim_status write_raw(cli_run *run, glim_predictor *p, const glim_document *doc) {
-    bool gradient = run->method->needs & GLIM_CAN_GRADIENT;
+    bool gradient =
+        (run->method->needs & GLIM_CAN_GRADIENT) && !(run->method->needs & GLIM_CAN_ATTENTION);
     size_t n = gradient ? p->T * p->C : doc->n_rows * doc->input.n_units;
     uint64_t dims[2] = {gradient ? p->T : doc->n_rows, gradient ? p->C : doc->input.n_units};
     float *all = glim__calloc(run->ctx, n + 1, sizeof *all);
@@ -132,6 +133,7 @@ static glim_status explain_box(cli_run *run) {
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     glim_image *image = NULL;
+    glim_image_options cut = cli_cut(run);
     glim__buffer_init(&text, run->ctx);
     cli_row cells = {0};
     bool picture = cli_wants_picture(run), in_table = o->table || o->row;
@@ -143,8 +145,7 @@ static glim_status explain_box(cli_run *run) {
     if (!status && in_table)
         status = glim_predictor_black_box_row(&p, box, &cells.row, &c, &run->err);
     else if (!status && picture)
-        status =
-            glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
+        status = glim_predictor_black_box_image(&p, box, image, &cut, &c, &run->err);
     else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
@@ -192,19 +193,13 @@ static glim_status run_explain(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,
-                                           cli_flags_task,
-                                           cli_flags_predictor,
-                                           cli_flags_calls,
-                                           cli_flags_input,
-                                           cli_flags_target,
-                                           cli_flags_method,
-                                           cli_flags_output,
-                                           cli_flags_raw,
-                                           cli_flags_resources,
-                                           cli_flags_plan,
-                                           cli_flags_talk,
-                                           NULL};
+static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task,
+                                           cli_flags_predictor, cli_flags_calls,
+                                           cli_flags_input,     cli_flags_target,
+                                           cli_flags_picture,   cli_flags_method,
+                                           cli_flags_output,    cli_flags_raw,
+                                           cli_flags_resources, cli_flags_plan,
+                                           cli_flags_talk,      NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

@@ -186,12 +186,28 @@ const glim_param cli_flags_target[] = {
      .def.s = "auto",
      .choices = "auto|token|word|sentence|turn",
      .help = "what is scored"},
+    {0},
+};
+
+const glim_param cli_flags_picture[] = {
     {.name = "patch",
      .type = GLIM_INT,
      .offset = AT(patch),
      .min = 0,
      .max = 2048,
      .help = "pictures: side of a square"},
+    {.name = "superpixels",
+     .type = GLIM_CHOICE,
+     .offset = AT(superpixels),
+     .def.s = "auto",
+     .choices = "auto|grid|slic|quickshift",
+     .help = "pictures: how they are cut (squares; of lime slic)"},
+    {.name = "segments",
+     .type = GLIM_INT,
+     .offset = AT(segments),
+     .min = 0,
+     .max = 65536,
+     .help = "about how many superpixels slic makes (100)"},
     {0},
 };
 

@@ -85,8 +85,9 @@ static int print_names(const glim_param *p, int column, FILE *out) {
 }
 
 static bool is_common(const glim_param *group) {
-    return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_output ||
-           group == cli_flags_resources || group == cli_flags_talk || group == cli_flags_plan;
+    return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
+           group == cli_flags_output || group == cli_flags_resources || group == cli_flags_talk ||
+           group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */

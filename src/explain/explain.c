@@ -52,7 +52,8 @@ static glim_status check_needs(const glim_predictor *p, const glim_method *m, gl
     } bits[] = {{GLIM_CAN_PREDICT, "predictions"},
                 {GLIM_CAN_GRADIENT, "gradients"},
                 {GLIM_CAN_ATTENTION, "attention"},
-                {GLIM_CAN_ACTIVATIONS, "activations"}};
+                {GLIM_CAN_ACTIVATIONS, "activations"},
+                {GLIM_CAN_PROPOSE, "proposals of other words"}};
     unsigned lacks = m->needs & ~p->can;
     if (!lacks)
         return GLIM_OK;

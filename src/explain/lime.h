@@ -89,6 +89,12 @@ bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o);
 glim_status glim__lime_table(glim_predictor *p, const glim_lime_params *o, uint64_t seed,
                              glim_document *doc, glim_error *err);
 void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, glim_plan *out);
+/* ---- samples of pictures (lime-picture.c) ---- */
+
+/* z (n, d): each feature there or not by the toss of a coin, in sample 0 all. */
+void glim__lime_coins(uint64_t seed, size_t n, size_t d, uint8_t *z);
+/* How much samples count by the share of features that are there; width as --kernel-width. */
+void glim__lime_closeness(const uint8_t *z, size_t n, size_t d, double width, double *weight);
 
 /* ---- inside: moments (lime-moments.c) and the local model (lime-fit.c) ---- */
 

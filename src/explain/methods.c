@@ -7,11 +7,17 @@
 #include <string.h>
 
 static const glim_method *const methods[] = {
-    &glim_method_occlusion,   &glim_method_input_x_gradient,
-    &glim_method_gradient,    &glim_method_integrated_gradients,
-    &glim_method_smoothgrad,  &glim_method_shapley,
-    &glim_method_kernel_shap, &glim_method_owen,
-    &glim_method_lime,        NULL,
+    &glim_method_occlusion,       &glim_method_input_x_gradient,
+    &glim_method_gradient,        &glim_method_integrated_gradients,
+    &glim_method_smoothgrad,      &glim_method_shapley,
+    &glim_method_kernel_shap,     &glim_method_lime,
+    &glim_method_attention,       &glim_method_attention_rollout,
+    &glim_method_attention_flow,  &glim_method_attention_gradient,
+    &glim_method_attention_norm,  &glim_method_weighted_sum,
+    &glim_method_value_zeroing,   &glim_method_expected_gradients,
+    &glim_method_guided_backprop, &glim_method_lrp,
+    &glim_method_reagent,         &glim_method_owen,
+    &glim_method_grad_cam,        NULL,
 };
 
 const glim_method *const *glim_methods(void) {
@@ -106,6 +112,23 @@ glim_status glim__gradient_check(glim_predictor *p, const float *x, const float 
     glim__free(p->ctx, two);
     glim__free(p->ctx, all);
     return status;
+}
+
+glim_status glim__ruled_gradient(glim_predictor *p, const glim_rules *rules, const float *x,
+                                 double *values, glim_gradient_sink *sink, void *data,
+                                 glim_error *err) {
+    p->rules = rules;
+    glim_status status = p->gradient(p, x, 1, -1, values, sink, data, err);
+    p->rules = NULL;
+    return status;
+}
+
+void glim__ruled_plan(const glim_predictor *p, const glim_rules *rules, size_t gradients,
+                      glim_plan *out) {
+    glim_predictor *mine = (glim_predictor *)p;
+    mine->rules = rules;
+    p->plan_gradient(p, gradients, out);
+    mine->rules = NULL;
 }
 
 /* Roots of the Legendre polynomial by Newton's method from Chebyshev's guess. */

@@ -7,7 +7,11 @@
 
 extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_integrated_gradients, glim_method_smoothgrad, glim_method_occlusion,
-    glim_method_shapley, glim_method_kernel_shap, glim_method_owen, glim_method_lime;
+    glim_method_shapley, glim_method_kernel_shap, glim_method_lime, glim_method_attention,
+    glim_method_attention_rollout, glim_method_attention_gradient, glim_method_attention_norm,
+    glim_method_weighted_sum, glim_method_value_zeroing, glim_method_attention_flow,
+    glim_method_lrp, glim_method_guided_backprop, glim_method_expected_gradients,
+    glim_method_reagent, glim_method_owen, glim_method_grad_cam;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
@@ -25,6 +29,33 @@ glim_status glim__gradient_check(glim_predictor *p, const float *x, const float 
                                  uint64_t seed, glim_document *doc, glim_error *err);
 /* x (T, C) of the input, from the context's memory; free with glim__free. */
 glim_status glim__embedded(glim_predictor *p, float **out, size_t copies, glim_error *err);
+/* One walk back of all target rows by a rule set, and the plan of `gradients` of them. */
+glim_status glim__ruled_gradient(glim_predictor *p, const glim_rules *rules, const float *x,
+                                 double *values, glim_gradient_sink *sink, void *data,
+                                 glim_error *err);
+void glim__ruled_plan(const glim_predictor *p, const glim_rules *rules, size_t gradients,
+                      glim_plan *out);
+
+/* Backgrounds j of a text, token by token: rows[pick[j, t], t] of (kinds, T, C). */
+typedef struct glim_backgrounds {
+    const float *rows;
+    const uint8_t *pick; /* (n, T) */
+    size_t n;
+} glim_backgrounds;
+/* A point: background `from` plus alpha times the way to the input. */
+typedef struct glim_draw {
+    double alpha;
+    size_t from;
+} glim_draw;
+/* Sums over draws of unit scores and of their squares (n_rows, units), of whole maps
+   (n_rows), and the mean target on the backgrounds (n_rows). */
+typedef struct glim_expectation {
+    double *sum, *squares, *total, *base;
+} glim_expectation;
+/* Adds n draws (expected-gradients.c). */
+glim_status glim__expected_gradients(glim_predictor *p, const glim_backgrounds *b,
+                                     const glim_draw *draws, size_t n, glim_expectation *out,
+                                     glim_error *err);
 
 /* Gauss-Legendre nodes and weights on [0, 1]. */
 void glim__gauss_legendre(int n, double *nodes, double *weights);

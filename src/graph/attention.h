@@ -25,7 +25,14 @@ typedef struct glim_attention_run {
     size_t *keys_at;    /* [n_parts + 1] likewise of the own keys */
     size_t pattern_floats;
     float *d_pattern; /* whole, when a hook asks for its gradient */
-    bool frozen;      /* backward: P is constant */
+    /* One head of one sequence while hooks see heads one at a time: its pattern and, on
+       the way back, the gradient of it, (count, source) without gaps; else NULL. */
+    float *head_value, *head_gradient;
+    size_t head_part;
+    int head;
+    bool frozen;   /* backward: P is constant */
+    bool halved;   /* backward: factors of both products get half */
+    bool uncapped; /* scores are wanted as they are before the cap */
 } glim_attention_run;
 
 /* Keys and values of one sequence and head: k, v (S, Dp), kt, vt (D, Sp). */
@@ -86,7 +93,20 @@ float *glim__attention_whole(const glim_attention_run *run, const glim_attention
                              float *base, int64_t *ld);
 glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site_kind kind,
                                  unsigned actions, glim_error *err);
+/* Forward of a block, with s (m, ld) as room for its rows of the pattern, which it leaves
+   there. */
+void glim__attention_forward_block(const glim_attention_run *run, const glim_attention_block *b,
+                                   float *s);
+/* Runs the query blocks head by head and shows each to the hooks that ask for heads: the
+   pattern on the way forward, its gradient on the way back (ops_attention_heads.c). `item`
+   does one block's work and calls glim__attention_head_take. */
+glim_status glim__attention_heads(glim_attention_run *run,
+                                  void (*item)(void *data, size_t item, int worker),
+                                  glim_error *err);
+/* Copies rows of a block (m, ld) over its keys into run->head_value, and likewise dp, where
+   a row sees a key, into run->head_gradient. */
+void glim__attention_head_take(const glim_attention_run *run, const glim_attention_block *b,
+                               const float *p, const float *dp, int64_t ld);
 glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err);
-glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
 
 #endif

@@ -18,13 +18,28 @@ typedef struct glim_rope_recipe {
     const float *factors; /* (R/2) or NULL */
 } glim_rope_recipe;
 
-/* Rule sets: the norm's divisor held constant, and no flow through the
-   attention pattern (queries and keys get none). NULL when unknown. */
-const glim_rules *glim__rules_find(const char *name);
-extern const glim_rules glim__rules_frozen_norm, glim__rules_frozen_pattern;
+/* ---- what rule sets are made of (rules.c) ---- */
 
-/* Backward of layer norm with its divisor held constant. */
+/* Norms with their divisor held constant. */
+glim_status glim__rms_norm_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
 glim_status glim__layer_norm_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
+/* Attention with its pattern held constant; with both products' factors halved. */
+glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err);
+glim_status glim__attention_backward_halved(glim_tape *t, glim_tape_node *n, glim_error *err);
+/* Experts with the router's weights held constant, or only with other activations. */
+glim_status glim__experts_backward_lrp(glim_tape *t, glim_tape_node *n, glim_error *err);
+glim_status glim__experts_backward_guided(glim_tape *t, glim_tape_node *n, glim_error *err);
+glim_status glim__experts_backward_deconvnet(glim_tape *t, glim_tape_node *n, glim_error *err);
+
+enum glim_manner { GLIM_MANNER_LRP, GLIM_MANNER_GUIDED, GLIM_MANNER_DECONVNET };
+
+/* Slopes of y = act(gate) up, or of act(gate) where up and d_up are NULL; added. */
+typedef struct glim_gate_slopes {
+    float *d_gate, *d_up;
+    const float *dy, *gate, *up;
+} glim_gate_slopes;
+void glim__gate_back_by(const glim_kernels *kernels, enum glim_manner how,
+                        const glim_gate_slopes *s, size_t n, glim_act act);
 /* Bytes that the op has in use besides its values when all rows choose one expert. */
 uint64_t glim__experts_scratch(const glim_experts *how, uint64_t rows, bool back);
 

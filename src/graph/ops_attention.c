@@ -208,7 +208,7 @@ void glim__attention_scores(const glim_attention_run *run, const glim_attention_
         run->kernels->scale(row, how->scale, (size_t)n);
         if (how->bias)
             add_bias(run, b, i, row);
-        if (how->soft_cap > 0)
+        if (how->soft_cap > 0 && !run->uncapped)
             run->kernels->soft_cap(row, row, how->soft_cap, (size_t)n);
         hide(run, b, i, row);
     }
@@ -242,13 +242,20 @@ static void mix_values(const glim_attention_run *run, const glim_attention_block
     }
 }
 
+void glim__attention_forward_block(const glim_attention_run *run, const glim_attention_block *b,
+                                   float *s) {
+    glim__attention_scores(run, b, s, run->ld);
+    softmax_rows(run, b, s, run->ld);
+    mix_values(run, b, s, run->ld);
+}
+
 static void forward_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
     glim_attention_block b = glim__attention_block(run, item);
     float *s = glim__scratch(run->tape->ctx, worker);
-    glim__attention_scores(run, &b, s, run->ld);
-    softmax_rows(run, &b, s, run->ld);
-    mix_values(run, &b, s, run->ld);
+    glim__attention_forward_block(run, &b, s);
+    if (run->head_value)
+        glim__attention_head_take(run, &b, s, NULL, run->ld);
 }
 
 /* ---- the whole pattern, for hooks ---------------------------------------- */
@@ -294,6 +301,22 @@ static void whole_mix_item(void *data, size_t item, int worker) {
     mix_values(run, &b, s + b.from, ld);
 }
 
+/* The heads of a tight pattern to those who see them one at a time. */
+static glim_status show_heads(glim_attention_run *run, const glim_site *whole, unsigned actions,
+                              glim_error *err) {
+    glim_status status = GLIM_OK;
+    for (size_t h = 0; h < whole->dims[0] && !status; h++) {
+        glim_site site = {.sequence = whole->sequence,
+                          .n_dims = 2,
+                          .dims = {whole->dims[1], whole->dims[2]},
+                          .data = whole->data + h * whole->dims[1] * whole->dims[2],
+                          .head = (int)h,
+                          .heads = (int)whole->dims[0]};
+        status = glim__tape_show(run->tape, run->node, GLIM_SITE_PATTERN, actions, &site, err);
+    }
+    return status;
+}
+
 /* Shows (H, T, S) of every sequence; the rows are padded inside, so hooks get a
    tight copy, which is copied back after a write. */
 glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site_kind kind,
@@ -316,6 +339,9 @@ glim_status glim__attention_show(glim_attention_run *run, float *base, glim_site
         site.dims[1] = (size_t)part->count;
         site.dims[2] = S;
         status = glim__tape_show(t, run->node, kind, actions, &site, err);
+        unsigned heads = GLIM_HOOK_READ | GLIM_HOOK_HEADS;
+        if (!status && kind == GLIM_SITE_PATTERN && (actions & GLIM_HOOK_READ))
+            status = show_heads(run, &site, heads, err);
         for (size_t i = 0; i < lines && (actions & GLIM_HOOK_WRITE); i++)
             memcpy(from + i * ld, tight + i * S, S * sizeof *tight);
         glim__workspace_give(t->space, tight);
@@ -336,7 +362,8 @@ static glim_status forward_whole(glim_attention_run *run, size_t items, glim_err
         status = glim__attention_show(run, n->pattern, GLIM_SITE_SCORES, actions, err);
     if (!status) {
         glim__parallel(t->ctx, items, whole_softmax_item, run);
-        if (glim__tape_wants(t, n, GLIM_SITE_PATTERN, actions))
+        if (glim__tape_wants(t, n, GLIM_SITE_PATTERN, actions) ||
+            glim__tape_wants(t, n, GLIM_SITE_PATTERN, actions | GLIM_HOOK_HEADS))
             status = glim__attention_show(run, n->pattern, GLIM_SITE_PATTERN, actions, err);
     }
     if (!status)
@@ -356,6 +383,9 @@ static glim_status attention_forward(glim_tape *t, glim_tape_node *n, glim_error
     if (!status && (glim__tape_wants(t, n, GLIM_SITE_SCORES, any) ||
                     glim__tape_wants(t, n, GLIM_SITE_PATTERN, any)))
         status = forward_whole(&run, items, err);
+    else if (!status && !t->replay &&
+             glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_READ | GLIM_HOOK_HEADS))
+        status = glim__attention_heads(&run, forward_item, err);
     else if (!status)
         glim__parallel(t->ctx, items, forward_item, &run);
     glim__attention_end(&run);
@@ -373,9 +403,6 @@ const glim_op glim__op_attention_op = {
     .backward = glim__attention_backward,
     .aux = attention_aux,
 };
-
-static const glim_rule frozen[] = {{&glim__op_attention_op, glim__attention_backward_frozen}};
-const glim_rules glim__rules_frozen_pattern = {"frozen-pattern", frozen, 1};
 
 glim_node glim__op_attention(glim_tape *t, glim_node q, glim_node k, glim_node v,
                              const glim_attention *how) {

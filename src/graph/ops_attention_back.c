@@ -13,14 +13,17 @@
 #include <string.h>
 
 /* Turns dP into dS for row i of a block over n keys; delta is <P, dP> of the
-   whole row. cap holds the capped scores, -inf where P is 0. */
+   whole row. cap holds the capped scores, -inf where P is 0; with halves the scores
+   before the cap, whose rule is capped score / score. */
 static void row_gradient(const glim_attention_run *run, float delta, const float *p,
                          const float *cap, float *dp, int64_t n) {
     const glim_attention *how = &run->node->as.attention;
-    run->kernels->softmax_backward(dp, p, delta, how->scale, (size_t)n);
+    float scale = run->halved ? how->scale / 2 : how->scale;
+    run->kernels->softmax_backward(dp, p, delta, scale, (size_t)n);
     for (int64_t j = 0; j < n && how->soft_cap > 0; j++) {
         float u = cap[j] / how->soft_cap;
-        dp[j] = p[j] > 0 ? dp[j] * (1 - u * u) : 0;
+        float slope = !run->halved ? 1 - u * u : u == 0 ? 1 : tanhf(u) / u;
+        dp[j] = p[j] > 0 ? dp[j] * slope : 0;
     }
 }
 
@@ -32,8 +35,13 @@ static void block_gradient(const glim_attention_run *run, const glim_attention_b
     int64_t HD = (int64_t)how->heads * run->D, n = b->to - b->from;
     const float *dz = run->node->grad + b->row * HD + b->head * run->D;
     glim__attention_scores(run, b, p, ld);
-    if (how->soft_cap > 0)
+    if (how->soft_cap > 0 && run->halved) {
+        glim_attention_run open = *run;
+        open.uncapped = true;
+        glim__attention_scores(&open, b, cap, ld);
+    } else if (how->soft_cap > 0) {
         memcpy(cap, p, (size_t)(b->m * ld) * sizeof *p);
+    }
     for (int i = 0; i < b->m; i++) {
         const float *aux = glim__attention_aux(run, b->head, b->row + i);
         float *row = p + i * ld;
@@ -67,6 +75,8 @@ static void query_item(void *data, size_t item, int worker) {
                 if (glim__attention_sees(run, &b, i, j))
                     whole[i * whole_ld + j] = dp[i * ld + j - b.from];
     }
+    if (run->head_gradient)
+        glim__attention_head_take(run, &b, p, dp, ld);
     if (run->frozen)
         return;
     for (int i = 0; i < b.m; i++) {
@@ -138,7 +148,9 @@ static void key_item(void *data, size_t item, int worker) {
     key_block(run, p, (int)(item % G), k0, n, glim__scratch(run->tape->ctx, worker));
 }
 
-static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error *err) {
+enum way { PLAIN, FROZEN, HALVED };
+
+static glim_status walk(glim_tape *t, glim_tape_node *n, enum way way, glim_error *err) {
     glim_attention_run run;
     glim_status status = GLIM_OK;
     float *d; /* the run takes them from the nodes */
@@ -148,7 +160,10 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
         return status;
     status = glim__attention_begin(&run, t, n, true, err);
     bool asked = n->pattern && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD);
-    run.frozen = frozen;
+    run.frozen = way == FROZEN;
+    run.halved = way == HALVED;
+    if (run.halved) /* of P and v; row_gradient halves again for q and k */
+        run.kernels->scale(n->grad, 0.5f, (size_t)(n->rows->T * n->cols));
     if (!status && asked) {
         run.d_pattern = glim__workspace_take(t->space, run.pattern_floats);
         if (run.d_pattern)
@@ -156,10 +171,13 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
         else
             status = glim__oom(t->ctx, err, "pattern gradients", (uint64_t)run.pattern_floats * 4);
     }
-    if (!status) {
-        size_t parts = n->rows->n_parts;
+    size_t parts = n->rows->n_parts;
+    if (!status && glim__tape_wants(t, n, GLIM_SITE_PATTERN, GLIM_HOOK_GRAD | GLIM_HOOK_HEADS))
+        status = glim__attention_heads(&run, query_item, err);
+    else if (!status)
         glim__parallel(t->ctx, run.block_at[parts] * (size_t)n->as.attention.heads, query_item,
                        &run);
+    if (!status) {
         glim__parallel(t->ctx, run.keys_at[parts] * (size_t)n->as.attention.kv_heads, key_item,
                        &run);
     }
@@ -171,10 +189,15 @@ static glim_status walk(glim_tape *t, glim_tape_node *n, bool frozen, glim_error
 }
 
 glim_status glim__attention_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    return walk(t, n, false, err);
+    return walk(t, n, PLAIN, err);
 }
 
 /* The rule "frozen pattern": only values carry gradient. */
 glim_status glim__attention_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err) {
-    return walk(t, n, true, err);
+    return walk(t, n, FROZEN, err);
+}
+
+/* P v and q k^T are products: each factor gets half of what its product has. */
+glim_status glim__attention_backward_halved(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, HALVED, err);
 }

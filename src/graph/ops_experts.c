@@ -108,6 +108,7 @@ struct expert {
     int64_t *row;
     int64_t C, F, rows, most;
     const glim_matrix *gate, *up, *down;
+    const enum glim_manner *manner; /* of the activation's slope; NULL = its own */
 };
 
 static void find_rows(struct expert *s, int e) {
@@ -217,7 +218,12 @@ static glim_status walk_expert(struct expert *s, int e, float *dx, float *dw, gl
     memset(s->x, 0, rows * C * sizeof *s->x);
     if ((status = glim__linear_backward(s->t->ctx, s->h, F, s->y, C, s->rows, s->down, err)))
         return status;
-    kernels->gate_backward(s->dg, s->du, s->h, s->g, s->u, rows * F, s->how->act);
+    if (s->manner)
+        glim__gate_back_by(kernels, *s->manner,
+                           &(glim_gate_slopes){s->dg, s->du, s->h, s->g, s->u}, rows * F,
+                           s->how->act);
+    else
+        kernels->gate_backward(s->dg, s->du, s->h, s->g, s->u, rows * F, s->how->act);
     if ((status = glim__linear_backward(s->t->ctx, s->x, C, s->dg, F, s->rows, s->gate, err)) ||
         (status = glim__linear_backward(s->t->ctx, s->x, C, s->du, F, s->rows, s->up, err)))
         return status;
@@ -226,7 +232,8 @@ static glim_status walk_expert(struct expert *s, int e, float *dx, float *dw, gl
     return GLIM_OK;
 }
 
-static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+static glim_status walk(glim_tape *t, glim_tape_node *n, const enum glim_manner *manner,
+                        glim_error *err) {
     struct expert s;
     size_t weights = (size_t)(n->rows->T * n->as.experts->count);
     float *dx, *d_logits, *dw;
@@ -236,6 +243,7 @@ static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error 
         return status;
     dw = glim__workspace_take(t->space, weights);
     status = open_expert(&s, t, n, true, err);
+    s.manner = manner;
     if (!status && !dw)
         status = glim__oom(t->ctx, err, "a gradient", weights * sizeof *dw);
     if (!status)
@@ -249,11 +257,27 @@ static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error 
                       .logits = t->nodes[n->inputs[1]].data,
                       .dw = dw,
                       .d_logits = d_logits};
-    if (!status)
+    if (!status && !(manner && *manner == GLIM_MANNER_LRP)) /* there w is constant */
         glim__tape_rows(t, n, route_back_rows, &r);
     close_expert(&s);
     glim__workspace_give(t->space, dw);
     return status;
+}
+
+static glim_status experts_backward(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, NULL, err);
+}
+
+glim_status glim__experts_backward_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, &(const enum glim_manner){GLIM_MANNER_LRP}, err);
+}
+
+glim_status glim__experts_backward_guided(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, &(const enum glim_manner){GLIM_MANNER_GUIDED}, err);
+}
+
+glim_status glim__experts_backward_deconvnet(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    return walk(t, n, &(const enum glim_manner){GLIM_MANNER_DECONVNET}, err);
 }
 
 static size_t experts_aux(const glim_tape *t, const glim_tape_node *n) {

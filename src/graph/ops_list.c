@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one list of ops and the one list of rule sets. */
+/* The one list of ops. */
 #include "graph/ops.h"
-
-#include <string.h>
 
 static const glim_op *const ops[] = {
     &glim__op_input_op,
@@ -24,16 +22,6 @@ static const glim_op *const ops[] = {
     NULL,
 };
 
-static const glim_rules *const rule_sets[] = {&glim__rules_frozen_norm,
-                                              &glim__rules_frozen_pattern};
-
 const glim_op *const *glim__ops(void) {
     return ops;
-}
-
-const glim_rules *glim__rules_find(const char *name) {
-    for (size_t i = 0; i < sizeof rule_sets / sizeof *rule_sets; i++)
-        if (!strcmp(rule_sets[i]->name, name))
-            return rule_sets[i];
-    return NULL;
 }

@@ -88,7 +88,7 @@ static glim_status norm_backward(glim_tape *t, glim_tape_node *n, glim_error *er
     return walk_norm(t, n, false, err);
 }
 
-static glim_status norm_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err) {
+glim_status glim__rms_norm_backward_frozen(glim_tape *t, glim_tape_node *n, glim_error *err) {
     return walk_norm(t, n, true, err);
 }
 
@@ -99,10 +99,6 @@ const glim_op glim__op_rms_norm_op = {
     .backward = norm_backward,
     .aux = norm_aux,
 };
-
-static const glim_rule frozen[] = {{&glim__op_rms_norm_op, norm_backward_frozen},
-                                   {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen}};
-const glim_rules glim__rules_frozen_norm = {"frozen-norm", frozen, 2};
 
 glim_node glim__op_rms_norm(glim_tape *t, glim_node x, const float *weight, float eps, int heads) {
     glim_tape_node *n =

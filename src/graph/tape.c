@@ -18,6 +18,7 @@ void glim__tape_begin(glim_tape *t, glim_context *ctx, glim_workspace *space,
     t->prefix = "";
     t->layer = -1;
     t->picked = NULL;
+    t->rules = NULL;
     t->memory = t->across_k = t->across_v = NULL;
     t->memory_rows = NULL;
     t->memory_node = t->across_nodes[0] = t->across_nodes[1] = 0;
@@ -108,12 +109,22 @@ static const char *site_name(const glim_tape *t, const glim_tape_node *n, int wh
     return full;
 }
 
+/* Whether a hook asks for one of the actions; with GLIM_HOOK_HEADS among them only those
+   that see a pattern head by head, else only those that see it whole. */
+static bool asks(const glim_hook *h, glim_site_kind kind, unsigned actions) {
+    bool heads = kind == GLIM_SITE_PATTERN &&
+                 (h->actions & (GLIM_HOOK_HEADS | GLIM_HOOK_WRITE)) == GLIM_HOOK_HEADS;
+    return (h->actions & actions & ~(unsigned)GLIM_HOOK_HEADS) &&
+           heads == !!(actions & GLIM_HOOK_HEADS);
+}
+
 static bool wants(const glim_tape *t, const glim_tape_node *n, int which, unsigned actions) {
     char name[96];
     if (!t->n_hooks || !site_name(t, n, which, name, sizeof name))
         return false;
     for (size_t i = 0; i < t->n_hooks; i++)
-        if ((t->hooks[i].actions & actions) && glim__site_match(t->hooks[i].pattern, name))
+        if (asks(&t->hooks[i], n->sites[which].kind, actions) &&
+            glim__site_match(t->hooks[i].pattern, name))
             return true;
     return false;
 }
@@ -130,7 +141,7 @@ static glim_status show(glim_tape *t, const glim_tape_node *n, int which, unsign
         return GLIM_OK;
     for (size_t i = 0; i < t->n_hooks; i++) {
         const glim_hook *h = &t->hooks[i];
-        if (!(h->actions & actions) || !glim__site_match(h->pattern, name))
+        if (!asks(h, n->sites[which].kind, actions) || !glim__site_match(h->pattern, name))
             continue;
         glim_site seen = *site;
         seen.name = name;
@@ -250,23 +261,38 @@ static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_erro
 
 /* ---- running ------------------------------------------------------------- */
 
+/* The rule that replaces an op's backward, or NULL. */
+static const glim_rule *rule_of(const glim_tape *t, const glim_op *op) {
+    for (size_t i = 0; t->rules && i < t->rules->n; i++)
+        if (t->rules->rules[i].op == op)
+            return &t->rules->rules[i];
+    return NULL;
+}
+
+static unsigned saves_of(const glim_tape *t, const glim_op *op) {
+    const glim_rule *rule = rule_of(t, op);
+    return op->saves | (rule ? rule->saves : 0);
+}
+
 /* Finds the last reader of every value and which values backward reads. */
 static void find_readers(glim_tape *t, bool keep) {
     for (int i = 1; i <= t->count; i++) {
         glim_tape_node *n = &t->nodes[i];
         n->last = t->count + 1;
-        n->keep = keep && (n->op->saves & GLIM_SAVES_OUTPUT);
+        n->keep = keep && (saves_of(t, n->op) & GLIM_SAVES_OUTPUT);
     }
-    for (int i = t->count; i >= 1; i--)
+    for (int i = t->count; i >= 1; i--) {
+        unsigned saves = saves_of(t, t->nodes[i].op);
         for (int k = 0; k < GLIM_NODE_INPUTS; k++) {
             glim_tape_node *in = &t->nodes[t->nodes[i].inputs[k]];
             if (!t->nodes[i].inputs[k])
                 continue;
             if (in->last > t->count)
                 in->last = i;
-            if (keep && (t->nodes[i].op->saves & (1u << k)))
+            if (keep && (saves & (1u << k)))
                 in->keep = true;
         }
+    }
 }
 
 /* A replay computes what backward reads and what leads there, not the block's
@@ -351,10 +377,9 @@ static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
                 return status;
         }
     }
-    glim_status (*backward)(glim_tape *, glim_tape_node *, glim_error *) = n->op->backward;
-    for (size_t i = 0; t->rules && i < t->rules->n; i++)
-        if (t->rules->rules[i].op == n->op)
-            backward = t->rules->rules[i].backward;
+    const glim_rule *rule = rule_of(t, n->op);
+    glim_status (*backward)(glim_tape *, glim_tape_node *, glim_error *) =
+        rule ? rule->backward : n->op->backward;
     glim_status status = backward ? backward(t, n, err) : GLIM_OK;
     return status ? status : glim__check_cancel(t->ctx, err);
 }

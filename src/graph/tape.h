@@ -149,18 +149,19 @@ struct glim_tape_node {
     } as;
 };
 
-/* Backward of chosen ops replaced during a walk; the empty set is the plain
-   gradient. */
+/* Backward of chosen ops replaced during a walk (rules.c). `saves` is what the rule reads
+   besides what the op's own backward does, as glim_op has it. */
 typedef struct glim_rule {
     const glim_op *op;
     glim_status (*backward)(glim_tape *t, glim_tape_node *n, glim_error *err);
+    unsigned saves;
 } glim_rule;
 
-typedef struct glim_rules {
+struct glim_rules {
     const char *name;
     const glim_rule *rules;
     size_t n;
-} glim_rules;
+};
 
 struct glim_tape {
     glim_context *ctx;
@@ -171,7 +172,7 @@ struct glim_tape {
     const char *prefix; /* of site names: "blocks.3." */
     int layer;
     bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
-    const glim_rules *rules;
+    const glim_rules *rules; /* of the walk; set before a forward with keep */
     const glim_rope *ropes;           /* of the session, for the builder */
     const glim_rows *picked;          /* last block: rows that are wanted; NULL = all */
     const float *cached_k, *cached_v; /* of this layer: (positions, G, D) */
@@ -228,7 +229,8 @@ const glim_op *const *glim__ops(void);
 /* ---- running ---- */
 glim_status glim__tape_forward(glim_tape *t, glim_error *err);
 /* Adds the gradient `d_out` (T, cols) of node `out` to that of the tape's
-   input node `in`: d_in (T, cols of in). Needs a forward with keep. */
+   input node `in`: d_in (T, cols of in). Needs a forward with keep, and of
+   the same rules where they read more. */
 glim_status glim__tape_backward(glim_tape *t, glim_node out, const float *d_out, glim_node in,
                                 float *d_in, const glim_rules *rules, glim_error *err);
 /* Bytes that forward keeps, and the most that forward (and backward) have in

@@ -64,6 +64,7 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
     for (size_t i = 0; i < n; i++)
         dense = dense || seeds[i].dense;
     dense = dense || !s->m->head.data || s->m->pool == GLIM_POOL_MEAN;
+    dense = dense || (s->rules && s->m->hyper.logit_cap > 0); /* a rule may be the cap's */
     size_t width = dense ? V : (size_t)s->head.nodes[s->head_normed].cols;
     float *d = glim__workspace_take(&s->space, R * width);
     float *row = glim__workspace_take(&s->space, C);
@@ -78,7 +79,7 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
             seed_sparse(s, seeds, n, d, row);
         memset(d_wanted, 0, R * C * sizeof *d_wanted);
         status = glim__tape_backward(&s->head, dense ? s->head_logits : s->head_normed, d, 1,
-                                     d_wanted, NULL, err);
+                                     d_wanted, s->rules, err);
     }
     glim__workspace_give(&s->space, d);
     glim__workspace_give(&s->space, row);
@@ -103,7 +104,7 @@ static glim_status walk_blocks(glim_session *s, float **d, float **d_in, glim_er
         if (!status) {
             memset(*d_in, 0, bytes);
             lend_memory(s, &s->tapes[i]);
-            status = glim__tape_backward(&s->tapes[i], s->out[i], *d, 1, *d_in, NULL, err);
+            status = glim__tape_backward(&s->tapes[i], s->out[i], *d, 1, *d_in, s->rules, err);
             s->backward_rows += (uint64_t)s->rows.T;
         }
         if (again)

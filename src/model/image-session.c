@@ -19,6 +19,7 @@ struct glim_image_session {
     glim_tape *tapes; /* [stages] */
     glim_node *out;   /* [stages] last node of each */
     float **x;        /* [stages + 1] what a stage reads */
+    const glim_rules *rules;
     bool kept;
 };
 
@@ -82,6 +83,7 @@ static glim_status run_stage(glim_image_session *s, int i, const glim_image_batc
     t->hooks = b->hooks;
     t->n_hooks = b->n_hooks;
     t->keep = b->keep;
+    t->rules = s->rules = b->rules;
     t->decode = t->replay = false;
     s->out[i] = glim__vision_stage(t, s->m, &s->rows, i, glim__op_input(t, s->x[i], c));
     glim_status status = glim__tape_forward(t, err);
@@ -166,8 +168,8 @@ glim_status glim_image_session_backward(glim_image_session *s, const float *seed
         if (!before)
             status = glim__oom(s->ctx, err, "a gradient", n * sizeof *before);
         else
-            status =
-                glim__tape_backward(&s->tapes[i], s->out[i], d ? d : seeds, 1, before, NULL, err);
+            status = glim__tape_backward(&s->tapes[i], s->out[i], d ? d : seeds, 1, before,
+                                         s->rules, err);
         glim__workspace_give(&s->space, d);
         d = before;
     }
@@ -187,20 +189,40 @@ static uint64_t conv_bytes(const glim_model *m, const glim_conv *c, size_t image
     return c->w ? glim__conv_scratch(m->ctx, c, (int64_t)images, keep) : 0;
 }
 
+/* The convolutions of a stage; returns how many. */
+static int convs_of(const glim_model *m, int stage, const glim_conv *out[3]) {
+    const glim_vision *v = m->vision;
+    if (!stage || stage > m->hyper.L) {
+        out[0] = stage ? &v->head : &v->stem;
+        return 1;
+    }
+    out[0] = &v->blocks[stage - 1].expand;
+    out[1] = &v->blocks[stage - 1].depthwise;
+    out[2] = &v->blocks[stage - 1].project;
+    return 3;
+}
+
 /* Scratch of the largest convolution of a stage. */
 static uint64_t scratch(const glim_model *m, int stage, size_t images, bool keep) {
-    const glim_vision *v = m->vision;
-    if (!stage)
-        return conv_bytes(m, &v->stem, images, keep);
-    if (stage > m->hyper.L)
-        return conv_bytes(m, &v->head, images, keep);
-    const glim_vision_block *b = &v->blocks[stage - 1];
-    const glim_conv *all[] = {&b->expand, &b->depthwise, &b->project};
+    const glim_conv *all[3];
     uint64_t most = 0;
-    for (int i = 0; i < 3; i++) {
-        uint64_t n = conv_bytes(m, all[i], images, keep);
-        most = n > most ? n : most;
+    for (int i = 0, n = convs_of(m, stage, all); i < n; i++) {
+        uint64_t bytes = conv_bytes(m, all[i], images, keep);
+        most = bytes > most ? bytes : most;
     }
+    return most;
+}
+
+uint64_t glim__vision_rule_bytes(const glim_model *m, size_t images) {
+    const glim_conv *all[3];
+    uint64_t most = 0;
+    for (int stage = 0; stage < glim__vision_stages(m); stage++)
+        for (int i = 0, n = convs_of(m, stage, all); i < n; i++) {
+            uint64_t map = (uint64_t)all[i]->out_h * (uint64_t)all[i]->out_w;
+            uint64_t bytes = images * map * (uint64_t)all[i]->out_c * sizeof(float) +
+                             conv_bytes(m, all[i], images, false);
+            most = all[i]->w && bytes > most ? bytes : most;
+        }
     return most;
 }
 

@@ -137,19 +137,28 @@ uint64_t glim__session_least(const glim_session *s, const glim_batch *b) {
     return glim_session_plan(&alone, rows, b->count, longest, wanted, b->keep, NULL);
 }
 
-/* Whether some hook reads a site whose name ends so, other than in the final norm. */
-static bool hooked(const glim_model *m, const glim_hook *hooks, size_t n, const char *end) {
+/* Whether some hook reads a site whose name ends so, other than in the final norm; with
+   `heads` only hooks that see patterns head by head count, without only the others. */
+static bool hooked_by(const glim_model *m, const glim_hook *hooks, size_t n, const char *end,
+                      bool heads) {
     size_t count, length = strlen(end);
     const char *const *sites = glim_model_sites(m, &count);
     for (size_t i = 0; i < count; i++) {
         size_t have = strlen(sites[i]);
         if (have < length || strcmp(sites[i] + have - length, end))
             continue;
-        for (size_t k = 0; k < n; k++)
-            if (glim__site_match(hooks[k].pattern, sites[i]))
+        for (size_t k = 0; k < n; k++) {
+            bool by_head =
+                (hooks[k].actions & (GLIM_HOOK_HEADS | GLIM_HOOK_WRITE)) == GLIM_HOOK_HEADS;
+            if (by_head == heads && glim__site_match(hooks[k].pattern, sites[i]))
                 return true;
+        }
     }
     return false;
+}
+
+static bool hooked(const glim_model *m, const glim_hook *hooks, size_t n, const char *end) {
+    return hooked_by(m, hooks, n, end, false) || hooked_by(m, hooks, n, end, true);
 }
 
 uint64_t glim_session_plan_hooks(const glim_model *m, const glim_hook *hooks, size_t n, size_t rows,
@@ -157,16 +166,19 @@ uint64_t glim_session_plan_hooks(const glim_model *m, const glim_hook *hooks, si
     const glim_hyper *h = &m->hyper;
     uint64_t T = rows, C = (uint64_t)h->C, H = (uint64_t)h->H, D = (uint64_t)h->D, most = 0;
     uint64_t padded = ((uint64_t)source + 15) / 16 * 16;
-    bool whole = hooked(m, hooks, n, "hook_attn_scores") || hooked(m, hooks, n, "hook_pattern");
+    bool whole =
+        hooked(m, hooks, n, "hook_attn_scores") || hooked_by(m, hooks, n, "hook_pattern", false);
+    bool heads = hooked_by(m, hooks, n, "hook_pattern", true);
     if (hooked(m, hooks, n, "hook_normalized") || hooked(m, hooks, n, "hook_scale"))
         most = 4 * T * C;
     if (hooked(m, hooks, n, "hook_result"))
         most = 4 * (T * H * C + T * H * D);
     uint64_t pattern = whole ? 4 * H * T * padded : 0;
+    uint64_t one = heads ? 4 * T * (uint64_t)source : 0;
     if (per_kept_layer)
         *per_kept_layer = keep ? pattern : 0;
     /* the pattern, its tight copy, and on the way back its gradient */
-    return most + (keep ? 3 : 2) * pattern;
+    return most + (keep ? 3 : 2) * pattern + (keep ? 2 : 1) * one;
 }
 
 int glim__session_fits(glim_session *s, size_t wanted) {

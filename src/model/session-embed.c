@@ -86,6 +86,7 @@ static glim_status norm(glim_session *s, float *x, bool keep, glim_error *err) {
     t->hooks = s->hooks;
     t->n_hooks = s->n_hooks;
     t->keep = keep;
+    t->rules = s->rules;
     t->replay = t->decode = false;
     s->front_out = glim__model_front(t, s->m, glim__op_input(t, x, s->m->hyper.C));
     glim_status status = glim__tape_forward(t, err);
@@ -128,7 +129,7 @@ glim_status glim__session_embed_back(glim_session *s, float **d, float **other, 
     if (!s->m->embed_norm)
         return GLIM_OK;
     memset(*other, 0, (size_t)s->rows.T * (size_t)s->m->hyper.C * sizeof(float));
-    glim_status status = glim__tape_backward(&s->front, s->front_out, *d, 1, *other, NULL, err);
+    glim_status status = glim__tape_backward(&s->front, s->front_out, *d, 1, *other, s->rules, err);
     float *swap = *d;
     *d = *other;
     *other = swap;

@@ -65,6 +65,7 @@ static glim_status encode(glim_session *s, const glim_batch *b, glim_error *err)
                       .count = b->n_sources,
                       .hooks = b->hooks,
                       .n_hooks = b->n_hooks,
+                      .rules = b->rules,
                       .keep = b->keep};
     s->encoder->keep_layers = s->keep_layers;
     s->encoder->reserve = glim__session_least(s, b);

@@ -246,6 +246,7 @@ glim_status glim__session_block(glim_session *s, int i, bool keep, bool decode, 
     t->hooks = s->hooks;
     t->n_hooks = s->n_hooks;
     t->keep = keep;
+    t->rules = s->rules;
     t->decode = decode;
     t->replay = replay;
     t->ropes = s->ropes;
@@ -319,6 +320,7 @@ static glim_status run_head(glim_session *s, const glim_batch *b, glim_error *er
     t->hooks = s->hooks;
     t->n_hooks = s->n_hooks;
     t->keep = b->keep;
+    t->rules = s->rules;
     t->decode = b->decode;
     t->replay = false;
     t->picked = &s->pool_rows;
@@ -349,6 +351,7 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
         glim__workspace_trim(&s->space); /* smaller buffers will not fit again */
     s->hooks = b->hooks;
     s->n_hooks = b->n_hooks;
+    s->rules = b->rules;
     s->first_kept =
         b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T) : s->m->hyper.L;
     if (b->append && (status = glim__source_keep(s, err)))

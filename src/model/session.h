@@ -24,6 +24,7 @@ struct glim_session {
     size_t *wanted_at;   /* (sequences + 1) first wanted row of each sequence */
     const glim_hook *hooks;
     size_t n_hooks;
+    const glim_rules *rules; /* of the walk back */
     float **x;             /* (L + 1) inputs of the blocks; all of them with keep */
     glim_tape *tapes;      /* (L) */
     glim_node *out;        /* (L) last node of each block's tape */

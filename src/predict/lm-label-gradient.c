@@ -128,6 +128,13 @@ static void fill_seed(const glim_lm *lm, const glim_label *b, size_t i, const fl
             dense[l->at[k].ids[b ? i + 1 : 0]] += (float)(l->slope[k] * l->at[k].share);
 }
 
+void glim__label_seed(const glim_lm *lm, const float *logits, float *dense) {
+    glim__label_clear(lm->labels);
+    glim__label_read(lm, NULL, 0, logits);
+    glim__label_target(lm);
+    fill_seed(lm, NULL, 0, logits, dense);
+}
+
 /* Calls for every place of input i: the end of the prompt, then the branches'. */
 static void each_place(struct walk *w, size_t i, bool seeds) {
     const glim_lm *lm = w->lm;
@@ -169,7 +176,10 @@ static glim_status run_walk(struct walk *w, const float *xs, size_t first, size_
     glim_lm *lm = w->lm;
     size_t TC = lm->base.T * lm->base.C;
     glim_status status = fill_walk(w, xs + first * TC, n, err);
-    glim_batch b = {.sequences = w->q, .count = n * w->sequences, .keep = sink != NULL};
+    glim_batch b = {.sequences = w->q,
+                    .count = n * w->sequences,
+                    .rules = lm->base.rules,
+                    .keep = sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);
     lm->forward += n * w->rows;

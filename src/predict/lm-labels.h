@@ -39,6 +39,8 @@ void glim__label_clear(glim_lm_labels *l);
 double glim__label_target(const glim_lm *lm);
 /* Rows of all branches, and their number. */
 size_t glim__label_branch_rows(const glim_lm_labels *l, size_t *branches);
+/* d(target)/d(logits) at the end of the prompt when no label has a branch: dense (V). */
+void glim__label_seed(const glim_lm *lm, const float *logits, float *dense);
 /* Runs the input into the cache and scores the labels behind it. */
 glim_status glim__label_first(glim_lm *lm, glim_error *err);
 

@@ -73,7 +73,12 @@ static glim_status run_pairs(glim_lm *lm, glim_session *s, const glim_sequence *
         return glim__oom(lm->base.ctx, err, "a batch", n * sizeof *q);
     for (size_t i = 0; i < n; i++)
         q[i] = (glim_sequence){.ids = lm->written, .count = R, .wanted = lm->every, .n_wanted = R};
-    glim_batch b = {.sequences = q, .count = n, .keep = keep, .sources = texts, .n_sources = n};
+    glim_batch b = {.sequences = q,
+                    .count = n,
+                    .rules = lm->base.rules,
+                    .keep = keep,
+                    .sources = texts,
+                    .n_sources = n};
     glim_status status = glim_session_forward(s, &b, err);
     for (size_t i = 0; i < n; i++)
         lm->forward += texts[i].count + R;

@@ -326,6 +326,11 @@ static glim_status baseline(glim_predictor *p, glim_baseline kind, float *x, gli
     return status;
 }
 
+static size_t row_at(const glim_predictor *p, size_t row) {
+    const glim_lm *lm = (const glim_lm *)p;
+    return lm->pooled ? SIZE_MAX : lm->rows[row].at;
+}
+
 static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {
     const glim_lm *lm = (const glim_lm *)p;
     *forward = lm->forward;
@@ -407,8 +412,11 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
                                 .embed = embed,
                                 .baseline = baseline,
                                 .gradient = glim__lm_gradient,
+                                .observe = glim__lm_observe,
+                                .row_at = row_at,
                                 .plan_values = glim__lm_plan_values,
                                 .plan_gradient = glim__lm_plan_gradient,
+                                .plan_observe = glim__lm_plan_observe,
                                 .describe = glim__lm_describe,
                                 .cost = cost,
                                 .free = free_lm};
@@ -423,6 +431,13 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
         lm->base.gradient = glim__lm_translate_gradient;
         lm->base.plan_values = glim__lm_plan_translate_values;
         lm->base.plan_gradient = glim__lm_plan_translate_gradient;
+    }
+    if ((lm->task == GLIM_TASK_GENERATE && !o->labels && !lm->whole) ||
+        lm->task == GLIM_TASK_FILL) {
+        lm->base.can |= GLIM_CAN_PROPOSE;
+        lm->base.propose = glim__lm_propose;
+        lm->base.values_of = glim__lm_values_of;
+        lm->base.plan_propose = glim__lm_plan_propose;
     }
     glim_status status = choose_output(lm, o->output, o->against != NULL, o->labels != NULL, err);
     if (!status)

@@ -91,6 +91,16 @@ glim_status glim__lm_gradient(glim_predictor *p, const float *xs, size_t n, long
                               double *values, glim_gradient_sink *sink, void *data,
                               glim_error *err);
 void glim__lm_plan_gradient(const glim_predictor *p, size_t n, glim_plan *out);
+glim_status glim__lm_observe(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                             glim_error *err);
+void glim__lm_plan_observe(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                           glim_plan *out);
+/* Other tokens at the input's places, and the targets with some of them (lm-propose.c). */
+glim_status glim__lm_propose(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
+                             float *shares, glim_error *err);
+glim_status glim__lm_values_of(glim_predictor *p, const int32_t *ids, size_t n, double *out,
+                               glim_error *err);
+void glim__lm_plan_propose(const glim_predictor *p, size_t n, size_t inputs, glim_plan *out);
 /* log(sum(exp(x))) of n numbers. */
 double glim__log_sum_exp(const float *x, size_t n);
 

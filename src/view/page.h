@@ -44,7 +44,9 @@ void glim__page_plain(glim_page *p, bool on);
    the largest scores when there are very many. */
 void glim__page_strip(glim_page *p, const double *scores, double limit);
 
-/* The patches of a picture as a grid of cells (grid.c). */
+/* The units of a picture as a grid of cells (grid.c). */
 void glim__page_grid(glim_page *p, const double *scores, double limit);
+/* Of superpixels: the picture with only those left that matter most. */
+void glim__page_kept(glim_page *p, const double *scores);
 
 #endif

@@ -356,6 +356,8 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
             glim__page_strip(&p, scores, limit);
         put_legend(&p, scores, limit);
         glim__buffer_putc(&p.b, '\n');
+        if (d->input.image.label)
+            glim__page_kept(&p, scores);
         if (d->rows)
             put_matrix(&p);
         else

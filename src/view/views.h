@@ -24,6 +24,17 @@ json_t *glim__document_image_json(bool *ok, const glim_document *d);
 glim_status glim__document_image_parse(glim_document *d, const json_t *input, const char *name,
                                        glim_error *err);
 
+/* ---- regions.c: units of a picture as shapes ---- */
+
+/* The units whose scores raise (sign 1) or lower (-1) the target most, at most `most`, into
+   `units`, the largest first; returns how many. */
+size_t glim__regions_top(const glim_document *d, const double *scores, int sign, size_t most,
+                         size_t *units);
+/* Their share of the picture. */
+double glim__regions_share(const glim_document *d, const size_t *units, size_t n);
+/* Appends a unit's outline as the path of an SVG. seen (H W): 0 where this unit is. */
+void glim__regions_outline(glim_buffer *b, const glim_document *d, size_t unit, uint8_t *seen);
+
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 

@@ -18,6 +18,7 @@ GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
 MODELS = ROOT / "tests/golden/models"
 ENCODER = str(MODELS / "published/bert-embed")
 DECODER = str(MODELS / "llama.gguf")
+WORDS = {"lrp": ["--accept-patent-note"]}  # what a method asks for before it does anything
 
 
 def run(*args, **more):
@@ -109,9 +110,11 @@ class Tables(Case):
         listed = json.loads(self.ok("--dump-commands"))["methods"]
         scores = {}
         for method in listed:
+            if method["name"] == "reagent":
+                continue  # a row's cells have no other words
             doc = json.loads(self.ok("explain", "--predictor", f"fit:{self.fit}", "--table",
                                      self.table, "--row", "5", "--json", "--method",
-                                     method["name"]))
+                                     method["name"], *WORDS.get(method["name"], ())))
             validate("explanation", doc)
             self.assertEqual(len(doc["scores"]), 3)
             scores[method["name"]] = doc["scores"]

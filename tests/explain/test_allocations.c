@@ -10,6 +10,7 @@
 #include "predict/predictor.h"
 
 #include <glim/explain.h>
+#include <glim/image.h>
 #include <glim/view.h>
 
 enum { MOST_ALLOCATIONS = 100000, LEFT = 1 << 20 };
@@ -17,8 +18,9 @@ enum { MOST_ALLOCATIONS = 100000, LEFT = 1 << 20 };
 /* Few evaluations: what is looked for is the way, not the numbers. */
 struct way {
     const char *method, *set[3][2];
-    const char *file, *text, *prompt;
+    const char *file, *text, *prompt; /* text NULL: a picture */
     glim_target_options target;
+    glim_image_options cut;
 };
 
 static const struct way ways[] = {
@@ -63,6 +65,32 @@ static const struct way ways[] = {
      .file = "stacks/t5-gated",
      .text = "we",
      .target = {.continuation = "wir", .output = "prob", .units = GLIM_UNIT_WORD}},
+    {.method = "lrp",
+     .set = {{"accept-patent-note", "true"}},
+     .file = "gemma2.gguf",
+     .text = "the cat",
+     .target = {.output = "logit", .auto_units = true}},
+    {.method = "lrp",
+     .set = {{"accept-patent-note", "true"}, {"rule", "cp"}},
+     .file = "stacks/marian",
+     .text = "we",
+     .target = {.auto_units = true}},
+    {.method = "guided-backprop", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "expected-gradients",
+     .set = {{"n-samples", "4"}, {"backgrounds", "2"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .target = {.generate = 2, .auto_units = true}},
+    {.method = "reagent",
+     .set = {{"max-steps", "2"}, {"probes", "2"}, {"candidates", "3"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .target = {.generate = 2, .auto_units = true}},
+    {.method = "reagent",
+     .set = {{"max-steps", "1"}, {"probes", "2"}},
+     .file = "published/bert-fill",
+     .text = "the <|special_5|> cat",
+     .target = {.auto_units = true}},
     {.method = "smoothgrad",
      .set = {{"n-samples", "2"}},
      .file = "llama-q4_0.gguf",
@@ -88,6 +116,51 @@ static const struct way ways[] = {
      .set = {{"num-samples", "12"}, {"bow", "true"}, {"num-features", "1"}},
      .file = "llama-q4_0.gguf",
      .text = "the cat"},
+    {.method = "attention",
+     .set = {{"layer", "0"}, {"head", "0"}, {"sink", "renormalise"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .target = {.generate = 2, .auto_units = true}},
+    {.method = "attention", .file = "published/bert-classes", .text = "a film"},
+    {.method = "attention-rollout", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "attention-rollout",
+     .file = "stacks/marian",
+     .text = "we have lost",
+     .target = {.auto_units = true}},
+    {.method = "attention-flow",
+     .file = "stacks/t5",
+     .text = "we",
+     .target = {.target = "wir", .units = GLIM_UNIT_TOKEN}},
+    {.method = "attention-flow",
+     .file = "published/bert-embed",
+     .text = "a cat",
+     .target = {.against = "a dog"}},
+    {.method = "attention-gradient",
+     .set = {{"sink", "hide"}},
+     .file = "llama-q4_0.gguf",
+     .text = "the cat",
+     .target = {.generate = 2, .auto_units = true}},
+    {.method = "attention-gradient",
+     .file = "stacks/t5",
+     .text = "we",
+     .target = {.target = "wir", .units = GLIM_UNIT_TOKEN}},
+    {.method = "attention-norm", .file = "gemma3.gguf", .text = "the cat"},
+    {.method = "weighted-sum",
+     .file = "stacks/marian",
+     .text = "we",
+     .target = {.target = "wir", .units = GLIM_UNIT_TOKEN}},
+    {.method = "value-zeroing", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "value-zeroing",
+     .file = "stacks/marian",
+     .text = "we",
+     .target = {.target = "wir", .units = GLIM_UNIT_TOKEN}},
+    {.method = "lime",
+     .set = {{"num-samples", "12"}},
+     .file = "../images/efficientnet-lite",
+     .cut = {.superpixels = "slic", .segments = 6}},
+    {.method = "grad-cam",
+     .file = "../images/efficientnet-lite",
+     .cut = {.superpixels = "quickshift"}},
     {.method = "occlusion",
      .file = "llama-q4_0.gguf",
      .text = "the cat",
@@ -114,6 +187,19 @@ static void *options_of(const struct way *w, const glim_method *m) {
     return opts;
 }
 
+static glim_status see(const struct way *w, const glim_model *m, glim_predictor **p,
+                       glim_error *err) {
+    static uint8_t rgb[48 * 40 * 3];
+    glim_image image = {glim_model_context(m), 48, 40, rgb}, *seen = NULL;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(i / 400 * 37 + i % 3 * 50);
+    glim_status status = glim_model_sees(m, &seen, &image, err);
+    if (!status)
+        status = glim_predictor_image(p, m, seen, &w->cut, err);
+    glim_image_free(seen);
+    return status;
+}
+
 /* The whole way. Everything that was made is freed whatever happens. */
 static glim_status go(const struct way *w, glim_context *ctx, const void *opts, glim_error *err) {
     glim_model *m = NULL;
@@ -123,12 +209,14 @@ static glim_status go(const struct way *w, glim_context *ctx, const void *opts, 
     char path[512];
     snprintf(path, sizeof path, GOLDEN "%s", w->file);
     glim_status status = glim_model_open(&m, ctx, path, err);
-    if (!status && w->prompt)
+    if (!status && !w->text)
+        status = see(w, m, &p, err);
+    else if (!status && w->prompt)
         status = glim_model_tokenize_prompt(m, &tokens, &(glim_prompt){.form = w->prompt}, w->text,
                                             strlen(w->text), err);
     else if (!status)
         status = glim_model_tokenize(m, &tokens, w->text, strlen(w->text), err);
-    if (!status)
+    if (!status && w->text)
         status = glim_predictor_lm(&p, m, tokens, &w->target, err);
     if (!status)
         status = glim_explain(&doc, p, glim_method_find(w->method), opts, 1, err);

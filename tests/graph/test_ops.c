@@ -472,7 +472,7 @@ static void frozen_norm_keeps_the_divisor(void **state) {
     float seed[35], d[35] = {0};
     fill(seed, 35, 4, 1);
     assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[0], d,
-                                         glim__rules_find("frozen-norm"), &err),
+                                         glim_rules_find("frozen-norm"), &err),
                      GLIM_OK);
     for (int i = 0; i < 35; i++) {
         float *x = r.x[0] + i / 7 * 7;
@@ -497,7 +497,7 @@ static void frozen_pattern_gives_queries_no_gradient(void **state) {
     float *seed = calloc(7 * 24 + 16, sizeof *seed), *d = calloc(7 * 24 + 16, sizeof *d);
     fill(seed, 7 * 24, 4, 1);
     assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[0], d,
-                                         glim__rules_find("frozen-pattern"), &err),
+                                         glim_rules_find("frozen-pattern"), &err),
                      GLIM_OK);
     for (int i = 0; i < 7 * 24; i++)
         assert_true(d[i] == 0);
