@@ -83,17 +83,15 @@ static size_t whole(struct reader *r, const json_t *o, const char *key, size_t m
     return 0;
 }
 
-static const char *word(struct reader *r, const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    const char *s = json_is_string(v) ? json_string_value(v) : NULL;
-    if (!s || strlen(s) > 16) {
-        wrong(r, "lacks a unit or a rule");
-        return "";
-    }
-    const char *copy = glim_document_text(r->doc, s, strlen(s));
-    if (!copy && !r->status)
-        r->status = glim__oom(r->doc->ctx, r->err, "the levels", 16);
-    return copy;
+/* One of the words that a level may have there; views write them as they are. */
+static const char *word(struct reader *r, const json_t *o, const char *key,
+                        const char *const *known) {
+    const char *s = json_string_value(json_object_get(o, key));
+    for (; s && *known; known++)
+        if (!strcmp(*known, s))
+            return *known;
+    wrong(r, "lacks a unit or a rule that is known");
+    return "";
 }
 
 static void read_group(struct reader *r, const json_t *o, glim_document_group *g) {
@@ -129,10 +127,12 @@ static double *read_numbers(struct reader *r, const json_t *v, size_t n) {
 }
 
 static void read_level(struct reader *r, const json_t *o, glim_document_level *level) {
+    static const char *const units[] = {"word", "sentence", "turn", "segment", NULL};
+    static const char *const rules[] = {"sum", "l2", "max", NULL};
     const json_t *groups = json_object_get(o, "units"), *error = json_object_get(o, "error");
     size_t n = json_array_size(groups);
-    level->unit = word(r, o, "unit");
-    level->rule = word(r, o, "rule");
+    level->unit = word(r, o, "unit", units);
+    level->rule = word(r, o, "rule", rules);
     level->groups = room(r, n * sizeof *level->groups);
     for (size_t i = 0; i < n && !r->status; i++)
         read_group(r, json_array_get(groups, i), &level->groups[i]);

@@ -100,6 +100,7 @@ class Talk(unittest.TestCase):
     def test_damaged_levels_are_refused_by_name(self):
         d = self.explain(*self.chat(TALK), "--units", "word")
         for damage in (lambda x: x.update(levels=3), lambda x: x["levels"][0].pop("unit"),
+                       lambda x: x["levels"][0].update(unit="a\x1b[31m"), lambda x: x["levels"][0].update(rule="mean"),
                        lambda x: x["levels"][0]["units"][0].update(first=10**6),
                        lambda x: x["levels"][0]["units"][0].update(end=10**6),
                        lambda x: x["levels"][0]["scores"].pop(), lambda x: x["levels"][0].update(error=["x"])):
