@@ -147,6 +147,9 @@ static glim_status explain_box(cli_run *run) {
     for (int i = 0; i < 4; i++)
         if (!strcmp(o->units, names[i]))
             c.units = (glim_unit_kind)i;
+    if (o->align || o->source)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for models that write",
+                         o->align ? "align" : "source");
     if (o->continuation || o->generate)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--continuation and --generate are for models; a black box has classes "
