@@ -162,6 +162,9 @@ static glim_status explain_box(cli_run *run) {
                             .mask_token = o->mask_token,
                             .units = unit_kind(o->units),
                             .auto_units = !strcmp(o->units, "auto")};
+    if (o->align || o->source)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for models that write",
+                         o->align ? "align" : "source");
     if (o->continuation || o->generate)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--continuation and --generate are for models; a black box has classes "
