@@ -100,10 +100,10 @@ static void multiply(square a, square b, square out) {
 }
 
 static void whole_rollout(double residual, const char *head, square r) {
-    square layer, next;
+    square layer = {{0}}, next = {{0}};
+    memset(r, 0, sizeof(square));
     for (size_t i = 0; i < s.T; i++)
-        for (size_t j = 0; j < s.T; j++)
-            r[i][j] = i == j;
+        r[i][i] = 1;
     for (int l = 0; l < s.L; l++) {
         joint(l, residual, head + 1, layer);
         multiply(layer, r, next);
@@ -356,7 +356,7 @@ static void gradient_is_a_row_of_the_rule(void **state) {
     glim_context *ctx = context(2);
     for (uint64_t k = 0; k < 6; k++) {
         scripted_init(&s, ctx, 1 + (int)k % SL, SH, 8 + (size_t)k, k & 1, 30 + k);
-        square r = {{0}}, bar, more;
+        square r = {{0}}, bar = {{0}}, more = {{0}};
         for (size_t i = 0; i < s.T; i++)
             r[i][i] = 1;
         for (int l = 0; l < s.L; l++) {
