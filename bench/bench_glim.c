@@ -188,6 +188,7 @@ static double decode(struct bench *b) {
 
 int main(int argc, char **argv) {
     static const char *const ig[] = {"baseline", "zero", "steps", "50", "refine", "none", NULL};
+    static const char *const orders[] = {"exact-units", "0", "pairs", "5", NULL};
     struct bench b = {0};
     glim_error err;
     glim_context_options options = {.threads = argc > 2 ? atoi(argv[2]) : 2};
@@ -236,9 +237,10 @@ int main(int argc, char **argv) {
         size_t T;
         const char *const *set;
     } methods[] = {{"occlusion_32", "occlusion", 32, NULL},
+                   {"shapley_16", "shapley", 16, orders},
                    {"ig_32", "integrated-gradients", 32, ig},
                    {"ig_128", "integrated-gradients", 128, ig}};
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (wanted(argc, argv, methods[i].name)) {
             make_predictor(&b, methods[i].T, methods[i].method, methods[i].set);
             printf(", \"%s\": %.6f", methods[i].name, best(explain, &b, 1));

@@ -217,6 +217,25 @@ def captum_ablation(a):
                                                         "tried": sizes}
 
 
+def captum_shapley(a):
+    """ShapleyValueSampling of every token's embedding by ten orders."""
+    torch, model, ids = torch_model(a)
+    from captum.attr import ShapleyValueSampling
+    method = ShapleyValueSampling(logit_of(model, target_of(torch, model, ids)))
+    x = model.get_input_embeddings()(ids).detach()
+    mask = torch.arange(x.shape[1]).reshape(1, -1, 1).expand_as(x).contiguous()
+    sizes = {}
+
+    def run(size):
+        with torch.no_grad():
+            method.attribute(x, baselines=0, feature_mask=mask, n_samples=10,
+                             perturbations_per_eval=size)
+    for size in (1, 4, 16):
+        sizes[size] = best_of(lambda size=size: run(size), 2, warm=0 if sizes else 1)["seconds"]
+    size = min(sizes, key=sizes.get)
+    return {"seconds": sizes[size], "perturbations_per_eval": size, "tried": sizes}
+
+
 def whole_process(a):
     """From the start of python to a printed gradient explanation of a.tokens tokens."""
     code = f"""
@@ -276,7 +295,8 @@ def torch_embed(a):
 WAYS = {"llama-open": llama_open, "llama-prefill": llama_prefill, "llama-decode": llama_decode,
         "torch-open": torch_open, "torch-forward": torch_forward,
         "torch-gradient": torch_gradient, "captum-ig": captum_ig,
-        "captum-ablation": captum_ablation, "whole-process": whole_process,
+        "captum-ablation": captum_ablation, "captum-shapley": captum_shapley,
+        "whole-process": whole_process,
         "torch-embed": torch_embed}
 
 
@@ -296,6 +316,7 @@ def plan(quick):
         if not quick:
             yield "captum-ig", model, 128, 1
         yield "captum-ablation", model, 32, 3
+        yield "captum-shapley", model, 16, 2
         yield "whole-process", model, 32, 1 if quick else 2
 
 

@@ -44,6 +44,9 @@ ROWS = [
     ("occlusion, 32 tokens", "occlusion_32", "Captum, as called by default", "captum-ablation",
      32, "1"),
     ("", "occlusion_32", "Captum, best batch size", "captum-ablation", 32, "seconds"),
+    ("Shapley values, 10 orders, 16 tokens", "shapley_16", "Captum, as called by default",
+     "captum-shapley", 16, "1"),
+    ("", "shapley_16", "Captum, best batch size", "captum-shapley", 16, "seconds"),
     ("whole process: a gradient of 32 tokens", "process", "PyTorch, transformers",
      "whole-process", 32, "seconds"),
     ("embed 1,000 sentences", "embed_1000", "PyTorch, by length, best batch size", "torch-embed",
@@ -79,7 +82,7 @@ def measure_glim(model, threads):
         return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     found = bench("open", "prefill_128", "prefill_512", "grad_128", "grad_512")
     found["memory"] = bench("grad_512")["peak_bytes"]  # a process that does nothing else
-    for name in ("decode", "occlusion_32", "ig_32", "ig_128"):
+    for name in ("decode", "occlusion_32", "shapley_16", "ig_32", "ig_128"):
         found[name] = bench(name)[name]
     found["process"] = best_process([BUILD / "src" / "cli" / "glim", "explain", "-m", path,
                                      "--threads", str(threads), "--method", "input-x-gradient",

@@ -56,6 +56,28 @@ def document(pieces, scores, *, unit="word", method="occlusion", signed=True, ad
     return d
 
 
+def with_levels(d, cuts):
+    """Levels of a document: for each kind of unit the first of each group's own units."""
+    units, many = d["input"]["units"], "rows" in d
+    d["levels"] = []
+    for unit, starts in cuts:
+        groups, ends = [], [*starts[1:], len(units)]
+        for a, b in zip(starts, ends):
+            mine = [u for u in units[a:b] if not u["fixed"]]
+            groups.append({"text": "".join(u["text"] for u in mine), "start": mine[0]["start"], "end": mine[-1]["end"],
+                           "first": a, "count": b - a, "turn": mine[0]["turn"], "generated": mine[0]["generated"]})
+
+        def folded(row):
+            sums = []
+            for a, b in zip(starts, ends):
+                there = [x for x in row[a:b] if x is not None]
+                sums.append(sum(there) if there else None)
+            return sums
+        scores = [folded(r) for r in d["scores"]] if many else folded(d["scores"])
+        d["levels"].append({"unit": unit, "rule": "sum", "units": groups, "scores": scores, "error": None})
+    return d
+
+
 def row(text, start, end, prob):
     return {"text": text, "id": 5, "start": start, "end": end, "value": -1.5, "baseline_value": -9.25,
             "prob": prob, "residual": None}
@@ -106,11 +128,13 @@ def cases():
                               params={"norm": "l1"})
     yield "errors", document(france, [0.12, 3.4, -0.15, 0.85, -2.5], error=[0.2, 0.25, 0.3, 0.1, 0.5],
                              method="smoothgrad", params={"samples": 32, "noise": 0.1})
-    yield "distrust", document([("<bos>",)] + france, [None, 1.25, 4.5, -2.25, 7.75, 0.5], additive=True,
-                               fixed_total=-0.75, value=17.12, baseline=3.41, output="logit", prob=None,
-                               method="integrated-gradients", verdict="do not trust",
-                               reason="the completeness residual is 49 % of the effect; use occlusion",
-                               params={"baseline": "zero", "steps": 64})
+    distrust = document([("<bos>",)] + france, [None, 1.25, 4.5, -2.25, 7.75, 0.5], additive=True,
+                        fixed_total=-0.75, value=17.12, baseline=3.41, output="logit", prob=None,
+                        method="integrated-gradients", verdict="do not trust",
+                        reason="the completeness residual is 49 % of the effect; use occlusion",
+                        params={"baseline": "zero", "steps": 64})
+    distrust["checks"]["values"]["template_share"] = {"value": 0.0441, "meaning": "of the sizes, what fixed tokens have"}
+    yield "distrust", distrust
     yield "contrast", document(france, [1.0, -2.0, 0.25, 4.0, -0.125], against=" London", kind="contrast",
                                output="logit", value=3.25, baseline=0.5, prob=None)
     yield "chinese", document(["为什么", "天空", "是", "蓝色", "的", "？"], [6.0, 2.41, -0.39, 0.25, 0.08, 8.12],
@@ -139,9 +163,12 @@ def cases():
     rows = [row(u["text"], u["start"], u["end"], 0.25) for u in units[13:]]
     scores = [[None if u["fixed"] or u["start"] >= r["start"] else round(1.5 * i - 0.25 * j + 2, 3)
                for j, u in enumerate(units)] for i, r in enumerate(rows)]
-    yield "chat", document(chat, scores, rows=rows, turns=turns, first_generated=13, kind=GENERATED, unit="sentence",
+    yield "chat", with_levels(document(chat, scores, rows=rows, turns=turns, first_generated=13, kind=GENERATED, unit="sentence",
                            turn_list=[{"role": "user", "start": 0, "end": 35}, {"role": "user", "start": 35, "end": 49}],
-                           target="Yes, now", prob=None, value=-4.5, baseline=-30.0)
+                           target="Yes, now", prob=None, value=-4.5, baseline=-30.0), [("turn", [3, 8, 13])])
+    story = ["The", " cat", " is", " Mitzi", ".", " It", " rained", ".", "米茨", "是", "猫", "。"]
+    yield "sentences", with_levels(document(story, [0.5, 1.25, 0.25, 6.5, -0.5, 0.25, -1.0, 0.125, 3.5, 0.25, 0.75, -0.25],
+                                            additive=True, value=12.0, baseline=0.375), [("sentence", [0, 5, 8])])
     yield "split-characters", matrix(["🦜", "🪿", "模型", "🫎", "模"], 3, [2, 1, 1, 2, 1],
                                      lambda i, j: 3.0 * i - 2.0 * j)
     broken = matrix(["One", " two", " three", " four", " five"], 2, [6, 5, 5], lambda i, j: i - j / 2)

@@ -26,7 +26,7 @@ typedef struct glim_document_unit {
     size_t first, count; /* tokens */
     bool fixed, generated;
     int turn;                /* -1 = none */
-    int x, y, width, height; /* of a picture: the patch, in pixels; else 0 */
+    int x, y, width, height; /* of a picture: the box around the unit, in pixels; else 0 */
 } glim_document_unit;
 
 typedef struct glim_document_turn {
@@ -49,6 +49,25 @@ typedef struct glim_document_check {
     double value;
     const char *meaning; /* a few words, or NULL */
 } glim_document_check;
+
+/* Units that belong together: a word of tokens, a sentence of words, a turn. */
+typedef struct glim_document_group {
+    size_t start, end;   /* bytes in input.text */
+    size_t first, count; /* units of input; fixed ones among them do not count */
+    int turn;            /* -1 = none */
+    bool generated;
+} glim_document_group;
+
+/* The same run seen from further away: every scored unit is in one group, and groups of
+   a level lie inside of those of the next. */
+typedef struct glim_document_level {
+    const char *unit; /* "word", "sentence", "turn", "segment" (of a pair of texts) */
+    const char *rule; /* what a group's score is of its units': "sum", "l2", "max" (by size) */
+    glim_document_group *groups;
+    size_t n_groups;
+    double *scores; /* (n_rows, n_groups); NaN = none of its units has a score */
+    double *error;  /* standard errors at most: those of units may depend on each other; or NULL */
+} glim_document_level;
 
 /* What one head does, as means over the rows of its pattern; NaN: not there. */
 typedef struct glim_document_head {
@@ -103,7 +122,7 @@ typedef struct glim_document {
     struct {
         const char *text;
         size_t text_len;
-        const char *unit; /* "token", "word", "sentence", "turn" */
+        const char *unit; /* "token", "character", "word", "sentence", "turn", "patch", ... */
         glim_document_unit *units;
         size_t n_units;
         glim_document_turn *turns;
@@ -111,7 +130,8 @@ typedef struct glim_document {
         struct { /* of a picture, whose text is empty */
             const char *name;
             int width, height;
-            const uint8_t *rgb; /* (height, width, 3) as the model saw it; NULL = no picture */
+            const uint8_t *rgb;    /* (height, width, 3) as the model saw it; NULL = no picture */
+            const uint32_t *label; /* (height, width) the unit of each pixel; NULL: the boxes */
         } image;
     } input;
     struct {
@@ -129,14 +149,18 @@ typedef struct glim_document {
         const char *name, *summary, *cite, *caption;
         const char *params; /* a JSON object, defaults filled in */
         bool additive, is_signed;
+        const char *fold; /* the rule of levels; NULL = there are none */
     } method;
     glim_document_attention attention;
     glim_document_links links;
-    glim_document_row *rows; /* matrix and attention */
-    size_t n_rows;           /* 1 for a plain attribution (rows may be NULL then) */
-    double *scores;          /* (n_rows, n_units); NaN = not applicable */
-    double *error;           /* standard errors, same shape, or NULL */
-    double fixed_total;      /* sum over fixed units of an additive method, else NaN */
+    glim_document_row *rows;     /* matrix and attention */
+    size_t n_rows;               /* 1 for a plain attribution (rows may be NULL then) */
+    double *scores;              /* (n_rows, n_units); NaN = not applicable */
+    double *error;               /* standard errors, same shape, or NULL */
+    double fixed_total;          /* sum over fixed units of an additive method, else NaN */
+    double fixed_size;           /* sum of their sizes, where a method knows them, else NaN */
+    glim_document_level *levels; /* from small groups to large; what is no text has none */
+    size_t n_levels;
     glim_document_check *checks;
     size_t n_checks;
     glim_verdict verdict;

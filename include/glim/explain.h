@@ -25,7 +25,8 @@ enum { /* capability bits */
        GLIM_CAN_GRADIENT = 2,
        GLIM_CAN_ATTENTION = 4,
        GLIM_CAN_ACTIVATIONS = 8,
-       GLIM_CAN_PROPOSE = 16 /* says what else might stand at a place */
+       GLIM_CAN_PROPOSE = 16, /* says what else might stand at a place */
+       GLIM_CAN_MAPS = 32     /* among its activations are maps over a picture */
 };
 
 /* What is explained, and over which units. Strings are borrowed for the call.
@@ -79,14 +80,26 @@ typedef struct glim_plan {
     bool bounded;          /* false: the work depends on convergence; numbers are the most */
 } glim_plan;
 
+/* What the score of a group of units is made of: a sentence of words, a turn. */
+typedef enum glim_fold {
+    GLIM_FOLD_AUTO, /* the sum of signed scores, the largest of sizes */
+    GLIM_FOLD_SUM,
+    GLIM_FOLD_L2, /* the length: root of the sum of squares */
+    GLIM_FOLD_MAX,
+    GLIM_FOLD_NONE /* a group's score cannot be had from those of its units */
+} glim_fold;
+
 typedef struct glim_method {
     const char *name, *summary; /* summary: one line, lower case */
     const char *cite;           /* "Author year, arXiv:..." */
-    const char *family;         /* "feature importance" */
+    const char *family;         /* "gradients", "attention", "perturbation", "surrogate" */
+    const char *costs;          /* in passes over the input, d scored units: "d + 1 passes" */
+    const char *wants;          /* what else it needs: "a picture", "a table"; NULL = nothing */
     const char *caption;        /* what must not be read from it; one sentence */
     unsigned needs;             /* capability bits */
     bool additive;              /* scores sum to value - baseline when all is well */
     bool is_signed;
+    glim_fold fold;
     const glim_param *params; /* closed table; may be NULL */
     size_t opts_size;
     glim_status (*plan)(const glim_predictor *p, const void *opts, glim_plan *out, glim_error *err);

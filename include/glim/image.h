@@ -72,15 +72,17 @@ GLIM_API uint64_t glim_image_session_plan(const glim_model *model, size_t images
 /* ---- explaining ---- */
 
 typedef struct glim_image_options {
-    const char *target;  /* a class by name or number; NULL = the most likely */
-    const char *against; /* another, or NULL */
-    const char *output;  /* "logit", "logprob", "prob"; NULL as for texts */
-    int patch;           /* side of the squares that are scored, pixels; 0 = 16 */
-    const char *name;    /* of the picture, for documents; or NULL */
+    const char *target;      /* a class by name or number; NULL = the most likely */
+    const char *against;     /* another, or NULL */
+    const char *output;      /* "logit", "logprob", "prob"; NULL as for texts */
+    int patch;               /* side of the squares that are scored, pixels; 0 = 16 */
+    const char *superpixels; /* "slic" or "quickshift": cut along edges; "grid" or NULL: squares */
+    int segments;            /* about how many superpixels slic makes; 0 = 100 */
+    const char *name;        /* of the picture, for documents; or NULL */
 } glim_image_options;
 
 /* A picture as the model sees it (glim_model_sees), which is copied. Errors: EUSAGE (no such
-   class, a patch that does not fit), and those of a forward pass. */
+   class, a cut that cannot be made), and those of a forward pass. */
 GLIM_API glim_status glim_predictor_image(glim_predictor **out, const glim_model *model,
                                           const glim_image *seen, const glim_image_options *options,
                                           glim_error *err);

@@ -126,13 +126,13 @@ typedef struct glim_class_options {
 GLIM_API glim_status glim_predictor_black_box(glim_predictor **out, glim_black_box *box,
                                               const char *text, size_t len,
                                               const glim_class_options *options, glim_error *err);
-/* The same with a picture, whose patches are painted over; `patch` is their side, 0 = a
-   fourteenth of the longer side. `name` is for documents, or NULL. The box may be used
-   for texts again afterwards. Errors: as above, and EUSAGE for a patch that does not fit, or
-   from a box of the kind openai, which reads texts. */
+/* The same with a picture, whose patches or superpixels are painted over. `cut`: its name,
+   superpixels, segments and patch, of which 0 is a fourteenth of the longer side; a
+   target is in `options`. The box may be used for texts again afterwards. Errors: as above,
+   and EUSAGE for a cut that cannot be made, or from a box of the kind openai, which reads texts. */
 GLIM_API glim_status glim_predictor_black_box_image(glim_predictor **out, glim_black_box *box,
-                                                    const glim_image *image, int patch,
-                                                    const char *name,
+                                                    const glim_image *image,
+                                                    const glim_image_options *cut,
                                                     const glim_class_options *options,
                                                     glim_error *err);
 /* One row (K) for a picture; freed with glim_black_box_values_free. Errors: as of asking. */

@@ -2,7 +2,7 @@
 /*
  * text.h: tokens and units of a text. A token carries the bytes of the user's
  * text that it stands for; a unit is what an explanation scores: a token (or
- * the tokens that share a character), a word, a sentence, a chat turn.
+ * the tokens that share a character), a character, a word, a sentence, a chat turn.
  */
 #ifndef GLIM_TEXT_H
 #define GLIM_TEXT_H
@@ -49,8 +49,12 @@ typedef enum glim_unit_kind {
     GLIM_UNIT_TOKEN,
     GLIM_UNIT_WORD,
     GLIM_UNIT_SENTENCE,
-    GLIM_UNIT_TURN
+    GLIM_UNIT_TURN,
+    GLIM_UNIT_CHARACTER
 } glim_unit_kind;
+
+/* "token", "word", ...: what --units takes and documents say; NULL behind the last kind. */
+GLIM_API const char *glim_unit_kind_name(glim_unit_kind kind);
 
 /* A run of consecutive tokens. Fixed units (BOS, template) are never removed
    and never scored. */
@@ -74,7 +78,8 @@ GLIM_API void glim_units_free(glim_units *units);
 /* Cuts the tokens into units of the wanted kind that cover all tokens in
    order. Every unit starts and ends on a grapheme boundary of the source:
    tokens that share a character are never parted. A run of fixed tokens is one
-   fixed unit per token. Words follow UAX #29 (ICU when built with it; Chinese,
+   fixed unit per token. A character is the fewest whole graphemes that tokens can
+   part: one, or as many as a token holds. Words follow UAX #29 (ICU when built with it; Chinese,
    Japanese and Thai words by its dictionaries, else a word per ideograph);
    sentences end at Chinese and other stops and at line ends, not at those of
    abbreviations, numbers and addresses.

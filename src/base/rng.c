@@ -37,6 +37,12 @@ double glim__rng_uniform(uint64_t seed, uint64_t sample, uint64_t position) {
     return unit(join(r.v[0], r.v[1]));
 }
 
+void glim__rng_pair(uint64_t seed, uint64_t sample, uint64_t position, double out[2]) {
+    philox4x32_ctr_t r = block(seed, sample, position);
+    out[0] = unit(join(r.v[0], r.v[1]));
+    out[1] = unit(join(r.v[2], r.v[3]));
+}
+
 /* Box and Muller 1958: sqrt(-2 ln u) cos(2 pi v), u in (0, 1]. */
 double glim__rng_normal(uint64_t seed, uint64_t sample, uint64_t position) {
     philox4x32_ctr_t r = block(seed, sample, position);

@@ -11,7 +11,9 @@
 
 uint32_t glim__rng_u32(uint64_t seed, uint64_t sample, uint64_t position);
 double glim__rng_uniform(uint64_t seed, uint64_t sample, uint64_t position); /* [0, 1), 53 bits */
-double glim__rng_normal(uint64_t seed, uint64_t sample, uint64_t position);  /* mean 0, sd 1 */
+/* Two such numbers, of one block. */
+void glim__rng_pair(uint64_t seed, uint64_t sample, uint64_t position, double out[2]);
+double glim__rng_normal(uint64_t seed, uint64_t sample, uint64_t position); /* mean 0, sd 1 */
 /* Uniform over 0 .. n-1 without bias worth the name (64-bit multiply); n > 0. */
 uint32_t glim__rng_below(uint64_t seed, uint64_t sample, uint64_t position, uint32_t n);
 

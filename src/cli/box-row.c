@@ -6,6 +6,7 @@
  */
 #include "cli/box-row.h"
 #include "cli/fitted.h"
+#include "cli/pick.h"
 #include "base/map.h"
 
 #include <math.h>
@@ -59,7 +60,7 @@ static glim_status most_frequent(const glim_table *t, size_t column, size_t *cou
 
 static glim_status fill(cli_run *run, cli_row *r) {
     const glim_table *t = r->table;
-    size_t n = t->n_columns, at = (size_t)run->o.row - 1;
+    size_t n = t->n_columns, at = run->o.row ? (size_t)run->o.row - 1 : 0;
     glim_status status = GLIM_OK;
     size_t *counts = glim__calloc(run->ctx, t->n_rows + 1, sizeof *counts);
     r->cells = glim__calloc(run->ctx, 2 * n, sizeof *r->cells);
@@ -78,13 +79,19 @@ static glim_status fill(cli_run *run, cli_row *r) {
     return status;
 }
 
+void cli_row_move(cli_row *r, size_t row) {
+    size_t n = r->row.n; /* what is usual in a column of numbers is a number */
+    for (size_t c = 0; c < n; c++)
+        r->cells[c] = cell_of(glim__table_cell(r->table, row, c), !r->row.usual[c].text);
+}
+
 glim_status cli_row_open(cli_run *run, cli_row *out) {
     const cli_options *o = &run->o;
     *out = (cli_row){0};
     if (o->text || o->file || o->chat || o->context || o->context_file)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table gives a row (leave out the text, or the table)");
-    if (!o->row)
+    if (!o->row && !cli_wants_pick(run))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table needs --row N (1 is the first row below the header)");
     glim_status status = cli_open_rows(run, &out->table);

@@ -18,6 +18,8 @@ typedef struct cli_row {
 /* Reads --table and its --row. Errors: EUSAGE (no such row, a text besides), and those
    of the table. */
 glim_status cli_row_open(cli_run *run, cli_row *out);
+/* Makes it another row of its table, 0 is the first. */
+void cli_row_move(cli_row *r, size_t row);
 void cli_row_close(cli_row *r);
 
 #endif

@@ -30,7 +30,8 @@ typedef struct cli_options {
     bool no_template;
     /* target and units */
     const char *target, *against, *continuation, *output, *units;
-    int64_t generate, patch;
+    int64_t generate, patch, segments;
+    const char *superpixels;
     /* attention and alignment */
     const char *side, *sink, *align_at, *source, *extract, *gold;
     int64_t layer, head;
@@ -94,9 +95,9 @@ struct cli_command {
 
 /* Groups of flags (flags.c). */
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
-    cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[], cli_flags_method[],
-    cli_flags_output[], cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[],
-    cli_flags_talk[];
+    cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
+    cli_flags_picture[], cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
+    cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

@@ -4,6 +4,8 @@
 #include "cli/box-row.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"
+#include "cli/menu.h"
+#include "cli/pick.h"
 #include "cli/picture.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
@@ -12,21 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static glim_status list_methods(cli_run *run) {
-    glim_buffer out;
-    if (run->o.json)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--list has no JSON form (glim --dump-commands has one)");
-    glim__buffer_init(&out, run->ctx);
-    for (size_t i = 0; glim_methods()[i]; i++)
-        glim__buffer_printf(&out, "  %-22s %s\n", glim_methods()[i]->name,
-                            glim_methods()[i]->summary);
-    glim__buffer_puts(&out, "\nParameters: glim explain --method NAME --help\n");
-    return cli_put_buffer(run, &out, "the list");
+/* The kind of that name; of "auto", whatever is chosen later, the first. */
+static glim_unit_kind unit_kind(const char *name) {
+    for (int i = 0; glim_unit_kind_name((glim_unit_kind)i); i++)
+        if (!strcmp(name, glim_unit_kind_name((glim_unit_kind)i)))
+            return (glim_unit_kind)i;
+    return GLIM_UNIT_TOKEN;
 }
 
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {
-    static const char *const names[] = {"token", "word", "sentence", "turn"};
     const cli_options *o = &run->o;
     glim_target_options t = {.target = o->target,
                              .against = o->against,
@@ -36,6 +32,7 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .length_normalise = o->length_normalise,
                              .output = o->output,
                              .source = o->source,
+                             .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
     bool writes =
         o->continuation || o->generate || glim_model_facts(run->model)->task == GLIM_TASK_TRANSLATE;
@@ -45,9 +42,6 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                         "--align joins words that were written with words that were read "
                         "(--continuation TEXT or --generate N)")
             : GLIM_OK;
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(o->units, names[i]))
-            t.units = (glim_unit_kind)i;
     return status ? status : glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
 
@@ -136,8 +130,31 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     return status;
 }
 
+/* ---- black boxes and fitted models ---- */
+
+struct box_rows {
+    glim_black_box *box;
+    cli_row *cells;
+    const glim_class_options *how;
+};
+
+static glim_status make_box_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    struct box_rows *b = data;
+    cli_row_move(b->cells, row);
+    glim_status status =
+        glim_predictor_black_box_row(out, b->box, &b->cells->row, b->how, &run->err);
+    if (status)
+        return status;
+    (*out)->table = b->cells->table; /* what methods sample from */
+    (*out)->table_row = row;
+    return GLIM_OK;
+}
+
+static glim_status make_fitted_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    return cli_fitted_at(run, row, out);
+}
+
 static glim_status explain_box(cli_run *run) {
-    static const char *const names[] = {"token", "word", "sentence", "turn"};
     const cli_options *o = &run->o;
     glim_black_box *box = NULL;
     glim_predictor *p = NULL;
@@ -146,10 +163,8 @@ static glim_status explain_box(cli_run *run) {
                             .against = o->against,
                             .output = o->output,
                             .mask_token = o->mask_token,
+                            .units = unit_kind(o->units),
                             .auto_units = !strcmp(o->units, "auto")};
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(o->units, names[i]))
-            c.units = (glim_unit_kind)i;
     if (o->align || o->source)
         return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for models that write",
                          o->align ? "align" : "source");
@@ -160,6 +175,7 @@ static glim_status explain_box(cli_run *run) {
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     glim_image *image = NULL;
+    glim_image_options cut = cli_cut(run);
     glim__buffer_init(&text, run->ctx);
     cli_row cells = {0};
     bool picture = cli_wants_picture(run), in_table = o->table || o->row;
@@ -168,20 +184,18 @@ static glim_status explain_box(cli_run *run) {
                                    : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    if (!status && in_table)
-        status = glim_predictor_black_box_row(&p, box, &cells.row, &c, &run->err);
+    struct box_rows rows = {box, &cells, &c};
+    if (!status && in_table && cli_wants_pick(run))
+        status = cli_pick(run, cells.table, make_box_row, &rows);
+    else if (!status && in_table)
+        status = make_box_row(run, &rows, (size_t)o->row - 1, &p);
     else if (!status && picture)
-        status =
-            glim_predictor_black_box_image(&p, box, image, (int)o->patch, o->text, &c, &run->err);
+        status = glim_predictor_black_box_image(&p, box, image, &cut, &c, &run->err);
     else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
     glim_image_free(image);
-    if (!status && in_table) {
-        p->table = cells.table;
-        p->table_row = (size_t)o->row - 1;
-    }
-    if (!status)
+    if (!status && p)
         status = explain(run, p);
     glim_predictor_free(p);
     glim_black_box_close(box);
@@ -193,6 +207,10 @@ static glim_status explain_box(cli_run *run) {
 /* A fitted model of texts is a model; one of tables explains a row. */
 static glim_status open_fitted(cli_run *run, glim_predictor **p) {
     glim_status status = cli_open_fitted(run);
+    if (!status && !run->model && cli_wants_pick(run)) {
+        status = cli_fitted_table(run);
+        return status ? status : cli_pick(run, run->table, make_fitted_row, NULL);
+    }
     if (status || !run->model)
         return status ? status : cli_fitted_row(run, p);
     if (run->o.target && run->o.class_name)
@@ -203,7 +221,7 @@ static glim_status open_fitted(cli_run *run, glim_predictor **p) {
 
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
-        return list_methods(run);
+        return cli_menu(run);
     if (run->o.predictor && !cli_is_fitted(run))
         return explain_box(run);
     glim_predictor *p = NULL;
@@ -212,21 +230,19 @@ static glim_status run_explain(cli_run *run) {
         status = cli_picture_predictor(run, &p);
     else if (!status && !run->linear)
         status = cli_input(run);
-    if (!status && !p)
+    bool picked = run->linear && !run->model && !p;
+    if (!status && !p && !picked)
         status = make_predictor(run, &p);
-    if (!status)
+    if (!status && p)
         status = explain(run, p);
     glim_predictor_free(p);
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task,
-                                           cli_flags_predictor, cli_flags_calls,
-                                           cli_flags_input,     cli_flags_target,
-                                           cli_flags_align,     cli_flags_method,
-                                           cli_flags_output,    cli_flags_raw,
-                                           cli_flags_resources, cli_flags_plan,
-                                           cli_flags_talk,      NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,  cli_flags_task,      cli_flags_predictor, cli_flags_calls,  cli_flags_input,
+    cli_flags_target, cli_flags_picture,   cli_flags_align,     cli_flags_method, cli_flags_output,
+    cli_flags_raw,    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

@@ -70,35 +70,37 @@ static const char *const *cells_of(const glim_table *t, size_t row) {
     return t->cells + row * t->n_columns;
 }
 
-glim_status cli_fitted_row(cli_run *run, glim_predictor **out) {
+glim_status cli_fitted_table(cli_run *run) {
     const cli_options *o = &run->o;
-    glim_class_options c = {.class_name = o->class_name ? o->class_name : o->target,
-                            .against = o->against,
-                            .output = o->output};
-    glim_table *t;
     if (o->continuation || o->generate || strcmp(o->units, "auto") != 0)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--continuation, --generate and --units are for texts");
     if (o->target && o->class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
-    glim_status status = open_table(run, &t);
-    if (!t)
-        return status;
-    if (!status && !o->row)
+    return open_table(run, &run->table);
+}
+
+glim_status cli_fitted_at(cli_run *run, size_t row, glim_predictor **out) {
+    const cli_options *o = &run->o;
+    glim_class_options c = {.class_name = o->class_name ? o->class_name : o->target,
+                            .against = o->against,
+                            .output = o->output};
+    const glim_table *t = run->table;
+    glim_status status = glim_predictor_row(out, run->linear, t->columns, cells_of(t, row),
+                                            t->n_columns, &c, &run->err);
+    if (status)
+        return glim_prefix(&run->err, status, "row %zu of '%.200s'", row + 1, o->table);
+    (*out)->table = t; /* what methods sample from */
+    (*out)->table_row = row;
+    return GLIM_OK;
+}
+
+glim_status cli_fitted_row(cli_run *run, glim_predictor **out) {
+    glim_status status = cli_fitted_table(run);
+    if (!status && !run->o.row)
         status = glim_fail(&run->err, GLIM_EUSAGE,
                            "one row is explained (--row N, 1 is the first below the header)");
-    if (!status)
-        status = glim_predictor_row(out, run->linear, t->columns, cells_of(t, (size_t)o->row - 1),
-                                    t->n_columns, &c, &run->err);
-    if (status && o->row)
-        status =
-            glim_prefix(&run->err, status, "row %lld of '%.200s'", (long long)o->row, o->table);
-    run->table = t; /* what methods sample from */
-    if (!status) {
-        (*out)->table = t;
-        (*out)->table_row = (size_t)o->row - 1;
-    }
-    return status;
+    return status ? status : cli_fitted_at(run, (size_t)run->o.row - 1, out);
 }
 
 /* ---- predict ---- */

@@ -13,6 +13,10 @@ bool cli_is_fitted(const cli_run *run);
 /* Opens its file into run->linear; when it reads texts, the model, too, into
    run->model. */
 glim_status cli_open_fitted(cli_run *run);
+/* Opens --table for a fitted model that reads its columns, into run->table. */
+glim_status cli_fitted_table(cli_run *run);
+/* Row `row` of run->table, 0 is the first, as a predictor. */
+glim_status cli_fitted_at(cli_run *run, size_t row, glim_predictor **out);
 /* The row that --table and --row name, as a predictor. */
 glim_status cli_fitted_row(cli_run *run, glim_predictor **out);
 glim_status cli_predict_fitted(cli_run *run);

@@ -184,14 +184,30 @@ const glim_param cli_flags_target[] = {
      .type = GLIM_CHOICE,
      .offset = AT(units),
      .def.s = "auto",
-     .choices = "auto|token|word|sentence|turn",
+     .choices = "auto|character|token|word|sentence|turn",
      .help = "what is scored"},
+    {0},
+};
+
+const glim_param cli_flags_picture[] = {
     {.name = "patch",
      .type = GLIM_INT,
      .offset = AT(patch),
      .min = 0,
      .max = 2048,
      .help = "pictures: side of a square"},
+    {.name = "superpixels",
+     .type = GLIM_CHOICE,
+     .offset = AT(superpixels),
+     .def.s = "auto",
+     .choices = "auto|grid|slic|quickshift",
+     .help = "pictures: how they are cut (squares; of lime slic)"},
+    {.name = "segments",
+     .type = GLIM_INT,
+     .offset = AT(segments),
+     .min = 0,
+     .max = 65536,
+     .help = "about how many superpixels slic makes (100)"},
     {0},
 };
 
@@ -225,7 +241,10 @@ const glim_param cli_flags_method[] = {
      .value_name = "NAME",
      .help = "how to explain (default: chosen for the input)",
      .group = "Method"},
-    {.name = "list", .type = GLIM_BOOL, .offset = AT(list), .help = "name the methods"},
+    {.name = "list",
+     .type = GLIM_BOOL,
+     .offset = AT(list),
+     .help = "the methods: what each says, needs, costs"},
     {0},
 };
 

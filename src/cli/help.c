@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Help pages and the machine-readable list of commands, from the tables. */
-#include "cli/cli.h"
+#include "cli/menu.h"
 
 #include <string.h>
 
@@ -85,9 +85,9 @@ static int print_names(const glim_param *p, int column, FILE *out) {
 }
 
 static bool is_common(const glim_param *group) {
-    return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_output ||
-           group == cli_flags_resources || group == cli_flags_align || group == cli_flags_talk ||
-           group == cli_flags_plan;
+    return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
+           group == cli_flags_align || group == cli_flags_output || group == cli_flags_resources ||
+           group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */
@@ -202,7 +202,9 @@ static json_t *method_json(bool *ok, const glim_method *m) {
     glim__json_set(ok, object, "summary", json_string(m->summary));
     glim__json_set(ok, object, "cite", json_string(m->cite));
     glim__json_set(ok, object, "caption", json_string(m->caption));
-    glim__json_set(ok, object, "family", json_string(m->family));
+    glim__json_set(ok, object, "family", json_string(cli_method_family(m)));
+    glim__json_set(ok, object, "needs", cli_method_needs(ok, m));
+    glim__json_set(ok, object, "costs", json_string(m->costs ? m->costs : ""));
     glim__json_set(ok, object, "params", table_json(ok, m->params));
     return object;
 }

@@ -32,7 +32,8 @@ static glim_status check_flags(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for texts, not for pictures", of_texts);
     if (o->units && strcmp(o->units, "auto") != 0)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--units is for texts; the units of a picture are patches (--patch)");
+                         "--units is for texts; those of a picture are patches (--patch) or "
+                         "--superpixels");
     if (!o->text)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "this model reads pictures (give a PNG or JPEG file)");
@@ -200,14 +201,25 @@ glim_status cli_predict_picture(cli_run *run) {
 
 /* ---- explain ---- */
 
+/* Squares, but for lime, which wants few units that hang together. */
+glim_image_options cli_cut(const cli_run *run) {
+    const cli_options *o = &run->o;
+    const char *how = o->superpixels;
+    if (!how || !strcmp(how, "auto"))
+        how = o->segments || (!o->patch && run->method && !strcmp(run->method->name, "lime"))
+                  ? "slic"
+                  : "grid";
+    return (glim_image_options){
+        .patch = (int)o->patch, .superpixels = how, .segments = (int)o->segments, .name = o->text};
+}
+
 glim_status cli_picture_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
     glim_image *seen = NULL;
-    glim_image_options how = {.target = o->target,
-                              .against = o->against,
-                              .output = o->output,
-                              .patch = (int)o->patch,
-                              .name = o->text};
+    glim_image_options how = cli_cut(run);
+    how.target = o->target;
+    how.against = o->against;
+    how.output = o->output;
     glim_status status = cli_see(run, &seen);
     if (!status)
         status = glim_predictor_image(out, run->model, seen, &how, &run->err);

@@ -9,6 +9,8 @@
 bool cli_reads_pictures(const cli_run *run);
 /* --task image. */
 bool cli_wants_picture(const cli_run *run);
+/* How flags and method want a picture cut, and its name; the rest is not there. */
+glim_image_options cli_cut(const cli_run *run);
 /* The picture as it is. Errors: as of cli_see. */
 glim_status cli_read_picture(cli_run *run, glim_image **image);
 /* The picture that the word without a flag names, as the model sees it. Errors: EUSAGE

@@ -251,11 +251,13 @@ const glim_method glim_method_attention_flow = {
     .summary = "the most that can flow from each word to the target through attention",
     .cite = "Abnar, Zuidema 2020, arXiv:2005.00928",
     .family = "attention",
+    .costs = "1 pass, a flow a token",
     .caption = "Each word's flow is a problem of its own, so they need not add up; it knows "
                "nothing of what is said. Compare with attention-gradient or occlusion.",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_NONE,
     .plan = plan,
     .run = run,
 };

@@ -308,11 +308,13 @@ const glim_method glim_method_attention_gradient = {
     .summary = "attention that speaks for the target, through all layers",
     .cite = "Chefer, Gur, Wolf 2021, arXiv:2103.15679",
     .family = "attention",
+    .costs = "1 gradient",
     .caption = "Only what raises the target is counted, and sizes of different targets are not "
                "comparable: the map is no linear function of the target.",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_SUM,
     .plan = plan,
     .run = run,
 };

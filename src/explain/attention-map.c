@@ -261,7 +261,8 @@ static bool tell_head(const glim_look *look, glim_document *doc) {
                                                                   : "show",
                                                .sink_share = NAN};
     doc->method.params = params_text(look, doc);
-    if (!glim__describe_model(look->m, doc) || !glim__describe_text(look->tokens, look->kind, doc))
+    if (!glim__describe_model(look->m, doc) ||
+        !glim__describe_text(look->tokens, look->kind, false, doc))
         return false;
     size_t written = look->given < look->tokens->count ? look->tokens->at[look->given].start : 0;
     if (written) {

@@ -143,6 +143,7 @@ const glim_method glim_method_attention_norm = {
     .summary = "attention weighted with the size of what is taken from each word",
     .cite = "Kobayashi et al. 2020, arXiv:2004.10102",
     .family = "attention",
+    .costs = "1 pass",
     .caption = "Sizes only: what is taken may speak for the target or against it, and layers are "
                "looked at one by one.",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
@@ -157,6 +158,7 @@ const glim_method glim_method_weighted_sum = {
     .summary = "each word's share in the weighted sum that attention adds at the target",
     .cite = "Kobayashi et al. 2020, arXiv:2004.10102; Bahdanau, Cho, Bengio 2014",
     .family = "attention",
+    .costs = "1 pass",
     .caption = "Shares of what attention adds, layer by layer: negative ones pull the other way. "
                "They tell nothing of what later layers make of it.",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,

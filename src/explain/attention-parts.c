@@ -99,7 +99,7 @@ static void take_out(const struct work *w, size_t row, const float *all, size_t 
 static void compare(struct work *w, const double *sum, const double *by) {
     double largest = 0, off = 0;
     for (size_t c = 0; c < w->C; c++) {
-        largest = fmax(largest, fabs(w->out[c]));
+        largest = fmax(largest, fabs((double)w->out[c]));
         off = fmax(off, fabs(w->out[c] - sum[c] * by[c]));
     }
     w->off = fmax(w->off, largest > 0 ? off / largest : off);

@@ -233,11 +233,13 @@ const glim_method glim_method_attention_rollout = {
     .summary = "attention followed through all layers to the words",
     .cite = "Abnar, Zuidema 2020, arXiv:2005.00928",
     .family = "attention",
+    .costs = "1 pass",
     .caption = "The same for every target at a position: it follows attention and knows nothing of "
                "what is said. Compare with attention-gradient or occlusion.",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_SUM,
     .plan = plan,
     .run = run,
 };

@@ -142,11 +142,13 @@ const glim_method glim_method_attention = {
     .summary = "where the model looks when it makes the target",
     .cite = "Bahdanau, Cho, Bengio 2014, arXiv:1409.0473",
     .family = "attention",
+    .costs = "1 pass",
     .caption = "Where it looks is not what decides (Jain and Wallace 2019): weights say nothing of "
                "what is taken from there. Compare with occlusion.",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_SUM,
     .plan = plan,
     .run = run,
 };

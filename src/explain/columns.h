@@ -25,6 +25,9 @@ typedef enum glim_discretizer {
 typedef struct glim_bin {
     double share; /* of the cells that are there */
     double mean, deviation, least, most;
+    double start;       /* share of the bins below */
+    double below, gain; /* of a normal distribution: what lies below the bin, and what lies
+                           in it over `share` */
 } glim_bin;
 
 typedef struct glim_column {

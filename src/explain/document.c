@@ -27,7 +27,7 @@ glim_status glim_document_new(glim_document **out, glim_context *ctx, glim_error
     doc->kind = "attribution";
     doc->target.id = doc->target.against_id = -1;
     doc->target.value = doc->target.baseline_value = doc->target.prob = NAN;
-    doc->fixed_total = NAN;
+    doc->fixed_total = doc->fixed_size = NAN;
     doc->verdict_reason = "";
     doc->version = GLIM_VERSION;
     *out = doc;

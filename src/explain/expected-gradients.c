@@ -140,12 +140,12 @@ glim_status glim__expected_gradients(glim_predictor *p, const glim_backgrounds *
     struct work w = {.p = p, .b = b, .out = out};
     w.points = glim__calloc(p->ctx, CHUNK * p->T * p->C, sizeof *w.points);
     w.tokens = glim__calloc(p->ctx, p->T + U + CHUNK * p->n_rows, sizeof *w.tokens);
-    glim_status status =
-        w.points && w.tokens
-            ? glim__embedded(p, &w.x, 1, err)
-            : glim__oom(p->ctx, err, "points", CHUNK * p->T * p->C * sizeof *w.points);
     w.scores = w.tokens ? w.tokens + p->T : NULL;
     w.values = w.tokens ? w.scores + U : NULL;
+    glim_status status =
+        w.points && w.tokens ? GLIM_OK : glim__oom(p->ctx, err, "points", CHUNK * p->T * p->C * 4);
+    if (!status)
+        status = glim__embedded(p, &w.x, 1, err);
     if (!status)
         status = run_backgrounds(&w, draws, n, err);
     if (!status)
@@ -199,7 +199,8 @@ static void make_draws(const glim_predictor *p, const struct opts *o, uint64_t s
             pick[j * p->T + t] =
                 (uint8_t)(p->image ? j : glim__rng_below(seed, UINT64_MAX - j, t, KINDS));
     for (size_t k = 0; k < N; k++)
-        draws[k] = (glim_draw){((double)k + glim__rng_uniform(seed, k, 0)) / (double)N, k % n};
+        draws[k] =
+            (glim_draw){((double)k + glim__rng_uniform(seed, k, 0)) / (double)N, n ? k % n : 0};
 }
 
 /* ---- the document ---- */
@@ -296,7 +297,8 @@ const glim_method glim_method_expected_gradients = {
     .name = "expected-gradients",
     .summary = "integrated gradients averaged over backgrounds (GradientSHAP)",
     .cite = "Erion et al. 2021, arXiv:1906.10670; Lundberg, Lee 2017, arXiv:1705.07874",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "64 gradients",
     .caption = "Contributions relative to the backgrounds, at points between words; other "
                "backgrounds ask another question.",
     .needs = GLIM_CAN_GRADIENT,

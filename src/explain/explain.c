@@ -53,7 +53,8 @@ static glim_status check_needs(const glim_predictor *p, const glim_method *m, gl
                 {GLIM_CAN_GRADIENT, "gradients"},
                 {GLIM_CAN_ATTENTION, "attention"},
                 {GLIM_CAN_ACTIVATIONS, "activations"},
-                {GLIM_CAN_PROPOSE, "proposals of other words"}};
+                {GLIM_CAN_PROPOSE, "proposals of other words"},
+                {GLIM_CAN_MAPS, "maps of a picture"}};
     unsigned lacks = m->needs & ~p->can;
     if (!lacks)
         return GLIM_OK;
@@ -92,7 +93,7 @@ glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p, const gli
     glim__free(p->ctx, mine);
     /* beside what lies there already, the document: scores, deviations, labels, texts */
     uint64_t now = glim_context_bytes(p->ctx) + (128 << 10) +
-                   p->units->count * (16 * (uint64_t)p->n_rows + 256);
+                   p->units->count * (64 * (uint64_t)p->n_rows + 512);
     out->bytes += now;
     out->bytes_wanted = out->bytes_wanted + now > out->bytes ? out->bytes_wanted + now : out->bytes;
     return status;
@@ -120,6 +121,7 @@ static glim_status start(glim_document *doc, glim_predictor *p, const glim_metho
     doc->method.caption = m->caption;
     doc->method.additive = m->additive;
     doc->method.is_signed = m->is_signed;
+    doc->method.fold = glim__fold_name(m->fold, m->is_signed);
     doc->method.params = params_text(doc, m, opts);
     doc->seed = seed;
     return doc->method.params ? GLIM_OK : glim__oom(p->ctx, err, "the document", 0);
@@ -172,6 +174,10 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
         status = m->run(p, opts, seed, doc, err);
         glim__progress_end(p->ctx);
     }
+    if (!status)
+        glim__tell_fixed(doc, m);
+    if (!status)
+        status = glim__fold_levels(doc, err);
     if (started)
         finish(doc, p, began, forward, backward);
     glim__free(p->ctx, mine);

@@ -12,17 +12,18 @@ enum { CHUNK = 256 };
 /* Encoders have a token for what is absent; decoders read on; a picture has a colour, a
    column a mean. */
 static glim_absent usual(const glim_predictor *p) {
-    return p->image || p->columns                              ? GLIM_ABSENT_MEAN
+    return p->superpixels                                      ? GLIM_ABSENT_OWN
+           : p->image || p->columns                            ? GLIM_ABSENT_MEAN
            : p->model && glim_model_facts(p->model)->both_ways ? GLIM_ABSENT_MASK
                                                                : GLIM_ABSENT_DELETE;
 }
 
 glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_absent *out,
                             glim_error *err) {
-    static const char *const names[] = {"delete", "mask", "mean",    "attention",
-                                        "zero",   "blur", "resample"};
+    static const char *const names[] = {"delete", "mask", "mean",  "attention", "zero",
+                                        "blur",   "own",  "black", "resample"};
     *out = usual(p);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 9; i++)
         if (!strcmp(name, names[i]))
             *out = (glim_absent)i;
     if (*out == GLIM_ABSENT_RESAMPLE)
@@ -36,7 +37,7 @@ glim_status glim__absent_of(const glim_predictor *p, const char *name, glim_abse
     if (p->image && (*out == GLIM_ABSENT_DELETE || *out == GLIM_ABSENT_ATTENTION))
         return glim_fail(err, GLIM_EUSAGE,
                          "a patch of a picture cannot be taken out, only painted over (--absent "
-                         "mean, zero or blur)");
+                         "mean, own, zero, black or blur)");
     return GLIM_OK;
 }
 
@@ -51,9 +52,10 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         "an absent unit's tokens are deleted; later positions move up",
         "each token of an absent unit becomes a neutral token",
         "each embedding of an absent unit becomes the mean of the vocabulary",
-        "no later token attends to an absent unit; positions stay",
-        "an absent patch is what the model reads as zero",
-        "an absent patch is blurred, as widely as it is broad"};
+        "no later token attends to an absent unit; positions stay"};
+    static const char *const painted[] = {"is what the model reads as zero",
+                                          "is blurred, as widely as it is broad",
+                                          "has its own mean colour", "is black"};
     if (absent == GLIM_ABSENT_RESAMPLE)
         glim_document_note(doc,
                            "absent columns have the cells of each of %zu rows of the table; the "
@@ -63,11 +65,12 @@ void glim__absent_note(const glim_predictor *p, glim_absent absent, glim_documen
         glim_document_note(doc,
                            "an absent column has what is usual in it: a mean; of words the most "
                            "frequent one (in fitted models their shares)");
+    else if (p->image)
+        glim_document_note(doc, "an absent %s %s", p->superpixels ? "superpixel" : "patch",
+                           absent < GLIM_ABSENT_ZERO ? "has the mean colour of the picture"
+                                                     : painted[absent - GLIM_ABSENT_ZERO]);
     else
-        glim_document_note(doc, "%s",
-                           p->image && absent < GLIM_ABSENT_ZERO
-                               ? "an absent patch has the mean colour of the picture"
-                               : words[absent]);
+        glim_document_note(doc, "%s", words[absent]);
 }
 
 /* Whether two units say the same. */

@@ -10,11 +10,12 @@
 
 /* --absent: its choices, what they mean here. Errors: EUSAGE (a choice that this
    predictor has no use for). */
-#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur|resample"
+#define GLIM_ABSENT_CHOICES "auto|delete|mask|mean|attention|zero|blur|own|black|resample"
 #define GLIM_ABSENT_HELP                                                                           \
     "drop the tokens, put a neutral token (auto for encoders), the mean embedding, or hide them "  \
-    "from attention; pictures: mean colour (auto), zero, blur; tables: mean (auto), resample: "    \
-    "cells of the table's other rows, the mean over them"
+    "from attention; pictures: mean colour (auto), own (the unit's mean colour; auto for "         \
+    "superpixels), zero, black, blur; tables: mean (auto), resample: cells of the table's other "  \
+    "rows, the mean over them"
 /* The parameter, whose field of the options is `absent`. */
 #define GLIM_ABSENT_PARAM(opts_type)                                                               \
     {                                                                                              \

@@ -56,8 +56,9 @@ static glim_status take(void *data, size_t sample, size_t row, const float *g, g
     glim__units_sum(w->p, row, w->tokens, scores, &fixed);
     for (size_t u = 0; u < w->p->units->count && w->how == L2; u++)
         scores[u] = sqrt(scores[u]);
-    if (w->how == TIMES_INPUT && w->p->n_rows == 1)
-        w->doc->fixed_total = fixed;
+    if (w->how == TIMES_INPUT)
+        w->doc->fixed_total = (row ? w->doc->fixed_total : 0) + fixed;
+    glim__fixed_add(w->p, w->tokens, w->how == L2, w->doc);
     if (!row)
         memcpy(w->first, g, w->p->T * w->p->C * sizeof *g);
     return GLIM_OK;
@@ -92,6 +93,7 @@ static glim_status run_gradient(glim_predictor *p, const void *opts, uint64_t se
     const struct opts *o = opts;
     enum reduction how = !strcmp(o->norm, "l2") ? L2 : !strcmp(o->norm, "l1") ? L1 : SUM;
     doc->method.is_signed = how == SUM;
+    doc->method.fold = how == L2 ? "l2" : "sum";
     return run_as(p, how, seed, doc, err);
 }
 
@@ -112,7 +114,8 @@ const glim_method glim_method_gradient = {
     .name = "gradient",
     .summary = "how strongly the target reacts to each unit (saliency)",
     .cite = "Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "1 gradient",
     .caption = "Sizes only: a large value says that the target reacts, not in which direction.",
     .needs = GLIM_CAN_GRADIENT,
     .params = params,
@@ -125,7 +128,8 @@ const glim_method glim_method_input_x_gradient = {
     .name = "input-x-gradient",
     .summary = "each unit's embedding times the gradient: local contributions",
     .cite = "Shrikumar, Greenside, Kundaje 2016, arXiv:1605.01713",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "1 gradient",
     .caption =
         "By the slope at the input alone: they need not add up, and on small language models they "
         "ranked words no better than chance (docs/default-method.md).",

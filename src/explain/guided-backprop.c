@@ -62,7 +62,9 @@ static glim_status take(void *data, size_t sample, size_t row, const float *g, g
     for (size_t t = 0; t < w->p->T; t++) {
         double sum = 0;
         for (size_t c = t * C; c < (t + 1) * C; c++)
-            sum += w->norm == '2' ? (double)g[c] * g[c] : w->norm == '1' ? fabs(g[c]) : g[c];
+            sum += w->norm == '2'   ? (double)g[c] * g[c]
+                   : w->norm == '1' ? fabs((double)g[c])
+                                    : g[c];
         w->tokens[t] = sum;
     }
     glim__units_sum(w->p, row, w->tokens, scores, NULL);
@@ -129,7 +131,8 @@ const glim_method glim_method_guided_backprop = {
     .name = "guided-backprop",
     .summary = "the gradient, but rectifiers pass only what is positive (pictures, ReLU)",
     .cite = "Springenberg et al. 2014, arXiv:1412.6806; Zeiler, Fergus 2014, arXiv:1311.2901",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "2 gradients",
     .caption = "Edges of the picture stand out whatever the model has learnt (Adebayo et al. "
                "2018): a sharp map is no proof.",
     .needs = GLIM_CAN_GRADIENT,

@@ -278,9 +278,9 @@ static void fill(struct path *s, const double *start, const double *effect, glim
         if (doc->rows) {
             doc->rows[r].baseline_value = start[r];
             doc->rows[r].residual = glim__tokens_total(s->p, tokens) - effect[r];
-        } else {
-            doc->fixed_total = fixed;
         }
+        doc->fixed_total = (r ? doc->fixed_total : 0) + fixed;
+        glim__fixed_add(s->p, tokens, false, doc);
     }
     doc->target.baseline_value = base;
 }
@@ -366,7 +366,8 @@ const glim_method glim_method_integrated_gradients = {
     .name = "integrated-gradients",
     .summary = "gradient averaged along the path from a baseline",
     .cite = "Sundararajan, Taly, Yan 2017, arXiv:1703.01365",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "32+ gradients",
     .caption = "Contributions relative to the baseline; another baseline asks another question.",
     .needs = GLIM_CAN_GRADIENT,
     .additive = true,

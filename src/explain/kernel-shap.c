@@ -162,29 +162,43 @@ struct fit {
     double *phi, *error, *sum; /* (rows, d) */
 };
 
+/* What row s has to explain: v(z) - v(0) - z_d (v(1) - v(0)). */
+static double left_of(const struct fit *f, const glim_game *g, size_t s, size_t r) {
+    uint8_t last = f->s.z[(s + 1) * g->d - 1];
+    return f->v[s * g->rows + r] - f->base[r] - last * (g->all[r] - f->base[r]);
+}
+
+/* Adds row s to the system, or with `pair` the rows s and s + 1: a complement has the
+   same columns with the other sign. */
+static void add_row(struct fit *f, const glim_game *g, size_t s, bool pair) {
+    size_t d = g->d, k = d - 1;
+    const uint8_t *z = f->s.z + s * d;
+    double w = f->s.weight[s] * f->times[s] * (s < f->s.fixed ? 1 : f->scale);
+    if (w == 0)
+        return;
+    for (size_t j = 0; j < k; j++)
+        f->column[j] = (double)z[j] - z[k];
+    for (size_t i = 0; i < k; i++) {
+        double c = (pair ? 2 * w : w) * f->column[i];
+        for (size_t j = 0; j <= i && c != 0; j++)
+            f->gram[i * k + j] += c * f->column[j];
+    }
+    for (size_t r = 0; r < g->rows; r++) {
+        double y = w * (left_of(f, g, s, r) - (pair ? left_of(f, g, s + 1, r) : 0));
+        for (size_t j = 0; j < k; j++)
+            f->right[r * d + j] += y * f->column[j];
+    }
+}
+
 /* Shapley values into f->right; false when the coalitions do not tell them. */
 static bool solve(struct fit *f, const glim_game *g) {
     size_t d = g->d, k = d - 1, R = g->rows;
     memset(f->gram, 0, k * k * sizeof *f->gram);
     memset(f->right, 0, R * d * sizeof *f->right);
-    for (size_t s = 0; s < f->s.n; s++) {
-        const uint8_t *z = f->s.z + s * d;
-        double w = f->s.weight[s] * f->times[s] * (s < f->s.fixed ? 1 : f->scale);
-        if (w == 0)
-            continue;
-        for (size_t j = 0; j < k; j++)
-            f->column[j] = (double)z[j] - z[k];
-        for (size_t i = 0; i < k; i++) {
-            double c = w * f->column[i];
-            for (size_t j = 0; j <= i && c != 0; j++)
-                f->gram[i * k + j] += c * f->column[j];
-        }
-        for (size_t r = 0; r < R; r++) {
-            double y = f->v[s * R + r] - f->base[r] - z[k] * (g->all[r] - f->base[r]);
-            for (size_t j = 0; j < k; j++)
-                f->right[r * d + j] += w * y * f->column[j];
-        }
-    }
+    for (size_t s = 0; s < f->s.fixed; s++)
+        add_row(f, g, s, false);
+    for (size_t s = f->s.fixed; s < f->s.n; s += 2)
+        add_row(f, g, s, true);
     if (k && !glim__cholesky(f->gram, k))
         return false;
     for (size_t r = 0; r < R; r++) {
@@ -340,7 +354,8 @@ const glim_method glim_method_kernel_shap = {
     .name = "kernel-shap",
     .summary = "Shapley values by a weighted fit over coalitions of units",
     .cite = "Lundberg, Lee 2017, arXiv:1705.07874",
-    .family = "feature importance",
+    .family = "surrogate",
+    .costs = "512 + 4d passes",
     .caption = "Fair shares of one number: they depend on what the model makes of texts with gaps.",
     .needs = GLIM_CAN_PREDICT,
     .additive = true,

@@ -7,17 +7,23 @@
 #include "base/rng.h"
 #include "base/solve.h"
 #include "explain/lime.h"
+#include "tensor/kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { REFITS = 20, TOP = 5, FEW = 30, AUTO_FEATURES = 10 };
+enum { REFITS = 20, GROUPS = 128, TOGETHER = 16, TOP = 5, FEW = 30, AUTO_FEATURES = 10 };
+enum { REFIT_ROOM = 1 << 22 }; /* doubles of refits under way */
 
 struct fitting {
     const glim_lime_data *a;
     const glim_lime_options *o;
     glim_moments m; /* of all features, then of those used */
     glim_local local, again;
+    double *groups; /* (TOGETHER, size of moments) sums of some groups */
+    double *sums;   /* (at_once, size of moments) of refits under way */
+    size_t at_once;
+    bool summed;    /* the first of them have been, with the samples themselves */
     double *weight; /* (n) scratch */
     double *block;  /* scratch of moments */
     double *solve;  /* scratch of the local model */
@@ -103,24 +109,53 @@ static double kendall(const glim_local *a, const glim_local *b) {
     return pairs > 0 ? sum / pairs : 1;
 }
 
+/* How many refits are summed at once, of those from the b-th on. */
+static size_t batch(const struct fitting *f, uint64_t b) {
+    size_t m = f->at_once * glim__moments_size(f->a->d) / glim__moments_size(f->local.n);
+    return m < REFITS - b ? m : REFITS - b;
+}
+
+/* Sums of refits b .. b + m, and behind them of all samples: a product of how often each has
+   drawn each group and of the groups' sums, some groups at a time. */
+static void sum_groups(struct fitting *f, uint64_t b, size_t m) {
+    size_t n = f->a->n, groups = n < GROUPS ? n : GROUPS, size = glim__moments_size(f->local.n);
+    double times[(REFITS + 1) * GROUPS] = {0};
+    for (size_t i = 0; i < m; i++)
+        for (size_t k = 0; k < groups; k++)
+            times[i * GROUPS +
+                  glim__rng_below(f->o->seed, (uint64_t)1 << 40 | (b + i), k, (uint32_t)groups)]++;
+    for (size_t k = 0; k < groups; k++)
+        times[m * GROUPS + k] = 1;
+    for (size_t first = 0; first < groups; first += TOGETHER) {
+        size_t some = groups - first < TOGETHER ? groups - first : TOGETHER;
+        for (size_t k = first; k < first + some; k++)
+            glim__moments_sum(f->groups + (k - first) * size, f->a, f->a->weight, n * k / groups,
+                              n * (k + 1) / groups, f->local.used, f->local.n, f->block);
+        glim__kernels(f->a->ctx)->tile_f64((int)m + 1, (int)size, some, times + first, GROUPS, 1,
+                                           f->groups, (ptrdiff_t)size, f->sums, (ptrdiff_t)size,
+                                           first > 0);
+    }
+}
+
 /* The same features fitted on samples drawn again with replacement. Only their own
    moments are needed, most often of ten features. */
 static void refit(struct fitting *f, glim_lime_result *out) {
-    size_t n = f->a->n;
+    size_t size = glim__moments_size(f->local.n), m;
     double overlap = 0, tau = 0, done = 0;
     f->again.n = f->local.n;
-    for (uint64_t b = 0; b < REFITS; b++) {
-        memset(f->weight, 0, n * sizeof *f->weight);
-        for (size_t i = 0; i < n; i++)
-            f->weight[glim__rng_below(f->o->seed, (uint64_t)1 << 40 | b, i, (uint32_t)n)]++;
-        for (size_t i = 0; i < n; i++)
-            f->weight[i] *= f->a->weight[i];
-        glim__moments(&f->m, f->a, f->weight, f->local.used, f->local.n, f->block);
-        if (!glim__local_fit(&f->again, &f->m, f->o->alpha, f->solve))
-            continue;
-        done++;
-        overlap += jaccard(&f->local, &f->again);
-        tau += kendall(&f->local, &f->again);
+    for (uint64_t b = 0; b < REFITS; b += m) {
+        m = batch(f, b);
+        if (b || !f->summed)
+            sum_groups(f, b, m);
+        for (size_t i = 0; i < m; i++) {
+            glim_moments refit = {.gram = f->sums + i * size};
+            glim__moments_centre(&refit, f->a, f->local.n);
+            if (!(refit.weight > 0) || !glim__local_fit(&f->again, &refit, f->o->alpha, f->solve))
+                continue;
+            done++;
+            overlap += jaccard(&f->local, &f->again);
+            tau += kendall(&f->local, &f->again);
+        }
     }
     out->jaccard = done > 0 ? overlap / done : 0;
     out->tau = done > 0 ? tau / done : 0;
@@ -128,15 +163,24 @@ static void refit(struct fitting *f, glim_lime_result *out) {
 
 /* ---- one fit ---- */
 
+/* Refits that are summed at once, so that many features do not take all memory. */
+static size_t at_once(size_t d) {
+    size_t n = REFIT_ROOM / glim__moments_size(d);
+    return n < 1 ? 1 : n < REFITS ? n : REFITS;
+}
+
 static glim_status make_room(struct fitting *f, glim_error *err) {
     size_t d = f->a->d, n = f->a->n, moments = glim__moments_size(d),
            block = glim__moments_scratch(d), solve = glim__local_scratch(d);
-    f->m.gram =
-        glim__calloc(f->a->ctx, moments + block + solve + d * d + 4 * d + n, sizeof *f->m.gram);
+    f->at_once = at_once(d);
+    size_t all = (2 + TOGETHER + f->at_once) * moments + block + solve + d * d + 4 * d + n;
+    f->m.gram = glim__calloc(f->a->ctx, all, sizeof *f->m.gram);
     f->used = glim__calloc(f->a->ctx, 3 * d + 1, sizeof *f->used);
     if (!f->m.gram || !f->used)
-        return glim__oom(f->a->ctx, err, "the local model", 8 * (moments + block + solve + n));
-    f->block = f->m.gram + moments;
+        return glim__oom(f->a->ctx, err, "the local model", 8 * all);
+    f->sums = f->m.gram + moments;
+    f->groups = f->sums + (f->at_once + 1) * moments;
+    f->block = f->groups + TOGETHER * moments;
     f->solve = f->block + block;
     f->meat = f->solve + solve;
     f->x = f->meat + d * d;
@@ -152,8 +196,8 @@ static glim_status make_room(struct fitting *f, glim_error *err) {
 }
 
 uint64_t glim__lime_room(uint64_t n, uint64_t d) {
-    return 8 * (glim__moments_size(d) + glim__moments_scratch(d) + glim__local_scratch(d) + d * d +
-                7 * d + n + 32);
+    return 8 * ((2 + TOGETHER + at_once(d)) * glim__moments_size(d) + glim__moments_scratch(d) +
+                glim__local_scratch(d) + d * d + 7 * d + n + 32);
 }
 
 static void take(struct fitting *f, glim_lime_result *out) {
@@ -172,6 +216,24 @@ static void take(struct fitting *f, glim_lime_result *out) {
     refit(f, out);
 }
 
+/* The moments of the samples, and the features that are used. Of all features refits need
+   the same sums as the samples, which so are made once. */
+static void sum_samples(struct fitting *f, glim_lime_select how, size_t most) {
+    size_t d = f->a->d, size = glim__moments_size(d);
+    f->summed = how == GLIM_SELECT_NONE;
+    if (!f->summed) {
+        glim__moments(&f->m, f->a, f->a->weight, NULL, d, f->block);
+        glim__local_choose(&f->local, &f->m, how, most, f->a->x, f->solve);
+        return;
+    }
+    f->m.d = d;
+    glim__local_choose(&f->local, &f->m, how, d, NULL, f->solve);
+    size_t m = batch(f, 0);
+    sum_groups(f, 0, m);
+    memcpy(f->m.gram, f->sums + m * size, size * sizeof *f->m.gram);
+    glim__moments_centre(&f->m, f->a, d);
+}
+
 glim_status glim__lime_fit(const glim_lime_data *data, const glim_lime_options *options,
                            glim_lime_result *out, glim_error *err) {
     struct fitting f = {.a = data, .o = options};
@@ -181,8 +243,7 @@ glim_status glim__lime_fit(const glim_lime_data *data, const glim_lime_options *
     glim_lime_select how = most >= d ? GLIM_SELECT_NONE : options->select;
     glim_status status = make_room(&f, err);
     if (!status) {
-        glim__moments(&f.m, data, data->weight, NULL, d, f.block);
-        glim__local_choose(&f.local, &f.m, how, most, data->x, f.solve);
+        sum_samples(&f, how, most);
         if (!glim__local_fit(&f.local, &f.m, options->alpha, f.solve))
             status = glim_fail(err, GLIM_ENUMERIC,
                                "the samples do not tell the features apart (raise --num-samples "

@@ -44,31 +44,27 @@ static void weigh(const glim_lime_data *a, size_t s, double u, const size_t *col
     row[k + 1] = root;
 }
 
-/* The raw sums into the lower half of sums (k + 2, ld). */
-static void gather(double *sums, const glim_lime_data *a, const double *weight,
-                   const size_t *columns, size_t k, double *block) {
+void glim__moments_sum(double *sums, const glim_lime_data *a, const double *weight, size_t first,
+                       size_t end, const size_t *columns, size_t k, double *scratch) {
     size_t ld = stride(k), all = k + 2;
     memset(sums, 0, all * ld * sizeof *sums);
-    memset(block, 0, BLOCK * ld * sizeof *block);
-    for (size_t s = 0; s < a->n;) {
+    for (size_t s = first; s < end;) {
         size_t m = 0;
-        for (; s < a->n && m < BLOCK; s++)
+        for (; s < end && m < BLOCK; s++)
             if (weight[s] > 0)
-                weigh(a, s, weight[s], columns, k, block + m++ * ld);
-        for (size_t i = 0; i < all && m; i += PANEL) {
+                weigh(a, s, weight[s], columns, k, scratch + m++ * ld);
+        for (size_t i = 0; i < all && m; i += PANEL) { /* the lower half is enough */
             size_t rows = all - i < PANEL ? all - i : PANEL;
-            glim__kernels(a->ctx)->tile_f64((int)rows, (int)(i + rows), m, block + i, 1,
-                                            (ptrdiff_t)ld, block, (ptrdiff_t)ld, sums + i * ld,
+            glim__kernels(a->ctx)->tile_f64((int)rows, (int)(i + rows), m, scratch + i, 1,
+                                            (ptrdiff_t)ld, scratch, (ptrdiff_t)ld, sums + i * ld,
                                             (ptrdiff_t)ld, true);
         }
     }
 }
 
-void glim__moments(glim_moments *m, const glim_lime_data *data, const double *weight,
-                   const size_t *columns, size_t k, double *scratch) {
+void glim__moments_centre(glim_moments *m, const glim_lime_data *data, size_t k) {
     size_t ld = stride(k);
     double *y = m->gram + k * ld, *one = y + ld;
-    gather(m->gram, data, weight, columns, k, scratch);
     m->d = k;
     m->ld = ld;
     m->cross = y;
@@ -86,12 +82,18 @@ void glim__moments(glim_moments *m, const glim_lime_data *data, const double *we
     }
 }
 
+void glim__moments(glim_moments *m, const glim_lime_data *data, const double *weight,
+                   const size_t *columns, size_t k, double *scratch) {
+    glim__moments_sum(m->gram, data, weight, 0, data->n, columns, k, scratch);
+    glim__moments_centre(m, data, k);
+}
+
 void glim__moments_about(double *out, const glim_lime_data *data, const double *weight,
                          const size_t *columns, size_t k, const double *mean, glim_moments *room,
                          double *scratch) {
     size_t ld = stride(k);
     const double *sums = room->gram, *one = sums + (k + 1) * ld;
-    gather(room->gram, data, weight, columns, k, scratch);
+    glim__moments_sum(room->gram, data, weight, 0, data->n, columns, k, scratch);
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j <= i; j++)
             out[i * k + j] = out[j * k + i] = sums[i * ld + j] - mean[i] * one[j] -

@@ -12,6 +12,7 @@
  * not every model can take them. Constant columns are no features.
  */
 #include "explain/lime.h"
+#include "base/normal.h"
 #include "base/rng.h"
 #include "explain/columns.h"
 #include "predict/fit.h"
@@ -20,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SAMPLES = 5000, AT_ONCE = 256, DRAWS = 64 };
+enum { SAMPLES = 5000, AT_ONCE = 256 };
 
 struct table_work {
     glim_predictor *p;
@@ -32,11 +33,13 @@ struct table_work {
     glim_column *columns; /* (U) */
     glim_cell *own;       /* (U) the row's cells */
     size_t *bin;          /* (U) its bins */
-    size_t *feature;      /* (U) SIZE_MAX: none */
-    size_t n, d, K;       /* samples, features, values of a sample */
-    uint8_t *z;           /* (n, d) with bins, else */
-    double *x;            /* (n, d) */
-    double *weight, *y;   /* (n), (n, K) */
+    double *real;         /* (U) its numbers in standard deviations */
+    glim_normal *normal;
+    size_t *feature;    /* (U) SIZE_MAX: none */
+    size_t n, d, K;     /* samples, features, values of a sample */
+    uint8_t *z;         /* (n, d) with bins, else */
+    double *x;          /* (n, d) */
+    double *weight, *y; /* (n), (n, K) */
 };
 
 bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o) {
@@ -123,8 +126,11 @@ static glim_status learn(struct table_work *w, glim_error *err) {
     w->own = glim__arena_calloc(a, U, sizeof *w->own);
     w->bin = glim__arena_calloc(a, U, sizeof *w->bin);
     w->feature = glim__arena_calloc(a, U, sizeof *w->feature);
-    if (!w->columns || !w->own || !w->bin || !w->feature)
+    w->real = glim__arena_calloc(a, U, sizeof *w->real);
+    w->normal = glim__arena_alloc(a, sizeof *w->normal);
+    if (!w->columns || !w->own || !w->bin || !w->feature || !w->real || !w->normal)
         return glim__oom(a->ctx, err, "the columns", U * sizeof *w->columns);
+    glim__normal_fill(w->normal);
     glim_status status = check_names(w, err);
     if (!status && w->how == GLIM_BINS_ENTROPY)
         status = read_labels(w, &labels, err);
@@ -137,27 +143,26 @@ static glim_status learn(struct table_work *w, glim_error *err) {
         c->category = is_named(w->o->categorical, name);
         status = glim__column_learn(c, w->t, a, w->how, labels, err);
         w->feature[u] = !status && take_own(w, u) ? w->d++ : SIZE_MAX;
+        w->real[u] = (w->own[u].number - c->mean) / c->deviation;
     }
     return status;
 }
 
 /* ---- one sample ---- */
 
-/* A number of a bin: normal, drawn again until it lies inside. The mean does, so that
-   every second draw does at least. */
-static double draw_inside(const glim_bin *b, uint64_t seed, uint64_t sample, uint64_t position) {
-    for (uint64_t i = 1; i < DRAWS && b->least < b->most; i++) {
-        double x = b->mean + b->deviation * glim__rng_normal(seed, sample, position + i);
-        if (x >= b->least && x <= b->most)
-            return x;
-    }
-    return b->mean;
+/* All that is drawn of a column comes from one number v, uniform in [0, 1): whether the cell
+   is missing, which bin, where in it; what is left after each step is uniform again. */
+
+/* A number of a bin: a normal distribution cut off at its ends. */
+static double draw_inside(const struct table_work *w, const glim_bin *b, double v) {
+    double x =
+        b->mean + b->deviation * glim__normal_draw(w->normal, b->below + (v - b->start) * b->gain);
+    return x >= b->least ? x <= b->most ? x : b->most : b->least;
 }
 
 /* A cell as often as the table has it. */
-static glim_cell draw_word(const struct table_work *w, const glim_column *c, uint64_t sample,
-                           uint64_t position) {
-    size_t row = glim__rng_below(w->seed, sample, position, (uint32_t)c->there);
+static glim_cell draw_word(const struct table_work *w, const glim_column *c, double v) {
+    size_t row = (size_t)(v * (double)c->there);
     row = c->rows ? c->rows[row] : row;
     glim_cell cell = {.text = glim__table_cell(w->t, row, c->at), .number = NAN};
     if (c->numeric)
@@ -166,50 +171,52 @@ static glim_cell draw_word(const struct table_work *w, const glim_column *c, uin
 }
 
 /* Column u of a sample; *same: it has what the row has, *real: in standard deviations. */
-static glim_cell draw_cell(const struct table_work *w, size_t u, uint64_t sample, bool *same,
+static glim_cell draw_cell(const struct table_work *w, size_t u, double v, bool *same,
                            double *real) {
     const glim_column *c = &w->columns[u];
     const glim_cell *own = &w->own[u];
     bool missing = !own->text;
-    uint64_t at = (uint64_t)u * DRAWS;
     *same = true;
-    if (!sample || (c->constant && !missing) || !c->there ||
-        (missing && glim__rng_uniform(w->seed, sample, at + DRAWS - 1) * (double)w->t->n_rows >=
-                        (double)c->there))
+    if ((c->constant && !missing) || !c->there)
         return *own;
+    if (missing) {
+        v *= (double)w->t->n_rows / (double)c->there;
+        if (v >= 1)
+            return *own;
+    }
     if (c->category) {
-        glim_cell cell = draw_word(w, c, sample, at);
+        glim_cell cell = draw_word(w, c, v);
         *same = !missing && !strcmp(cell.text, own->text);
         return cell;
     }
     if (w->how == GLIM_BINS_NONE) {
         double middle = w->o->sample_around_instance && !missing ? own->number : c->mean;
-        double x = middle + c->deviation * glim__rng_normal(w->seed, sample, at);
+        double x = middle + c->deviation * glim__normal_draw(w->normal, v > 0 ? v : 0x1p-54);
         *same = false;
         *real = (x - c->mean) / c->deviation;
         return (glim_cell){.number = x};
     }
-    double left = glim__rng_uniform(w->seed, sample, at);
     size_t b = 0;
-    for (; b < c->n_cuts && left >= c->bins[b].share; b++)
-        left -= c->bins[b].share;
-    while (b && c->bins[b].share == 0) /* what rounding left over */
-        b--;
+    for (size_t k = 1; k <= c->n_cuts; k++)
+        b += v >= c->bins[k].start;
     *same = !missing && b == w->bin[u];
-    return (glim_cell){.number = draw_inside(&c->bins[b], w->seed, sample, at)};
+    return (glim_cell){.number = draw_inside(w, &c->bins[b], v)};
 }
 
-/* Cells, features and weight of sample i. */
+/* Cells, features and weight of sample i; 0 is the row itself. */
 static void draw(struct table_work *w, size_t i, double width, glim_cell *cells) {
-    double square = 0;
+    double square = 0, v[2];
     for (size_t u = 0; u < w->p->units->count; u++) {
         size_t f = w->feature[u];
-        bool same;
-        double own = (w->own[u].number - w->columns[u].mean) / w->columns[u].deviation, real = own;
-        cells[u] = draw_cell(w, u, i, &same, &real);
+        const glim_column *c = &w->columns[u];
+        bool same = true;
+        double own = w->real[u], real = own;
+        if (u % 2 == 0)
+            glim__rng_pair(w->seed, i, u / 2, v);
+        cells[u] = i ? draw_cell(w, u, v[u % 2], &same, &real) : w->own[u];
         if (f == SIZE_MAX)
             continue;
-        bool word = w->z || w->columns[u].category || !w->own[u].text;
+        bool word = w->z || c->category || !w->own[u].text;
         square += word ? !same : (real - own) * (real - own);
         if (w->z)
             w->z[i * w->d + f] = same;
@@ -247,8 +254,8 @@ static glim_status say_rules(const struct table_work *w, glim_document *doc, gli
     glim__buffer_init(&text, w->p->ctx);
     for (size_t u = 0; u < U && units; u++) {
         units[u] = w->p->units->at[u];
-        glim__buffer_puts(&text, u ? " " : "");
         units[u].start = text.len;
+        glim__buffer_puts(&text, u ? " " : "");
         glim__column_rule(&text, &w->columns[u], w->how, w->own[u].text ? w->own[u].text : "");
         units[u].end = text.len;
     }
@@ -336,6 +343,17 @@ static glim_status take_classes(struct table_work *w, size_t n, glim_document *d
             row[r] = w->y[i * K + (size_t)doc->rows[r].id];
         memcpy(w->y + i * n, row, n * sizeof *row);
     }
+    glim_buffer names;
+    glim__buffer_init(&names, w->p->ctx);
+    for (size_t r = 0; r < n; r++)
+        glim__buffer_printf(&names, "%s%s", r ? ", " : "", doc->rows[r].text);
+    const char *text = names.failed ? NULL : glim_document_text(doc, names.data, names.len);
+    if (text)
+        doc->target.text = text;
+    doc->target.text_len = text ? names.len : 0;
+    glim__buffer_release(&names);
+    if (!text)
+        return glim__oom(w->p->ctx, err, "the classes", 0);
     doc->kind = "attribution-matrix";
     doc->n_rows = n;
     doc->target.value = doc->target.prob = NAN;
@@ -435,7 +453,8 @@ void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, g
     uint64_t n = samples_of(o), U = p->units->count, N = t->n_rows,
              K = o->top_labels > 1 ? p->n_classes : 1;
     uint64_t most = p->chunk > AT_ONCE ? p->chunk : AT_ONCE;
-    uint64_t learning = N * (8 + 4 + 8 + 40) + U * (sizeof(glim_column) + 4 * N + 64);
+    uint64_t learning =
+        N * (16 + 4 + 8 + 40) + sizeof(glim_normal) + U * (sizeof(glim_column) + 4 * N + 64);
     uint64_t samples = n * (8 * U + 8 * (1 + K)) + most * U * sizeof(glim_cell);
     out->forward_tokens += n;
     out->asks += n;

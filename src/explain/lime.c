@@ -3,7 +3,8 @@
  * LIME for text: a weighted ridge on which features are there. Sample 0 is the input;
  * of the others each lacks a random number of features, uniform in 1 .. d, and counts by
  * its closeness, exp(-D^2 / 2 sigma^2) with D = 100 (1 - cos(z, 1)) = 100 (1 - sqrt(m/d)):
- * the sampling and kernel of lime 0.2.0.1 (lime_text.py); lime-local.c has the fit.
+ * the sampling and kernel of lime 0.2.0.1 (lime_text.py). lime-picture.c has the samples of
+ * pictures, lime-local.c the fit.
  */
 #include "base/rng.h"
 #include "explain/lime.h"
@@ -28,7 +29,7 @@ static const glim_param params[] = {
      .def.i = 0,
      .min = 0,
      .max = 1000,
-     .help = "features of the local model (0: all of up to 30, else 10)"},
+     .help = "features of the local model (0: all of up to 30, else 10; of a picture all)"},
     {.name = "feature-selection",
      .type = GLIM_CHOICE,
      .offset = offsetof(glim_lime_params, selection),
@@ -81,6 +82,19 @@ static const glim_param params[] = {
      .min = 1,
      .max = 100,
      .help = "rows: explain so many of the likeliest classes"},
+    {.name = "pick",
+     .type = GLIM_INT,
+     .offset = offsetof(glim_lime_params, pick),
+     .min = 0,
+     .max = 1000,
+     .help = "rows: without --row, the rows whose explanations together say most"},
+    {.name = "pick-from",
+     .type = GLIM_INT,
+     .offset = offsetof(glim_lime_params, pick_from),
+     .def.i = 100,
+     .min = 1,
+     .max = 1000000,
+     .help = "rows: how many are explained for that, drawn by --seed"},
     {0},
 };
 
@@ -136,18 +150,30 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
     glim_status status =
         z && weight && order ? GLIM_OK : glim__oom(ctx, err, "samples", n * (d + 16));
     if (!status) {
-        draw(w, n, d, z, weight, order);
+        if (g->p->image) {
+            glim__lime_coins(w->seed, n, d, z);
+            glim__lime_closeness(z, n, d, w->o->kernel_width, weight);
+        } else {
+            draw(w, n, d, z, weight, order);
+        }
         status = glim__game_values(g, z, n, weight + n, err);
     }
     if (!status) {
         glim_lime_data a = {.ctx = ctx, .n = n, .d = d, .z = z, .weight = weight, .y = weight + n};
         glim_lime_options o = glim__lime_fit_options(w->o, w->seed);
+        if (g->p->image && !o.num_features)
+            o.num_features = d;
         status = glim__lime_rows(g, &a, &o, &w->sum, w->doc, err);
     }
     glim__free(ctx, z);
     glim__free(ctx, weight);
     glim__free(ctx, order);
     return status;
+}
+
+/* Squares of a picture have their own mean colour here, too. */
+static const char *absent_of(const glim_predictor *p, const glim_lime_params *o) {
+    return p->image && !strcmp(o->absent, "auto") ? "own" : o->absent;
 }
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
@@ -158,11 +184,13 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     struct work w = {.o = o, .seed = seed, .doc = doc, .sum = glim__lime_summary()};
     glim_status status = glim__scores_new(p, doc, true, err);
     if (!status)
-        status = glim__games(p, o->absent, doc, o->bow, play, &w, err);
+        status = glim__games(p, absent_of(p, o), doc, o->bow && !p->image, play, &w, err);
     if (status)
         return status;
-    if (o->bow)
+    if (o->bow && !p->image) { /* a sum would count a word as often as it occurs */
+        doc->method.fold = NULL;
         glim_document_note(doc, "each word's score is that of all its occurrences together");
+    }
     glim_document_note(doc, "the baseline value is the local model's intercept; units that were "
                             "not selected have 0");
     glim__lime_judge(&w.sum, doc);
@@ -186,14 +214,15 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
         glim__lime_table_plan(p, o, out);
         return GLIM_OK;
     }
-    return glim__games_plan(p, o->absent, samples, room, opts, out, err);
+    return glim__games_plan(p, absent_of(p, o), samples, room, opts, out, err);
 }
 
 const glim_method glim_method_lime = {
     .name = "lime",
     .summary = "a weighted linear model of the target around the input",
     .cite = "Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938",
-    .family = "feature importance",
+    .family = "surrogate",
+    .costs = "1000 passes",
     .caption = "The coefficients of a stand-in: read its fit (local_r2) before them.",
     .needs = GLIM_CAN_PREDICT,
     .is_signed = true,

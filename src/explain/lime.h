@@ -19,6 +19,7 @@ typedef struct glim_lime_params {
     const char *discretizer, *categorical, *label_column; /* of tables, as is what follows */
     bool sample_around_instance;
     int64_t top_labels;
+    int64_t pick, pick_from; /* for those who explain many rows (cli/pick.c) */
 } glim_lime_params;
 
 /* How the features of the local model are chosen, at most so many of d. */
@@ -89,6 +90,12 @@ bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o);
 glim_status glim__lime_table(glim_predictor *p, const glim_lime_params *o, uint64_t seed,
                              glim_document *doc, glim_error *err);
 void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, glim_plan *out);
+/* ---- samples of pictures (lime-picture.c) ---- */
+
+/* z (n, d): each feature there or not by the toss of a coin, in sample 0 all. */
+void glim__lime_coins(uint64_t seed, size_t n, size_t d, uint8_t *z);
+/* How much samples count by the share of features that are there; width as --kernel-width. */
+void glim__lime_closeness(const uint8_t *z, size_t n, size_t d, double width, double *weight);
 
 /* ---- inside: moments (lime-moments.c) and the local model (lime-fit.c) ---- */
 
@@ -112,8 +119,13 @@ typedef struct glim_local {
 /* Doubles that the moments of d features take, and those of scratch besides. */
 size_t glim__moments_size(size_t d);
 size_t glim__moments_scratch(size_t d);
-/* Of the features `columns` (k), NULL: of all; sample i counts weight[i] times. m->gram has
-   room for glim__moments_size(k). */
+/* The raw sums of samples first .. end into `sums` (glim__moments_size(k)), of the features
+   `columns` (k), NULL: of all; sample i counts weight[i] times. */
+void glim__moments_sum(double *sums, const glim_lime_data *data, const double *weight, size_t first,
+                       size_t end, const size_t *columns, size_t k, double *scratch);
+/* Moments out of the raw sums that lie at m->gram, in place. */
+void glim__moments_centre(glim_moments *m, const glim_lime_data *data, size_t k);
+/* Both, of all samples. */
 void glim__moments(glim_moments *m, const glim_lime_data *data, const double *weight,
                    const size_t *columns, size_t k, double *scratch);
 /* out (k, k) = sum weight (x_i - mean_i) (x_j - mean_j), mean (k) given. */

@@ -151,7 +151,8 @@ const glim_method glim_method_lrp = {
     .summary = "relevance sent back by rules (AttnLRP, CP-LRP); off until chosen (--help)",
     .cite = "Achtibat et al. 2024, arXiv:2402.05602; Ali et al. 2022, arXiv:2202.07304; Bach et "
             "al. 2015",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "1 gradient",
     .caption = "Shares of the target by rules, not effects: what would happen without a word they "
                "do not say.",
     .needs = GLIM_CAN_GRADIENT,

@@ -7,27 +7,17 @@
 #include <string.h>
 
 static const glim_method *const methods[] = {
-    &glim_method_occlusion,
-    &glim_method_input_x_gradient,
-    &glim_method_gradient,
-    &glim_method_integrated_gradients,
-    &glim_method_smoothgrad,
-    &glim_method_shapley,
-    &glim_method_kernel_shap,
-    &glim_method_lime,
-    &glim_method_attention,
-    &glim_method_attention_rollout,
-    &glim_method_attention_flow,
-    &glim_method_attention_gradient,
-    &glim_method_attention_norm,
-    &glim_method_weighted_sum,
-    &glim_method_value_zeroing,
-    &glim_method_expected_gradients,
-    &glim_method_guided_backprop,
-    &glim_method_lrp,
-    &glim_method_reagent,
-    &glim_method_owen,
-    NULL,
+    &glim_method_occlusion,       &glim_method_input_x_gradient,
+    &glim_method_gradient,        &glim_method_integrated_gradients,
+    &glim_method_smoothgrad,      &glim_method_shapley,
+    &glim_method_kernel_shap,     &glim_method_lime,
+    &glim_method_attention,       &glim_method_attention_rollout,
+    &glim_method_attention_flow,  &glim_method_attention_gradient,
+    &glim_method_attention_norm,  &glim_method_weighted_sum,
+    &glim_method_value_zeroing,   &glim_method_expected_gradients,
+    &glim_method_guided_backprop, &glim_method_lrp,
+    &glim_method_reagent,         &glim_method_owen,
+    &glim_method_grad_cam,        NULL,
 };
 
 const glim_method *const *glim_methods(void) {
@@ -54,6 +44,20 @@ void glim__units_sum(const glim_predictor *p, size_t row, const double *tokens, 
     }
     if (fixed)
         *fixed = rest;
+}
+
+void glim__fixed_add(const glim_predictor *p, const double *tokens, bool squares,
+                     glim_document *doc) {
+    double size = 0;
+    for (size_t u = 0; u < p->units->count; u++) {
+        const glim_unit *unit = &p->units->at[u];
+        double sum = 0;
+        for (size_t t = unit->first; t < unit->first + unit->count && t < p->T; t++)
+            sum += tokens[t];
+        if (unit->fixed)
+            size += squares ? sqrt(sum) : fabs(sum);
+    }
+    doc->fixed_size = (isnan(doc->fixed_size) ? 0 : doc->fixed_size) + size;
 }
 
 double glim__tokens_total(const glim_predictor *p, const double *tokens) {

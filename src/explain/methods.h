@@ -11,12 +11,22 @@ extern const glim_method glim_method_gradient, glim_method_input_x_gradient,
     glim_method_attention_rollout, glim_method_attention_gradient, glim_method_attention_norm,
     glim_method_weighted_sum, glim_method_value_zeroing, glim_method_attention_flow,
     glim_method_lrp, glim_method_guided_backprop, glim_method_expected_gradients,
-    glim_method_reagent, glim_method_owen;
+    glim_method_reagent, glim_method_owen, glim_method_grad_cam;
 
 /* Per-token numbers (T) of row r to unit scores: sums. Units that the row cannot
    see become NaN; fixed units keep their sum in *fixed (may be NULL). */
 void glim__units_sum(const glim_predictor *p, size_t row, const double *tokens, double *scores,
                      double *fixed);
+/* Sum of the sizes of fixed units: of their sums, or of the roots of them when tokens are
+   squares. Methods add it up over rows in doc->fixed_size. */
+void glim__fixed_add(const glim_predictor *p, const double *tokens, bool squares,
+                     glim_document *doc);
+/* Behind a run: scores of words, sentences and turns (fold.c). Errors: ENOMEM, EBUDGET. */
+glim_status glim__fold_levels(glim_document *doc, glim_error *err);
+/* The rule of a method's levels; NULL = none. */
+const char *glim__fold_name(glim_fold fold, bool is_signed);
+/* What fixed tokens took, as the check "template_share"; or that they are never absent. */
+void glim__tell_fixed(glim_document *doc, const glim_method *m);
 /* Sum over all tokens that units and fixed units hold. */
 double glim__tokens_total(const glim_predictor *p, const double *tokens);
 

@@ -93,8 +93,8 @@ struct work {
     glim_predictor *p;
     const struct opts *o;
     uint64_t seed;
-    size_t row, d, *unit; /* units that are scored by this row */
-    size_t *order;        /* (d) scratch */
+    size_t row, d, *unit;          /* units that are scored by this row */
+    size_t *order;                 /* (d) scratch */
     int32_t *own, *proposed, *ids; /* (T), (T, candidates), (probes, T) */
     float *shares;
     double *values;
@@ -309,7 +309,7 @@ static void judge(glim_document *doc, const struct sums *all) {
 static void choose_scale(struct work *w, const glim_document *doc) {
     const char *output = doc->target.output ? doc->target.output : "logit";
     bool contrast = doc->target.against != NULL;
-    w->scale = !strcmp(output, "prob")                  ? PROB
+    w->scale = !strcmp(output, "prob")                   ? PROB
                : !strcmp(output, "logprob") && !contrast ? LOG
                                                          : ODDS;
     w->odds_from = contrast ? 0 : w->p->value[w->row];
@@ -398,12 +398,14 @@ const glim_method glim_method_reagent = {
     .name = "reagent",
     .summary = "what the model's own other words do in a unit's place, again and again",
     .cite = "Zhao, Shan 2024, arXiv:2402.00794",
-    .family = "feature importance",
+    .family = "perturbation",
+    .costs = "480 passes",
     .caption = "An order of what carries the target, in shares of one: neither sizes nor signs of "
                "effects.",
     .needs = GLIM_CAN_PREDICT | GLIM_CAN_PROPOSE,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .fold = GLIM_FOLD_SUM,
     .plan = plan,
     .run = run,
 };

@@ -126,6 +126,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     size_t U = p->units->count, all = p->n_rows * U;
     struct work w = {.p = p, .times = !strcmp(o->of, "input-x-gradient")};
     doc->method.is_signed = w.times;
+    doc->method.fold = w.times ? "sum" : "l2";
     double *values = glim__calloc(p->ctx, CHUNK * p->n_rows, sizeof *values);
     w.points = glim__calloc(p->ctx, CHUNK * p->T * p->C, sizeof *w.points);
     w.tokens = glim__calloc(p->ctx, p->T + U + 2 * all, sizeof *w.tokens);
@@ -167,7 +168,8 @@ const glim_method glim_method_smoothgrad = {
     .name = "smoothgrad",
     .summary = "a gradient map averaged over noisy copies of the input",
     .cite = "Smilkov et al. 2017, arXiv:1706.03825",
-    .family = "feature importance",
+    .family = "gradients",
+    .costs = "32 gradients",
     .caption =
         "Noise is in the embedding space; the words do not change. On small language models it "
         "ranked words no better than chance (docs/default-method.md).",

@@ -37,10 +37,11 @@ struct work {
     bool pair;
     glim_pattern_shape shape;
     size_t L, C, at, row;
-    size_t first, n;       /* sources of the piece */
+    size_t piece;          /* sources of one second pass at most */
+    size_t first, n;       /* those of the piece at hand */
     float *before, *after; /* (L, C) twice: inputs and outputs of the blocks at the target */
     float *own;            /* (L, C) what attention among the written tokens adds */
-    float *zeroed;         /* (L, PIECE, C) what attention adds without each source */
+    float *zeroed;         /* (L, piece, C) what attention adds without each source */
     double *turned;        /* (L, S) */
     double *share;         /* (S) */
     glim_session *session;
@@ -72,7 +73,7 @@ static glim_status see_own(void *data, const glim_site *site, glim_error *err) {
 static glim_status see_parts(void *data, const glim_parts *one, glim_error *err) {
     struct work *w = data;
     for (size_t i = 0; i < w->n && w->first + i < one->S; i++) {
-        float *into = w->zeroed + ((size_t)one->layer * PIECE + i) * w->C;
+        float *into = w->zeroed + ((size_t)one->layer * w->piece + i) * w->C;
         const float *part = one->parts + (w->first + i) * w->C;
         double squares = 0;
         for (size_t c = 0; c < w->C && one->norm; c++)
@@ -119,7 +120,7 @@ static glim_status write_own(void *data, const glim_site *site, glim_error *err)
 
 static glim_status write_zeroed(void *data, const glim_site *site, glim_error *err) {
     const struct work *w = data;
-    memcpy(site->data, w->zeroed + ((size_t)site->layer * PIECE + site->sequence) * w->C,
+    memcpy(site->data, w->zeroed + ((size_t)site->layer * w->piece + site->sequence) * w->C,
            w->C * sizeof(float));
     return GLIM_OK;
 }
@@ -188,8 +189,8 @@ static glim_status run_row(struct work *w, const struct opts *o, glim_error *err
     w->at = w->p->row_at(w->p, w->row);
     memset(w->turned, 0, w->L * S * sizeof *w->turned);
     memset(w->share, 0, S * sizeof *w->share);
-    for (w->first = 0; w->first < seen && !status; w->first += PIECE) {
-        w->n = seen - w->first < PIECE ? seen - w->first : PIECE;
+    for (w->first = 0; w->first < seen && !status; w->first += w->piece) {
+        w->n = seen - w->first < w->piece ? seen - w->first : w->piece;
         status = first_pass(w, err);
         if (!status)
             status = second_pass(w, err);
@@ -212,7 +213,7 @@ static glim_status run_row(struct work *w, const struct opts *o, glim_error *err
 }
 
 static size_t floats_of(const struct work *w) {
-    return w->L * w->C * (3 + PIECE);
+    return w->L * w->C * (3 + w->piece);
 }
 
 static glim_status open_work(struct work *w, glim_error *err) {
@@ -233,6 +234,7 @@ static void shape_work(struct work *w, const glim_predictor *p) {
     w->pair = glim__pattern_source(p) == GLIM_PATTERN_CROSS;
     w->shape = glim__pattern_shape(p, glim__pattern_source(p));
     w->L = (size_t)w->shape.layers;
+    w->piece = w->shape.S < PIECE ? w->shape.S : PIECE;
     w->C = (size_t)glim_model_facts(p->model)->width;
 }
 
@@ -273,7 +275,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
     glim_plan parts = {0};
     shape_work(&w, p);
     glim__attention_parts_plan(p, 1, &parts);
-    size_t pieces = (w.shape.S + PIECE - 1) / PIECE, n = w.shape.S < PIECE ? w.shape.S : PIECE;
+    size_t pieces = (w.shape.S + w.piece - 1) / w.piece, n = w.piece;
     uint64_t second = glim_session_plan(p->model, n, n, w.pair ? p->T : 1, 0, false, NULL);
     uint64_t own = 4 * floats_of(&w) + 8 * (w.L + 1) * w.shape.S + n * sizeof(glim_sequence) +
                    (w.pair ? 4 * p->T * w.C : 0) + 4096;
@@ -288,6 +290,7 @@ const glim_method glim_method_value_zeroing = {
     .summary = "how far a layer's output turns when a word's value is zero",
     .cite = "Mohebbi et al. 2023, arXiv:2301.12971",
     .family = "attention",
+    .costs = "2 passes a target",
     .caption = "How words mix into the target's position, layer by layer: not what decides the "
                "target. Compare with occlusion.",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,

@@ -159,6 +159,21 @@ static glim_status read_csv(glim_table *t, const char *bytes, size_t n, unsigned
     return r.status;
 }
 
+/* What parts the cells of a header: where numbers have a decimal comma, spreadsheets write
+   a semicolon; some write tabs under the name .csv. */
+static unsigned char delimiter_of(const char *bytes, size_t n) {
+    size_t semicolons = 0, tabs = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n && (quoted || bytes[i] != '\n'); i++) {
+        quoted ^= bytes[i] == '"';
+        if (!quoted && bytes[i] == ',')
+            return ',';
+        semicolons += !quoted && bytes[i] == ';';
+        tabs += !quoted && bytes[i] == '\t';
+    }
+    return tabs > semicolons ? '\t' : semicolons ? ';' : ',';
+}
+
 /* ---- JSON lines ---- */
 
 static glim_status json_cell(glim_table *t, const json_t *v, size_t row, const char *name,
@@ -343,7 +358,8 @@ glim_status glim__table_read(glim_table **out, glim_context *ctx, const char *by
         status = format == GLIM_TABLE_JSONL ? read_jsonl(t, bytes, n, err)
                  : format == GLIM_TABLE_LINES
                      ? read_lines(t, bytes, n, err)
-                     : read_csv(t, bytes, n, format == GLIM_TABLE_TSV ? '\t' : ',', err);
+                     : read_csv(t, bytes, n,
+                                format == GLIM_TABLE_TSV ? '\t' : delimiter_of(bytes, n), err);
     if (!status)
         status = check_columns(t, err);
     if (status) {
@@ -417,8 +433,35 @@ glim_status glim__table_column(const glim_table *t, const char *name, size_t *ou
                      all);
 }
 
+/* "-12.75": few enough digits for one exact division, which then rounds as it should
+   (Clinger 1990). Most cells are like that. */
+static bool short_number(const char *s, double *out) {
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    bool negative = *s == '-';
+    uint64_t whole = 0;
+    int digits = 0, behind = 0;
+    s += negative;
+    for (bool point = false; *s && digits <= 15; s++) {
+        if (*s >= '0' && *s <= '9') {
+            whole = 10 * whole + (uint64_t)(*s - '0');
+            digits++;
+            behind += point;
+        } else if (*s == '.' && !point && digits) {
+            point = true;
+        } else {
+            return false;
+        }
+    }
+    double x = (double)whole / powers[behind < 15 ? behind : 15];
+    *out = negative ? -x : x;
+    return digits && digits <= 15;
+}
+
 bool glim__table_number(const char *text, double *out) {
     char *end;
+    if (short_number(text, out))
+        return true;
     text += strspn(text, " \t");
     size_t n = strspn(text, "0123456789+-.eE");
     if (!n || text[n + strspn(text + n, " \t")])

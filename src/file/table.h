@@ -3,7 +3,8 @@
  * table.h: rows of named columns, as text: what is fitted and what is explained.
  *
  *   .csv, .tsv   RFC 4180 with a header: quotes, CRLF, a byte order mark, line ends
- *                inside quotes (libcsv, strict: a stray quote is an error)
+ *                inside quotes (libcsv, strict: a stray quote is an error); a .csv whose
+ *                header has no comma may be parted by semicolons or tabs
  *   .jsonl       an object a line; columns in the order in which they first appear
  *   .txt         "LABEL<tab>TEXT" a line, columns `label` and `text`
  *

@@ -219,9 +219,8 @@ static glim_status walk_expert(struct expert *s, int e, float *dx, float *dw, gl
     if ((status = glim__linear_backward(s->t->ctx, s->h, F, s->y, C, s->rows, s->down, err)))
         return status;
     if (s->manner)
-        glim__gate_back_by(kernels, *s->manner,
-                           &(glim_gate_slopes){s->dg, s->du, s->h, s->g, s->u}, rows * F,
-                           s->how->act);
+        glim__gate_back_by(kernels, *s->manner, &(glim_gate_slopes){s->dg, s->du, s->h, s->g, s->u},
+                           rows * F, s->how->act);
     else
         kernels->gate_backward(s->dg, s->du, s->h, s->g, s->u, rows * F, s->how->act);
     if ((status = glim__linear_backward(s->t->ctx, s->x, C, s->dg, F, s->rows, s->gate, err)) ||

@@ -141,8 +141,7 @@ static glim_status unit_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
 
 /* ---- convolution: its bounds are its activation ---- */
 
-static glim_status conv_back(glim_tape *t, glim_tape_node *n, const glim_conv *c,
-                             glim_error *err) {
+static glim_status conv_back(glim_tape *t, glim_tape_node *n, const glim_conv *c, glim_error *err) {
     float *d;
     glim_status status = glim__tape_grad(t, n, 0, &d, err);
     return status ? status
@@ -177,9 +176,8 @@ static glim_status conv_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
     open.low = -INFINITY;
     open.high = INFINITY;
     float *z = glim__workspace_take(t->space, (size_t)all);
-    glim_status status =
-        z ? glim__conv(t->ctx, &open, z, t->nodes[n->inputs[0]].data, images, err)
-          : glim__oom(t->ctx, err, "a convolution", (uint64_t)all * sizeof *z);
+    glim_status status = z ? glim__conv(t->ctx, &open, z, t->nodes[n->inputs[0]].data, images, err)
+                           : glim__oom(t->ctx, err, "a convolution", (uint64_t)all * sizeof *z);
     for (int64_t i = 0; i < all && !status; i++)
         n->grad[i] *= z[i] == 0 ? 0 : n->data[i] / z[i];
     glim__workspace_give(t->space, z);
@@ -188,9 +186,9 @@ static glim_status conv_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
 
 /* ---- the sets ---- */
 
-static const glim_rule frozen_norm[] = {{&glim__op_rms_norm_op, glim__rms_norm_backward_frozen, 0},
-                                        {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen,
-                                         0}};
+static const glim_rule frozen_norm[] = {
+    {&glim__op_rms_norm_op, glim__rms_norm_backward_frozen, 0},
+    {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen, 0}};
 static const glim_rule frozen_pattern[] = {
     {&glim__op_attention_op, glim__attention_backward_frozen, 0}};
 static const glim_rule attnlrp[] = {
@@ -228,7 +226,8 @@ static const glim_rule deconvnet[] = {
     {&glim__op_conv_op, conv_deconvnet, 0},
 };
 
-#define SET(name, rules) {name, rules, sizeof(rules) / sizeof *(rules)}
+#define SET(name, rules)                                                                           \
+    { name, rules, sizeof(rules) / sizeof *(rules) }
 static const glim_rules sets[] = {
     SET("frozen-norm", frozen_norm), SET("frozen-pattern", frozen_pattern),
     SET("attnlrp", attnlrp),         SET("cp-lrp", cp_lrp),

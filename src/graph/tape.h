@@ -171,8 +171,8 @@ struct glim_tape {
     size_t n_hooks;
     const char *prefix; /* of site names: "blocks.3." */
     int layer;
-    bool keep, decode, replay; /* replay: recomputation, only writing hooks run */
-    const glim_rules *rules; /* of the walk; set before a forward with keep */
+    bool keep, decode, replay;        /* replay: recomputation, only writing hooks run */
+    const glim_rules *rules;          /* of the walk; set before a forward with keep */
     const glim_rope *ropes;           /* of the session, for the builder */
     const glim_rows *picked;          /* last block: rows that are wanted; NULL = all */
     const float *cached_k, *cached_v; /* of this layer: (positions, G, D) */

@@ -25,11 +25,11 @@ struct glim_session {
     const glim_hook *hooks;
     size_t n_hooks;
     const glim_rules *rules; /* of the walk back */
-    float **x;             /* (L + 1) inputs of the blocks; all of them with keep */
-    glim_tape *tapes;      /* (L) */
-    glim_node *out;        /* (L) last node of each block's tape */
-    glim_tape head, front; /* front: the norm behind the embeddings */
-    float *raw;            /* what it norms, (T, C); kept for its backward */
+    float **x;               /* (L + 1) inputs of the blocks; all of them with keep */
+    glim_tape *tapes;        /* (L) */
+    glim_node *out;          /* (L) last node of each block's tape */
+    glim_tape head, front;   /* front: the norm behind the embeddings */
+    float *raw;              /* what it norms, (T, C); kept for its backward */
     glim_node front_out;
     glim_rows pool_rows; /* a row for each sequence */
     glim_node head_normed, head_logits;

@@ -61,6 +61,25 @@ void glim__vision_input(const glim_model *m, int stage, int *height, int *width,
     *channels = c->in_c;
 }
 
+static uint64_t map_size(const glim_conv *c) {
+    return c->w ? (uint64_t)c->out_h * (uint64_t)c->out_w * (uint64_t)c->out_c : 0;
+}
+
+uint64_t glim__vision_largest(const glim_model *m) {
+    const glim_vision *v = m->vision;
+    uint64_t most = (uint64_t)v->height * (uint64_t)v->width * 3;
+    for (int i = -2; i < 3 * m->hyper.L; i++) {
+        const glim_vision_block *b = &v->blocks[i < 0 ? 0 : i / 3];
+        const glim_conv *c = i == -2      ? &v->stem
+                             : i == -1    ? &v->head
+                             : i % 3 == 0 ? &b->expand
+                             : i % 3 == 1 ? &b->depthwise
+                                          : &b->project;
+        most = map_size(c) > most ? map_size(c) : most;
+    }
+    return most;
+}
+
 static glim_node conv(glim_tape *t, glim_vision_rows *rows, glim_node x, const glim_conv *c,
                       const char *site) {
     const glim_rows *out = glim__vision_rows(rows, (int64_t)c->out_h * c->out_w);

@@ -71,6 +71,8 @@ static inline int glim__vision_stages(const glim_model *m) {
 }
 /* Pixels and channels of what a stage reads. */
 void glim__vision_input(const glim_model *m, int stage, int *height, int *width, int *channels);
+/* Numbers of the largest map of one picture. */
+uint64_t glim__vision_largest(const glim_model *m);
 /* Appends a stage to the tape, whose rows are those of its input; x as glim__vision_input
    says (images H W, C). Returns its last node. */
 glim_node glim__vision_stage(glim_tape *t, const glim_model *m, glim_vision_rows *rows, int stage,

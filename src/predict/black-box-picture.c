@@ -76,7 +76,8 @@ static glim_status background(const struct picture_box *s, glim_absent absent, u
         return glim__oom(s->base.ctx, err, "a background", 2 * n * sizeof *room);
     for (size_t i = 0; i < n; i++)
         room[i] = s->patches.seen->rgb[i];
-    glim_status status = glim__patches_background(&s->patches, room, absent, room + n, err);
+    glim_status status =
+        glim__patches_background(&s->patches, room, absent, (float[3]){0}, room + n, err);
     for (size_t i = 0; i < n; i++)
         out[i] = (uint8_t)(room[n + i] + 0.5f);
     glim__free(s->base.ctx, room);
@@ -85,16 +86,8 @@ static glim_status background(const struct picture_box *s, glim_absent absent, u
 
 static void paint(const struct picture_box *s, const uint8_t *keep, const uint8_t *from,
                   uint8_t *out) {
-    size_t row = (size_t)s->patches.width * 3;
-    memcpy(out, s->patches.seen->rgb, row * (size_t)s->patches.height);
-    for (size_t u = 0; u < s->patches.units.count; u++) {
-        int box[4];
-        glim__patch_box(&s->patches, u, box);
-        for (int y = box[1]; y < box[1] + box[3] && !keep[u]; y++) {
-            size_t at = (size_t)y * row + (size_t)box[0] * 3;
-            memcpy(out + at, from + at, (size_t)box[2] * 3);
-        }
-    }
+    memcpy(out, s->patches.seen->rgb, (size_t)s->patches.width * (size_t)s->patches.height * 3);
+    glim__patches_paint(&s->patches, keep, 3, from, out);
 }
 
 /* The targets of m masked pictures, m <= AT_ONCE. */
@@ -162,7 +155,7 @@ static void free_picture(glim_predictor *p) {
 }
 
 glim_status glim_predictor_black_box_image(glim_predictor **out, glim_black_box *box,
-                                           const glim_image *image, int patch, const char *name,
+                                           const glim_image *image, const glim_image_options *cut,
                                            const glim_class_options *o, glim_error *err) {
     glim_context *ctx = box->ctx;
     double *row = NULL;
@@ -188,7 +181,8 @@ glim_status glim_predictor_black_box_image(glim_predictor **out, glim_black_box 
                                .cost = cost,
                                .free = free_picture};
     glim_status status =
-        glim__patches_cut(&s->patches, image, name, patch, side < shorter ? side : shorter, err);
+        glim__patches_cut(&s->patches, image, cut, side < shorter ? side : shorter, err);
+    s->base.superpixels = s->patches.superpixels;
     s->row_end = s->patches.units.count;
     if (!status)
         status = glim_black_box_ask_image(box, image, &row, err);

@@ -231,13 +231,16 @@ static glim_status first_ask(struct text_box *t, const glim_class_options *o, gl
 
 /* ---- units ---- */
 
-static glim_status cut(struct text_box *t, const char *text, size_t len, glim_error *err) {
+/* The smallest parts that may be absent: words, or characters when those are asked for. */
+static glim_status cut(struct text_box *t, const char *text, size_t len, bool characters,
+                       glim_error *err) {
     glim_context *ctx = t->base.ctx;
     uint8_t *starts = glim__alloc(ctx, len + 1);
     t->tokens = (glim_tokens){.ctx = ctx, .text_len = len};
     t->tokens.text = glim__strndup(ctx, text, len);
     glim_status status = starts && t->tokens.text
-                             ? glim__breaks(starts, ctx, text, len, GLIM_BREAK_WORD, err)
+                             ? glim__breaks(starts, ctx, text, len,
+                                            characters ? GLIM_BREAK_GRAPHEME : GLIM_BREAK_WORD, err)
                              : glim__oom(ctx, err, "the text", len);
     size_t n = 0;
     for (size_t i = 0; i < len && !status; i++)
@@ -258,10 +261,10 @@ static glim_status cut(struct text_box *t, const char *text, size_t len, glim_er
 static glim_status make_units(struct text_box *t, const glim_class_options *o, glim_error *err) {
     enum { MOST_WORDS = 400 };
     glim_unit_kind kind = o->auto_units ? GLIM_UNIT_WORD : o->units;
-    if (kind != GLIM_UNIT_WORD && kind != GLIM_UNIT_SENTENCE)
+    if (kind == GLIM_UNIT_TOKEN || kind == GLIM_UNIT_TURN)
         return glim_fail(err, GLIM_EUSAGE,
-                         "a black box reads text: its units are words or sentences (--units word "
-                         "or sentence)");
+                         "a black box reads text: its units are characters, words or sentences "
+                         "(--units character, word or sentence)");
     glim_status status = glim_units_make(&t->units, &t->tokens, kind, err);
     if (status || !o->auto_units || t->units.count <= MOST_WORDS)
         return status;
@@ -302,7 +305,7 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
     const struct text_box *t = (const struct text_box *)p;
     doc->input.text = glim_document_text(doc, t->tokens.text, t->tokens.text_len);
     doc->input.text_len = t->tokens.text_len;
-    doc->input.unit = t->units.kind == GLIM_UNIT_WORD ? "word" : "sentence";
+    doc->input.unit = glim_unit_kind_name(t->units.kind);
     doc->input.units = glim_document_alloc(doc, t->units.count * sizeof *doc->input.units);
     if (!doc->input.text || !doc->input.units || !glim__box_describe(t->box, &t->target, doc))
         return glim__oom(p->ctx, err, "the document", 0);
@@ -374,7 +377,7 @@ glim_status glim_predictor_black_box(glim_predictor **out, glim_black_box *box, 
     status = t->mask_token ? check_text(mask, strlen(mask) + !*mask, err)
                            : glim__oom(ctx, err, "the predictor", 0);
     if (!status)
-        status = cut(t, text, len, err);
+        status = cut(t, text, len, !o->auto_units && o->units == GLIM_UNIT_CHARACTER, err);
     if (!status)
         status = make_units(t, o, err);
     if (!status)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A model of pictures and one picture, as a predictor. A "token" is a pixel, and tokens
- * are counted patch after patch, so that a patch is a run of tokens like a word is;
- * the model sees them in their places. An absent patch takes its pixels from a
- * picture without news: one colour, or the picture blurred.
+ * are counted patch after patch, so that a patch (or superpixel) is a run of tokens like a
+ * word is; the model sees them in their places. An absent patch takes its pixels from
+ * a picture without news: one colour, its own mean, or the picture blurred.
  */
 #include "model/vision.h"
 #include "predict/patches.h"
@@ -20,8 +20,7 @@ enum output { LOGIT, LOGPROB, PROB };
 struct seeing {
     glim_predictor base;
     glim_patches patches;
-    float *pixels;   /* (H W, 3) */
-    uint32_t *place; /* [T] where token t lies in the picture */
+    float *pixels; /* (H W, 3) */
     enum output output;
     int32_t id, against; /* against -1 = none */
     size_t row_end;
@@ -133,21 +132,18 @@ static glim_status run(struct seeing *s, const float *pixels, size_t n, bool kee
 
 /* ---- what stands for an absent patch ---- */
 
-static void one_byte(const struct seeing *s, uint8_t byte, float *out) {
-    uint8_t rgb[3] = {byte, byte, byte};
+static glim_status background(const struct seeing *s, glim_absent absent, float *out,
+                              glim_error *err) {
+    uint8_t rgb[3] = {0, 0, 0};
     glim_image dot = {.width = 1, .height = 1, .rgb = rgb};
-    glim_model_pixels(s->base.model, &dot, out);
-    for (size_t i = 1; i < s->base.T; i++)
-        memcpy(out + 3 * i, out, 3 * sizeof *out);
+    float black[3];
+    glim_model_pixels(s->base.model, &dot, black);
+    return glim__patches_background(&s->patches, s->pixels, absent, black, out, err);
 }
 
 static void paint(const struct seeing *s, const uint8_t *keep, const float *from, float *out) {
     memcpy(out, s->pixels, s->base.T * 3 * sizeof *out);
-    for (size_t u = 0; u < s->patches.units.count; u++) {
-        const glim_unit *unit = &s->patches.units.at[u];
-        for (size_t t = unit->first; t < unit->first + unit->count && !keep[u]; t++)
-            memcpy(out + 3 * s->place[t], from + 3 * s->place[t], 3 * sizeof *out);
-    }
+    glim__patches_paint(&s->patches, keep, 3 * sizeof *out, from, out);
 }
 
 /* ---- what methods ask for ---- */
@@ -160,9 +156,8 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
         out[i] = NAN;
     float *from = glim__calloc(p->ctx, each, sizeof *from);
     float *all = glim__calloc(p->ctx, most * each, sizeof *all);
-    glim_status status = from && all
-                             ? glim__patches_background(&s->patches, s->pixels, absent, from, err)
-                             : glim__oom(p->ctx, err, "pixels", (most + 1) * each * 4);
+    glim_status status = from && all ? background(s, absent, from, err)
+                                     : glim__oom(p->ctx, err, "pixels", (most + 1) * each * 4);
     for (size_t i = 0; i < n && !status; i += most) {
         size_t m = n - i < most ? n - i : most;
         for (size_t k = 0; k < m; k++)
@@ -179,12 +174,12 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
 /* Between the picture's order and that of the tokens. */
 static void to_tokens(const struct seeing *s, float *out, const float *pixels) {
     for (size_t t = 0; t < s->base.T; t++)
-        memcpy(out + 3 * t, pixels + 3 * s->place[t], 3 * sizeof *out);
+        memcpy(out + 3 * t, pixels + 3 * s->patches.place[t], 3 * sizeof *out);
 }
 
 static void to_pixels(const struct seeing *s, float *out, const float *tokens) {
     for (size_t t = 0; t < s->base.T; t++)
-        memcpy(out + 3 * s->place[t], tokens + 3 * t, 3 * sizeof *out);
+        memcpy(out + 3 * s->patches.place[t], tokens + 3 * t, 3 * sizeof *out);
 }
 
 static glim_status embed(glim_predictor *p, float *x, glim_error *err) {
@@ -198,15 +193,12 @@ static glim_status baseline(glim_predictor *p, glim_baseline kind, float *x, gli
     float *from = glim__calloc(p->ctx, p->T * 3, sizeof *from);
     if (!from)
         return glim__oom(p->ctx, err, "a baseline", p->T * 3 * sizeof *from);
-    glim_status status = GLIM_OK;
-    if (kind == GLIM_BASELINE_BOS)
-        one_byte(s, 0, from);
-    else
-        status = glim__patches_background(&s->patches, s->pixels,
-                                          kind == GLIM_BASELINE_ZERO   ? GLIM_ABSENT_ZERO
-                                          : kind == GLIM_BASELINE_BLUR ? GLIM_ABSENT_BLUR
-                                                                       : GLIM_ABSENT_MEAN,
-                                          from, err);
+    glim_status status = background(s,
+                                    kind == GLIM_BASELINE_BOS    ? GLIM_ABSENT_BLACK
+                                    : kind == GLIM_BASELINE_ZERO ? GLIM_ABSENT_ZERO
+                                    : kind == GLIM_BASELINE_BLUR ? GLIM_ABSENT_BLUR
+                                                                 : GLIM_ABSENT_MEAN,
+                                    from, err);
     if (!status)
         to_tokens(s, x, from);
     glim__free(p->ctx, from);
@@ -261,6 +253,35 @@ static glim_status gradient(glim_predictor *p, const float *xs, size_t n, long r
     return status;
 }
 
+static bool wants_gradient(const glim_hook *hooks, size_t n) {
+    bool grad = false;
+    for (size_t i = 0; i < n; i++)
+        grad = grad || (hooks[i].actions & GLIM_HOOK_GRAD);
+    return grad;
+}
+
+static glim_status observe(glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                           glim_error *err) {
+    struct seeing *s = (struct seeing *)p;
+    size_t V = (size_t)p->model->outputs;
+    bool grad = wants_gradient(hooks, n);
+    glim_image_batch b = {
+        .pixels = s->pixels, .count = 1, .hooks = hooks, .n_hooks = n, .keep = grad};
+    float *d = glim__calloc(p->ctx, p->T * 3 + V, sizeof *d);
+    glim_status status = d ? glim_image_session_forward(s->session, &b, err)
+                           : glim__oom(p->ctx, err, "a gradient", p->T * 3 * sizeof *d);
+    if (!status)
+        s->forward += p->T;
+    if (!status && grad) {
+        seed(s, glim_image_session_logits(s->session, 0), d + p->T * 3);
+        status = glim_image_session_backward(s->session, d + p->T * 3, d, err);
+        s->backward += p->T;
+    }
+    glim__progress_add(p->ctx, p->T * (grad ? 2 : 1));
+    glim__free(p->ctx, d);
+    return status;
+}
+
 /* ---- plans ---- */
 
 static void add_bytes(glim_plan *out, uint64_t least, uint64_t wanted) {
@@ -284,6 +305,16 @@ static void plan_gradient(const glim_predictor *p, size_t n, glim_plan *out) {
     out->backward_tokens += n * p->T;
     add_bytes(out, pass_bytes(p, 1, true) + 4 * each,
               pass_bytes(p, MOST_BATCH, true) + (2 * MOST_BATCH + 2) * each);
+}
+
+static void plan_observe(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
+                         glim_plan *out) {
+    bool grad = wants_gradient(hooks, n);
+    uint64_t bytes = glim_image_session_plan(p->model, 1, grad) +
+                     (p->T * 3 + (uint64_t)p->model->outputs) * sizeof(float);
+    out->forward_tokens += p->T;
+    out->backward_tokens += grad ? p->T : 0;
+    add_bytes(out, bytes, bytes);
 }
 
 static void cost(const glim_predictor *p, uint64_t *forward, uint64_t *backward) {
@@ -342,25 +373,7 @@ static void free_seeing(glim_predictor *p) {
     glim_image_session_free(s->session);
     glim__patches_release(&s->patches, p->ctx);
     glim__free(p->ctx, s->pixels);
-    glim__free(p->ctx, s->place);
     glim__free(p->ctx, s);
-}
-
-static glim_status find_places(struct seeing *s, glim_error *err) {
-    const glim_patches *p = &s->patches;
-    size_t t = 0;
-    s->place = glim__calloc(s->base.ctx, s->base.T, sizeof *s->place);
-    if (!s->place)
-        return glim__oom(s->base.ctx, err, "the patches", s->base.T * sizeof *s->place);
-    s->row_end = p->units.count;
-    for (size_t u = 0; u < p->units.count; u++) {
-        int box[4];
-        glim__patch_box(p, u, box);
-        for (int y = box[1]; y < box[1] + box[3]; y++)
-            for (int x = box[0]; x < box[0] + box[2]; x++)
-                s->place[t++] = (uint32_t)(y * p->width + x);
-    }
-    return GLIM_OK;
 }
 
 static glim_status first_pass(struct seeing *s, const glim_image_options *o, glim_error *err) {
@@ -388,7 +401,7 @@ static glim_status first_pass(struct seeing *s, const glim_image_options *o, gli
 
 static glim_status take_picture(struct seeing *s, const glim_image *seen,
                                 const glim_image_options *o, glim_error *err) {
-    glim_status status = glim__patches_cut(&s->patches, seen, o->name, o->patch, PATCH, err);
+    glim_status status = glim__patches_cut(&s->patches, seen, o, PATCH, err);
     if (status)
         return status;
     s->base.T = (size_t)seen->width * (size_t)seen->height;
@@ -397,7 +410,12 @@ static glim_status take_picture(struct seeing *s, const glim_image *seen,
     if (!s->pixels)
         return glim__oom(s->base.ctx, err, "pixels", s->base.T * 3 * sizeof *s->pixels);
     glim_model_pixels(s->base.model, seen, s->pixels);
-    return find_places(s, err);
+    s->base.superpixels = s->patches.superpixels;
+    s->base.width = seen->width;
+    s->base.height = seen->height;
+    s->base.place = s->patches.place;
+    s->row_end = s->patches.units.count;
+    return GLIM_OK;
 }
 
 glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, const glim_image *seen,
@@ -417,7 +435,8 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .name = "model of pictures",
                                .model = m,
                                .image = true,
-                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS,
+                               .can = GLIM_CAN_PREDICT | GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS |
+                                      GLIM_CAN_MAPS,
                                .n_rows = 1,
                                .units = &s->patches.units,
                                .row_end = &s->row_end,
@@ -426,8 +445,10 @@ glim_status glim_predictor_image(glim_predictor **out, const glim_model *m, cons
                                .embed = embed,
                                .baseline = baseline,
                                .gradient = gradient,
+                               .observe = observe,
                                .plan_values = plan_values,
                                .plan_gradient = plan_gradient,
+                               .plan_observe = plan_observe,
                                .describe = describe,
                                .cost = cost,
                                .free = free_seeing};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a document says of the model, the input and the target. */
 #include "predict/lm.h"
+#include "text/breaks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,11 +9,6 @@
 
 static const char *copy(glim_document *doc, const char *s) {
     return s ? glim_document_text(doc, s, strlen(s)) : NULL;
-}
-
-static const char *unit_name(glim_unit_kind kind) {
-    static const char *const names[] = {"token", "word", "sentence", "turn"};
-    return names[kind];
 }
 
 static const char *token_text(const glim_lm *lm, glim_document *doc, int32_t id, size_t *len) {
@@ -62,16 +58,19 @@ bool glim__describe_unit(const glim_model *m, const glim_tokens *tokens, const g
     return out->text != NULL;
 }
 
-bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, glim_document *doc) {
+/* With `asks`, the turns are a question and its context. */
+bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, bool asks, glim_document *doc) {
+    static const char *const parts[] = {"question", "context"};
     doc->input.text = glim_document_text(doc, t->text, t->text_len);
     doc->input.text_len = t->text_len;
-    doc->input.unit = unit_name(kind);
+    doc->input.unit = glim_unit_kind_name(kind);
     doc->input.turns = glim_document_alloc(doc, (t->n_turns + 1) * sizeof *doc->input.turns);
     if (!doc->input.text || !doc->input.turns)
         return false;
     for (size_t i = 0; i < t->n_turns; i++) {
         const glim_turn *turn = &t->turns[i];
-        doc->input.turns[i] = (glim_document_turn){copy(doc, turn->role), turn->start, turn->end};
+        const char *role = asks ? parts[i] : turn->role;
+        doc->input.turns[i] = (glim_document_turn){copy(doc, role), turn->start, turn->end};
         if (!doc->input.turns[i].role)
             return false;
     }
@@ -80,7 +79,8 @@ bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, glim_documen
 }
 
 static bool describe_input(const glim_lm *lm, glim_document *doc) {
-    if (!glim__describe_text(lm->tokens, lm->units.kind, doc))
+    bool asks = lm->task == GLIM_TASK_SPAN && lm->tokens->n_turns == 2;
+    if (!glim__describe_text(lm->tokens, lm->units.kind, asks, doc))
         return false;
     doc->input.units = glim_document_alloc(doc, lm->units.count * sizeof *doc->input.units);
     for (size_t u = 0; u < lm->units.count && doc->input.units; u++)
@@ -89,6 +89,29 @@ static bool describe_input(const glim_lm *lm, glim_document *doc) {
             return false;
     doc->input.n_units = lm->units.count;
     return doc->input.units != NULL;
+}
+
+/* A model reads tokens, so characters that share one cannot be absent one by one. */
+static bool note_characters(const glim_lm *lm, glim_document *doc) {
+    size_t wide = 0, scored = 0, n = lm->tokens->text_len;
+    uint8_t *starts = glim__alloc(doc->ctx, n + 1);
+    if (!starts || glim__breaks(starts, doc->ctx, lm->tokens->text, n, GLIM_BREAK_GRAPHEME, NULL)) {
+        glim__free(doc->ctx, starts);
+        return false;
+    }
+    for (size_t i = 0; i < lm->units.count; i++) {
+        const glim_unit *u = &lm->units.at[i];
+        size_t graphemes = 0;
+        for (size_t at = u->start; at < u->end && !u->fixed; at++)
+            graphemes += starts[at];
+        wide += graphemes > 1;
+        scored += !u->fixed;
+    }
+    glim__free(doc->ctx, starts);
+    return !wide || glim_document_note(doc,
+                                       "the model reads tokens: %zu of %zu units are tokens of "
+                                       "several characters, which cannot be parted",
+                                       wide, scored);
 }
 
 /* What an encoder says of a token: "Paris: B-LOC", "start: Paris". */
@@ -196,7 +219,8 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
     doc->kind = lm->rows[0].token == SIZE_MAX ? "attribution" : "attribution-matrix";
     if (!glim__describe_model(lm->model, doc) || !describe_input(lm, doc) ||
         !describe_rows(lm, doc) || !describe_target(lm, doc) ||
-        (lm->labels && !glim__lm_label_notes(lm, doc)))
+        (lm->labels && !glim__lm_label_notes(lm, doc)) ||
+        (lm->units.kind == GLIM_UNIT_CHARACTER && !note_characters(lm, doc)))
         return glim__oom(p->ctx, err, "the document", 0);
     return GLIM_OK;
 }

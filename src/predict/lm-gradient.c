@@ -80,7 +80,8 @@ static glim_status run_pass(struct pass *s, glim_error *err) {
                                .embeddings = s->xs + (s->first + i) * lm->base.T * C};
     for (size_t i = 0; i < s->n && !status; i++)
         glim__lm_wanted(lm, wanted, s->rows, s->T, &q[i]);
-    glim_batch b = {.sequences = q, .count = s->n, .rules = lm->base.rules, .keep = s->sink != NULL};
+    glim_batch b = {
+        .sequences = q, .count = s->n, .rules = lm->base.rules, .keep = s->sink != NULL};
     if (!status)
         status = glim_session_forward(lm->work, &b, err);
     lm->forward += s->n * s->T;

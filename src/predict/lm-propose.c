@@ -67,8 +67,8 @@ static glim_status follow(glim_lm *lm, size_t first, size_t n, size_t most, int3
     for (size_t k = 0; k < n && !status; k++) {
         size_t t = first + k + 1;
         if (is_free(lm, t))
-            best_others(lm, glim_session_logits(lm->cache, 0, k), lm->ids[t], most,
-                        ids + t * most, shares + t * most);
+            best_others(lm, glim_session_logits(lm->cache, 0, k), lm->ids[t], most, ids + t * most,
+                        shares + t * most);
     }
     return status;
 }
@@ -91,11 +91,8 @@ static glim_status fill_in(glim_lm *lm, size_t t, size_t most, int32_t *ids, flo
                            glim_error *err) {
     int32_t own = lm->ids[t];
     uint32_t wanted = (uint32_t)t;
-    glim_sequence q = {.ids = lm->ids,
-                       .count = lm->base.T,
-                       .types = lm->types,
-                       .wanted = &wanted,
-                       .n_wanted = 1};
+    glim_sequence q = {
+        .ids = lm->ids, .count = lm->base.T, .types = lm->types, .wanted = &wanted, .n_wanted = 1};
     lm->ids[t] = glim__tokenizer_info(lm->model->tokenizer)->mask;
     glim_status status =
         glim_session_forward(lm->cache, &(glim_batch){.sequences = &q, .count = 1}, err);

@@ -117,7 +117,7 @@ glim_status glim__lm_describe(const glim_predictor *p, glim_document *doc, glim_
 /* Its parts: the model, the text with its turns, and a unit of tokens; false when memory is
    refused. */
 bool glim__describe_model(const glim_model *m, glim_document *doc);
-bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, glim_document *doc);
+bool glim__describe_text(const glim_tokens *t, glim_unit_kind kind, bool asks, glim_document *doc);
 bool glim__describe_unit(const glim_model *m, const glim_tokens *tokens, const glim_unit *u,
                          glim_document *doc, glim_document_unit *out);
 /* Tokens outside of `source`, which must stand in the text once, become words of a prompt:

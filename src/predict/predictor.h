@@ -22,6 +22,8 @@ typedef enum glim_absent {
     GLIM_ABSENT_ATTENTION, /* nobody attends to it; positions stay */
     GLIM_ABSENT_ZERO,      /* pictures: what the model reads as zero */
     GLIM_ABSENT_BLUR,      /* pictures: what is left when details are gone */
+    GLIM_ABSENT_OWN,       /* pictures: the unit's own mean colour */
+    GLIM_ABSENT_BLACK,     /* pictures */
     GLIM_ABSENT_RESAMPLE   /* tables: the cells of other rows, the mean over them */
 } glim_absent;
 
@@ -42,7 +44,10 @@ struct glim_predictor {
     glim_context *ctx;
     const char *name; /* "language model" */
     unsigned can;
-    bool image; /* units are patches of a picture */
+    bool image; /* units are patches of a picture, or with superpixels parts of any shape */
+    bool superpixels;
+    int width, height;     /* of the picture */
+    const uint32_t *place; /* [T] where token t, a pixel, lies in it; NULL without GRADIENT */
     const glim_units *units;
     bool columns;            /* units are columns of a table: an absent one has its mean */
     size_t chunk;            /* masks that a call of values takes best; 0 = any number */
@@ -96,8 +101,8 @@ struct glim_predictor {
     size_t (*row_at)(const glim_predictor *p, size_t row);
     /* With PROPOSE, else NULL: the input's tokens, own (T), the `most` likeliest others in the
        place of each, ids (T, most), and their shares (T, most), cumulated, so that the last
-       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n, T), out
-       (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
+       is 1. Fixed tokens keep their place. Then the targets of n inputs given by their tokens (n,
+       T), out (n, n_rows), NaN when it fails; and the cost of both, with n inputs in a call and
        `inputs` of them in all. */
     glim_status (*propose)(glim_predictor *p, size_t most, int32_t *own, int32_t *ids,
                            float *shares, glim_error *err);

@@ -18,6 +18,11 @@ void glim_units_free(glim_units *units) {
     *units = (glim_units){0};
 }
 
+const char *glim_unit_kind_name(glim_unit_kind kind) {
+    static const char *const names[] = {"token", "word", "sentence", "turn", "character"};
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : NULL;
+}
+
 static bool is_fixed(const glim_token *t) {
     return t->kind == GLIM_TOKEN_SPECIAL || t->kind == GLIM_TOKEN_TEMPLATE;
 }
@@ -57,6 +62,7 @@ static bool joined(const struct grouping *g, const glim_token *a, const glim_tok
         return false;
     switch (g->kind) {
     case GLIM_UNIT_TOKEN:
+    case GLIM_UNIT_CHARACTER:
         return false;
     case GLIM_UNIT_TURN:
         return true;

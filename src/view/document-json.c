@@ -27,8 +27,7 @@ static json_t *model_json(bool *ok, const glim_document *d) {
     return o;
 }
 
-/* An offset of the text as it is written: a broken byte becomes three. */
-static json_t *offset(const glim_document *d, size_t at) {
+json_t *glim__document_offset(const glim_document *d, size_t at) {
     const char *s = d->input.text;
     size_t n = d->input.text_len, i = s ? glim__utf8_check(s, n) : 0, shown = at;
     while (i < at && i < n) {
@@ -41,8 +40,8 @@ static json_t *offset(const glim_document *d, size_t at) {
 }
 
 static void set_span(bool *ok, json_t *o, const glim_document *d, size_t start, size_t end) {
-    glim__json_set(ok, o, "start", offset(d, start));
-    glim__json_set(ok, o, "end", offset(d, end));
+    glim__json_set(ok, o, "start", glim__document_offset(d, start));
+    glim__json_set(ok, o, "end", glim__document_offset(d, end));
 }
 
 static json_t *unit_json(bool *ok, const glim_document *d, const glim_document_unit *u) {
@@ -186,6 +185,7 @@ static json_t *document_json(bool *ok, const glim_document *d) {
         glim__json_set(ok, o, "rows", rows_json(ok, d));
     glim__json_set(ok, o, "scores", numbers_json(ok, d, d->scores));
     glim__json_set(ok, o, "error", numbers_json(ok, d, d->error));
+    glim__json_set(ok, o, "levels", glim__document_levels_json(ok, d));
     if (d->attention.side)
         glim__json_set(ok, o, "attention", glim__document_attention_json(ok, d));
     if (d->links.rule)

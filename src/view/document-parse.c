@@ -296,6 +296,8 @@ static void read_all(struct reader *r, const json_t *all) {
     if (!r->status && links)
         r->status = glim__document_links_parse(d, links, r->name, r->err);
     if (!r->status)
+        r->status = glim__document_levels_parse(d, json_object_get(all, "levels"), r->name, r->err);
+    if (!r->status)
         read_checks(r, checks);
     if (!r->status)
         read_rest(r, all);

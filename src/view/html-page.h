@@ -98,6 +98,17 @@ size_t glim__html_order(const html_page *p, const double *scores, bool written,
                         struct html_rank *out);
 void glim__html_tables(html_page *p);
 
+/* Cells of such tables: a number, and its size as a bar against p->limit, from the middle
+   when some are negative. */
+void glim__html_number_cell(html_page *p, double x, bool is_signed);
+void glim__html_bar_cell(html_page *p, double x, bool both);
+void glim__html_head(html_page *p, const char *const *keys);
+
+/* ---- html-levels.c ---- */
+
+/* Sentences and turns as tables, and the sentence that says which supports the target. */
+void glim__html_levels(html_page *p);
+void glim__html_support(html_page *p);
 /* ---- html-attention.c ---- */
 
 /* Heading and what rows and columns are. */

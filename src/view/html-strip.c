@@ -303,5 +303,6 @@ void glim__html_description(html_page *p) {
         }
     }
     glim__buffer_puts(p->b, "</p>\n");
+    glim__html_support(p);
     glim__free(p->b->ctx, ranks);
 }

@@ -29,7 +29,7 @@ size_t glim__html_order(const html_page *p, const double *scores, bool written,
     return n;
 }
 
-static void head(html_page *p, const char *const *keys) {
+void glim__html_head(html_page *p, const char *const *keys) {
     glim__buffer_puts(p->b, "<thead><tr>");
     for (; *keys; keys++) {
         glim__buffer_puts(p->b, "<th scope=\"col\">");
@@ -39,7 +39,7 @@ static void head(html_page *p, const char *const *keys) {
     glim__buffer_puts(p->b, "</tr></thead>\n");
 }
 
-static void number_cell(html_page *p, double x, bool is_signed) {
+void glim__html_number_cell(html_page *p, double x, bool is_signed) {
     glim__buffer_puts(p->b, "<td>");
     glim__html_number(p->b, x, p->limit, is_signed);
     glim__buffer_puts(p->b, "</td>");
@@ -53,7 +53,7 @@ static void name_cell(html_page *p, size_t u) {
 }
 
 /* From the middle to both sides when some score is negative. */
-static void bar_cell(html_page *p, double x, bool both) {
+void glim__html_bar_cell(html_page *p, double x, bool both) {
     double room = both ? BAR / 2 : BAR;
     double width = p->limit > 0 ? room * fabs(x) / p->limit : 0;
     double zero = both ? BAR / 2 : 0;
@@ -76,13 +76,13 @@ struct whole {
 static void unit_row(html_page *p, struct html_rank r, size_t rank, struct whole w) {
     glim__buffer_printf(p->b, "<tr data-u=\"%zu\"><td>%zu</td>", r.unit, rank);
     name_cell(p, r.unit);
-    number_cell(p, r.score, p->d->method.is_signed);
+    glim__html_number_cell(p, r.score, p->d->method.is_signed);
     if (w.errors)
-        number_cell(p, p->d->error[r.unit], false);
+        glim__html_number_cell(p, p->d->error[r.unit], false);
     glim__buffer_puts(p->b, "<td>");
     glim__html_percent(p->b, w.sizes > 0 ? fabs(r.score) / w.sizes : 0);
     glim__buffer_puts(p->b, "</td>");
-    bar_cell(p, r.score, w.both);
+    glim__html_bar_cell(p, r.score, w.both);
     glim__buffer_puts(p->b, "</tr>\n");
 }
 
@@ -103,7 +103,7 @@ static void put_ranks(html_page *p, const struct html_rank *ranks, size_t n) {
     glim__html_say(p, "h2", "ranks");
     glim__buffer_puts(
         p->b, "\n<div class=\"scroll\" tabindex=\"0\"><table class=\"ranks\" id=\"glim-ranks\">");
-    head(p, keys);
+    glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>");
     for (size_t i = 0; i < n && i < HTML_BARS; i++) {
         if (i && fabs(ranks[i].score) != fabs(ranks[i - 1].score))
@@ -116,7 +116,7 @@ static void put_ranks(html_page *p, const struct html_rank *ranks, size_t n) {
         glim__buffer_puts(p->b, "<tr class=\"rest\"><td></td>");
         glim__buffer_printf(glim__html_arg(p), "%zu", n - HTML_BARS);
         glim__html_say(p, "th scope=\"row\"", "ranks.rest");
-        number_cell(p, rest, p->d->method.is_signed);
+        glim__html_number_cell(p, rest, p->d->method.is_signed);
         glim__buffer_puts(p->b, w.errors ? "<td></td><td></td><td></td>" : "<td></td><td></td>");
         glim__buffer_puts(p->b, "</tr>\n");
     }
@@ -128,16 +128,16 @@ static void put_ranks(html_page *p, const struct html_rank *ranks, size_t n) {
 static void put_units(html_page *p) {
     const glim_document *d = p->d;
     const char *keys[] = {"column.unit", "column.score", d->error ? "column.error" : NULL, NULL};
-    head(p, keys);
+    glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>");
     for (size_t u = 0; u < d->input.n_units; u++) {
         if (d->input.units[u].fixed && !isfinite(d->scores[u]))
             continue;
         glim__buffer_printf(p->b, "<tr data-u=\"%zu\">", u);
         name_cell(p, u);
-        number_cell(p, d->scores[u], d->method.is_signed);
+        glim__html_number_cell(p, d->scores[u], d->method.is_signed);
         if (d->error)
-            number_cell(p, d->error[u], false);
+            glim__html_number_cell(p, d->error[u], false);
         glim__buffer_puts(p->b, "</tr>\n");
     }
     glim__buffer_puts(p->b, "</tbody>");

@@ -94,8 +94,9 @@ static void put_target(html_page *p) {
     }
     put_value(p, glim__html_arg(p));
     glim__html_say(p, "span",
-                   d->rows             ? "target.rows"
-                   : d->target.against ? "target.contrast"
+                   d->rows && !isfinite(d->target.value) ? "target.each"
+                   : d->rows                             ? "target.rows"
+                   : d->target.against                   ? "target.contrast"
                                        : kind_key(name, "target", d->target.kind));
     if (isfinite(d->target.prob) && strcmp(d->target.output, "prob") != 0) {
         glim__buffer_putc(p->b, ' ');
@@ -233,6 +234,14 @@ static void put_sum(html_page *p) {
     glim__buffer_puts(p->b, "</p>\n");
 }
 
+static void put_fixed(html_page *p) {
+    double share = glim__check_value(p->d, "template_share");
+    if (!isfinite(share))
+        return;
+    glim__html_percent(glim__html_arg(p), share);
+    glim__html_say(p, "p class=\"sum\" id=\"glim-fixed\"", "sum.share");
+}
+
 static void put_cost(html_page *p) {
     const glim_document *d = p->d;
     glim__buffer_puts(p->b, "<p>");
@@ -293,6 +302,7 @@ static void put_foot(html_page *p, const char *digest) {
     const glim_document *d = p->d;
     char name[48];
     put_sum(p);
+    put_fixed(p);
     for (size_t i = 0; i < d->n_notes; i++)
         glim__html_told(p, "p class=\"note\"", NULL, d->notes[i]);
     snprintf(name, sizeof name, "%.24s.caption", d->method.name);
@@ -313,15 +323,18 @@ static void put_foot(html_page *p, const char *digest) {
 
 /* ---- the page ---- */
 
-/* For a matrix the strip shows the sums over the rows. */
+/* For a matrix the strip shows the sums over the rows; of their sizes when rows are of
+   different targets, such as classes, whose scores would take each other away. */
 static double *strip_scores(const glim_document *d) {
     size_t U = d->input.n_units;
+    bool sizes = d->rows && !isfinite(d->target.value);
     double *sum = glim__calloc(d->ctx, U + 1, sizeof *sum);
     for (size_t u = 0; u < U && sum; u++) {
         sum[u] = NAN;
         for (size_t r = 0; r < d->n_rows; r++)
             if (isfinite(d->scores[r * U + u]))
-                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) + d->scores[r * U + u];
+                sum[u] = (isfinite(sum[u]) ? sum[u] : 0) +
+                         (sizes ? fabs(d->scores[r * U + u]) : d->scores[r * U + u]);
     }
     return sum;
 }
@@ -365,10 +378,11 @@ static void put_page(html_page *p, const char *json, size_t n) {
     put_method(p);
     glim__buffer_puts(b, "</header>\n");
     put_verdict(p);
-    if (attention)
+    if (attention) {
         glim__html_attention(p);
-    else {
+    } else {
         glim__html_strip(p);
+        glim__html_levels(p);
         glim__html_tables(p);
     }
     glim__html_links(p);

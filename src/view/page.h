@@ -44,8 +44,16 @@ void glim__page_plain(glim_page *p, bool on);
    the largest scores when there are very many. */
 void glim__page_strip(glim_page *p, const double *scores, double limit);
 
-/* The patches of a picture as a grid of cells (grid.c). */
+/* Sentences and turns, what each has of the whole, and which supports the target most
+   (levels.c). */
+void glim__page_levels(glim_page *p);
+/* A bar of at most `most` columns; hollow when its sign may be chance (terminal.c). */
+void glim__page_bar(glim_page *p, double score, double limit, int most, bool hollow);
+
+/* The units of a picture as a grid of cells (grid.c). */
 void glim__page_grid(glim_page *p, const double *scores, double limit);
+/* Of superpixels: the picture with only those left that matter most. */
+void glim__page_kept(glim_page *p, const double *scores);
 
 /* A document of attention: title, verdict, heads in words, the map (heat.c). */
 void glim__page_attention(glim_page *p, void (*verdict)(glim_page *));

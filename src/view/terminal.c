@@ -39,6 +39,11 @@ static void put_percent(glim_page *p, double share) {
         glim__buffer_printf(&p->b, "%.1f %%", 100 * share);
 }
 
+/* False: rows are of different targets (classes, rows of a table), which have no sum. */
+static bool is_one(const glim_document *d) {
+    return !d->rows || isfinite(d->target.value);
+}
+
 static void put_title(glim_page *p) {
     const glim_document *d = p->d;
     char value[32], base[32];
@@ -53,7 +58,10 @@ static void put_title(glim_page *p) {
     glim__buffer_printf(&p->b, ": %s\n", d->method.name);
     glim__buffer_printf(&p->b, "%s %s", d->target.against ? "difference," : "target",
                         d->target.output);
-    glim__buffer_printf(&p->b, " %s", glim__page_number(p, value, d->target.value));
+    if (is_one(d))
+        glim__buffer_printf(&p->b, " %s", glim__page_number(p, value, d->target.value));
+    else
+        glim__buffer_printf(&p->b, " of each of %zu rows", d->n_rows);
     if (isfinite(d->target.baseline_value))
         glim__buffer_printf(&p->b, ", baseline %s",
                             glim__page_number(p, base, d->target.baseline_value));
@@ -159,7 +167,7 @@ static bool unsure(double score, double error) {
     return isfinite(error) && fabs(score) < 1.96 * error;
 }
 
-static void put_bar(glim_page *p, double score, double limit, int most, bool hollow) {
+void glim__page_bar(glim_page *p, double score, double limit, int most, bool hollow) {
     static const char *const eighths[] = {"",
                                           "\xe2\x96\x8f",
                                           "\xe2\x96\x8e",
@@ -210,7 +218,7 @@ static void put_rank(glim_page *p, size_t place, const struct rank *r, const dou
     }
     if (p->width - at - 2 >= 4 && fabs(r->score) > 0) {
         glim__buffer_puts(&p->b, "  ");
-        put_bar(p, r->score, limit, p->width - at - 2, unsure(r->score, e));
+        glim__page_bar(p, r->score, limit, p->width - at - 2, unsure(r->score, e));
     }
     glim__page_end_line(p);
 }
@@ -254,6 +262,20 @@ static void put_sum(glim_page *p, const double *scores) {
         sum += isfinite(scores[u]) ? scores[u] : 0;
     snprintf(text, sizeof text, "sum %s of %s, residual %s", glim__page_number(p, a, sum),
              glim__page_number(p, b, effect), glim__page_number(p, c, sum - effect));
+    glim__page_wrapped(p, text);
+}
+
+/* What went to tokens that no unit shows. */
+static void put_fixed(glim_page *p) {
+    double share = glim__check_value(p->d, "template_share");
+    char total[32], text[160];
+    if (!isfinite(share))
+        return;
+    int n = snprintf(text, sizeof text, "fixed tokens (template, special): %.1f %% of the sizes",
+                     100 * share);
+    if (isfinite(p->d->fixed_total))
+        snprintf(text + n, sizeof text - (size_t)n, ", together %s",
+                 glim__page_number(p, total, p->d->fixed_total));
     glim__page_wrapped(p, text);
 }
 
@@ -358,16 +380,22 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
         glim__buffer_putc(&p.b, '\n');
         if (d->input.image.width)
             glim__page_grid(&p, scores, limit);
-        else
+        else if (is_one(d))
             glim__page_strip(&p, scores, limit);
-        put_legend(&p, scores, limit);
-        glim__buffer_putc(&p.b, '\n');
+        if (is_one(d)) {
+            put_legend(&p, scores, limit);
+            glim__buffer_putc(&p.b, '\n');
+        }
+        if (d->input.image.label)
+            glim__page_kept(&p, scores);
         if (d->rows)
             put_matrix(&p);
         else
             put_ranks(&p, scores, d->error, limit);
         if (!d->rows)
             put_sum(&p, scores);
+        put_fixed(&p);
+        glim__page_levels(&p);
     }
     glim__page_links(&p);
     put_foot(&p);

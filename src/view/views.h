@@ -13,6 +13,34 @@ extern const glim_view glim__view_terminal, glim__view_json, glim__view_csv, gli
 glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error *err);
 /* The role of a turn >= 0; what the model said behind the last one is "(generated)". */
 const char *glim__turn_name(const glim_document *doc, int turn);
+
+/* ---- levels.c ---- */
+
+/* A level as it is shown: the groups of the input itself, over all rows. */
+typedef struct glim_level_view {
+    size_t n;
+    size_t *group;        /* [n] which of the level's groups */
+    double *score, sizes; /* [n]; the sum of their sizes */
+    size_t top;           /* what raises the target most; the largest when nothing does */
+    bool raises;          /* or it only lowers it least */
+} glim_level_view;
+/* False when memory is refused. */
+bool glim__level_open(glim_level_view *out, const glim_document *d,
+                      const glim_document_level *level);
+void glim__level_close(glim_level_view *v, glim_context *ctx);
+/* Levels that are shown: those of units that a reader does not see as words anyway. */
+bool glim__level_shown(const glim_document_level *level);
+/* A check by its name, or NaN. */
+double glim__check_value(const glim_document *d, const char *name);
+
+/* ---- document-levels.c ---- */
+
+json_t *glim__document_levels_json(bool *ok, const glim_document *d);
+glim_status glim__document_levels_parse(glim_document *d, const json_t *levels, const char *name,
+                                        glim_error *err);
+/* An offset of the text as JSON has it: a broken byte becomes three. */
+json_t *glim__document_offset(const glim_document *d, size_t at);
+
 /* ---- document-image.c ---- */
 
 /* The picture as a PNG file in base64; NULL when memory is refused. Free with glim__free. */
@@ -23,6 +51,17 @@ json_t *glim__document_image_json(bool *ok, const glim_document *d);
    those of decoding. */
 glim_status glim__document_image_parse(glim_document *d, const json_t *input, const char *name,
                                        glim_error *err);
+
+/* ---- regions.c: units of a picture as shapes ---- */
+
+/* The units whose scores raise (sign 1) or lower (-1) the target most, at most `most`, into
+   `units`, the largest first; returns how many. */
+size_t glim__regions_top(const glim_document *d, const double *scores, int sign, size_t most,
+                         size_t *units);
+/* Their share of the picture. */
+double glim__regions_share(const glim_document *d, const size_t *units, size_t n);
+/* Appends a unit's outline as the path of an SVG. seen (H W): 0 where this unit is. */
+void glim__regions_outline(glim_buffer *b, const glim_document *d, size_t unit, uint8_t *seen);
 
 /* ---- document-attention.c ---- */
 

@@ -302,7 +302,7 @@ class CommandLine(Case):
         self.refused(2, "explain", *box, TEXT, "--generate", "3", says="--class NAME")
         self.refused(2, "explain", *box, TEXT, "--class", "neutral",
                      says="no class 'neutral' (there are negative, positive)")
-        self.refused(2, "explain", *box, TEXT, "--units", "token", says="--units word")
+        self.refused(2, "explain", *box, TEXT, "--units", "token", says="--units character, word")
         self.refused(2, "explain", *box, TEXT, "--method", "occlusion", "--absent", "mean",
                      says="--absent delete or mask")
         self.refused(2, "explain", *box, "--chat", "x.json", says="--chat")

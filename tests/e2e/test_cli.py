@@ -501,7 +501,6 @@ class BadInput(Case):
         self.refused(2, "verify", "-m", LLAMA, TEXT, says="takes no text")
         self.refused(2, "info", "-m", LLAMA, LLAMA, says="two models")
         self.refused(2, "info", "-m", LLAMA, "--json", "--tensors", says="--json")
-        self.refused(2, "explain", "--list", "--json")
         self.refused(2, "predict", "-m", LLAMA, TEXT, "--template", "chatml", says="--chat")
         self.refused(2, "predict", "-m", LLAMA, TEXT, "--no-template", says="--chat")
         self.refused(2, "predict", "-m", LLAMA, TEXT, "-f", "x", says="one input")

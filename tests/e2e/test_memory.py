@@ -30,12 +30,6 @@ EXPLAIN = [
     ["--method", "integrated-gradients", "--refine", "adaptive", "--max-steps", "60"],
     ["--method", "integrated-gradients", "--baseline", "mean", "--steps", "7", "--max-steps", "20"],
     ["--method", "smoothgrad", "--n-samples", "5"],
-    ["--method", "expected-gradients", "--n-samples", "9"],
-    ["--method", "expected-gradients", "--n-samples", "4", "--backgrounds", "2", "--generate", "5"],
-    ["--method", "lrp", "--accept-patent-note", "--output", "logit"],
-    ["--method", "lrp", "--accept-patent-note", "--rule", "cp", "--generate", "5"],
-    ["--method", "guided-backprop", "--rule", "deconvnet"],
-    ["--method", "reagent", "--max-steps", "3", "--generate", "2"],
     ["--method", "occlusion"],
     ["--method", "occlusion", "--generate", "5"],
     ["--method", "occlusion", "--absent", "mean"],
@@ -58,6 +52,14 @@ ATTENTION = [
     ["--method", "attention-norm", "--generate", "5"],
     ["--method", "weighted-sum"],
     ["--method", "value-zeroing", "--generate", "2"],
+]
+WALKS = [
+    ["--method", "expected-gradients", "--n-samples", "9"],
+    ["--method", "expected-gradients", "--n-samples", "4", "--backgrounds", "2", "--generate", "5"],
+    ["--method", "lrp", "--accept-patent-note", "--output", "logit"],
+    ["--method", "lrp", "--accept-patent-note", "--rule", "cp", "--generate", "5"],
+    ["--method", "guided-backprop", "--rule", "deconvnet"],
+    ["--method", "reagent", "--probes", "2", "--max-steps", "1", "--generate", "2"],
 ]
 LABELS = [
     ["--labels", "a,bc de,bc df", "--prompt-file", PROMPT],
@@ -119,6 +121,18 @@ class Memory(unittest.TestCase):
                 with self.subTest(model=model.name, options=options):
                     self.within_plan("explain", "-m", model,
                                      *(options[:2] if encoder else options), text)
+
+    def test_walks_by_rules_and_other_words(self):
+        models = [(MODELS / f"{name}.gguf", TEXT, WALKS) for name in TINY]
+        models.append((MODELS / "stacks/marian", "the house and the river", WALKS[2:5:2]))
+        for net in ("mobilenet-v2", "efficientnet-lite"):
+            picture = ROOT / "tests/golden/images/pictures/small.jpg"
+            models.append((ROOT / "tests/golden/images" / net, picture,
+                           [["--patch", "8", *w] for w in WALKS[:5:2]]))
+        for model, text, walks in models:
+            for options in walks:
+                with self.subTest(model=model.name, options=options):
+                    self.within_plan("explain", "-m", model, *options, text)
 
     def test_encoder_decoders(self):
         stacks = MODELS / "stacks"

@@ -89,6 +89,22 @@ class Documents(Browser):
         self.assertIn(d["model"]["quantisation"], foot)
         self.assertIn("glim " + d["glim"], foot)
 
+    def check_levels(self, page, d):
+        """Sums over the rows, without what the model wrote."""
+        for k, level in enumerate(d.get("levels", [])):
+            rows = level["scores"] if "rows" in d else [level["scores"]]
+            sums = [sum(x for x in column if x is not None) for column in zip(*rows)]
+            mine = [(u, x) for u, x in zip(level["units"], sums) if not u["generated"]]
+            limit = max(abs(x) for _, x in mine)
+            cells = page.evaluate("(id) => [...document.querySelectorAll(id + ' tbody tr')].map((r) => "
+                                  "[r.querySelector('th').textContent, r.querySelectorAll('td')"
+                                  "[r.children.length - 4].textContent])", f"#glim-by-{k}")
+            self.assertEqual(cells, [[u["text"].strip(), number(x, limit, d["method"]["signed"])] for u, x in mine])
+            top = max(mine, key=lambda pair: pair[1])
+            share = 100 * top[1] / sum(abs(x) for _, x in mine)
+            support = page.inner_text("#glim-support")
+            self.assertIn(f"“{top[0]['text'].strip()}” supports it most: {share:.1f}", support)
+
     def check_numbers(self, page, d):
         scores, counted, limit = shown(d)
         signed = d["method"]["signed"]
@@ -98,6 +114,7 @@ class Documents(Browser):
                          {u: number(scores[u], limit, signed) for u in counted})
         legend = page.evaluate("['.least', '.most'].map((s) => document.querySelector('#glim-legend ' + s).textContent)")
         self.assertEqual(legend, [number(-limit if signed else 0, limit, signed), number(limit, limit, signed)])
+        self.check_levels(page, d)
         ranked = sorted((u for u in counted if scores[u] is not None), key=lambda u: (-abs(scores[u]), u))
         rows = page.evaluate("[...document.querySelectorAll('#glim-ranks tbody tr[data-u]')]"
                              ".map((r) => [Number(r.dataset.u), r.children[2].textContent])")
@@ -192,6 +209,12 @@ class Documents(Browser):
         text = self.open(self.report("distrust")).inner_text(".sum")
         for part in ("+11.0", "+13.7", "−2.71", "19.8", "−0.750"):
             self.assertIn(part, text)
+
+    def test_what_the_template_took_is_told(self):
+        text = self.open(self.report("distrust")).inner_text("#glim-fixed")
+        self.assertIn("hold 4.4\u00a0% of the sizes", text)
+        zh = self.open(self.report("sentences", "--lang", "zh-CN")).inner_text("#glim-support")
+        self.assertIn("各个句子之中，最支持它的是“The cat is Mitzi.”", zh)
 
 
 class Reading(Browser):
@@ -374,7 +397,8 @@ class Saving(Browser):
         return pathlib.Path(waiting.value.path()).read_bytes()
 
     def test_numbers_are_those_of_the_command_line(self):
-        for name in ("plain", "markup", "controls", "errors", "chat", "matrix-missing", "outlier", "small"):
+        for name in ("plain", "markup", "controls", "errors", "chat", "sentences", "matrix-missing", "outlier",
+                     "small"):
             page = self.open(self.report(name))
             document = self.path / "again.json"
             table = self.path / "again.csv"
@@ -505,7 +529,9 @@ class Words(unittest.TestCase):
         listed = json.loads(glim("--dump-commands").stdout)["methods"]
         self.assertTrue(listed)
         for method in listed:
-            d = json.loads(glim("explain", "-m", LLAMA, "--method", method["name"], "--json", "-q", "Hello").stdout)
+            asked = ["--accept-patent-note"] if method["name"] == "lrp" else []
+            d = json.loads(glim("explain", "-m", LLAMA, "--method", method["name"], *asked, "--json", "-q",
+                                "Hello").stdout)
             for part in ("summary", "caption"):
                 self.assertEqual(WORDS[f"{method['name']}.{part}"], d["method"][part])
 

@@ -131,6 +131,7 @@ static inline glim_status analytic_describe(const glim_predictor *p, glim_docume
                                                    .end = u + 1,
                                                    .first = u,
                                                    .count = 1,
+                                                   .fixed = p->units->at[u].fixed,
                                                    .turn = -1};
     doc->input.n_units = AT;
     doc->n_rows = 1;

@@ -10,6 +10,7 @@
 #include "predict/predictor.h"
 
 #include <glim/explain.h>
+#include <glim/image.h>
 #include <glim/view.h>
 
 enum { MOST_ALLOCATIONS = 100000, LEFT = 1 << 20 };
@@ -17,8 +18,9 @@ enum { MOST_ALLOCATIONS = 100000, LEFT = 1 << 20 };
 /* Few evaluations: what is looked for is the way, not the numbers. */
 struct way {
     const char *method, *set[3][2];
-    const char *file, *text, *prompt;
+    const char *file, *text, *prompt; /* text NULL: a picture */
     glim_target_options target;
+    glim_image_options cut;
 };
 
 static const struct way ways[] = {
@@ -95,6 +97,10 @@ static const struct way ways[] = {
      .text = "the cat",
      .target = {.output = "logit"}},
     {.method = "shapley", .file = "llama-q4_0.gguf", .text = "the cat"},
+    {.method = "occlusion", /* with sentences of words of characters */
+     .file = "llama-q4_0.gguf",
+     .text = "Oh. Nö.",
+     .target = {.units = GLIM_UNIT_CHARACTER}},
     {.method = "shapley",
      .set = {{"exact-units", "0"}, {"pairs", "2"}},
      .file = "llama-q4_0.gguf",
@@ -152,6 +158,13 @@ static const struct way ways[] = {
      .file = "stacks/marian",
      .text = "we",
      .target = {.target = "wir", .units = GLIM_UNIT_TOKEN}},
+    {.method = "lime",
+     .set = {{"num-samples", "12"}},
+     .file = "../images/efficientnet-lite",
+     .cut = {.superpixels = "slic", .segments = 6}},
+    {.method = "grad-cam",
+     .file = "../images/efficientnet-lite",
+     .cut = {.superpixels = "quickshift"}},
     {.method = "occlusion",
      .file = "llama-q4_0.gguf",
      .text = "the cat",
@@ -178,6 +191,19 @@ static void *options_of(const struct way *w, const glim_method *m) {
     return opts;
 }
 
+static glim_status see(const struct way *w, const glim_model *m, glim_predictor **p,
+                       glim_error *err) {
+    static uint8_t rgb[48 * 40 * 3];
+    glim_image image = {glim_model_context(m), 48, 40, rgb}, *seen = NULL;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(i / 400 * 37 + i % 3 * 50);
+    glim_status status = glim_model_sees(m, &seen, &image, err);
+    if (!status)
+        status = glim_predictor_image(p, m, seen, &w->cut, err);
+    glim_image_free(seen);
+    return status;
+}
+
 /* The whole way. Everything that was made is freed whatever happens. */
 static glim_status go(const struct way *w, glim_context *ctx, const void *opts, glim_error *err) {
     glim_model *m = NULL;
@@ -187,12 +213,14 @@ static glim_status go(const struct way *w, glim_context *ctx, const void *opts, 
     char path[512];
     snprintf(path, sizeof path, GOLDEN "%s", w->file);
     glim_status status = glim_model_open(&m, ctx, path, err);
-    if (!status && w->prompt)
+    if (!status && !w->text)
+        status = see(w, m, &p, err);
+    else if (!status && w->prompt)
         status = glim_model_tokenize_prompt(m, &tokens, &(glim_prompt){.form = w->prompt}, w->text,
                                             strlen(w->text), err);
     else if (!status)
         status = glim_model_tokenize(m, &tokens, w->text, strlen(w->text), err);
-    if (!status)
+    if (!status && w->text)
         status = glim_predictor_lm(&p, m, tokens, &w->target, err);
     if (!status)
         status = glim_explain(&doc, p, glim_method_find(w->method), opts, 1, err);

@@ -5,7 +5,7 @@
 
 #include "explain/columns.h"
 #include "explain/lime.h"
-#include "explain/pick.h"
+#include "explain/submodular.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -122,7 +122,7 @@ static void assert_unit(const glim_document *doc, size_t u, const char *text) {
     char mine[200];
     snprintf(mine, sizeof mine, "%.*s", (int)doc->input.units[u].text_len,
              doc->input.units[u].text);
-    assert_string_equal(mine, text);
+    assert_string_equal(mine + (u > 0), text); /* a space before all but the first */
 }
 
 static double check_value(const glim_document *doc, const char *name) {
@@ -246,6 +246,30 @@ static void draws_lie_in_bins_and_are_as_frequent_as_in_the_table(void **state) 
     assert_true(chi < 16.3); /* 0.1 % of three degrees of freedom */
     assert_near(bakers / 4999, 0.5, 0.03);
     rows_end(&r);
+}
+
+static void samples_count_by_how_much_differs(void **state) {
+    struct setting with[] = {{"discretizer", "quartile"}, {0}, {0}};
+    for (int own = 0; own < 2; own++) {
+        struct rows r;
+        double sum = 0, squares = 0, width = own ? 0.7 : 0.75 * sqrt(3);
+        if (own)
+            with[1] = (struct setting){"kernel-width", "0.7"};
+        rows_begin(&r, people(), 12, in_bins);
+        r.seen = calloc(MOST_SEEN * MOST, sizeof *r.seen);
+        glim_document *doc = explain(&r, with);
+        for (size_t i = 0; i < r.n_seen; i++) {
+            const glim_cell *c = r.seen + 3 * i;
+            double off = !(c->number > 10.75 && c->number <= 20.5);
+            off += strcmp(c[1].text, "baker") != 0;
+            double w = exp(-off / (2 * width * width)); /* lime's sqrt(exp(-D^2 / width^2)) */
+            sum += w;
+            squares += w * w;
+        }
+        assert_near(check_value(doc, "effective_samples"), sum * sum / squares, 1e-6);
+        glim_document_free(doc);
+        rows_end(&r);
+    }
 }
 
 static void likeliest_classes_are_rows(void **state) {
@@ -569,6 +593,7 @@ int main(void) {
         cmocka_unit_test(without_bins_a_slope_counts_in_deviations),
         cmocka_unit_test(numbers_are_names_when_asked),
         cmocka_unit_test(draws_lie_in_bins_and_are_as_frequent_as_in_the_table),
+        cmocka_unit_test(samples_count_by_how_much_differs),
         cmocka_unit_test(likeliest_classes_are_rows),
         cmocka_unit_test(a_missing_cell_is_a_feature_of_its_own),
         cmocka_unit_test(tables_with_little_to_tell_are_explained_calmly),

@@ -1,54 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Explaining a picture: patches tile it, what is absent is painted over, gradients lie where
    their pixels do, every method runs, and documents with pictures survive being saved. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "picture-testing.h"
 
-#include <cmocka.h>
-
-#include "base/rng.h"
 #include "default-options.h"
-#include "predict/predictor.h"
-
-#include <glim/glim.h>
-
-#define MODEL GLIM_TESTS "/golden/images/efficientnet-lite"
-enum { SIDE = 37, PIXELS = SIDE * SIDE };
-
-struct seen {
-    glim_context *ctx;
-    glim_model *m;
-    glim_image *image;
-    glim_predictor *p;
-};
-
-static void open_seen(struct seen *s, int threads, const glim_image_options *o) {
-    glim_error err = {0};
-    glim_context_options options = {.threads = threads};
-    static uint8_t rgb[60 * 50 * 3];
-    glim_image raw = {NULL, 60, 50, rgb};
-    for (size_t i = 0; i < sizeof rgb; i++)
-        rgb[i] = (uint8_t)(glim__rng_below(5, 1, i / 300, 200) + glim__rng_below(5, 2, i, 56));
-    if (glim_context_new(&s->ctx, &options, &err) || glim_model_open(&s->m, s->ctx, MODEL, &err))
-        fail_msg("%s", err.message);
-    raw.ctx = s->ctx;
-    if (glim_model_sees(s->m, &s->image, &raw, &err) ||
-        glim_predictor_image(&s->p, s->m, s->image, o, &err))
-        fail_msg("%s", err.message);
-}
-
-static void close_seen(struct seen *s) {
-    glim_predictor_free(s->p);
-    glim_image_free(s->image);
-    glim_model_close(s->m);
-    glim_context_free(s->ctx);
-}
 
 static double logit(struct seen *s, const float *pixels, int id) {
     glim_image_session *one;
@@ -185,22 +140,27 @@ static char *render(const glim_document *doc, const char *view, const glim_view_
 
 /* The same bits for any threads; saved, read and saved again, the same text. */
 static void every_method_runs_and_its_document_is_read_back(void **state) {
-    for (size_t i = 0; glim_methods()[i]; i++) {
+    static const glim_image_options cuts[] = {
+        {.patch = 9}, {.superpixels = "slic", .segments = 12}, {.superpixels = "quickshift"}};
+    for (size_t i = 0; i < 3 * 64 && glim_methods()[i / 3]; i++) {
+        const glim_method *m = glim_methods()[i / 3];
         char *text[2];
         size_t n[2];
+        if (glim_methods()[i]->needs & GLIM_CAN_ATTENTION) /* convolutions have none */
+            continue;
         for (int threads = 1; threads <= 2; threads++) {
             struct seen s;
             glim_document *doc, *again;
             glim_error err = {0};
-            open_seen(&s, threads, &(glim_image_options){.patch = 9});
-            if (glim_methods()[i]->needs & ~s.p->can) {
+            open_seen(&s, threads, &cuts[i % 3]);
+            if (m->needs & ~s.p->can) { /* nothing attends in such a model, say */
                 text[threads - 1] = strdup("");
                 close_seen(&s);
                 continue;
             }
-            void *opts = default_options(glim_methods()[i]);
-            if (glim_explain(&doc, s.p, glim_methods()[i], opts, 3, &err))
-                fail_msg("%s: %s", glim_methods()[i]->name, err.message);
+            void *opts = default_options(m);
+            if (glim_explain(&doc, s.p, m, opts, 3, &err))
+                fail_msg("%s: %s", m->name, err.message);
             free(opts);
             doc->cost.seconds = 1;
             doc->cost.peak_bytes = doc->cost.threads = 1;
@@ -208,10 +168,13 @@ static void every_method_runs_and_its_document_is_read_back(void **state) {
             text[threads - 1] = strdup(json);
             if (glim_document_parse(&again, s.ctx, json, n[threads - 1], "it", &err))
                 fail_msg("%s", err.message);
-            size_t m;
-            char *twice = render(again, "json", NULL, &m);
+            size_t len;
+            char *twice = render(again, "json", NULL, &len);
             assert_string_equal(twice, json);
             assert_memory_equal(again->input.image.rgb, doc->input.image.rgb, PIXELS * 3);
+            assert_true(!again->input.image.label == !(i % 3));
+            if (i % 3)
+                assert_memory_equal(again->input.image.label, doc->input.image.label, PIXELS * 4);
             glim_view_free(s.ctx, twice);
             glim_view_free(s.ctx, json);
             glim_document_free(again);
@@ -300,6 +263,36 @@ static void damaged_documents_are_refused(void **state) {
     close_seen(&s);
 }
 
+static void damaged_maps_are_refused(void **state) {
+    static const char *const cases[][3] = {
+        {"\"labels\": \"iVB", "\"labels\": \"!VB", "base64"},
+        {"\"labels\": \"iVBORw0KGgo", "\"labels\": \"aVBORw0KGgo", "neither a PNG"},
+        {"\"width\": 18", "\"width\": 17", "is in no unit"}};
+    struct seen s;
+    glim_document *doc, *again = NULL;
+    size_t n;
+    open_seen(&s, 1, &(glim_image_options){.superpixels = "slic", .segments = 9});
+    assert_int_equal(glim_explain(&doc, s.p, glim_method_find("gradient"), NULL, 0, NULL), 0);
+    char *json = render(doc, "json", NULL, &n);
+    for (size_t i = 0; i < 3; i++) {
+        char from[40], to[40];
+        snprintf(from, sizeof from, i < 2 ? "%s" : "\"width\": %.0s%d", cases[i][0],
+                 doc->input.units[0].width);
+        snprintf(to, sizeof to, i < 2 ? "%s" : "\"width\": %.0s%d", cases[i][1],
+                 doc->input.units[0].width - 1);
+        char *changed = exchange(json, from, to);
+        glim_error err = {0};
+        assert_int_equal(glim_document_parse(&again, s.ctx, changed, strlen(changed), "it", &err),
+                         GLIM_EFORMAT);
+        if (!strstr(err.message, cases[i][2]))
+            fail_msg("'%s' does not say %s", err.message, cases[i][2]);
+        free(changed);
+    }
+    glim_view_free(s.ctx, json);
+    glim_document_free(doc);
+    close_seen(&s);
+}
+
 static void wrong_questions_are_answered(void **state) {
     static const struct {
         glim_image_options o;
@@ -362,6 +355,7 @@ int main(void) {
         cmocka_unit_test(every_method_runs_and_its_document_is_read_back),
         cmocka_unit_test(views_show_patches),
         cmocka_unit_test(damaged_documents_are_refused),
+        cmocka_unit_test(damaged_maps_are_refused),
         cmocka_unit_test(wrong_questions_are_answered),
         cmocka_unit_test(a_refused_allocation_leaks_nothing),
     };

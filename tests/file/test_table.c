@@ -4,6 +4,9 @@
 
 #include "file/table.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static glim_table *parse(glim_context *ctx, glim_table_format format, const char *text, size_t n) {
     glim_table *t;
     glim_error err;
@@ -36,6 +39,31 @@ static void csv_has_quotes_marks_and_line_ends(void **state) {
     check(GLIM_TABLE_CSV, "only\n1\n2", 2, 1, (const char *const[]){"only", "1", "2"});
     check(GLIM_TABLE_TSV, "a\tb\n1,5\t\"x\ty\"\n", 1, 2,
           (const char *const[]){"a", "b", "1,5", "x\ty"});
+}
+
+static void csv_may_be_parted_by_semicolons_or_tabs(void **state) {
+    check(GLIM_TABLE_CSV, "a;\"b;, c\"\n1,5;x\n", 1, 2,
+          (const char *const[]){"a", "b;, c", "1,5", "x"});
+    check(GLIM_TABLE_CSV, "a\tb\n1;2\tx\n", 1, 2, (const char *const[]){"a", "b", "1;2", "x"});
+    check(GLIM_TABLE_CSV, "a,b;c\n1,2;3\n", 1, 2, (const char *const[]){"a", "b;c", "1", "2;3"});
+}
+
+/* Short ones are read by hand. */
+static void numbers_are_those_of_strtod(void **state) {
+    char text[40];
+    for (uint64_t i = 0; i < 20000; i++) {
+        uint64_t r = i * 6364136223846793005u + 1442695040888963407u;
+        int digits = (int)(r >> 60), point = (int)(r >> 56 & 15);
+        uint64_t whole = (r >> 3) % 1000000000000000u;
+        int n = snprintf(text, sizeof text, "%s%0*llu", r & 1 ? "-" : "", digits + 1,
+                         (unsigned long long)whole);
+        point = point < n - 2 ? point : n - 2;
+        memmove(text + n - point + 1, text + n - point, (size_t)point + 1);
+        text[n - point] = '.';
+        double x = -1;
+        assert_true(glim__table_number(text, &x));
+        assert_true(x == strtod(text, NULL));
+    }
 }
 
 static void jsonl_has_columns_as_they_appear(void **state) {
@@ -126,6 +154,8 @@ static void no_refused_allocation_leaks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_has_quotes_marks_and_line_ends),
+        cmocka_unit_test(csv_may_be_parted_by_semicolons_or_tabs),
+        cmocka_unit_test(numbers_are_those_of_strtod),
         cmocka_unit_test(jsonl_has_columns_as_they_appear),
         cmocka_unit_test(lines_have_a_label_and_a_text),
         cmocka_unit_test(broken_tables_are_refused_by_row),

@@ -471,9 +471,9 @@ static void frozen_norm_keeps_the_divisor(void **state) {
     forward(&r, c);
     float seed[35], d[35] = {0};
     fill(seed, 35, 4, 1);
-    assert_int_equal(glim__tape_backward(&r.tape, r.out, seed, r.in[0], d,
-                                         glim_rules_find("frozen-norm"), &err),
-                     GLIM_OK);
+    assert_int_equal(
+        glim__tape_backward(&r.tape, r.out, seed, r.in[0], d, glim_rules_find("frozen-norm"), &err),
+        GLIM_OK);
     for (int i = 0; i < 35; i++) {
         float *x = r.x[0] + i / 7 * 7;
         double sum = 0;

@@ -379,7 +379,9 @@ static void bounds_of_convolutions_follow_their_rule(void **state) {
     static const struct {
         const char *set;
         double (*passes)(double z, double dy);
-    } cases[] = {{"attnlrp", relu6_lrp}, {"cp-lrp", relu6_lrp}, {"guided", relu6_guided},
+    } cases[] = {{"attnlrp", relu6_lrp},
+                 {"cp-lrp", relu6_lrp},
+                 {"guided", relu6_guided},
                  {"deconvnet", relu6_deconvnet}};
     struct walked open = walk(build_open, 5, 0, 0, NULL);
     for (int k = 0; k < 4; k++) {

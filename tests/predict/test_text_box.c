@@ -102,6 +102,34 @@ static void deleting_drops_the_words_and_masking_keeps_their_places(void **state
     end_context(ctx);
 }
 
+/* A face of three people joined is one character, and so is a letter with its accent. */
+static void characters_of_a_black_box_are_graphemes(void **state) {
+    static const char text[] = "e\xcc\x81"
+                               "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7"
+                               "\xe6\x9f\xa5 e";
+    static const char *const want[] = {"e\xcc\x81", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
+                                       "\xe6\x9f\xa5", " ", "e"};
+    glim_context *ctx = begin();
+    glim_error err = {0};
+    struct counter c = {0};
+    glim_document *doc = explain(ctx, &c, text, &(glim_class_options){.units = GLIM_UNIT_CHARACTER},
+                                 "delete", GLIM_OK, &err);
+    assert_string_equal(doc->input.unit, "character");
+    assert_int_equal(doc->input.n_units, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(doc->input.units[i].text_len, strlen(want[i]));
+        assert_memory_equal(doc->input.units[i].text, want[i], strlen(want[i]));
+        assert_true(doc->scores[i] == (i == 0 || i == 4));
+    }
+    glim_document_free(doc);
+    c.n = 0;
+    doc = explain(ctx, &c, "xe", &(glim_class_options){.units = GLIM_UNIT_CHARACTER}, "mask",
+                  GLIM_OK, &err);
+    assert_true(was_asked(&c, "...e") && was_asked(&c, "x..."));
+    glim_document_free(doc);
+    end_context(ctx);
+}
+
 static void equal_masked_texts_are_asked_once(void **state) {
     glim_context *ctx = begin();
     glim_error err = {0};
@@ -163,8 +191,8 @@ static void what_needs_more_than_answers_is_refused_by_name(void **state) {
         glim_class_options o;
         const char *text, *says;
     } cases[] = {
-        {{.units = GLIM_UNIT_TOKEN}, "e", "--units word"},
-        {{.units = GLIM_UNIT_TURN}, "e", "--units word"},
+        {{.units = GLIM_UNIT_TOKEN}, "e", "--units character, word"},
+        {{.units = GLIM_UNIT_TURN}, "e", "--units character, word"},
         {{.auto_units = true}, "", "empty"},
         {{.auto_units = true, .class_name = "x"}, "e", "no class 'x' (there are e, other)"},
         {{.auto_units = true, .against = "x"}, "e", "no class 'x'"},
@@ -308,6 +336,7 @@ static void no_refused_allocation_leaks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deleting_drops_the_words_and_masking_keeps_their_places),
+        cmocka_unit_test(characters_of_a_black_box_are_graphemes),
         cmocka_unit_test(equal_masked_texts_are_asked_once),
         cmocka_unit_test(a_text_of_many_scripts_is_cut_between_graphemes),
         cmocka_unit_test(what_needs_more_than_answers_is_refused_by_name),

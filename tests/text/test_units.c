@@ -146,6 +146,24 @@ static void characters_are_never_parted(void **state) {
     both("\xf0\xa0\xae\xb7", GLIM_UNIT_WORD, "\xf0\xa0\xae\xb7");
 }
 
+/* What tokens can part, they part; what they hold together stays one unit. */
+static void units_of_characters_are_whole_graphemes(void **state) {
+    both("中文字", GLIM_UNIT_CHARACTER, "中|文|字"); /* the last two in parts of tokens */
+    both("a😀b", GLIM_UNIT_CHARACTER, "a|😀|b");
+    both("👩‍👩‍👧!", GLIM_UNIT_CHARACTER, "👩‍👩‍👧|!");
+    both("𠮷野家", GLIM_UNIT_CHARACTER, "𠮷|野|家"); /* four bytes, then three */
+    both("e\xcc\x81z", GLIM_UNIT_CHARACTER, "e\xcc\x81|z");
+    both("Aя中ب", GLIM_UNIT_CHARACTER, "A|я|中|ب");
+    both(" \n", GLIM_UNIT_CHARACTER, " |\n");
+    both("", GLIM_UNIT_CHARACTER, "");
+}
+
+static void every_kind_of_unit_has_a_name(void **state) {
+    assert_string_equal(glim_unit_kind_name(GLIM_UNIT_TOKEN), "token");
+    assert_string_equal(glim_unit_kind_name(GLIM_UNIT_CHARACTER), "character");
+    assert_null(glim_unit_kind_name((glim_unit_kind)(GLIM_UNIT_CHARACTER + 1)));
+}
+
 static void units_cover_any_text(void **state) {
     static const char *const texts[] = {
         " ",
@@ -167,8 +185,9 @@ static void units_cover_any_text(void **state) {
         "他说“好。”（真的）。完",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        for (int kind = GLIM_UNIT_TOKEN; kind <= GLIM_UNIT_SENTENCE; kind++)
-            both(texts[i], (glim_unit_kind)kind, NULL);
+        for (int kind = GLIM_UNIT_TOKEN; kind <= GLIM_UNIT_CHARACTER; kind++)
+            if (kind != GLIM_UNIT_TURN)
+                both(texts[i], (glim_unit_kind)kind, NULL);
 }
 
 static void the_words_of_a_prompt_keep_whole_characters(void **state) {
@@ -379,6 +398,8 @@ int main(void) {
         cmocka_unit_test(sentences_end_where_people_end_them),
         cmocka_unit_test(chinese_sentences_keep_their_closing_marks),
         cmocka_unit_test(characters_are_never_parted),
+        cmocka_unit_test(units_of_characters_are_whole_graphemes),
+        cmocka_unit_test(every_kind_of_unit_has_a_name),
         cmocka_unit_test(units_cover_any_text),
         cmocka_unit_test(the_words_of_a_prompt_keep_whole_characters),
         cmocka_unit_test(an_empty_text_has_no_units),

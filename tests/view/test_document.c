@@ -51,6 +51,23 @@ static void same_documents(const glim_document *a, const glim_document *b) {
         assert_true(y->end - y->start == y->text_len);
         assert_memory_equal(b->input.text + y->start, y->text, y->text_len);
     }
+    assert_int_equal(a->n_levels, b->n_levels);
+    for (size_t k = 0; k < a->n_levels; k++) {
+        const glim_document_level *x = &a->levels[k], *y = &b->levels[k];
+        assert_string_equal(x->unit, y->unit);
+        assert_string_equal(x->rule, y->rule);
+        assert_int_equal(x->n_groups, y->n_groups);
+        assert_int_equal(!x->error, !y->error);
+        for (size_t i = 0; i < x->n_groups; i++)
+            assert_true(x->groups[i].first == y->groups[i].first &&
+                        x->groups[i].count == y->groups[i].count &&
+                        x->groups[i].turn == y->groups[i].turn);
+        for (size_t i = 0; i < a->n_rows * x->n_groups; i++) {
+            same_number(x->scores[i], y->scores[i]);
+            if (x->error)
+                same_number(x->error[i], y->error[i]);
+        }
+    }
     assert_int_equal(!a->attention.side, !b->attention.side);
     assert_int_equal(a->attention.n_stats, b->attention.n_stats);
     assert_int_equal(a->links.n_found, b->links.n_found);

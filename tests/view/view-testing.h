@@ -16,6 +16,7 @@
 
 #include "base/context.h"
 #include "base/utf8.h"
+#include "explain/methods.h"
 
 #include <glim/glim.h>
 
@@ -225,6 +226,8 @@ static inline glim_document *document_of(glim_context *ctx, const case_of *c, si
         add_attention(d);
     if (c->links)
         add_links(d);
+    d->method.fold = "sum";
+    assert_int_equal(glim__fold_levels(d, NULL), GLIM_OK);
     return d;
 }
 

@@ -22,13 +22,22 @@ export interface Row {
   prob: Score;
 }
 
+/** The scores of words, sentences or turns: of larger units than the document's own. */
+export interface Level {
+  unit: string;
+  units: { text: string; start: number; end: number }[];
+  scores: Score[][];
+  error: Score[][] | null;
+}
+
 interface Explanation {
   input: { units: Unit[]; unit: string | null };
-  target: { output: string; text: string };
+  target: { output: string; text: string; value: Score };
   method: { signed: boolean };
   rows?: Row[];
   scores: Score[] | Score[][];
   error: Score[] | Score[][] | null;
+  levels?: (Omit<Level, "scores" | "error"> & Pick<Explanation, "scores" | "error">)[];
 }
 
 /** A score for each row and unit; null where there is none. */
@@ -40,15 +49,17 @@ export interface Matrix {
   many: boolean; // a row for each explained token
   scores: Score[][];
   errors: Score[][] | null;
+  levels: Level[];
   sums: Score[]; // over the rows: what is shown while no row is chosen
   scored: number[]; // units that are not fixed
   signed: boolean;
 }
 
-function addUp(units: Unit[], scores: Score[][]): Score[] {
+function addUp(units: Unit[], scores: Score[][], sizes: boolean): Score[] {
+  const of = (x: number) => (sizes ? Math.abs(x) : x);
   return units.map((_, u) =>
     scores.reduce<Score>(
-      (sum, row) => (row[u] === null ? sum : (sum ?? 0) + (row[u] as number)),
+      (sum, row) => (row[u] === null ? sum : (sum ?? 0) + of(row[u] as number)),
       null,
     ),
   );
@@ -76,7 +87,12 @@ export function readDocument(): Matrix | null {
     many,
     scores,
     errors: (d.error && !many ? [d.error] : d.error) as Score[][] | null,
-    sums: addUp(d.input.units, scores),
+    levels: (d.levels ?? []).map((level) => ({
+      ...level,
+      scores: (many ? level.scores : [level.scores]) as Score[][],
+      error: (level.error && !many ? [level.error] : level.error) as Score[][] | null,
+    })),
+    sums: addUp(d.input.units, scores, many && d.target.value === null),
     scored: d.input.units.map((_, u) => u).filter((u) => !d.input.units[u].fixed),
     signed: d.method.signed,
   };

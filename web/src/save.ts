@@ -3,7 +3,7 @@
 // picture as SVG or PNG with its title, verdict, legend, caption and foot. The
 // picture is read off the page as boxes and words, so it looks as it looks there.
 
-import { Matrix, source } from "./document";
+import { Level, Matrix, source } from "./document";
 import { SVG, Store, make } from "./state";
 
 type Mark =
@@ -26,14 +26,19 @@ function nine(x: number): string {
 export function csv(m: Matrix): string {
   const quote = (text: string) => `"${text.replace(/"/g, '""')}"`;
   const number = (x: number | null | undefined) => (x === null || x === undefined ? "" : nine(x));
-  const lines = [`${m.many ? "row,row_text," : ""}unit,text,start,end,fixed,score,error`];
-  m.scores.forEach((row, r) =>
-    row.forEach((score, u) => {
-      const unit = m.units[u];
-      const cells = [u, quote(unit.text), unit.start, unit.end, Number(unit.fixed)];
-      cells.push(number(score), number(m.errors?.[r][u]));
-      lines.push((m.many ? `${r},${quote(m.rows[r].text)},` : "") + cells.join(","));
-    }),
+  const names = `${m.many ? "row,row_text," : ""}unit,text,start,end,fixed,score,error`;
+  const lines = [names + (m.levels.length ? ",level" : "")];
+  const own: Level = { unit: m.unit, units: m.units, scores: m.scores, error: m.errors };
+  m.rows.forEach((row, r) =>
+    [own, ...m.levels].forEach((level) =>
+      level.units.forEach((unit, u) => {
+        const fixed = level === own && m.units[u].fixed;
+        const cells = [u, quote(unit.text), unit.start, unit.end, Number(fixed)];
+        cells.push(number(level.scores[r][u]), number(level.error?.[r][u]));
+        if (m.levels.length) cells.push(level.unit);
+        lines.push((m.many ? `${r},${quote(row.text)},` : "") + cells.join(","));
+      }),
+    ),
   );
   return lines.join("\r\n") + "\r\n";
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pick.h: which explanations of many to look at. */
-#ifndef GLIM_EXPLAIN_PICK_H
-#define GLIM_EXPLAIN_PICK_H
+/* submodular.h: which explanations of many to look at. */
+#ifndef GLIM_EXPLAIN_SUBMODULAR_H
+#define GLIM_EXPLAIN_SUBMODULAR_H
 
 #include "base/context.h"
 

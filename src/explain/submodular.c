@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Submodular pick: greedy, so within 1 - 1/e of the best choice. */
-#include "explain/pick.h"
+#include "explain/submodular.h"
 
 #include <math.h>
 
