@@ -34,12 +34,15 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .source = o->source,
                              .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
-    if (o->align && !o->continuation && !o->generate &&
-        glim_model_facts(run->model)->task != GLIM_TASK_TRANSLATE)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--align joins words that were written with words that were read "
-                         "(--continuation TEXT or --generate N)");
-    return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
+    bool writes =
+        o->continuation || o->generate || glim_model_facts(run->model)->task == GLIM_TASK_TRANSLATE;
+    glim_status status =
+        o->align && !writes
+            ? glim_fail(&run->err, GLIM_EUSAGE,
+                        "--align joins words that were written with words that were read "
+                        "(--continuation TEXT or --generate N)")
+            : GLIM_OK;
+    return status ? status : glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
 
 static glim_status show_plan(cli_run *run, const glim_predictor *p) {
