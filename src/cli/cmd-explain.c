@@ -222,6 +222,8 @@ static glim_status open_fitted(cli_run *run, glim_predictor **p) {
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
         return cli_menu(run);
+    if (cli_wants_pick(run) && !run->o.table)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--pick is for rows of a table (--table FILE)");
     if (run->o.predictor && !cli_is_fitted(run))
         return explain_box(run);
     glim_predictor *p = NULL;

@@ -178,6 +178,8 @@ class Picks(Case):
         self.refused(2, *args, "--pick", "2", "--row", "1", says="either --row or --pick")
         self.refused(2, *args, "--pick", "2", "--top-labels", "2", says="--top-labels")
         self.refused(2, "explain", "--table", self.table, *self.fitted(), says="--row")
+        self.refused(2, "explain", "--method", "lime", "--pick", "2", "--predictor", ROWS, "words",
+                     says="--pick is for rows")
 
 
 class OddTables(Case):
