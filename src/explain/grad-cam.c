@@ -261,6 +261,7 @@ const glim_method glim_method_grad_cam = {
     .family = "feature importance",
     .caption = "As fine as the map and no finer: the edges of a warm place are interpolation.",
     .needs = GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS | GLIM_CAN_MAPS,
+    .costs = "1 gradient",
     .params = params,
     .opts_size = sizeof(struct opts),
     .plan = plan,
