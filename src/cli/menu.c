@@ -38,7 +38,8 @@ static const struct {
 } abilities[] = {{GLIM_CAN_PREDICT, "predictions"},
                  {GLIM_CAN_GRADIENT, "gradients"},
                  {GLIM_CAN_ATTENTION, "attention"},
-                 {GLIM_CAN_ACTIVATIONS, "activations"}};
+                 {GLIM_CAN_ACTIVATIONS, "activations"},
+                 {GLIM_CAN_MAPS, "maps of a picture"}};
 enum { ABILITIES = sizeof abilities / sizeof *abilities };
 
 /* By name, else by what it needs. */
@@ -71,7 +72,7 @@ static glim_status find_given(cli_run *run, struct given *out) {
         return status;
     out->picture = cli_reads_pictures(run);
     out->can |= GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS;
-    out->can |= out->picture ? 0 : GLIM_CAN_ATTENTION;
+    out->can |= out->picture ? GLIM_CAN_MAPS : GLIM_CAN_ATTENTION;
     return GLIM_OK;
 }
 

@@ -120,10 +120,14 @@ static size_t samples_of(const glim_lime_params *o) {
     return o->n_samples ? (size_t)o->n_samples : DEFAULT_SAMPLES;
 }
 
+static double width_of(const glim_lime_params *o) {
+    return o->kernel_width > 0 ? o->kernel_width : DEFAULT_WIDTH;
+}
+
 /* z (n, d) and how much each sample counts; order (d): scratch. */
 static void draw(const struct work *w, size_t n, size_t d, uint8_t *z, double *weight,
                  size_t *order) {
-    double width = w->o->kernel_width > 0 ? w->o->kernel_width : DEFAULT_WIDTH;
+    double width = width_of(w->o);
     memset(z, 1, n * d);
     for (size_t i = 0; i < n; i++, z += d) {
         size_t out = i ? 1 + glim__rng_below(w->seed, i, 0, (uint32_t)d) : 0;
@@ -152,7 +156,7 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
     if (!status) {
         if (g->p->image) {
             glim__lime_coins(w->seed, n, d, z);
-            glim__lime_closeness(z, n, d, w->o->kernel_width, weight);
+            glim__lime_closeness(z, n, d, width_of(w->o), weight);
         } else {
             draw(w, n, d, z, weight, order);
         }

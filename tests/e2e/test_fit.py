@@ -110,8 +110,8 @@ class Tables(Case):
         listed = json.loads(self.ok("--dump-commands"))["methods"]
         scores = {}
         for method in listed:
-            if method["name"] in ("reagent", "grad-cam") or method["family"] == "attention":
-                continue  # a row's cells have no other words, nothing attends, nothing is seen
+            if method["name"] == "reagent" or {"attention", "activations"} & {*method["needs"]}:
+                continue  # a row's cells have no other words, and there is nothing inside
             doc = json.loads(self.ok("explain", "--predictor", f"fit:{self.fit}", "--table",
                                      self.table, "--row", "5", "--json", "--method",
                                      method["name"], *WORDS.get(method["name"], ())))

@@ -3,6 +3,8 @@
    reads one superpixel is found out, coins are fair. */
 #include "picture-testing.h"
 
+#include "default-options.h"
+
 #include "explain/lime.h"
 #include "file/safetensors.h"
 #include "predict/patches.h"
@@ -223,15 +225,17 @@ static void pictures_with_nothing_to_tell_are_answered(void **state) {
                 close_seen(&s);
                 continue;
             }
+            void *opts = default_options(glim_methods()[i]);
             glim_predictor_free(s.p);
             if (k == 2)
                 memset(s.image->rgb, 80, PIXELS * 3);
             if (glim_predictor_image(&s.p, s.m, s.image, &cuts[k], &err) ||
-                glim_explain(&doc, s.p, glim_methods()[i], NULL, 0, &err))
+                glim_explain(&doc, s.p, glim_methods()[i], opts, 0, &err))
                 fail_msg("%s, %d: %s", glim_methods()[i]->name, k, err.message);
             assert_true(k == 2 ? doc->input.n_units > 50 : doc->input.n_units == 1);
             for (size_t u = 0; u < doc->input.n_units; u++)
                 assert_true(isfinite(doc->scores[u]));
+            free(opts);
             glim_document_free(doc);
             close_seen(&s);
         }
