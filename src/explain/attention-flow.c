@@ -248,10 +248,10 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_attention_flow = {
     .name = "attention-flow",
-    .summary = "the most that can flow from each word to the target through attention",
+    .summary = "the most that can flow from each word to the target",
     .cite = "Abnar, Zuidema 2020, arXiv:2005.00928",
     .family = "attention",
-    .costs = "1 pass, a flow a token",
+    .costs = "1 pass and flows",
     .caption = "Each word's flow is a problem of its own, so they need not add up; it knows "
                "nothing of what is said. Compare with attention-gradient or occlusion.",
     .needs = GLIM_CAN_ATTENTION,

@@ -140,7 +140,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_attention_norm = {
     .name = "attention-norm",
-    .summary = "attention weighted with the size of what is taken from each word",
+    .summary = "attention times the size of what is taken",
     .cite = "Kobayashi et al. 2020, arXiv:2004.10102",
     .family = "attention",
     .costs = "1 pass",
@@ -155,7 +155,7 @@ const glim_method glim_method_attention_norm = {
 
 const glim_method glim_method_weighted_sum = {
     .name = "weighted-sum",
-    .summary = "each word's share in the weighted sum that attention adds at the target",
+    .summary = "each word's share in what attention adds",
     .cite = "Kobayashi et al. 2020, arXiv:2004.10102; Bahdanau, Cho, Bengio 2014",
     .family = "attention",
     .costs = "1 pass",

@@ -129,7 +129,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_guided_backprop = {
     .name = "guided-backprop",
-    .summary = "the gradient, but rectifiers pass only what is positive (pictures, ReLU)",
+    .summary = "the gradient through positive ways alone",
     .cite = "Springenberg et al. 2014, arXiv:1412.6806; Zeiler, Fergus 2014, arXiv:1311.2901",
     .family = "gradients",
     .costs = "2 gradients",

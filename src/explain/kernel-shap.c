@@ -352,7 +352,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_kernel_shap = {
     .name = "kernel-shap",
-    .summary = "Shapley values by a weighted fit over coalitions of units",
+    .summary = "Shapley values by a weighted fit over coalitions",
     .cite = "Lundberg, Lee 2017, arXiv:1705.07874",
     .family = "surrogate",
     .costs = "512 + 4d passes",

@@ -223,7 +223,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_lime = {
     .name = "lime",
-    .summary = "a weighted linear model of the target around the input",
+    .summary = "a weighted linear model around the input",
     .cite = "Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938",
     .family = "surrogate",
     .costs = "1000 passes",

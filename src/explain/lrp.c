@@ -148,7 +148,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_lrp = {
     .name = "lrp",
-    .summary = "relevance sent back by rules (AttnLRP, CP-LRP); off until chosen (--help)",
+    .summary = "relevance sent back by rules; off until accepted",
     .cite = "Achtibat et al. 2024, arXiv:2402.05602; Ali et al. 2022, arXiv:2202.07304; Bach et "
             "al. 2015",
     .family = "gradients",

@@ -425,7 +425,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_owen = {
     .name = "owen",
-    .summary = "Shapley values over the text's own tree: turns, sentences, words",
+    .summary = "Shapley values over turns and sentences and words",
     .cite = "Owen 1977; Lopez, Saboya 2009; Lundberg, Lee 2017, arXiv:1705.07874",
     .family = "perturbation",
     .costs = "500 passes",

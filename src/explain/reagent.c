@@ -396,7 +396,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_reagent = {
     .name = "reagent",
-    .summary = "what the model's own other words do in a unit's place, again and again",
+    .summary = "what other words of the model's own do in its place",
     .cite = "Zhao, Shan 2024, arXiv:2402.00794",
     .family = "perturbation",
     .costs = "480 passes",

@@ -166,7 +166,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_smoothgrad = {
     .name = "smoothgrad",
-    .summary = "a gradient map averaged over noisy copies of the input",
+    .summary = "a gradient map averaged over noisy copies",
     .cite = "Smilkov et al. 2017, arXiv:1706.03825",
     .family = "gradients",
     .costs = "32 gradients",

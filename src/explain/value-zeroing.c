@@ -287,7 +287,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_value_zeroing = {
     .name = "value-zeroing",
-    .summary = "how far a layer's output turns when a word's value is zero",
+    .summary = "how far outputs turn when a value is zero",
     .cite = "Mohebbi et al. 2023, arXiv:2301.12971",
     .family = "attention",
     .costs = "2 passes a target",
