@@ -256,7 +256,7 @@ static glim_status plan(const glim_predictor *p, const void *opts, glim_plan *ou
 
 const glim_method glim_method_grad_cam = {
     .name = "grad-cam",
-    .summary = "where on a map inside the model the target's evidence lies (pictures)",
+    .summary = "where in a picture the evidence lies",
     .cite = "Selvaraju et al. 2017, arXiv:1610.02391",
     .family = "gradients",
     .caption = "As fine as the map and no finer: the edges of a warm place are interpolation.",
