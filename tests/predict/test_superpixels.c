@@ -144,15 +144,27 @@ static void edges_are_those_of_scikit_image(void **state) {
     glim__safetensors_close(st);
 }
 
+/* Pixels of the smallest part but the first, which has no neighbour to go to. */
+static size_t smallest(const struct cut *c) {
+    size_t pixels = (size_t)c->image->width * (size_t)c->image->height, least = pixels;
+    size_t *count = calloc(c->n, sizeof *count);
+    for (size_t i = 0; i < pixels; i++)
+        count[c->label[i]]++;
+    for (size_t u = 1; u < c->n; u++)
+        least = count[u] < least ? count[u] : least;
+    free(count);
+    return least;
+}
+
 /* Waves of several lengths with some noise. */
 static glim_image *waves(int width, int height, uint64_t seed) {
     glim_image *image = blank(width, height);
     for (int i = 0; i < width * height; i++)
         for (int c = 0; c < 3; c++) {
             double x = i % width, y = (double)(i / width), v = 128;
-            v += 50 * sin(x / 31 + y / 57 + c) + 40 * sin(y / 19 - x / 43 + 2 * c);
+            v += 40 * sin(x / 31 + y / 57 + c) + 30 * sin(y / 19 - x / 43 + 2 * c);
             image->rgb[3 * i + c] =
-                (uint8_t)(v + 8 * glim__rng_uniform(seed, (uint64_t)c, (uint64_t)i));
+                (uint8_t)(v + 16 * glim__rng_uniform(seed, (uint64_t)c, (uint64_t)i));
         }
     return image;
 }
@@ -165,6 +177,7 @@ static void slic_makes_connected_parts_about_as_many_as_asked(void **state) {
         if (!(fabs((double)c.n - segments) <= 0.2 * segments))
             fail_msg("%d x %d: %zu parts, not %d", sizes[k % 3][0], sizes[k % 3][1], c.n, segments);
         assert_int_equal(parts(&c), c.n);
+        assert_true((double)smallest(&c) * segments > 0.35 * sizes[k % 3][0] * sizes[k % 3][1]);
         end(&c);
     }
 }
