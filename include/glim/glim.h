@@ -5,6 +5,7 @@
 
 #include <glim/base.h>
 #include <glim/document.h>
+#include <glim/evaluate.h>
 #include <glim/explain.h>
 #include <glim/fit.h>
 #include <glim/image.h>
