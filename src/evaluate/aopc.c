@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the target loses without the most important features, and what it keeps with
- * them alone (ERASER): for the shares k = 1, 5, 10, 20, 50 % of the d features, at least
- * one,
+ * them alone (ERASER): for some shares k of the d features, at least one,
  *
  *   comprehensiveness = mean over k of v(1) - v(without top k)
  *   sufficiency       = mean over k of v(1) - v(top k alone)
@@ -14,22 +13,38 @@
 #include <math.h>
 #include <string.h>
 
-static const double shares[] = {0.01, 0.05, 0.1, 0.2, 0.5};
-enum { SHARES = sizeof shares / sizeof *shares };
+struct opts {
+    const char *shares;
+};
+
+static const glim_param params[] = {
+    {.name = "shares",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, shares),
+     .def.s = "eraser",
+     .choices = "eraser|tenths",
+     .help = "removed: 1, 5, 10, 20, 50 % (eraser), or 10, 20 .. 100 %"},
+    {0},
+};
+
+enum { SHARES = 10 };
 
 /* Fills in how many features each removal takes; returns how many removals differ. */
-static size_t removals(size_t d, size_t counts[SHARES]) {
+static size_t removals(const struct opts *o, size_t d, size_t counts[SHARES]) {
+    static const double eraser[] = {0.01, 0.05, 0.1, 0.2, 0.5},
+                        tenths[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
+    bool fine = !strcmp(o->shares, "tenths");
     size_t n = 0;
-    for (size_t i = 0; i < SHARES; i++) {
-        size_t k = (size_t)ceil(shares[i] * (double)d - 1e-9);
+    for (size_t i = 0; i < (fine ? SHARES : SHARES / 2); i++) {
+        size_t k = (size_t)ceil((fine ? tenths : eraser)[i] * (double)d - 1e-9);
         if (!n || counts[n - 1] != k)
             counts[n++] = k;
     }
     return n;
 }
 
-static size_t mask(const glim_case *c, uint8_t *keep, bool alone) {
-    size_t counts[SHARES], n = removals(c->d, counts);
+static size_t mask(const glim_case *c, const void *opts, uint8_t *keep, bool alone) {
+    size_t counts[SHARES], n = removals(opts, c->d, counts);
     for (size_t i = 0; i < n && keep; i++) {
         memset(keep + i * c->d, !alone, c->d);
         for (size_t k = 0; k < counts[i]; k++)
@@ -39,15 +54,15 @@ static size_t mask(const glim_case *c, uint8_t *keep, bool alone) {
 }
 
 static size_t without(const glim_case *c, const void *opts, uint8_t *keep) {
-    return mask(c, keep, false);
+    return mask(c, opts, keep, false);
 }
 
 static size_t alone(const glim_case *c, const void *opts, uint8_t *keep) {
-    return mask(c, keep, true);
+    return mask(c, opts, keep, true);
 }
 
 static double read_mean_loss(const glim_case *c, const void *opts, const double *values) {
-    size_t counts[SHARES], n = removals(c->d, counts);
+    size_t counts[SHARES], n = removals(opts, c->d, counts);
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += c->all - values[i];
@@ -65,6 +80,8 @@ const glim_metric glim_metric_aopc_comprehensiveness = {
     .ranked = true,
     .needs = GLIM_NEEDS_VALUES,
     .cost = "5 forwards an order",
+    .params = params,
+    .opts_size = sizeof(struct opts),
     .masks = without,
     .read = read_mean_loss,
 };
@@ -76,10 +93,12 @@ const glim_metric glim_metric_aopc_sufficiency = {
     .caption = "A method that removes features in the same way has an advantage here.",
     .quality = GLIM_ACCURACY,
     .higher = false,
-    .best = 0,
+    .best = NAN,
     .ranked = true,
     .needs = GLIM_NEEDS_VALUES,
     .cost = "5 forwards an order",
+    .params = params,
+    .opts_size = sizeof(struct opts),
     .masks = alone,
     .read = read_mean_loss,
 };

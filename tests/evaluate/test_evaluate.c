@@ -34,7 +34,8 @@ static void exact_scores_have_the_best_order(void **state) {
     assert_true(m->value > m->random && m->random > m->reversed);
     m = measure(e, "aopc-sufficiency");
     assert_true(m->value < m->random && m->random < m->reversed);
-    assert_true(e->asked > 0 && e->asked <= 32); /* 2^5 masks at most: equal ones are asked once */
+    /* 2^5 masks at most, since equal ones are asked once, beside those that come first */
+    assert_true(e->asked > 0 && e->asked <= 32 + 1 + AT);
     glim_evaluation_free(e);
     glim_document_free(doc);
 }
