@@ -17,6 +17,7 @@ static const glim_metric *const metrics[] = {
     &glim_metric_monotonicity,
     &glim_metric_local_r2,
     &glim_metric_completeness_residual,
+    &glim_metric_model_randomisation,
     &glim_metric_seed_kendall,
     &glim_metric_seed_jaccard,
     &glim_metric_seed_rbo,

@@ -11,11 +11,12 @@ extern const glim_metric glim_metric_aopc_comprehensiveness, glim_metric_aopc_su
     glim_metric_log_odds, glim_metric_deletion_auc, glim_metric_insertion_auc,
     glim_metric_infidelity, glim_metric_faithfulness_correlation, glim_metric_sensitivity_n,
     glim_metric_monotonicity, glim_metric_completeness_residual, glim_metric_local_r2,
-    glim_metric_seed_kendall, glim_metric_seed_jaccard, glim_metric_seed_rbo,
-    glim_metric_sensitivity_max, glim_metric_masking_kendall, glim_metric_gini, glim_metric_entropy,
-    glim_metric_effective_number, glim_metric_n90, glim_metric_effective_complexity,
-    glim_metric_feature_coverage, glim_metric_row_coverage, glim_metric_shown_share,
-    glim_metric_completeness, glim_metric_token_f1, glim_metric_token_iou, glim_metric_auprc;
+    glim_metric_model_randomisation, glim_metric_seed_kendall, glim_metric_seed_jaccard,
+    glim_metric_seed_rbo, glim_metric_sensitivity_max, glim_metric_masking_kendall,
+    glim_metric_gini, glim_metric_entropy, glim_metric_effective_number, glim_metric_n90,
+    glim_metric_effective_complexity, glim_metric_feature_coverage, glim_metric_row_coverage,
+    glim_metric_shown_share, glim_metric_completeness, glim_metric_token_f1, glim_metric_token_iou,
+    glim_metric_auprc;
 
 /* Fills order (d): the most important first, equal ones in place. */
 void glim__importance_order(const double *phi, size_t d, bool is_signed, size_t *order);
