@@ -233,11 +233,11 @@ def moved():
             out[i] += (radius * (2 * u - 1)).astype(np.float32)
         return torch.tensor(out)
 
-    def explain(inputs):
+    def explain(inputs):  # a tuple, since captum would take rows of a tensor for inputs
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
         out = torch.zeros(len(inputs), 5)
         out[:, 0] = out[:, 1] = (inputs[:, 0] * inputs[:, 1]).sum(-1)
-        return out
+        return (out,)
     value = sensitivity_max(explain, torch.tensor(x)[None], perturb_func=perturb,
                             n_perturb_samples=10)
     assert served[0] == 10
