@@ -259,6 +259,8 @@ static void simplicity_by_hand(void **state) {
     assert_true(says("n90", one, NULL) == 1 && says("n90", same, NULL) == 4);
     assert_true(says("n90", mixed, NULL) == 3); /* 4 + 3 + 2 of 10, exactly 90 % */
     assert_true(says("n90", mixed, SET("share", "0.7")) == 2);
+    const double thirds[] = {0.3, -0.3, 0.3, 0.1}; /* three times 0.3 is below 0.9 in binary */
+    assert_true(says("n90", thirds, NULL) == 3);
     const double small[] = {1, 0.011, 0.01, -0.5};
     assert_true(says("effective-complexity", small, NULL) == 3);
     assert_true(says("effective-complexity", small, SET("threshold", "0.5")) == 1);
@@ -295,6 +297,21 @@ static void coverage_by_hand(void **state) {
     e = judged(&t, nothing, NULL);
     assert_true(measure(e, "row-coverage")->value == 0 && measure(e, "row-coverage")->skill == 0);
     glim_evaluation_free(e);
+}
+
+/* The sizes know no sign, so the best order is beyond them; it counts all the same. */
+static void scores_without_sign_are_held_to_the_best_order(void **state) {
+    const double sizes[] = {0.5, 1, 2, 0.25, 0, 1.25};
+    tabled_sum(&t, ctx, weights, D, 0.5);
+    glim_document *doc = tabled_document(&t, sizes);
+    doc->method.is_signed = doc->method.additive = false;
+    glim_evaluation *e;
+    assert_int_equal(glim_evaluate(&e, &t.base, doc, NULL, NULL), GLIM_OK);
+    const glim_measure *m = measure(e, "deletion-auc");
+    assert_float_equal(m->best, says("deletion-auc", weights, NULL), 1e-12);
+    assert_true(m->value > m->best && m->skill > 0 && m->skill < 1);
+    glim_evaluation_free(e);
+    glim_document_free(doc);
 }
 
 /* ---- the descriptors ---- */
@@ -362,6 +379,7 @@ int main(void) {
         cmocka_unit_test(simplicity_by_hand),
         cmocka_unit_test(plausibility_by_hand),
         cmocka_unit_test(coverage_by_hand),
+        cmocka_unit_test(scores_without_sign_are_held_to_the_best_order),
         cmocka_unit_test(every_descriptor_is_whole),
         cmocka_unit_test(one_feature_is_judged_without_a_floor),
     };
