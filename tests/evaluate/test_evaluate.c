@@ -2,17 +2,9 @@
 /* The engine that judges, on a linear function whose explanation is known. */
 #include "../explain/analytic.h"
 
-#include "evaluate/metrics.h"
+#include "tabled.h"
 
 static glim_context *ctx;
-
-static const glim_measure *measure(const glim_evaluation *e, const char *name) {
-    for (size_t i = 0; i < e->n_measures; i++)
-        if (!strcmp(e->measures[i].metric->name, name))
-            return &e->measures[i];
-    fail_msg("there is no measure '%s'", name);
-    return NULL;
-}
 
 /* Leave-one-out, which is exact for a linear function. */
 static glim_document *exact(struct analytic *a) {
