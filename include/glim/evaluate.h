@@ -154,8 +154,9 @@ typedef struct glim_evaluate_options {
     void *remake_data;
 } glim_evaluate_options;
 
-/* Judges the scores of doc, whose units are those of p. Errors: EUSAGE (units that differ, a
-   way of removing that the predictor lacks), and those of the predictor. */
+/* Judges the scores of doc, whose units are those of p. Metrics that do not apply are there
+   with a `why`. Errors: EUSAGE (units that differ, a way of removing that the predictor
+   lacks), and those of the predictor and the method; ECANCELLED leaves nothing. */
 GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
                                    const glim_document *doc, const glim_evaluate_options *options,
                                    glim_error *err);

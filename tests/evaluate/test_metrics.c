@@ -160,7 +160,8 @@ static void infidelity_is_least_at_its_own_scale(void **state) {
     double scaled[D];
     fill_mixed();
     double least = says("infidelity", phi, SET("normalise", "true"));
-    for (double scale = 0.25; scale < 5; scale *= 1.3) {
+    for (int step = 0; step < 12; step++) {
+        double scale = 0.25 * pow(1.3, step);
         for (size_t i = 0; i < D; i++)
             scaled[i] = scale * phi[i];
         assert_float_equal(says("infidelity", scaled, SET("normalise", "true")), least, 1e-12);
@@ -320,8 +321,10 @@ static void every_descriptor_is_whole(void **state) {
     for (size_t i = 0; glim_metrics()[i]; i++) {
         const glim_metric *m = glim_metrics()[i];
         assert_ptr_equal(glim_metric_find(m->name), m);
-        if (!m->summary || !m->cite || !m->caption || !m->cost || !*m->cite)
+        if (!m->summary || !m->cite || !m->caption || !m->cost || !*m->cite) {
             fail_msg("%s lacks words", m->name);
+            return;
+        }
         if (!m->read == !m->run || (m->masks && !m->read))
             fail_msg("%s must either read or run", m->name);
         if (m->caption[strlen(m->caption) - 1] != '.' || m->summary[strlen(m->summary) - 1] == '.')

@@ -167,6 +167,13 @@ static void kinds_that_are_not_shuffled_are_named(void **state) {
         assert_int_equal(glim__model_shuffled(&s, m, 0, 1, &err), GLIM_EUNSUPPORTED);
         assert_true(!s && strstr(err.message, "not shuffled"));
         glim_model_close(m);
+        if (i == 0) { /* an evaluation goes on, and says so */
+            glim_evaluation *e;
+            if (judge(&places, &e, ctx, some[i], &err))
+                fail_msg("%s", err.message);
+            assert_true(isnan(e->measures[0].value) && strstr(e->measures[0].why, "not shuffled"));
+            glim_evaluation_free(e);
+        }
         glim_context_free(ctx);
     }
 }

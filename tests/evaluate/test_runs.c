@@ -55,7 +55,7 @@ static void constant_lists_have_no_correlation(void **state) {
 static glim_evaluation *judge(glim_predictor *p, const glim_method *m, const void *opts,
                               glim_evaluate_options o) {
     glim_document *doc;
-    glim_evaluation *e;
+    glim_evaluation *e = NULL;
     glim_error err = {0};
     o.method = m;
     o.method_opts = opts;
