@@ -154,7 +154,7 @@ static inline double said(const char *name, struct tabled *t, glim_case *c,
         c->order = order;
     }
     size_t n = m->masks ? m->masks(c, opts, NULL) : 0;
-    uint8_t *keep = calloc(n + 1, c->d);
+    uint8_t *keep = calloc(n + 1, TABLED_MOST);
     double *values = calloc(n + 1, sizeof *values);
     if (n)
         m->masks(c, opts, keep);

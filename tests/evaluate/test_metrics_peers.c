@@ -25,7 +25,7 @@ struct one {
 };
 
 static void read_case(const json_t *j, struct one *o) {
-    double marked[TABLED_MOST];
+    double marked[TABLED_MOST] = {0};
     size_t d = read_numbers(json_object_get(j, "phi"), o->phi, TABLED_MOST);
     assert_int_equal(read_numbers(json_object_get(j, "v"), t.v, 1 << TABLED_MOST), 1 << d);
     read_numbers(json_object_get(j, "loo"), o->loo, TABLED_MOST);
@@ -102,7 +102,7 @@ static void sensitivity_agrees_with_captum(void **state) {
     static const glim_metric *const one[] = {&glim_metric_sensitivity_max, NULL};
     const json_t *moved = json_object_get(golden, "moved");
     struct analytic a;
-    double x[AT * AC];
+    double x[AT * AC] = {0};
     glim_document *doc;
     glim_evaluation *e;
     analytic_init(&a, ctx, PRODUCT, false);

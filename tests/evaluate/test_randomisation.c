@@ -146,13 +146,17 @@ static void scores_that_ignore_the_model_fail(void **state) {
     glim_context *ctx = context_with(1, 0);
     glim_evaluation *e;
     glim_error err = {0};
-    if (judge(&places, &e, ctx, "llama-q4_0.gguf", &err))
+    if (judge(&places, &e, ctx, "llama-q4_0.gguf", &err)) {
         fail_msg("%s", err.message);
+        return;
+    }
     assert_float_equal(e->measures[0].value, 1, 1e-12);
     assert_true(e->measures[0].failed && e->measures[0].skill == 0 && e->capped);
     glim_evaluation_free(e);
-    if (judge(glim_method_find("occlusion"), &e, ctx, "llama-q4_0.gguf", &err))
+    if (judge(glim_method_find("occlusion"), &e, ctx, "llama-q4_0.gguf", &err)) {
         fail_msg("%s", err.message);
+        return;
+    }
     assert_true(e->measures[0].value < 1 && e->measures[0].n == 1);
     glim_evaluation_free(e);
     glim_context_free(ctx);
@@ -169,8 +173,10 @@ static void kinds_that_are_not_shuffled_are_named(void **state) {
         glim_model_close(m);
         if (i == 0) { /* an evaluation goes on, and says so */
             glim_evaluation *e;
-            if (judge(&places, &e, ctx, some[i], &err))
+            if (judge(&places, &e, ctx, some[i], &err)) {
                 fail_msg("%s", err.message);
+                return;
+            }
             assert_true(isnan(e->measures[0].value) && strstr(e->measures[0].why, "not shuffled"));
             glim_evaluation_free(e);
         }

@@ -54,8 +54,10 @@ static void leave_one_out_beats_chance_and_notices_the_weights(void **state) {
     if (glim_model_open(&m, ctx, path, &err) ||
         glim_model_tokenize(m, &tokens, text, sizeof text - 1, &err) ||
         remake(o.remake_data = tokens, &p, m, &err) ||
-        glim_explain(&doc, p, o.method, NULL, 1, &err) || glim_evaluate(&e, p, doc, &o, &err))
+        glim_explain(&doc, p, o.method, NULL, 1, &err) || glim_evaluate(&e, p, doc, &o, &err)) {
         fail_msg("%s", err.message);
+        return;
+    }
     for (size_t i = 0; i < e->n_measures; i++)
         print_message("%s: %.3f, random %.3f (se %.3f), best %.3f, skill %.2f\n",
                       e->measures[i].metric->name, e->measures[i].value, e->measures[i].random,
