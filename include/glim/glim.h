@@ -6,6 +6,7 @@
 #include <glim/attention.h>
 #include <glim/base.h>
 #include <glim/document.h>
+#include <glim/evaluate.h>
 #include <glim/explain.h>
 #include <glim/fit.h>
 #include <glim/image.h>

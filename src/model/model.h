@@ -251,6 +251,12 @@ glim_status glim__model_cut(glim_model **out, const glim_model *base, const char
 glim_status glim__model_cut_head(glim_model *m, const float *weights, const float *bias,
                                  const char *const *labels, int n, glim_error *err);
 
+/* A copy whose last `blocks` blocks (0 = all) have the rows of their matrices in random
+   order (shuffled.c). Free with glim_model_close, before `base`. Errors: EUNSUPPORTED
+   (mixtures, pictures, encoder-decoders), ENOMEM, EBUDGET. */
+glim_status glim__model_shuffled(glim_model **out, const glim_model *base, int blocks,
+                                 uint64_t seed, glim_error *err);
+
 /* Fills m->info from the loaded model. */
 glim_status glim__model_facts(glim_model *m, glim_error *err);
 

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * evaluate.h: how good an explanation is. A metric is a constant descriptor, as a method
+ * is; it belongs to one quality. What it gives is told beside what a random order of the
+ * same scores gets, and the best that is known, since a number alone says little.
+ */
+#ifndef GLIM_EVALUATE_H
+#define GLIM_EVALUATE_H
+
+#include <glim/explain.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The first four say how good an explanation is. Plausibility says something else, whether
+   people would have pointed at the same: a true account of a model that is wrong looks
+   implausible. It has a mark of its own and enters none of theirs. */
+typedef enum glim_quality {
+    GLIM_ACCURACY,          /* does it describe what the model does? */
+    GLIM_CONSISTENCY,       /* does it stay the same when it should? */
+    GLIM_SIMPLICITY,        /* can a person take it in? */
+    GLIM_COMPREHENSIVENESS, /* is everything in it that matters? */
+    GLIM_PLAUSIBILITY       /* do people agree with it? */
+} glim_quality;
+enum { GLIM_QUALITIES = 5 };
+GLIM_API const char *glim_quality_name(glim_quality quality);
+
+enum {                           /* what a metric needs beside the scores */
+       GLIM_NEEDS_VALUES = 1,    /* the predictor's answer to masked inputs */
+       GLIM_NEEDS_METHOD = 2,    /* the method that made them, to run it again */
+       GLIM_NEEDS_ADDITIVE = 4,  /* scores that claim to sum to the target */
+       GLIM_NEEDS_RATIONALE = 8, /* units that people marked */
+       GLIM_NEEDS_SIGNED = 16,   /* scores that say for and against */
+       GLIM_NEEDS_MODEL = 32,    /* a model whose weights can be changed */
+       GLIM_NEEDS_LOO = 64,      /* what the target loses without each feature */
+       GLIM_NEEDS_SEEDS = 128,   /* the method's scores with other seeds */
+       GLIM_NEEDS_PROB = 256     /* a target that is a probability or its logarithm */
+};
+
+/* The scores of one target row over the d features that it can see, as metrics get them. */
+typedef struct glim_case {
+    size_t d;
+    const double *phi;        /* (d); NaN = nothing is said about it */
+    const size_t *order;      /* (d) most important first: by score, without sign by its size; equal
+                                 ones and those that nothing is said about stay in place */
+    const uint8_t *rationale; /* (d) 1 = people marked it; or NULL */
+    const double *loo;        /* (d) what the target loses without each; or NULL */
+    double all, none;         /* the target with every feature there, and with none */
+    double claimed;           /* what the explanation says of the latter; NaN = nothing */
+    double fixed;             /* score of what cannot be taken out */
+    bool is_signed, additive;
+    bool log; /* the target is the logarithm of a probability */
+    uint64_t seed;
+} glim_case;
+
+/* What is judged, for metrics that run the method again. */
+typedef struct glim_subject {
+    glim_predictor *p;
+    const glim_document *doc;
+    const glim_method *method;
+    const void *opts;
+    uint64_t seed;
+    /* Scores (n_again, rows, units) of other seeds, the document's own first. same_bits:
+       another seed gave the same, so no more were tried. */
+    const double *again;
+    size_t n_again;
+    bool same_bits;
+    glim_status (*remake)(void *data, glim_predictor **out, const glim_model *model,
+                          glim_error *err);
+    void *remake_data;
+} glim_subject;
+
+/* What a metric that works by itself says of each target row; NaN beforehand. */
+typedef struct glim_answer {
+    double *value, *chance; /* (rows) chance: what scores that say nothing get */
+    const char *note;       /* what else to know, or NULL */
+} glim_answer;
+
+/* A metric asks in one of two ways. `masks` and `read`: the engine gathers the masks of all
+   metrics, asks once, and hands each its values, for the scores as they are and for other
+   orders of them. `run`: the metric works by itself, once for all rows.
+   `masks` returns how many masks it needs and, unless keep is NULL, fills in (n, d): 1 = the
+   feature is there; `read` gets the target's values (n) in the same order. Metrics of the
+   scores alone have no `masks`; their `read` gets NULL. NaN = undefined here. Options are
+   never NULL where there are params. */
+typedef struct glim_metric {
+    const char *name, *summary, *cite; /* "aopc-comprehensiveness"; one line, lower case */
+    const char *caption;               /* what must not be read from it; one sentence */
+    glim_quality quality;
+    bool higher;     /* higher is better */
+    double best;     /* the value of a perfect explanation; NaN = it depends on the input: the best
+                        of all orders that were tried is taken, among them leave-one-out's */
+    bool ranked;     /* a random order of the scores is a floor for it */
+    bool same_masks; /* its masks do not depend on the order */
+    bool limited;    /* beyond `limit` the explanation fails: its accuracy mark is capped */
+    double limit;
+    unsigned needs;
+    const char *cost; /* "d + 1 forwards" */
+    const glim_param *params;
+    size_t opts_size;
+    size_t (*masks)(const glim_case *c, const void *opts, uint8_t *keep);
+    double (*read)(const glim_case *c, const void *opts, const double *values);
+    /* Instead of best, and of random orders: functions of the input, or NULL. */
+    double (*ideal)(const glim_case *c, const void *opts);
+    double (*floor)(const glim_case *c, const void *opts);
+    glim_status (*run)(const glim_subject *s, const void *opts, glim_answer *out, glim_error *err);
+    const char *(*unfit)(const glim_subject *s); /* why it cannot run here, or NULL */
+} glim_metric;
+
+/* All metrics, NULL-terminated; one by name, or NULL. */
+GLIM_API const glim_metric *const *glim_metrics(void);
+GLIM_API const glim_metric *glim_metric_find(const char *name);
+
+typedef struct glim_measure {
+    const glim_metric *metric;
+    double value;             /* mean over target rows; NaN = undefined */
+    double random, random_se; /* of random orders of the same scores, or of scores that say
+                                 nothing; NaN = no floor */
+    double reversed;          /* of the reversed order; NaN = the order does not matter */
+    double best;      /* of a perfect explanation, or the best that was found; NaN = unknown */
+    double skill;     /* 0 = random, 1 = best; NaN = no floor, or best unknown */
+    size_t n;         /* target rows that it is the mean of */
+    bool failed;      /* beyond the metric's limit */
+    const char *why;  /* undefined or left out: why; else NULL */
+    const char *note; /* what else to know of the value, or NULL */
+} glim_measure;
+
+typedef struct glim_evaluation {
+    glim_context *ctx;
+    glim_measure *measures;
+    size_t n_measures;
+    double marks[GLIM_QUALITIES]; /* mean skill of a quality's measures; NaN = none has one */
+    bool capped;                  /* a check failed: the accuracy mark is 0.3 at most */
+    uint64_t asked;               /* masked inputs that were evaluated */
+    double seconds;
+} glim_evaluation;
+
+/* Zero means the default. */
+typedef struct glim_evaluate_options {
+    const glim_metric *const *metrics; /* NULL-terminated; NULL = all that apply */
+    const char *absent;                /* how features are taken out; NULL = "auto" */
+    size_t draws;                      /* random orders; default 20 */
+    size_t seeds;                      /* runs of the method with different seeds; default 5 */
+    uint64_t seed;
+    const glim_method *method; /* what made the scores, with its options; NULL = another tool */
+    const void *method_opts;
+    const uint8_t *rationale;       /* (units) 1 = people marked it; or NULL */
+    const void *const *metric_opts; /* for each of glim_metrics() its options or NULL; or NULL */
+    /* Makes the same predictor over another model of the same shape: same input, same target
+       token. It is freed by the caller of this. NULL: no metric changes the model. */
+    glim_status (*remake)(void *data, glim_predictor **out, const glim_model *model,
+                          glim_error *err);
+    void *remake_data;
+} glim_evaluate_options;
+
+/* Judges the scores of doc, whose units are those of p. Metrics that do not apply are there
+   with a `why`. Errors: EUSAGE (units that differ, a way of removing that the predictor
+   lacks), and those of the predictor and the method; ECANCELLED leaves nothing. */
+GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
+                                   const glim_document *doc, const glim_evaluate_options *options,
+                                   glim_error *err);
+GLIM_API void glim_evaluation_free(glim_evaluation *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Metrics that run the method again. What several of them need, the scores of other seeds,
+ * is made once. A method that gives the same bits with a second seed draws nothing, so it
+ * is not asked for a third.
+ */
+#include "evaluate/judging.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SEEDS = 5 };
+
+const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
+                               const glim_metric *m) {
+    glim_subject s = {
+        .p = (glim_predictor *)p, .doc = j->doc, .method = j->o->method, .opts = j->o->method_opts};
+    if ((m->needs & GLIM_NEEDS_MODEL) && !p->model)
+        return "there is no model whose weights could be changed";
+    if ((m->needs & GLIM_NEEDS_MODEL) && !j->o->remake)
+        return "nobody makes the same input for another model";
+    return m->unfit ? m->unfit(&s) : NULL;
+}
+
+static bool wants_seeds(const struct judging *j) {
+    for (size_t i = 0; i < j->e->n_measures; i++)
+        if (!j->e->measures[i].why && (j->e->measures[i].metric->needs & GLIM_NEEDS_SEEDS))
+            return true;
+    return false;
+}
+
+static glim_status fill_seeds(glim_subject *s, double *again, size_t seeds, size_t n,
+                              glim_error *err) {
+    memcpy(again, s->doc->scores, n * sizeof *again);
+    s->again = again;
+    for (s->n_again = 1; s->n_again < seeds && !s->same_bits; s->n_again++) {
+        glim_document *doc = NULL;
+        glim_status status =
+            glim_explain(&doc, s->p, s->method, s->opts, s->doc->seed + s->n_again, err);
+        if (!status)
+            memcpy(again + s->n_again * n, doc->scores, n * sizeof *again);
+        glim_document_free(doc);
+        if (status)
+            return status;
+        s->same_bits = s->n_again == 1 && !memcmp(again, again + n, n * sizeof *again);
+    }
+    return GLIM_OK;
+}
+
+/* The rows' numbers become the measure's sums. */
+static void add_answer(glim_measure *m, const glim_answer *a, size_t rows) {
+    m->note = a->note;
+    for (size_t r = 0; r < rows; r++)
+        if (!isnan(a->value[r])) {
+            m->n++;
+            m->value += a->value[r];
+            m->random += a->chance[r];
+            m->best += m->metric->best;
+        }
+}
+
+static glim_status run_one(glim_subject *s, glim_measure *m, const void *opts, double *room,
+                           glim_error *err) {
+    size_t rows = s->doc->n_rows;
+    glim_answer a = {.value = room, .chance = room + rows};
+    for (size_t i = 0; i < 2 * rows; i++)
+        room[i] = NAN;
+    glim_status status = m->metric->run(s, opts, &a, err);
+    if (!status)
+        status = glim__check_cancel(s->p->ctx, err);
+    if (!status)
+        add_answer(m, &a, rows);
+    return status;
+}
+
+glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err) {
+    size_t n = j->doc->n_rows * j->doc->input.n_units, seeds = j->o->seeds ? j->o->seeds : SEEDS;
+    glim_subject s = {.p = p,
+                      .doc = j->doc,
+                      .method = j->o->method,
+                      .opts = j->o->method_opts,
+                      .seed = j->o->seed,
+                      .remake = j->o->remake,
+                      .remake_data = j->o->remake_data};
+    bool again = wants_seeds(j);
+    double *room = glim__calloc(p->ctx, (again ? seeds * n : 0) + 2 * j->doc->n_rows + 1, 8);
+    if (!room)
+        return glim__oom(p->ctx, err, "runs with other seeds", seeds * n * 8);
+    glim_status status = GLIM_OK;
+    if (again)
+        status = fill_seeds(&s, room + 2 * j->doc->n_rows, seeds, n, err);
+    for (size_t i = 0; i < j->e->n_measures && !status; i++)
+        if (j->e->measures[i].metric->run && !j->e->measures[i].why)
+            status = run_one(&s, &j->e->measures[i], j->opts[i], room, err);
+    glim__free(p->ctx, room);
+    return status;
+}
