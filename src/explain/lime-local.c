@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { REFITS = 20, GROUPS = 128, TOGETHER = 16, TOP = 5, FEW = 30, AUTO_FEATURES = 10 };
+static const double NEXT_TO_NOTHING = 0.01; /* of the largest coefficient */
 enum { REFIT_ROOM = 1 << 22 }; /* doubles of refits under way */
 
 struct fitting {
@@ -71,7 +72,8 @@ static double effective(const double *w, size_t n) {
 
 /* ---- stability ---- */
 
-/* The features of the TOP largest coefficients, into `at`; returns how many. */
+/* The features of the TOP largest coefficients, into `at`; returns how many. Those far below
+   the largest are left out: which of them comes next is chance, and nobody reads them. */
 static size_t top_features(const glim_local *l, size_t at[TOP]) {
     size_t n = 0;
     for (; n < TOP && n < l->n; n++) {
@@ -84,6 +86,8 @@ static size_t top_features(const glim_local *l, size_t at[TOP]) {
                 (best == SIZE_MAX || fabs(l->coefficient[k]) > fabs(l->coefficient[best])))
                 best = k;
         }
+        if (n && fabs(l->coefficient[best]) < NEXT_TO_NOTHING * fabs(l->coefficient[at[0]]))
+            break;
         at[n] = best;
     }
     return n;

@@ -170,7 +170,8 @@ static void what_reads_one_superpixel_is_found_out(void **state) {
             assert_true(fabs(doc->scores[u] - r.value) < 0.02 * r.value);
         else
             assert_true(fabs(doc->scores[u]) < 0.01 * r.value);
-    assert_int_equal(doc->verdict, GLIM_VERDICT_OK);
+    if (doc->verdict != GLIM_VERDICT_OK)
+        fail_msg("%s", doc->verdict_reason);
     free(opts);
     free(r.pixels);
     free(r.own);

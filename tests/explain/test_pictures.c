@@ -146,8 +146,6 @@ static void every_method_runs_and_its_document_is_read_back(void **state) {
         const glim_method *m = glim_methods()[i / 3];
         char *text[2];
         size_t n[2];
-        if (glim_methods()[i]->needs & GLIM_CAN_ATTENTION) /* convolutions have none */
-            continue;
         for (int threads = 1; threads <= 2; threads++) {
             struct seen s;
             glim_document *doc, *again;
