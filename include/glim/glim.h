@@ -3,6 +3,7 @@
 #ifndef GLIM_H
 #define GLIM_H
 
+#include <glim/advise.h>
 #include <glim/attention.h>
 #include <glim/base.h>
 #include <glim/document.h>

@@ -57,6 +57,8 @@ typedef struct cli_options {
     double temperature, top_p, tolerance, length_penalty;
     bool early_stop;
     const char *site, *recording;
+    /* advice */
+    const char *access, *job, *want, *quality, *budget;
     /* rows of a table, and fitting */
     const char *table, *data, *label, *columns, *missing, *text_column, *on, *pool, *kind;
     const char *class_weights;
@@ -68,7 +70,8 @@ typedef struct cli_options {
 typedef struct cli_command cli_command;
 
 /* A command's run: the parsed options and what was made of them. */
-typedef struct cli_run {
+typedef struct cli_run cli_run;
+struct cli_run {
     const cli_command *command;
     cli_options o;
     void *method_opts; /* of the chosen method */
@@ -80,9 +83,11 @@ typedef struct cli_run {
     struct glim_table *table; /* whose row is explained, or NULL */
     glim_tokens *tokens;
     uint64_t program; /* bytes of the program itself, once counted */
-    bool planned;     /* the whole need is known and was compared with the budget */
+    /* instead of explaining, or NULL */
+    glim_status (*then)(cli_run *run, glim_predictor *p);
+    bool planned; /* the whole need is known and was compared with the budget */
     glim_error err;
-} cli_run;
+};
 
 struct cli_command {
     const char *name, *summary, *synopsis;

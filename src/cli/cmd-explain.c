@@ -103,6 +103,8 @@ static glim_status align(cli_run *run, glim_document *doc) {
 static glim_status explain(cli_run *run, glim_predictor *p) {
     const char *why = NULL;
     glim_document *doc = NULL;
+    if (run->then)
+        return run->then(run, p);
     if (!run->method) {
         run->method = glim_method_default(p, &why);
         if (run->o.verbose)
