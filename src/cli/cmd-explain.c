@@ -24,6 +24,8 @@ static glim_unit_kind unit_kind(const char *name) {
 
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
+    unsigned needs = run->method ? run->method->needs : GLIM_CAN_PREDICT;
+    bool looks = (needs & GLIM_CAN_ATTENTION) && !(needs & GLIM_CAN_PREDICT);
     glim_target_options t = {.target = o->target,
                              .against = o->against,
                              .continuation = o->continuation,
@@ -32,6 +34,7 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .length_normalise = o->length_normalise,
                              .output = o->output,
                              .source = o->source,
+                             .late = looks,
                              .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
     bool writes =
