@@ -6,7 +6,7 @@
 
 Both sides are processes of their own on one thread, from the shell to the scores of the
 last position, and what counts is their user time (other work on the machine does not
-show in it). The peer asks for eager attention with `output_attentions`, takes the mean
+show in it); `processor` adds what the kernel spends on their memory. The peer asks for eager attention with `output_attentions`, takes the mean
 over heads and multiplies layers as the paper does; `row` is the same with one row only,
 which few write but NumPy can as well. Loading is measured apart and taken off both.
 """
@@ -53,7 +53,7 @@ def peer(text, way):
     model = transformers.AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager").eval()
     ids = torch.tensor([ids_of(text)])
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    start = resource.getrusage(resource.RUSAGE_SELF)
     began = time.perf_counter()
     with torch.no_grad():
         patterns = model(input_ids=ids, use_cache=False, output_attentions=True,
@@ -70,9 +70,11 @@ def peer(text, way):
         for layer in layers:
             whole = layer @ whole
         scores = whole[-1]
-    return {"user": resource.getrusage(resource.RUSAGE_SELF).ru_utime - start,
+    end = resource.getrusage(resource.RUSAGE_SELF)
+    user = end.ru_utime - start.ru_utime
+    return {"user": user, "processor": user + end.ru_stime - start.ru_stime,
             "forward": half - began, "seconds": time.perf_counter() - began,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+            "peak": end.ru_maxrss >> 10,
             "first": [float(x) for x in scores[:4]]}
 
 
@@ -81,17 +83,20 @@ def user_of(*command):
     out = subprocess.run([str(c) for c in command], capture_output=True, check=True,
                          env=dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1",
                                   MKL_NUM_THREADS="1")).stdout
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime, out
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    user = after.ru_utime - before.ru_utime
+    return user, user + after.ru_stime - before.ru_stime, out
 
 
 def glim(text, runs):
     """User seconds of the whole command, less those of reading one word."""
     command = [GLIM, "explain", "-m", path_of("smollm2"), "--method", "attention-rollout",
                "--sink", "show", "--units", "token", "--threads", "1", "--json"]
-    load = min(user_of(*command, "The old")[0] for _ in range(runs))
+    loads = [user_of(*command, "The old") for _ in range(runs)]
     found = [user_of(*command, text) for _ in range(runs)]
-    document = json.loads(found[0][1])
-    return {"user": min(u for u, _ in found) - load, "peak": document["cost"]["peak_bytes"] >> 20,
+    document = json.loads(found[0][2])
+    took = [min(f[i] for f in found) - min(one[i] for one in loads) for i in (0, 1)]
+    return {"user": took[0], "processor": took[1], "peak": document["cost"]["peak_bytes"] >> 20,
             "first": document["scores"][:4]}
 
 
@@ -112,7 +117,7 @@ def main():
         text = text_of(n)
         mine = glim(text, a.runs)
         theirs = {way: min((json.loads(user_of(sys.executable, __file__, "--peer", way, "--text",
-                                               text)[1]) for _ in range(a.runs)),
+                                               text)[2]) for _ in range(a.runs)),
                            key=lambda r: r["user"]) for way in ("whole", "row")}
         found.append({"tokens": n, "glim": mine, **theirs})
         print(f"| {n} | {mine['user']:.2f} s | {theirs['whole']['user']:.2f} s | "

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record Grad-CAM maps, for tests/explain/test_grad_cam.c.
 
-    scripts/record-grad-cam.py [DIR]    writes tests/golden/images/grad-cam.safetensors; with the
-                                       directory that `scripts/fetch efficientnet-lite0` prints,
-                                       grad-cam of real weights, too
+    scripts/record-grad-cam.py [DIR]    writes tests/golden/images/methods/grad-cam.safetensors;
+                                       with the directory that `scripts/fetch
+                                       efficientnet-lite0` prints, grad-cam of real weights, too
 
 MobileNet-V2 (tiny) by Captum's LayerGradCam on transformers' own modules; the EfficientNets by
 PyTorch from the formula on the network of scripts/record-images.py. Both are interpolated to
@@ -32,7 +32,7 @@ spec.loader.exec_module(images)
 
 def picture(side):
     """The recorded cat, its corner repeated to be large enough."""
-    cat = load_numpy(OUT / "superpixels.safetensors")["chelsea"]
+    cat = load_numpy(OUT / "methods/superpixels.safetensors")["chelsea"]
     times = -(-side // 64)
     return np.ascontiguousarray(np.tile(cat, (times, times, 1))[:side, :side])
 
@@ -88,8 +88,8 @@ def main():
         big = LayerAttribution.interpolate(real, (224, 224), "bilinear")
         out["efficientnet-lite0.patches"] = F.avg_pool2d(big, 32)[0, 0].contiguous()
     print({k: (tuple(v.shape), round(float(v.float().abs().max()), 4)) for k, v in out.items()})
-    save_file(out, OUT / "grad-cam.safetensors")
-    (OUT / "grad-cam.safetensors").chmod(0o644)
+    save_file(out, OUT / "methods/grad-cam.safetensors")
+    (OUT / "methods/grad-cam.safetensors").chmod(0o644)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record what lime_image explains, for tests/explain/test_picture_methods.c.
 
-    scripts/record-lime-pictures.py     writes tests/golden/images/lime.safetensors
+    scripts/record-lime-pictures.py     writes tests/golden/images/methods/lime.safetensors
 
 The picture is recorded in superpixels.safetensors; the "classifier" is a smooth function of
 two of its corners, so that it is no sum over superpixels. Needs lime 0.2.0.1 and
@@ -26,7 +26,7 @@ def classify(images):
 
 
 def main():
-    recorded = load_file(OUT / "superpixels.safetensors")
+    recorded = load_file(OUT / "methods/superpixels.safetensors")
     image, tensors = recorded["chelsea"], {}
     for cut in ("slic.30", "quickshift"):
         segments = recorded[f"chelsea.{cut}"]
@@ -50,7 +50,7 @@ def main():
                     f"{cut}.fudged": kept["fudged"], f"{cut}.coef": coef,
                     f"{cut}.rest": np.array([e.intercept[1], e.score, e.local_pred[0]])}
         print(cut, coef.shape, tensors[f"{cut}.rest"])
-    save_file(tensors, OUT / "lime.safetensors", {"made_with": "lime 0.2.0.1"})
+    save_file(tensors, OUT / "methods/lime.safetensors", {"made_with": "lime 0.2.0.1"})
 
 
 if __name__ == "__main__":

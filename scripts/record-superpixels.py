@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record how scikit-image cuts two small pictures, for tests/predict/test_superpixels.c.
 
-    scripts/record-superpixels.py PICTURES    writes tests/golden/images/superpixels.safetensors
+    scripts/record-superpixels.py PICTURES    writes tests/golden/images/methods/superpixels.safetensors
 
 PICTURES is what `scripts/fetch pictures` prints. Needs scikit-image 0.26, Pillow and safetensors.
 """
@@ -29,7 +29,7 @@ def main():
         tensors[f"{name}.quickshift"] = quickshift(
             image, kernel_size=4, max_dist=200, ratio=0.2).astype(np.int32)
         print(name, {k: int(v.max()) + 1 for k, v in tensors.items() if "." in k})
-    save_file(tensors, OUT / "superpixels.safetensors",
+    save_file(tensors, OUT / "methods/superpixels.safetensors",
               {"made_with": f"scikit-image {skimage.__version__}"})
 
 

@@ -45,6 +45,8 @@ typedef struct glim_target_options {
                                  the answer; logprob and prob are among the labels */
     const char *source;       /* a part of the input, which stands there once: nothing else is
                                  scored, what is written least of all; NULL = all of it */
+    bool late;                /* the target of a decoder may be read with the pass that shows
+                                 attention; only for a predictor that glim_explain gets next */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;

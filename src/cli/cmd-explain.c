@@ -24,6 +24,8 @@ static glim_unit_kind unit_kind(const char *name) {
 
 static glim_status make_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
+    unsigned needs = run->method ? run->method->needs : GLIM_CAN_PREDICT;
+    bool looks = (needs & GLIM_CAN_ATTENTION) && !(needs & GLIM_CAN_PREDICT);
     glim_target_options t = {.target = o->target,
                              .against = o->against,
                              .continuation = o->continuation,
@@ -32,6 +34,7 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
                              .length_normalise = o->length_normalise,
                              .output = o->output,
                              .source = o->source,
+                             .late = looks,
                              .units = unit_kind(o->units),
                              .auto_units = !strcmp(o->units, "auto")};
     bool writes =
@@ -60,11 +63,10 @@ static glim_status keep_gradient(void *data, size_t sample, size_t row, const fl
     return GLIM_OK;
 }
 
-/* (T, C) gradient of the first target row for methods of input gradients, else the
-   scores (rows, units). */
+/* (T, C) gradient of the first target row for the family of input gradients, else the
+   scores (rows, units): other methods take slopes elsewhere, if any. */
 static glim_status write_raw(cli_run *run, glim_predictor *p, const glim_document *doc) {
-    bool gradient =
-        (run->method->needs & GLIM_CAN_GRADIENT) && !(run->method->needs & GLIM_CAN_ATTENTION);
+    bool gradient = !strcmp(run->method->family, "gradients");
     size_t n = gradient ? p->T * p->C : doc->n_rows * doc->input.n_units;
     uint64_t dims[2] = {gradient ? p->T : doc->n_rows, gradient ? p->C : doc->input.n_units};
     float *all = glim__calloc(run->ctx, n + 1, sizeof *all);

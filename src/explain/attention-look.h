@@ -42,6 +42,7 @@ typedef struct glim_look {
     struct glim_row_stats *row_stats; /* [T] of one head */
     int32_t *same;                    /* [T] the token before that is the same one, or -1 */
     int32_t *row_of, *column_of;      /* [T] and [S] the unit of each, or -1 */
+    float *open;                      /* [S] 1 where a link may end, 0 elsewhere */
     glim_document_head *stats;        /* [L * H] */
     size_t n_stats;
     double worst_sum; /* largest difference of a row's sum from 1 */

@@ -84,7 +84,7 @@ static void release(glim_look *look) {
     glim_units_free(&look->columns);
     void *const all[] = {look->ids,      look->written,   look->row_token, look->shown,
                          look->received, look->layers,    look->row_stats, look->same,
-                         look->row_of,   look->column_of, look->stats};
+                         look->row_of,   look->column_of, look->open,      look->stats};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         glim__free(ctx, all[i]);
 }

@@ -12,12 +12,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 32, COLUMNS = 512, NEAR = 8 };
+enum { ROWS = 32, COLUMNS = 512, NEAR = 8, LANES = 8 };
 
 struct glim_row_stats {
     double sum, entropy, distance, previous, first, self, induction, strongest;
     size_t followed; /* earlier places of the same token */
-    int32_t column;  /* of the strongest */
 };
 
 struct one_head {
@@ -32,30 +31,94 @@ static bool square(const glim_look *look) {
     return look->side != GLIM_SIDE_CROSS;
 }
 
+/* ln(x) of a normal x > 0, and something finite of 0: Cephes' logf without its branches, so
+   that the compiler takes many at once. */
+static inline float log_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int32_t shift = (int32_t)(bits - 0x3f3504f3u) >> 23; /* x = 2^shift m, m from sqrt(1/2) */
+    bits -= (uint32_t)shift << 23;
+    float m, e = (float)shift;
+    memcpy(&m, &bits, sizeof m);
+    float r = m - 1, z = r * r, y = 7.0376836292e-2f;
+    y = y * r - 1.1514610310e-1f;
+    y = y * r + 1.1676998740e-1f;
+    y = y * r - 1.2420140846e-1f;
+    y = y * r + 1.4249322787e-1f;
+    y = y * r - 1.6668057665e-1f;
+    y = y * r + 2.0000714765e-1f;
+    y = y * r - 2.4999993993e-1f;
+    y = y * r + 3.3333331174e-1f;
+    return e * 0.693359375f + (r + (y * r * z - 2.12194440e-4f * e - 0.5f * z));
+}
+
+/* Sums over a piece of a row, in LANES chains. */
+struct lanes {
+    double sum[LANES], at[LANES];
+    float entropy[LANES], top[LANES];
+};
+
+static void take_lanes(struct lanes *l, const float *a, const float *open, size_t from) {
+    for (int k = 0; k < LANES; k++) {
+        float x = a[k], seen = x * open[k];
+        l->sum[k] += (double)x;
+        l->at[k] += (double)x * (double)((int32_t)from + k);
+        l->entropy[k] -= x * log_of(x);
+        l->top[k] = seen > l->top[k] ? seen : l->top[k];
+    }
+}
+
+/* What columns from .. to, all on one side of `at`, add to a row. */
+static void add_piece(const glim_look *look, const float *a, size_t from, size_t to, double at,
+                      struct glim_row_stats *out) {
+    struct lanes l = {0};
+    float rest[2][LANES] = {{0}};
+    size_t s = from;
+    for (; s + LANES <= to; s += LANES)
+        take_lanes(&l, a + s, look->open + s, s);
+    if (s < to) {
+        memcpy(rest[0], a + s, (to - s) * sizeof *a);
+        memcpy(rest[1], look->open + s, (to - s) * sizeof *a);
+        take_lanes(&l, rest[0], rest[1], s);
+    }
+    double sum = 0, where = 0;
+    for (int k = 0; k < LANES; k++) {
+        sum += l.sum[k];
+        where += l.at[k];
+        out->entropy += (double)l.entropy[k];
+        out->strongest = l.top[k] > out->strongest ? (double)l.top[k] : out->strongest;
+    }
+    out->sum += sum;
+    out->distance += fabs(at * sum - where);
+}
+
+/* Itself and, looking at itself, the first are no links: they stand between the pieces. */
 static void row_stats(const glim_look *look, const float *a, size_t t, struct glim_row_stats *out) {
     size_t end = look->causal ? t + 1 : look->S;
-    *out = (struct glim_row_stats){.column = -1, .strongest = -1};
-    for (size_t s = 0; s < end; s++) {
-        float x = a[s];
-        if (!(x > 0))
-            continue;
-        out->sum += x;
-        out->entropy -= (double)(x * logf(x));
-        out->distance += x * fabs((double)t - (double)s);
-        if (x > out->strongest && look->column_of[s] >= 0 && (!square(look) || (s != t && s))) {
-            out->strongest = x;
-            out->column = (int32_t)s;
-        }
-    }
-    out->first = a[0];
-    if (!square(look))
+    *out = (struct glim_row_stats){.strongest = 0};
+    out->first = (double)a[0];
+    if (!square(look)) {
+        add_piece(look, a, 0, end, 0, out);
         return;
-    out->previous = t ? a[t - 1] : 0;
-    out->self = a[t];
+    }
+    add_piece(look, a, 0, t, (double)t, out);
+    add_piece(look, a, t + 1, end, (double)t, out);
+    out->previous = t ? (double)a[t - 1] : 0;
+    out->self = (double)a[t];
+    out->sum += out->self;
+    out->entropy -= out->self > 0 ? out->self * log(out->self) : 0;
     for (int32_t s = look->same[t]; s >= 0; s = look->same[s]) {
-        out->induction += a[s + 1];
+        out->induction += (double)a[s + 1];
         out->followed++;
     }
+}
+
+/* The first column that has the row's strongest link. */
+static size_t column_of_link(const glim_look *look, const float *a, size_t t, double strongest) {
+    size_t s = 0;
+    while ((double)(a[s] * look->open[s]) < strongest || (square(look) && s == t))
+        s++;
+    return s;
 }
 
 static void stats_item(void *data, size_t item, int worker) {
@@ -66,8 +129,8 @@ static void stats_item(void *data, size_t item, int worker) {
 }
 
 /* Means over rows; a row of its own, the first of all, has no token before. */
-static void head_stats(glim_look *look, int layer, int head) {
-    struct glim_row_stats sum = {.strongest = -1};
+static void head_stats(glim_look *look, const float *a, int layer, int head) {
+    struct glim_row_stats sum = {.strongest = 0};
     size_t at = 0;
     for (size_t t = 0; t < look->T; t++) {
         const struct glim_row_stats *r = &look->row_stats[t];
@@ -81,12 +144,12 @@ static void head_stats(glim_look *look, int layer, int head) {
         look->worst_sum = fmax(look->worst_sum, fabs(r->sum - 1));
         if (look->row_of[t] >= 0 && r->strongest > sum.strongest) {
             sum.strongest = r->strongest;
-            sum.column = r->column;
             at = t;
         }
     }
     double T = (double)look->T;
     bool is_square = square(look), linked = sum.strongest > 0;
+    size_t column = linked ? column_of_link(look, a + at * look->S, at, sum.strongest) : 0;
     look->stats[look->n_stats++] =
         (glim_document_head){.layer = layer,
                              .head = head,
@@ -98,7 +161,7 @@ static void head_stats(glim_look *look, int layer, int head) {
                              .induction = sum.followed ? sum.induction / (double)sum.followed : NAN,
                              .strongest = linked ? sum.strongest : NAN,
                              .strongest_row = linked ? (size_t)look->row_of[at] : 0,
-                             .strongest_unit = linked ? (size_t)look->column_of[sum.column] : 0};
+                             .strongest_unit = linked ? (size_t)look->column_of[column] : 0};
 }
 
 /* ---- matrices ---- */
@@ -154,7 +217,7 @@ glim_status glim__look_head(glim_look *look, int layer, int head, const float *p
     if (status)
         return status;
     glim__parallel(look->ctx, (look->T + ROWS - 1) / ROWS, stats_item, &h);
-    head_stats(look, layer, head);
+    head_stats(look, pattern, layer, head);
     if (look->layers && mine)
         glim__parallel(look->ctx, look->rows.count, layer_item, &h);
     if (!look->layers && mine && (o->layer < 0 || o->layer == layer)) {
@@ -173,7 +236,7 @@ glim_status glim__look_head(glim_look *look, int layer, int head, const float *p
 uint64_t glim__look_bytes(const glim_look *look) {
     uint64_t R = look->rows.count, U = look->columns.count, T = look->T, S = look->S;
     uint64_t matrices = look->o->align ? (uint64_t)look->L * R * U : R * S;
-    return 8 * (matrices + 3 * R * U + 2 * S) + T * (sizeof(struct glim_row_stats) + 12) + 4 * S +
+    return 8 * (matrices + 3 * R * U + 2 * S) + T * (sizeof(struct glim_row_stats) + 12) + 8 * S +
            (uint64_t)look->L * (uint64_t)look->H * 2 * sizeof(glim_document_head);
 }
 
@@ -204,17 +267,20 @@ glim_status glim__look_room(glim_look *look, glim_error *err) {
     look->same = glim__calloc(ctx, T + 1, sizeof *look->same);
     look->row_of = glim__calloc(ctx, T + 1, sizeof *look->row_of);
     look->column_of = glim__calloc(ctx, S + 1, sizeof *look->column_of);
+    look->open = glim__calloc(ctx, S + 1, sizeof *look->open);
     look->stats = glim__calloc(ctx, heads + 1, sizeof *look->stats);
     look->received = glim__calloc(ctx, S + 1, sizeof *look->received);
     look->shown = look->o->align ? NULL : glim__calloc(ctx, R * S + 1, sizeof *look->shown);
     look->layers = look->o->align
                        ? glim__calloc(ctx, (size_t)look->L * R * U + 1, sizeof *look->layers)
                        : NULL;
-    if (!look->row_stats || !look->same || !look->row_of || !look->column_of || !look->stats ||
-        !look->received || (!look->shown && !look->layers))
+    if (!look->row_stats || !look->same || !look->row_of || !look->column_of || !look->open ||
+        !look->stats || !look->received || (!look->shown && !look->layers))
         return glim__oom(ctx, err, "what is kept of the attention", glim__look_bytes(look));
     map_units(look->row_of, T, &look->rows);
     map_units(look->column_of, S, &look->columns);
+    for (size_t s = square(look); s < S; s++)
+        look->open[s] = look->column_of[s] >= 0;
     if (square(look))
         find_same(look);
     const uint64_t dims[] = {(uint64_t)look->L, (uint64_t)look->H, T, S};

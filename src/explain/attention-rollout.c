@@ -38,42 +38,56 @@ static const glim_param params[] = {
     {0},
 };
 
-enum { COLUMNS = 128, BEGINNING = 2 };
+enum { COLUMNS = 128, ROWS = 16, BEGINNING = 2 };
 
 struct work {
     glim_predictor *p;
     double residual;
     glim_sinks sinks[GLIM_PATTERN_KINDS];
     double *own, *next, *text; /* (n_rows, T) twice; of an encoder-decoder (n_rows, S) */
+    double *whole;             /* what the rows of the layer at hand sum to */
 };
 
 /* One layer for all rows: into += share_t r[t] A[t]; diagonal: and keep_t r[t] at t. */
 struct step {
     const glim_attended *layer;
     const double *from;
-    double *into;
+    double *into, *whole;
     size_t rows, T, S;
     double residual;
     bool diagonal;
 };
 
-/* Sum of a row, for rows that do not sum to one. */
+/* Sum of a row, for rows that do not sum to one: four chains, which end in a fixed order. */
 static double row_sum(const float *row, size_t n) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++)
-        sum += row[k];
-    return sum;
+    double sum[4] = {0};
+    size_t k = 0;
+    for (; k + 4 <= n; k += 4)
+        for (int i = 0; i < 4; i++)
+            sum[i] += row[k + (size_t)i];
+    for (; k < n; k++)
+        sum[0] += row[k];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static void sums_item(void *data, size_t item, int worker) {
+    const struct step *s = data;
+    for (size_t t = item * ROWS; t < (item + 1) * ROWS && t < s->T; t++) {
+        size_t n;
+        const float *row = glim__attended_row(s->layer, t, &n);
+        double sum = row_sum(row, n);
+        s->whole[t] = s->diagonal ? s->residual + (1 - s->residual) * sum : sum;
+    }
 }
 
 static void step_item(void *data, size_t item, int worker) {
     const struct step *s = data;
     size_t from = item * COLUMNS, to = from + COLUMNS < s->S ? from + COLUMNS : s->S;
-    for (size_t t = 0; t < s->T; t++) {
+    for (size_t t = s->layer->shape.causal ? from : 0; t < s->T; t++) {
         size_t n;
         const float *row = glim__attended_row(s->layer, t, &n);
         size_t past = n < to ? n : to;
-        double sum = row_sum(row, n);
-        double whole = s->diagonal ? s->residual + (1 - s->residual) * sum : sum;
+        double whole = s->whole[t];
         for (size_t r = 0; r < s->rows && whole > 0; r++) {
             double here = s->from[r * s->T + t];
             double share = here * (s->diagonal ? 1 - s->residual : 1) / whole;
@@ -93,11 +107,13 @@ static void take_step(const struct work *w, const glim_attended *layer, const do
     struct step s = {.layer = layer,
                      .from = from,
                      .into = into,
+                     .whole = w->whole,
                      .rows = w->p->n_rows,
                      .T = layer->shape.T,
                      .S = layer->shape.S,
                      .residual = w->residual,
                      .diagonal = diagonal};
+    glim__parallel(w->p->ctx, (s.T + ROWS - 1) / ROWS, sums_item, &s);
     glim__parallel(w->p->ctx, (s.S + COLUMNS - 1) / COLUMNS, step_item, &s);
 }
 
@@ -178,7 +194,7 @@ static void fill(struct work *w, glim_document *doc, bool pair) {
 static size_t room_of(const glim_predictor *p, size_t *each) {
     glim_pattern_shape self = glim__pattern_shape(p, GLIM_PATTERN_SELF);
     *each = p->n_rows * (self.T > p->T ? self.T : p->T) + 1;
-    return 3 * *each;
+    return 3 * *each + (self.T > p->T ? self.T : p->T);
 }
 
 static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_document *doc,
@@ -203,6 +219,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
         w.own = room;
         w.next = room + each;
         w.text = room + 2 * each;
+        w.whole = room + 3 * each;
         begin(&w, &self);
         status = glim__attended_down(p, pair ? 7u : 1u << GLIM_PATTERN_SELF, &how, down, &w, err);
     }

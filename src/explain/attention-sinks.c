@@ -48,7 +48,7 @@ uint64_t glim__sinks_bytes(size_t S) {
 
 void glim__sinks_add(glim_sinks *s, const glim_pattern *one, size_t from, size_t to) {
     size_t S = one->shape.S;
-    for (size_t t = 0; t < one->shape.T; t++) {
+    for (size_t t = s->causal ? from : 0; t < one->shape.T; t++) {
         const float *row = one->weights + t * S;
         size_t past = !s->causal ? to : t > NEAR && t - NEAR < to ? t - NEAR : t > NEAR ? to : 0;
         for (size_t k = from; k < past; k++)

@@ -33,6 +33,8 @@ static const glim_param params[] = {
     {0},
 };
 
+enum { COLUMNS = 128 };
+
 struct work {
     glim_predictor *p;
     const struct opts *o;
@@ -41,6 +43,11 @@ struct work {
     double *row;         /* (S) of the head at hand */
     double *layer, *sum; /* (n_rows, S) twice: of the layer, of all layers */
     int layers;
+};
+
+struct head {
+    struct work *w;
+    const glim_pattern *one;
 };
 
 static void mix(const struct work *w, const glim_pattern *one, double *into) {
@@ -71,6 +78,12 @@ static void end_layer(struct work *w, const glim_pattern *one) {
     w->layers++;
 }
 
+static void received_item(void *data, size_t item, int worker) {
+    const struct head *h = data;
+    size_t S = h->one->shape.S, from = item * COLUMNS;
+    glim__sinks_add(&h->w->sinks, h->one, from, from + COLUMNS < S ? from + COLUMNS : S);
+}
+
 static glim_status see(void *data, const glim_pattern *one, glim_error *err) {
     struct work *w = data;
     if (w->o->layer >= 0 && one->layer != w->o->layer)
@@ -79,7 +92,8 @@ static glim_status see(void *data, const glim_pattern *one, glim_error *err) {
         glim__pattern_row(w->p, r, one->weights, &one->shape, w->row);
         mix(w, one, w->layer + r * one->shape.S);
     }
-    glim__sinks_add(&w->sinks, one, 0, one->shape.S);
+    glim__parallel(w->p->ctx, (one->shape.S + COLUMNS - 1) / COLUMNS, received_item,
+                   &(struct head){w, one});
     if (one->head == one->shape.heads - 1)
         end_layer(w, one);
     return GLIM_OK;

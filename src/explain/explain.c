@@ -159,8 +159,12 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
     if (!opts && !mine)
         return glim__oom(p->ctx, err, "options", m->opts_size);
     opts = opts ? opts : mine;
+    /* a method that looks inside meets the target on its way */
+    bool looks = !(m->needs & GLIM_CAN_PREDICT) && (m->needs & GLIM_CAN_ATTENTION);
+    glim_status status = p->late && !looks ? p->read_late(p, NULL, err) : GLIM_OK;
     p->cost(p, &forward, &backward);
-    glim_status status = glim_explain_plan(&plan, p, m, opts, err);
+    if (!status)
+        status = glim_explain_plan(&plan, p, m, opts, err);
     if (!status)
         status = check_budget(p, m, &plan, err);
     if (!status)
@@ -174,6 +178,8 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
         status = m->run(p, opts, seed, doc, err);
         glim__progress_end(p->ctx);
     }
+    if (!status && looks && p->read_late)
+        status = p->read_late(p, doc, err);
     if (!status)
         glim__tell_fixed(doc, m);
     if (!status)

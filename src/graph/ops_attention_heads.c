@@ -16,9 +16,11 @@ void glim__attention_head_take(const glim_attention_run *run, const glim_attenti
            to = (size_t)b->to;
     for (int i = 0; i < b->m; i++) {
         float *row = run->head_value + ((size_t)b->q0 + (size_t)i) * S;
-        memset(row, 0, from * sizeof *row);
         memcpy(row + from, p + i * ld, (to - from) * sizeof *row);
-        memset(row + to, 0, (S - to) * sizeof *row);
+        if (!run->head) { /* every head leaves out the same */
+            memset(row, 0, from * sizeof *row);
+            memset(row + to, 0, (S - to) * sizeof *row);
+        }
         if (!dp)
             continue;
         row = run->head_gradient + ((size_t)b->q0 + (size_t)i) * S;

@@ -171,6 +171,11 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     doc->target.baseline_value = NAN;
     if (row->token == SIZE_MAX) {
         doc->target.id = row->id;
+        doc->target.value = doc->target.prob = NAN;
+        if (row->id < 0 && !lm->direction) { /* not read yet */
+            doc->target.text = "";
+            return true;
+        }
         doc->target.text = output_text(lm, doc, row->id, &doc->target.text_len);
         doc->target.value = lm->value[0];
         doc->target.prob = lm->prob[0];
@@ -190,6 +195,10 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     doc->target.value = sum;
     doc->target.prob = NAN;
     return true;
+}
+
+bool glim__lm_describe_target(const glim_lm *lm, glim_document *doc) {
+    return describe_rows(lm, doc) && describe_target(lm, doc);
 }
 
 static const char *file_name(const char *path) {

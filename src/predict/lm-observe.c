@@ -62,6 +62,8 @@ static glim_status run_forward(struct watch *w, const glim_hook *hooks, size_t n
                     .sources = &text,
                     .n_sources = lm->written != NULL};
     glim_status status = glim_session_forward(lm->work, &b, err);
+    if (!status && lm->base.late)
+        glim__lm_read_rows(lm, lm->work);
     lm->forward += T + (lm->written ? R : 0);
     glim__progress_add(lm->base.ctx, T);
     glim__free(lm->base.ctx, wanted);

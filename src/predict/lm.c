@@ -211,6 +211,12 @@ static void read_row(glim_lm *lm, size_t r, const float *logits) {
     lm->value[r] = glim__lm_target(lm, row, logits, &lm->prob[r]);
 }
 
+void glim__lm_read_rows(glim_lm *lm, const glim_session *s) {
+    for (size_t r = 0; r < lm->base.n_rows; r++)
+        read_row(lm, r, glim_session_logits(s, 0, r));
+    lm->base.late = false;
+}
+
 static glim_status first_whole_pass(glim_lm *lm, glim_error *err) {
     glim_status status = lm->cache     ? GLIM_OK
                          : lm->written ? glim__lm_read_text(lm, err)
@@ -244,6 +250,15 @@ static glim_status first_pass(glim_lm *lm, glim_error *err) {
         }
     }
     lm->forward += T;
+    return status;
+}
+
+static glim_status read_late(glim_predictor *p, glim_document *doc, glim_error *err) {
+    glim_lm *lm = (glim_lm *)p;
+    glim_status status = p->late ? first_pass(lm, err) : GLIM_OK;
+    p->late = status != GLIM_OK;
+    if (!status && doc && !glim__lm_describe_target(lm, doc))
+        status = glim__oom(p->ctx, err, "the document", 0);
     return status;
 }
 
@@ -392,7 +407,12 @@ static glim_status finish(glim_lm *lm, const glim_target_options *o, glim_error 
     lm->base.value = lm->value;
     find_row_ends(lm);
     choose_neutral(lm);
-    return first_pass(lm, err);
+    /* what the target is compared with, or is by its name, must be known at once */
+    lm->base.late = o->late && !o->labels && !lm->whole && !lm->written && !o->against;
+    for (size_t r = 0; r < lm->base.n_rows && lm->base.late; r++)
+        lm->value[r] = lm->prob[r] = NAN;
+    lm->base.read_late = lm->base.late ? read_late : NULL;
+    return lm->base.late ? GLIM_OK : first_pass(lm, err);
 }
 
 glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, glim_tokens *tokens,

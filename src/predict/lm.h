@@ -104,6 +104,9 @@ void glim__lm_plan_propose(const glim_predictor *p, size_t n, size_t inputs, gli
 /* log(sum(exp(x))) of n numbers. */
 double glim__log_sum_exp(const float *x, size_t n);
 
+/* Values of the rows from logits that are there; the most likely token becomes a target. */
+void glim__lm_read_rows(glim_lm *lm, const glim_session *s);
+bool glim__lm_describe_target(const glim_lm *lm, glim_document *doc);
 /* The predictor's functions when the target is a label. */
 glim_status glim__lm_label_values(glim_predictor *p, const uint8_t *keep, size_t n,
                                   glim_absent absent, double *out, glim_error *err);

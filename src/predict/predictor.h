@@ -115,6 +115,11 @@ struct glim_predictor {
     void (*plan_gradient)(const glim_predictor *p, size_t n, glim_plan *out);
     void (*plan_observe)(const glim_predictor *p, const glim_hook *hooks, size_t n, long row,
                          glim_plan *out);
+    /* With options.late: makes the first pass unless it has been made, and tells the document
+       (NULL: no) of target and rows again. Until then, or until `observe`, values are NaN
+       and `late` is set. NULL: nothing is late. */
+    bool late;
+    glim_status (*read_late)(glim_predictor *p, glim_document *doc, glim_error *err);
     /* Fills model, input, target and rows of a document. */
     glim_status (*describe)(const glim_predictor *p, glim_document *doc, glim_error *err);
     /* Rows forward and backward so far. */

@@ -166,6 +166,20 @@ class Numbers(Case):
             self.assertEqual(d["attention"]["patterns"],
                              {"file": "raw.npy", "shape": list(a.shape)})
 
+    def test_raw_of_a_method_of_attention_is_its_scores(self):
+        raw = self.path / "raw.npy"
+        words = ("explain", "-m", LLAMA, TEXT, "--raw", raw, "--method")
+        tokens = len(self.patterns(LLAMA, TEXT)[1])
+        methods = [m["name"] for m in json.loads(self.ok("explain", "--list", "--json"))["methods"]
+                   if m["family"] == "attention"]
+        self.assertIn("attention-gradient", methods)
+        for method in methods:
+            d = self.document(*words, method)
+            want = np.atleast_2d(np.array(d["scores"], np.float32))  # null becomes NaN
+            np.testing.assert_array_equal(np.load(raw), want, err_msg=method)
+        self.document(*words, "gradient")
+        self.assertEqual(np.load(raw).shape[0], tokens)
+
     def test_sinks_are_shown_hidden_or_taken_out(self):
         a, _ = self.patterns(LLAMA, TEXT)
         flags = ("attention", "-m", LLAMA, TEXT, "--units", "token", "--sink")

@@ -257,7 +257,7 @@ int main(void) {
     };
     glim_context *ctx;
     if (glim_context_new(&ctx, &(glim_context_options){.threads = 1}, NULL) ||
-        glim__safetensors_open(&st, ctx, IMAGES "grad-cam.safetensors", NULL))
+        glim__safetensors_open(&st, ctx, IMAGES "methods/grad-cam.safetensors", NULL))
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     glim__safetensors_close(st);

@@ -23,7 +23,7 @@ static void masks_of_lime_image_give_its_coefficients(void **state) {
     glim_context *ctx;
     glim_safetensors *st;
     assert_int_equal(glim_context_new(&ctx, &(glim_context_options){.threads = 1}, NULL), 0);
-    assert_int_equal(glim__safetensors_open(&st, ctx, IMAGES "lime.safetensors", NULL), 0);
+    assert_int_equal(glim__safetensors_open(&st, ctx, IMAGES "methods/lime.safetensors", NULL), 0);
     for (int k = 0; k < 2; k++) {
         enum { N = 300, MOST = 28 };
         size_t d = k ? 7 : MOST;
@@ -61,9 +61,9 @@ static void absent_superpixels_have_lime_images_colours(void **state) {
     glim_image *image;
     glim_patches p;
     assert_int_equal(glim_context_new(&ctx, &(glim_context_options){.threads = 1}, NULL), 0);
-    assert_int_equal(glim__safetensors_open(&st, ctx, IMAGES "lime.safetensors", NULL), 0);
-    assert_int_equal(glim__safetensors_open(&pictures, ctx, IMAGES "superpixels.safetensors", NULL),
-                     0);
+    assert_int_equal(glim__safetensors_open(&st, ctx, IMAGES "methods/lime.safetensors", NULL), 0);
+    assert_int_equal(
+        glim__safetensors_open(&pictures, ctx, IMAGES "methods/superpixels.safetensors", NULL), 0);
     assert_int_equal(glim__image_new(&image, ctx, W, H, "it", NULL), 0);
     memcpy(image->rgb, glim__safetensors_find(pictures, "chelsea")->data, W * H * 3);
     glim_image_options o = {.superpixels = "quickshift"};

@@ -41,8 +41,8 @@ static void the_cats_map_is_pytorchs(void **state) {
     glim_error err;
     if (!open_real(&s))
         skip();
-    if (glim__safetensors_open(&pictures, s.ctx, IMAGES "superpixels.safetensors", &err) ||
-        glim__safetensors_open(&st, s.ctx, IMAGES "grad-cam.safetensors", &err) ||
+    if (glim__safetensors_open(&pictures, s.ctx, IMAGES "methods/superpixels.safetensors", &err) ||
+        glim__safetensors_open(&st, s.ctx, IMAGES "methods/grad-cam.safetensors", &err) ||
         glim__image_new(&s.image, s.ctx, 224, 224, "it", &err))
         fail_msg("%s", err.message);
     tile(s.image, glim__safetensors_find(pictures, "chelsea")->data);

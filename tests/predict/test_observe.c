@@ -109,9 +109,48 @@ static void hooks_see_the_gradients_and_patterns_of_every_kind(void **state) {
     }
 }
 
+/* One document of a method, its target read with the pass or before it. */
+static glim_document *explained(const glim_model *m, const char *method, bool late) {
+    glim_tokens *tokens = NULL;
+    glim_predictor *p = NULL;
+    glim_document *doc = NULL;
+    glim_error err = {0};
+    glim_target_options o = {.auto_units = true, .late = late};
+    assert_int_equal(glim_model_tokenize(m, &tokens, "one two three", 13, &err), 0);
+    assert_int_equal(glim_predictor_lm(&p, m, tokens, &o, &err), 0);
+    assert_int_equal(isnan(p->value[0]) != 0, late);
+    if (glim_explain(&doc, p, glim_method_find(method), NULL, 0, &err))
+        fail_msg("%s: %s", method, err.message);
+    assert_false(isnan(p->value[0]));
+    glim_predictor_free(p);
+    glim_tokens_free(tokens);
+    return doc;
+}
+
+static void a_target_that_is_read_late_is_the_same(void **state) {
+    static const char *const methods[] = {"attention", "attention-rollout", "attention-gradient",
+                                          "value-zeroing", "occlusion"};
+    glim_context *ctx = context_with(2, 0);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        glim_document *a = explained(m, methods[i], false), *b = explained(m, methods[i], true);
+        assert_int_equal(a->target.id, b->target.id);
+        assert_string_equal(a->target.text, b->target.text);
+        assert_memory_equal(&a->target.value, &b->target.value, sizeof(double));
+        assert_memory_equal(&a->target.prob, &b->target.prob, sizeof(double));
+        assert_memory_equal(a->scores, b->scores, a->input.n_units * sizeof(double));
+        assert_int_equal(a->cost.forward_tokens, b->cost.forward_tokens);
+        glim_document_free(a);
+        glim_document_free(b);
+    }
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hooks_see_the_gradients_and_patterns_of_every_kind),
+        cmocka_unit_test(a_target_that_is_read_late_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

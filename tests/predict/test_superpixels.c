@@ -124,7 +124,8 @@ static void edges_are_those_of_scikit_image(void **state) {
     static const char *const pictures[] = {"chelsea", "coffee"};
     static const int segments[] = {0, 30, 100};
     glim_safetensors *st;
-    assert_int_equal(glim__safetensors_open(&st, ctx, GOLDEN "superpixels.safetensors", NULL), 0);
+    assert_int_equal(
+        glim__safetensors_open(&st, ctx, GOLDEN "methods/superpixels.safetensors", NULL), 0);
     for (int k = 0; k < 6; k++) {
         const char *picture = pictures[k % 2];
         int n = segments[k / 2];
@@ -194,7 +195,8 @@ static void a_constant_picture_is_cut_into_a_grid(void **state) {
 
 static void labels_are_numbered_as_they_are_met_and_always_the_same(void **state) {
     glim_safetensors *st;
-    assert_int_equal(glim__safetensors_open(&st, ctx, GOLDEN "superpixels.safetensors", NULL), 0);
+    assert_int_equal(
+        glim__safetensors_open(&st, ctx, GOLDEN "methods/superpixels.safetensors", NULL), 0);
     for (int segments = 0; segments <= 50; segments += 50) {
         struct cut a = cut(recorded(st, "chelsea"), segments);
         struct cut b = cut(recorded(st, "chelsea"), segments);
@@ -252,7 +254,8 @@ static void pictures_of_every_kind_are_cut(void **state) {
 static void units_are_the_labels_sorted(void **state) {
     glim_safetensors *st;
     glim_patches p;
-    assert_int_equal(glim__safetensors_open(&st, ctx, GOLDEN "superpixels.safetensors", NULL), 0);
+    assert_int_equal(
+        glim__safetensors_open(&st, ctx, GOLDEN "methods/superpixels.safetensors", NULL), 0);
     struct cut c = cut(recorded(st, "coffee"), 30);
     assert_int_equal(glim__patches_cut(&p, c.image,
                                        &(glim_image_options){.superpixels = "slic", .segments = 30},
