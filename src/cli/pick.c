@@ -385,8 +385,8 @@ static void judge(struct picking *p) {
         tell_text(p, p->all[p->picks[i]].row);
     if (p->seen > p->done)
         glim_document_note(doc,
-                           "%zu texts are left out: they are empty, or longer than the model "
-                           "reads",
+                           "texts left out: %zu (empty, or longer than the model "
+                           "reads)",
                            p->seen - p->done);
     if (p->seen < p->n) {
         doc->partial = true;

@@ -190,7 +190,7 @@ class Picks(Case):
             self.assertTrue(there and all(w in texts[row["id"] - 1] for w in there), (row, there))
         worth = [sum(abs(x or 0) for x in column) for column in zip(*doc["scores"])]
         self.assertGreater(min(worth), 0)
-        self.assertTrue(any("1 texts are left out" in n for n in doc["notes"]), doc["notes"])
+        self.assertTrue(any("texts left out: 1 " in n for n in doc["notes"]), doc["notes"])
         every = json.loads(self.ok(*args, "--text", "review", "--pick", "9", "--json", "-q"))
         checks = every["checks"]["values"]
         self.assertEqual(checks["coverage"]["value"], 1)
