@@ -150,6 +150,7 @@ typedef struct glim_document {
         const char *params; /* a JSON object, defaults filled in */
         bool additive, is_signed;
         const char *fold; /* the rule of levels; NULL = there are none */
+        const char *unit; /* "share", "size"; NULL = scores are in the target's unit */
     } method;
     glim_document_attention attention;
     glim_document_links links;

@@ -102,6 +102,8 @@ typedef struct glim_method {
     bool additive;              /* scores sum to value - baseline when all is well */
     bool is_signed;
     glim_fold fold;
+    const char *unit; /* of scores that are not in the target's: "share" (of one), "size" (to be
+                         compared with each other only); NULL = the target's */
     const glim_param *params; /* closed table; may be NULL */
     size_t opts_size;
     glim_status (*plan)(const glim_predictor *p, const void *opts, glim_plan *out, glim_error *err);

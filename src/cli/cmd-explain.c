@@ -139,6 +139,7 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
 struct box_rows {
     glim_black_box *box;
     cli_row *cells;
+    cli_texts *texts;
     const glim_class_options *how;
 };
 
@@ -152,6 +153,20 @@ static glim_status make_box_row(cli_run *run, void *data, size_t row, glim_predi
     (*out)->table = b->cells->table; /* what methods sample from */
     (*out)->table_row = row;
     return GLIM_OK;
+}
+
+static glim_status make_box_text(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    struct box_rows *b = data;
+    const char *text = cli_texts_at(b->texts, row);
+    *out = NULL;
+    return text ? glim_predictor_black_box(out, b->box, text, strlen(text), b->how, &run->err)
+                : GLIM_OK;
+}
+
+static glim_status make_model_text(cli_run *run, void *data, size_t row, glim_predictor **out) {
+    glim_status status = cli_texts_tokens(run, data, row);
+    *out = NULL;
+    return status || !run->tokens ? status : make_predictor(run, out);
 }
 
 static glim_status make_fitted_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
@@ -182,15 +197,19 @@ static glim_status explain_box(cli_run *run) {
     glim_image_options cut = cli_cut(run);
     glim__buffer_init(&text, run->ctx);
     cli_row cells = {0};
+    cli_texts texts = {0};
     bool picture = cli_wants_picture(run), in_table = o->table || o->row;
-    glim_status status = in_table  ? cli_row_open(run, &cells)
-                         : picture ? cli_read_picture(run, &image)
-                                   : cli_read_text(run, &text);
+    glim_status status = cli_wants_texts(run) ? cli_texts_open(run, &texts)
+                         : in_table           ? cli_row_open(run, &cells)
+                         : picture            ? cli_read_picture(run, &image)
+                                              : cli_read_text(run, &text);
     if (!status)
         status = cli_open_box(run, &box);
-    struct box_rows rows = {box, &cells, &c};
-    if (!status && in_table && cli_wants_pick(run))
-        status = cli_pick(run, cells.table, make_box_row, &rows);
+    struct box_rows rows = {box, &cells, &texts, &c};
+    if (!status && texts.table)
+        status = cli_pick(run, texts.table, texts.column, make_box_text, &rows);
+    else if (!status && in_table && cli_wants_pick(run))
+        status = cli_pick(run, cells.table, SIZE_MAX, make_box_row, &rows);
     else if (!status && in_table)
         status = make_box_row(run, &rows, (size_t)o->row - 1, &p);
     else if (!status && picture)
@@ -204,30 +223,47 @@ static glim_status explain_box(cli_run *run) {
     glim_predictor_free(p);
     glim_black_box_close(box);
     cli_row_close(&cells);
+    cli_texts_close(&texts);
     glim__buffer_release(&text);
+    return status;
+}
+
+/* --pick among texts, by a model that has classes. */
+static glim_status pick_texts(cli_run *run) {
+    cli_texts texts;
+    if (run->linear ? !run->model : glim_model_facts(run->model)->task != GLIM_TASK_CLASSIFY)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--data is for models that say which class a text is of");
+    glim_status status = cli_texts_open(run, &texts);
+    if (!status)
+        status = cli_pick(run, texts.table, texts.column, make_model_text, &texts);
+    cli_texts_close(&texts);
     return status;
 }
 
 /* A fitted model of texts is a model; one of tables explains a row. */
 static glim_status open_fitted(cli_run *run, glim_predictor **p) {
     glim_status status = cli_open_fitted(run);
-    if (!status && !run->model && cli_wants_pick(run)) {
+    if (!status && !run->model && cli_wants_pick(run) && !cli_wants_texts(run)) {
         status = cli_fitted_table(run);
-        return status ? status : cli_pick(run, run->table, make_fitted_row, NULL);
+        return status ? status : cli_pick(run, run->table, SIZE_MAX, make_fitted_row, NULL);
     }
+    if (!status && !run->model && cli_wants_texts(run))
+        return pick_texts(run);
     if (status || !run->model)
         return status ? status : cli_fitted_row(run, p);
     if (run->o.target && run->o.class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     run->o.target = run->o.class_name ? run->o.class_name : run->o.target;
-    return cli_input(run);
+    return cli_wants_texts(run) ? pick_texts(run) : cli_input(run);
 }
 
 static glim_status run_explain(cli_run *run) {
     if (run->o.list)
         return cli_menu(run);
-    if (cli_wants_pick(run) && !run->o.table)
-        return glim_fail(&run->err, GLIM_EUSAGE, "--pick is for rows of a table (--table FILE)");
+    if (cli_wants_pick(run) && !run->o.table && !cli_wants_texts(run))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--pick is for rows of a table (--table FILE) or texts (--data FILE)");
     if (run->o.predictor && !cli_is_fitted(run))
         return explain_box(run);
     glim_predictor *p = NULL;
@@ -235,8 +271,8 @@ static glim_status run_explain(cli_run *run) {
     if (!status && !run->linear && cli_reads_pictures(run))
         status = cli_picture_predictor(run, &p);
     else if (!status && !run->linear)
-        status = cli_input(run);
-    bool picked = run->linear && !run->model && !p;
+        status = cli_wants_texts(run) ? pick_texts(run) : cli_input(run);
+    bool picked = !p && (cli_wants_texts(run) || (run->linear && !run->model));
     if (!status && !p && !picked)
         status = make_predictor(run, &p);
     if (!status && p)

@@ -35,11 +35,9 @@ enum { FAMILIES = sizeof families / sizeof *families };
 static const struct {
     unsigned bit;
     const char *name;
-} abilities[] = {{GLIM_CAN_PREDICT, "predictions"},
-                 {GLIM_CAN_GRADIENT, "gradients"},
-                 {GLIM_CAN_ATTENTION, "attention"},
-                 {GLIM_CAN_ACTIVATIONS, "activations"},
-                 {GLIM_CAN_MAPS, "maps of a picture"}};
+} abilities[] = {{GLIM_CAN_PREDICT, "predictions"}, {GLIM_CAN_GRADIENT, "gradients"},
+                 {GLIM_CAN_ATTENTION, "attention"}, {GLIM_CAN_ACTIVATIONS, "activations"},
+                 {GLIM_CAN_PROPOSE, "proposals"},   {GLIM_CAN_MAPS, "a picture"}};
 enum { ABILITIES = sizeof abilities / sizeof *abilities };
 
 /* By name, else by what it needs. */
@@ -58,6 +56,13 @@ struct given {
     unsigned can;
 };
 
+/* Whether it says what else might stand at a place: a decoder, and who fills gaps. */
+static bool proposes(const cli_run *run) {
+    const glim_model_info *i = glim_model_facts(run->model);
+    return i->task == GLIM_TASK_FILL ||
+           (i->task == GLIM_TASK_GENERATE && !i->both_ways && !run->o.labels);
+}
+
 static glim_status find_given(cli_run *run, struct given *out) {
     const cli_options *o = &run->o;
     *out = (struct given){.known = o->model || o->predictor, .can = GLIM_CAN_PREDICT};
@@ -73,6 +78,7 @@ static glim_status find_given(cli_run *run, struct given *out) {
     out->picture = cli_reads_pictures(run);
     out->can |= GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS;
     out->can |= out->picture ? GLIM_CAN_MAPS : GLIM_CAN_ATTENTION;
+    out->can |= !out->picture && proposes(run) ? GLIM_CAN_PROPOSE : 0;
     return GLIM_OK;
 }
 

@@ -258,6 +258,7 @@ const glim_method glim_method_attention_flow = {
     .params = params,
     .opts_size = sizeof(struct opts),
     .fold = GLIM_FOLD_NONE,
+    .unit = "size",
     .plan = plan,
     .run = run,
 };

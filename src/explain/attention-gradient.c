@@ -315,6 +315,7 @@ const glim_method glim_method_attention_gradient = {
     .params = params,
     .opts_size = sizeof(struct opts),
     .fold = GLIM_FOLD_SUM,
+    .unit = "size",
     .plan = plan,
     .run = run,
 };

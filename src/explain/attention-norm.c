@@ -149,6 +149,7 @@ const glim_method glim_method_attention_norm = {
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "share",
     .plan = plan,
     .run = run_norm,
 };
@@ -165,6 +166,7 @@ const glim_method glim_method_weighted_sum = {
     .is_signed = true,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "share",
     .plan = plan,
     .run = run_sum,
 };

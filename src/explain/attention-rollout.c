@@ -257,6 +257,7 @@ const glim_method glim_method_attention_rollout = {
     .params = params,
     .opts_size = sizeof(struct opts),
     .fold = GLIM_FOLD_SUM,
+    .unit = "share",
     .plan = plan,
     .run = run,
 };

@@ -163,6 +163,7 @@ const glim_method glim_method_attention = {
     .params = params,
     .opts_size = sizeof(struct opts),
     .fold = GLIM_FOLD_SUM,
+    .unit = "share",
     .plan = plan,
     .run = run,
 };

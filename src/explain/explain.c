@@ -121,6 +121,7 @@ static glim_status start(glim_document *doc, glim_predictor *p, const glim_metho
     doc->method.caption = m->caption;
     doc->method.additive = m->additive;
     doc->method.is_signed = m->is_signed;
+    doc->method.unit = m->unit;
     doc->method.fold = glim__fold_name(m->fold, m->is_signed);
     doc->method.params = params_text(doc, m, opts);
     doc->seed = seed;

@@ -264,6 +264,7 @@ const glim_method glim_method_grad_cam = {
     .costs = "1 gradient",
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "size",
     .plan = plan,
     .run = run,
 };

@@ -120,6 +120,7 @@ const glim_method glim_method_gradient = {
     .needs = GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "size",
     .plan = plan,
     .run = run_gradient,
 };

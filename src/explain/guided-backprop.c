@@ -138,6 +138,7 @@ const glim_method glim_method_guided_backprop = {
     .needs = GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "size",
     .plan = plan,
     .run = run,
 };

@@ -19,7 +19,8 @@ typedef struct glim_lime_params {
     const char *discretizer, *categorical, *label_column; /* of tables, as is what follows */
     bool sample_around_instance;
     int64_t top_labels;
-    int64_t pick, pick_from; /* for those who explain many rows (cli/pick.c) */
+    int64_t pick, pick_from; /* for those who explain many rows (cli/pick.c) or texts: */
+    const char *data, *text; /* a file of them, and their column (cli/pick-texts.c) */
 } glim_lime_params;
 
 /* How the features of the local model are chosen, at most so many of d. */

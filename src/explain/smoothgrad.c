@@ -126,6 +126,7 @@ static glim_status run(glim_predictor *p, const void *opts, uint64_t seed, glim_
     size_t U = p->units->count, all = p->n_rows * U;
     struct work w = {.p = p, .times = !strcmp(o->of, "input-x-gradient")};
     doc->method.is_signed = w.times;
+    doc->method.unit = w.times ? NULL : "size";
     doc->method.fold = w.times ? "sum" : "l2";
     double *values = glim__calloc(p->ctx, CHUNK * p->n_rows, sizeof *values);
     w.points = glim__calloc(p->ctx, CHUNK * p->T * p->C, sizeof *w.points);

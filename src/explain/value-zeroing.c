@@ -296,6 +296,7 @@ const glim_method glim_method_value_zeroing = {
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
     .params = params,
     .opts_size = sizeof(struct opts),
+    .unit = "share",
     .plan = plan,
     .run = run,
 };

@@ -111,6 +111,8 @@ static json_t *method_json(bool *ok, const glim_document *d) {
     glim__json_set(ok, o, "caption", word(d->method.caption));
     glim__json_set(ok, o, "additive", json_boolean(d->method.additive));
     glim__json_set(ok, o, "signed", json_boolean(d->method.is_signed));
+    if (d->method.unit)
+        glim__json_set(ok, o, "unit", word(d->method.unit));
     return o;
 }
 

@@ -147,6 +147,7 @@ static void read_model_and_method(struct reader *r, const json_t *all) {
     d->method.summary = string(r, how, "summary", false, NULL);
     d->method.cite = string(r, how, "cite", false, NULL);
     d->method.caption = string(r, how, "caption", false, NULL);
+    d->method.unit = string(r, how, "unit", false, NULL);
     d->method.additive = boolean(r, how, "additive");
     d->method.is_signed = json_object_get(how, "signed") ? boolean(r, how, "signed") : true;
     const json_t *params = json_object_get(how, "params");

@@ -186,16 +186,24 @@ void glim__html_key(html_page *p, const char *mark, const char *key, size_t n) {
     glim__buffer_puts(p->b, "</span>");
 }
 
+/* What scores are in: the target's unit, shares, or nothing that has a name. */
+static void put_unit_of_scores(html_page *p) {
+    const char *unit = p->d->method.unit;
+    char key[40];
+    snprintf(key, sizeof key, "output.%.20s", unit ? unit : p->d->target.output);
+    if (unit && !glim__html_has(key))
+        return;
+    glim__buffer_puts(p->b, "<span class=\"key\">");
+    glim__html_say(p, "span", key);
+    glim__buffer_puts(p->b, "</span>");
+}
+
 static void put_legend(html_page *p) {
     bool both = p->d->method.is_signed;
     glim__buffer_puts(p->b, "<p class=\"legend\" id=\"glim-legend\">");
     glim__html_scale(p, p->limit);
     glim__buffer_puts(p->b, "<span class=\"keys\">");
-    glim__buffer_puts(p->b, "<span class=\"key\">");
-    char output[40];
-    snprintf(output, sizeof output, "output.%.20s", p->d->target.output);
-    glim__html_say(p, "span", output);
-    glim__buffer_puts(p->b, "</span>");
+    put_unit_of_scores(p);
     if (p->d->rows) {
         glim__buffer_puts(p->b, " <span class=\"key\">");
         glim__buffer_printf(glim__html_arg(p), "%zu", p->d->n_rows);

@@ -157,7 +157,7 @@ static void put_matrix(html_page *p, double limit) {
     const glim_document *d = p->d;
     size_t U = d->input.n_units;
     glim__buffer_puts(p->b, "<thead><tr><th scope=\"col\">");
-    glim__html_term(p, p->b, "column.token");
+    glim__html_term(p, p->b, "column.row");
     glim__buffer_puts(p->b, "</th><th scope=\"col\">");
     glim__html_term(p, p->b, "column.prob");
     for (size_t u = 0; u < U; u++)

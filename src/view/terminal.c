@@ -97,6 +97,13 @@ static double largest(const double *x, size_t n) {
     return most;
 }
 
+/* What scores are in, for people. */
+static const char *unit_of(const glim_document *d) {
+    if (!d->method.unit)
+        return d->target.output;
+    return strcmp(d->method.unit, "share") != 0 ? "" : "share";
+}
+
 /* Both ends and the middle of the scale, as colours or as the tenths of the marks;
    and how many units have no score. */
 static void put_legend(glim_page *p, const double *scores, double limit) {
@@ -109,7 +116,8 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     const char *high = glim__page_score(p, b, limit);
     int used = columns(low) + columns(high) + 5,
         steps = d->method.is_signed ? 2 * GLIM_STEPS : GLIM_AMOUNTS;
-    int name = columns(d->target.output) + 1;
+    const char *unit = unit_of(d);
+    int name = columns(unit) + 1;
     int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
         glim__buffer_printf(&p->b, "%s ", low);
@@ -121,15 +129,16 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
         }
         glim__buffer_printf(&p->b, " %s", high);
         used += cell * steps;
-        if (p->width - used > 4) {
+        if (*unit && p->width - used > 4) {
             glim__buffer_putc(&p->b, ' ');
-            glim__page_label(p, &p->b, d->target.output, strlen(d->target.output),
-                             p->width - used - 1, 0);
+            glim__page_label(p, &p->b, unit, strlen(unit), p->width - used - 1, 0);
         }
         glim__page_end_line(p);
     } else if (limit > 0 && p->o->color == GLIM_COLOR_NONE && !p->o->numbers) {
-        snprintf(text, sizeof text, "9 is %s %.40s, %s rounds to 0", high + (*high == '+'),
-                 d->target.output, glim__page_pick(p, "\xc2\xb7", "."));
+        bool share = d->method.unit && *unit;
+        snprintf(text, sizeof text, "9 is %s%s%s%.40s, %s rounds to 0", share ? "a share of " : "",
+                 high + (*high == '+'), *unit && !share ? " " : "", share ? "" : unit,
+                 glim__page_pick(p, "\xc2\xb7", "."));
         glim__page_wrapped(p, text);
     }
     if (missing) {

@@ -19,6 +19,7 @@ import jsonschema
 
 from browser import AXE, DOCUMENTS, ROOT, Browser, glim
 
+IMAGES = ROOT / "tests/golden/images"
 LLAMA = ROOT / "tests/golden/models/llama.gguf"
 WORDS = json.loads((ROOT / "web/words/en.json").read_text(encoding="utf-8"))
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -530,8 +531,11 @@ class Words(unittest.TestCase):
         self.assertTrue(listed)
         for method in listed:
             asked = ["--accept-patent-note"] if method["name"] == "lrp" else []
-            d = json.loads(glim("explain", "-m", LLAMA, "--method", method["name"], *asked, "--json", "-q",
-                                "Hello").stdout)
+            of = (LLAMA, "Hello")
+            if "a picture" in method["needs"]:
+                of = (IMAGES / "mobilenet-v2", IMAGES / "pictures/rgb.png")
+            d = json.loads(glim("explain", "-m", *of, "--method", method["name"], *asked, "--json",
+                                "-q").stdout)
             for part in ("summary", "caption"):
                 self.assertEqual(WORDS[f"{method['name']}.{part}"], d["method"][part])
 

@@ -173,6 +173,33 @@ class Picks(Case):
         self.assertEqual(len(doc["rows"]), 3)
         self.assertEqual(doc["checks"]["values"]["coverage"]["value"], 1)
 
+    def test_pick_shows_the_texts_whose_words_together_say_most(self):
+        where = pathlib.Path(self.table).parent / "texts.csv"
+        texts = ["a fine film, a fine cast", "a dull film", "a fine film", "", "dull and bad", "good good good"]
+        with open(where, "w", encoding="utf-8", newline="") as f:
+            csv.writer(f).writerows([["review", "mood"]] + [[t, "x"] for t in texts])
+        box = f"process:{sys.executable} {ROOT / 'examples/predictors/naive_bayes.py'}"
+        args = ("explain", "--method", "lime", "--data", where, "--predictor", box)
+        doc = json.loads(self.ok(*args, "--text", "review", "--pick", "3", "--json", "-q"))
+        words = [u["text"].strip() for u in doc["input"]["units"]]
+        self.assertEqual(len(words), len(set(words)))
+        self.assertEqual(doc["input"]["unit"], "word")
+        self.assertEqual(len(doc["rows"]), 3)
+        for row, scores in zip(doc["rows"], doc["scores"]):
+            there = {w for w, x in zip(words, scores) if x is not None}
+            self.assertTrue(there and all(w in texts[row["id"] - 1] for w in there), (row, there))
+        worth = [sum(abs(x or 0) for x in column) for column in zip(*doc["scores"])]
+        self.assertGreater(min(worth), 0)
+        self.assertTrue(any("texts left out: 1 " in n for n in doc["notes"]), doc["notes"])
+        every = json.loads(self.ok(*args, "--text", "review", "--pick", "9", "--json", "-q"))
+        checks = every["checks"]["values"]
+        self.assertEqual(checks["coverage"]["value"], 1)
+        self.assertEqual(checks["explained_rows"]["value"], 5)
+        self.refused(2, *args, "--pick", "3", says="review")
+        self.refused(2, *args, "--text", "review", says="--pick")
+        self.refused(2, *args, "--text", "review", "--pick", "3", "a text", says="leave out TEXT")
+        self.ok(*args, "--text", "review", "--pick", "3", "--dry-run")
+
     def test_picks_that_make_no_sense_are_refused(self):
         args = ("explain", "--method", "lime", "--table", self.table, *self.fitted())
         self.refused(2, *args, "--pick", "2", "--row", "1", says="either --row or --pick")

@@ -102,6 +102,42 @@ static void nothing_is_lost_without_colours(void **state) {
     glim_context_free(ctx);
 }
 
+static void legends_name_the_targets_unit_only_where_scores_are_in_it(void **state) {
+    static const struct {
+        const char *unit, *plain, *coloured, *key;
+    } ways[] = {{NULL, "9 is 0.99 logprob, ", " +0.99 logprob\n",
+                 "<span class=\"key\"><span data-w=\"output.logprob\">"},
+                {"share", "9 is a share of 0.99, ", " +0.99 share\n",
+                 "<span class=\"key\"><span data-w=\"output.share\">"},
+                {"size", "9 is 0.99, ", " +0.99\n", NULL}};
+    glim_context *ctx = view_context();
+    for (size_t i = 0; i < 3; i++) {
+        glim_document *d = document_of(ctx, &cases[0], 1);
+        glim_view_options o = {.width = 80};
+        size_t n;
+        d->method.unit = ways[i].unit;
+        char *text = render(d, "terminal", &o, &n);
+        contains(text, ways[i].plain);
+        glim_view_free(ctx, text);
+        o.color = GLIM_COLOR_TRUE;
+        text = render(d, "terminal", &o, &n);
+        contains(text, ways[i].coloured);
+        glim_view_free(ctx, text);
+        text = render(d, "json", NULL, &n);
+        assert_int_equal(ways[i].unit != NULL, strstr(text, "\"unit\": \"s") != NULL);
+        glim_view_free(ctx, text);
+        text = render(d, "html", NULL, &n);
+        static const char key[] = "<span class=\"key\"><span data-w=\"output.";
+        if (ways[i].key)
+            contains(text, ways[i].key);
+        else
+            assert_null(strstr(text, key));
+        glim_view_free(ctx, text);
+        glim_document_free(d);
+    }
+    glim_context_free(ctx);
+}
+
 static void colours_set_text_and_background_and_lowering_is_underlined(void **state) {
     glim_context *ctx = view_context();
     char *text = shown(ctx, "plain", 1, (glim_view_options){.width = 40, .color = GLIM_COLOR_TRUE});
@@ -281,6 +317,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_document_fits_every_width_in_every_look),
         cmocka_unit_test(nothing_is_lost_without_colours),
+        cmocka_unit_test(legends_name_the_targets_unit_only_where_scores_are_in_it),
         cmocka_unit_test(colours_set_text_and_background_and_lowering_is_underlined),
         cmocka_unit_test(many_units_fold_to_the_largest_and_the_rest_is_counted),
         cmocka_unit_test(missing_scores_and_hard_verdicts_are_said),
