@@ -39,6 +39,9 @@ typedef struct cli_options {
     /* method */
     const char *method;
     bool list;
+    /* judging */
+    const char *explanation, *metrics, *absent, *rationale;
+    int64_t draws;
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
     uint64_t html_limit;
