@@ -10,8 +10,8 @@
 
 typedef struct glim_profile {
     const glim_evaluation *e;
-    const glim_document *doc;       /* what was judged */
-    const char *absent, *rationale; /* as asked for; NULL = auto, none */
+    const glim_document *doc; /* what was judged */
+    const char *absent;       /* as asked for; NULL = auto */
     size_t draws;
     uint64_t seed;
 } glim_profile;
@@ -32,7 +32,6 @@ typedef struct glim_profile_verdict {
 glim_profile_verdict glim__profile_verdict(const glim_profile *p);
 /* The same in English. */
 void glim__profile_words(glim_buffer *b, const glim_profile *p);
-/* What was done, where the profile has numbers of its own: appended to *b. */
 typedef glim_status glim_profile_view(const glim_profile *p, const glim_view_options *o, char **out,
                                       size_t *n, glim_error *err);
 glim_profile_view glim__profile_json, glim__profile_terminal, glim__profile_html;
