@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-static const double CHANCE = 0.25, GOOD = 0.6; /* marks of accuracy, by convention */
+static const double CHANCE = 0.25, GOOD = 0.75; /* marks of accuracy, by convention */
 
 /* ---- the verdict ---- */
 

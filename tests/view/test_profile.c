@@ -72,7 +72,7 @@ static void verdicts_follow_checks_and_the_mark_of_accuracy(void **state) {
         const char *says;
     } rows[] = {
         {0.9, false, GLIM_VERDICT_OK, "near the best that is known (accuracy 0.90)"},
-        {0.5, false, GLIM_VERDICT_CAREFUL, "better than chance, and far from"},
+        {0.7, false, GLIM_VERDICT_CAREFUL, "better than chance, short of"},
         {0.1, false, GLIM_VERDICT_CAREFUL, "hardly better than chance (accuracy 0.10)"},
         {NAN, false, GLIM_VERDICT_CAREFUL, "could not be told"},
         {0.3, true, GLIM_VERDICT_DISTRUST, "model-randomisation is 0.75 and its limit 0.5"}};
