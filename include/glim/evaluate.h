@@ -160,6 +160,10 @@ typedef struct glim_evaluate_options {
 GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
                                    const glim_document *doc, const glim_evaluate_options *options,
                                    glim_error *err);
+/* The most masked inputs that it would ask for; doc needs no scores. Runs of the method
+   are not among them. Asks nothing. */
+GLIM_API glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_document *doc,
+                                        const glim_evaluate_options *options, glim_error *err);
 GLIM_API void glim_evaluation_free(glim_evaluation *e);
 
 #ifdef __cplusplus

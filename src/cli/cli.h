@@ -39,6 +39,9 @@ typedef struct cli_options {
     /* method */
     const char *method;
     bool list;
+    /* judging */
+    const char *explanation, *metrics, *absent, *rationale;
+    int64_t draws;
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
     uint64_t html_limit;
@@ -83,9 +86,7 @@ struct cli_run {
     struct glim_table *table; /* whose row is explained, or NULL */
     glim_tokens *tokens;
     uint64_t program; /* bytes of the program itself, once counted */
-    /* instead of explaining, or NULL */
-    glim_status (*then)(cli_run *run, glim_predictor *p);
-    bool planned; /* the whole need is known and was compared with the budget */
+    bool planned;     /* the whole need is known and was compared with the budget */
     glim_error err;
 };
 

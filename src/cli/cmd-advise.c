@@ -3,6 +3,7 @@
  * glim advise: which method. The question comes from flags, from answers on a terminal, or
  * from a model and what it is to read: then costs are those of plans.
  */
+#include "cli/bind.h"
 #include "cli/advise.h"
 #include "cli/commands.h"
 #include "cli/fitted.h"
@@ -314,8 +315,7 @@ static glim_status run_advise(cli_run *run) {
         return without(run, &q);
     if (q.job == GLIM_JOB_IMAGE && !run->o.model)
         run->o.task = "image";
-    run->then = with_predictor;
-    return cli_explain.run(run);
+    return cli_bind(run, with_predictor);
 }
 
 static const glim_param *const groups[] = {cli_flags_model,

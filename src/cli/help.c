@@ -84,7 +84,11 @@ static int print_names(const glim_param *p, int column, FILE *out) {
     return column;
 }
 
-static bool is_common(const glim_param *group) {
+/* Those of input, task and target are told by the page of explain. */
+static bool is_common(const cli_command *c, const glim_param *group) {
+    if (!strcmp(c->name, "evaluate") &&
+        (group == cli_flags_input || group == cli_flags_task || group == cli_flags_target))
+        return true;
     return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
            group == cli_flags_align || group == cli_flags_output || group == cli_flags_resources ||
            group == cli_flags_talk || group == cli_flags_plan;
@@ -125,7 +129,7 @@ void cli_help(const cli_run *run, FILE *out) {
     int column = 0;
     for (size_t g = 0; c->groups[g]; g++) {
         const glim_param *group = c->groups[g], *next = c->groups[g + 1];
-        bool names = is_common(group) && !run->o.verbose;
+        bool names = is_common(c, group) && !run->o.verbose;
         if (group[0].group)
             fprintf(out, "%s\n", group[0].group);
         if (!names) {
@@ -133,7 +137,7 @@ void cli_help(const cli_run *run, FILE *out) {
             continue;
         }
         column = print_names(group, column, out);
-        if (next && !next[0].group && is_common(next))
+        if (next && !next[0].group && is_common(c, next))
             continue; /* on the same line */
         fputc('\n', out);
         column = 0;

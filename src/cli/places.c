@@ -59,11 +59,18 @@ glim_status cli_check_outputs(cli_run *run) {
     const char *word = o->text && is_input(run) ? o->text : NULL;
     const char *fitted =
         o->predictor && !strncmp(o->predictor, "fit:", 4) ? o->predictor + 4 : NULL;
-    const struct place in[] = {{"the model", o->model},      {"the text", o->file},
-                               {"the chat", o->chat},        {"the recording", o->recording},
-                               {"the table", o->table},      {"the data", o->data},
-                               {"the fitted model", fitted}, {"the input", word},
-                               {"the store", o->store},      {"the gold", o->gold}};
+    const struct place in[] = {{"the model", o->model},
+                               {"the text", o->file},
+                               {"the chat", o->chat},
+                               {"the recording", o->recording},
+                               {"the table", o->table},
+                               {"the data", o->data},
+                               {"the fitted model", fitted},
+                               {"the input", word},
+                               {"the store", o->store},
+                               {"the gold", o->gold},
+                               {"the explanation", o->explanation},
+                               {"the rationale", o->rationale}};
     const struct place out[] = {{"--json", o->json},
                                 {"--csv", o->csv},
                                 {"--html", o->html},

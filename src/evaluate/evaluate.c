@@ -197,6 +197,30 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
     return status;
 }
 
+/* ---- how much it will be ---- */
+
+/* How many masks a metric wants depends on the number of features alone. */
+static glim_status count(glim_game *g, void *data, glim_error *err) {
+    struct judging *j = data;
+    double *phi = glim__calloc(g->p->ctx, g->d, sizeof *phi);
+    size_t *order = glim__calloc(g->p->ctx, g->d, sizeof *order);
+    glim_case c = {.d = g->d, .phi = phi, .order = order, .is_signed = true};
+    uint64_t n = 1 + (j->wants_loo ? g->d : 0);
+    for (size_t i = 0; i < g->d && order; i++)
+        order[i] = i;
+    for (size_t k = 0; k < j->n_cases && phi && order; k++)
+        for (size_t i = 0; i < j->e->n_measures; i++) {
+            const glim_metric *m = j->e->measures[i].metric;
+            if (m->masks && asks(j, &j->e->measures[i], k))
+                n += g->rows * (uint64_t)m->masks(&c, j->opts[i], NULL);
+        }
+    j->e->asked += n;
+    bool fine = phi && order;
+    glim__free(g->p->ctx, phi);
+    glim__free(g->p->ctx, order);
+    return fine ? GLIM_OK : glim__oom(g->p->ctx, err, "a plan", g->d * 16);
+}
+
 /* ---- the whole ---- */
 
 static const void *given_opts(const struct judging *j, const glim_metric *m) {
@@ -254,35 +278,46 @@ static glim_status check_units(const glim_predictor *p, const glim_document *doc
                      doc->input.n_units, doc->n_rows, p->units->count, p->n_rows);
 }
 
-static glim_status judge(struct judging *j, glim_predictor *p, glim_error *err) {
+static glim_status judge(struct judging *j, glim_predictor *p, glim_game_fn *fn, glim_error *err) {
     glim_document *notes = NULL;
     glim_status status = new_evaluation(j, p, err);
     if (!status)
         status = glim_document_new(&notes, p->ctx, err);
     if (!status) {
         glim__progress_begin(p->ctx, "evaluate", 0);
-        status = glim__games(p, j->o->absent, notes, false, play, j, err);
+        status = glim__games(p, j->o->absent, notes, false, fn, j, err);
         glim__progress_end(p->ctx);
     }
     glim_document_free(notes);
-    return status ? status : glim__reruns(j, p, err);
+    return status;
+}
+
+static void begin(struct judging *j, glim_evaluate_options *o) {
+    o->absent = o->absent ? o->absent : "auto";
+    o->draws = o->draws > 1 ? o->draws : DRAWS;
+    j->o = o;
+    j->n_cases = FIRST_DRAW + o->draws;
+}
+
+static void end(struct judging *j, glim_context *ctx) {
+    for (size_t i = 0; j->opts && i < j->e->n_measures; i++)
+        glim__free(ctx, j->opts[i]);
+    glim__free(ctx, j->opts);
 }
 
 glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_document *doc,
                           const glim_evaluate_options *options, glim_error *err) {
     glim_evaluate_options o = options ? *options : (glim_evaluate_options){0};
-    struct judging j = {.doc = doc, .o = &o};
+    struct judging j = {.doc = doc};
     double began = glim__seconds();
     *out = NULL;
-    o.absent = o.absent ? o.absent : "auto";
-    o.draws = o.draws > 1 ? o.draws : DRAWS;
-    j.n_cases = FIRST_DRAW + o.draws;
+    begin(&j, &o);
     glim_status status = check_units(p, doc, err);
     if (!status)
-        status = judge(&j, p, err);
-    for (size_t i = 0; j.opts && i < j.e->n_measures; i++)
-        glim__free(p->ctx, j.opts[i]);
-    glim__free(p->ctx, j.opts);
+        status = judge(&j, p, play, err);
+    if (!status)
+        status = glim__reruns(&j, p, err);
+    end(&j, p->ctx);
     if (status) {
         glim_evaluation_free(j.e);
         return status;
@@ -291,6 +326,18 @@ glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_d
     j.e->seconds = glim__seconds() - began;
     *out = j.e;
     return GLIM_OK;
+}
+
+glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_document *doc,
+                               const glim_evaluate_options *options, glim_error *err) {
+    glim_evaluate_options o = options ? *options : (glim_evaluate_options){0};
+    struct judging j = {.doc = doc};
+    begin(&j, &o);
+    glim_status status = judge(&j, p, count, err);
+    *most = status ? 0 : j.e->asked;
+    end(&j, p->ctx);
+    glim_evaluation_free(j.e);
+    return status;
 }
 
 void glim_evaluation_free(glim_evaluation *e) {

@@ -14,7 +14,7 @@
 
 enum { REFITS = 20, GROUPS = 128, TOGETHER = 16, TOP = 5, FEW = 30, AUTO_FEATURES = 10 };
 static const double NEXT_TO_NOTHING = 0.01; /* of the largest coefficient */
-enum { REFIT_ROOM = 1 << 22 }; /* doubles of refits under way */
+enum { REFIT_ROOM = 1 << 22 };              /* doubles of refits under way */
 
 struct fitting {
     const glim_lime_data *a;

@@ -28,6 +28,14 @@ typedef struct html_page {
     int n_args;
 } html_page;
 
+/* ---- html.c ---- */
+
+/* Up to the page's header, which it opens; with the viewer's script allowed or none. */
+void glim__html_begin(html_page *p, bool script);
+/* JSON inside a script element: nothing can close it. And its first eight digits. */
+void glim__html_data(glim_buffer *b, const char *json, size_t n);
+void glim__html_digest(char out[9], const char *json, size_t n);
+
 /* ---- html-text.c ---- */
 
 /* Markup of plain text: nothing in it can open or close an element. */

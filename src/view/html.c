@@ -20,7 +20,7 @@ static const char *const verdicts[] = {"ok", "careful", "distrust"};
 static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
 
 /* JSON inside a script element: nothing can close it. */
-static void put_data(glim_buffer *b, const char *json, size_t n) {
+void glim__html_data(glim_buffer *b, const char *json, size_t n) {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)json[i];
         if (c == '<' || c == '>' || c == '&')
@@ -352,22 +352,32 @@ static void put_policy(glim_buffer *b, bool script) {
                         glim__html_style_hash, script ? glim__html_script_hash : "none");
 }
 
-static void put_page(html_page *p, const char *json, size_t n) {
-    glim_buffer *b = p->b;
+void glim__html_digest(char out[9], const char *json, size_t n) {
     unsigned char hash[crypto_hash_sha256_BYTES];
-    char digest[9];
     crypto_hash_sha256(hash, (const unsigned char *)json, n);
-    snprintf(digest, sizeof digest, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+    snprintf(out, 9, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+}
+
+void glim__html_begin(html_page *p, bool script) {
+    glim_buffer *b = p->b;
     glim__buffer_printf(b,
                         "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
                         p->zh ? "zh-CN" : "en");
-    put_policy(b, has_script(p->d));
+    put_policy(b, script);
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
-    glim__html_plain(b, p->d->target.text, p->d->target.text_len, 48);
+    glim__html_plain(b, p->d->target.text ? p->d->target.text : "",
+                     p->d->target.text ? p->d->target.text_len : 0, 48);
     glim__buffer_puts(b, "</title>\n<style>");
     glim__buffer_puts(b, glim__html_style);
     glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n<header>\n");
+}
+
+static void put_page(html_page *p, const char *json, size_t n) {
+    glim_buffer *b = p->b;
+    char digest[9];
+    glim__html_digest(digest, json, n);
+    glim__html_begin(p, has_script(p->d));
     bool attention = p->d->attention.side;
     if (attention)
         glim__html_attention_head(p);
@@ -388,7 +398,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__html_links(p);
     put_foot(p, digest);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
-    put_data(b, json, n);
+    glim__html_data(b, json, n);
     glim__buffer_puts(b, "</script>\n");
     if (has_script(p->d)) {
         glim__buffer_puts(b, "<script>");

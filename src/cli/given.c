@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Explanations from files. What other tools write is matched with the units of the input
+ * by text and in order, so that a tool that leaves units out, or cuts spaces off, is read,
+ * and one that saw another text is refused.
+ */
+#include "cli/given.h"
+#include "file/table.h"
+#include "predict/predictor.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_EXPLANATION = 1 << 28 };
+
+/* One line of another tool. */
+struct line {
+    const char *text;
+    size_t len, number; /* number: of the line, for messages */
+    size_t unit;        /* as it says itself; SIZE_MAX: by its text */
+    double score;       /* NaN: none */
+};
+
+struct reading {
+    cli_run *run;
+    const glim_predictor *p;
+    glim_document *doc; /* of the predictor, without scores */
+    const char *name;
+    struct line *lines;
+    size_t n;
+    bool is_signed;
+};
+
+static glim_status wrong(struct reading *r, const char *what) {
+    return glim_fail(&r->run->err, GLIM_EFORMAT, "'%s' %s", r->name, what);
+}
+
+static glim_status make_lines(struct reading *r, size_t n) {
+    r->n = n;
+    r->lines = glim__calloc(r->run->ctx, n + 1, sizeof *r->lines);
+    return r->lines ? GLIM_OK
+                    : glim__oom(r->run->ctx, &r->run->err, "the scores", n * sizeof *r->lines);
+}
+
+/* ---- two forms ---- */
+
+static glim_status read_lists(struct reading *r, const json_t *all) {
+    const json_t *units = json_object_get(all, "units"), *scores = json_object_get(all, "scores");
+    if (!json_is_array(units) || json_array_size(units) != json_array_size(scores))
+        return wrong(r, "is no explanation (\"units\" and \"scores\", lists of one length, or a "
+                        "document of glim explain --json)");
+    glim_status status = make_lines(r, json_array_size(units));
+    for (size_t i = 0; i < r->n && !status; i++) {
+        const json_t *unit = json_array_get(units, i), *score = json_array_get(scores, i);
+        if (!json_is_string(unit) || !(json_is_number(score) || json_is_null(score)))
+            status =
+                glim_fail(&r->run->err, GLIM_EFORMAT,
+                          "entry %zu of '%s' is not a text with a number or null", i + 1, r->name);
+        else
+            r->lines[i] =
+                (struct line){json_string_value(unit), json_string_length(unit), i + 1, SIZE_MAX,
+                              json_is_number(score) ? json_number_value(score) : NAN};
+    }
+    r->is_signed = json_is_true(json_object_get(all, "signed"));
+    r->doc->method.additive = json_is_true(json_object_get(all, "additive"));
+    return status;
+}
+
+/* A number that says which unit is another thing than a unit that is a number: only
+   glim's own tables, which have texts beside, are read by it. */
+static glim_status read_row(struct reading *r, const glim_table *t, size_t i, struct line *out) {
+    size_t text = glim__table_find(t, "text"), unit = glim__table_find(t, "unit");
+    const char *score = glim__table_cell(t, i, glim__table_find(t, "score"));
+    const char *name = glim__table_cell(t, i, text < SIZE_MAX ? text : unit);
+    double number = NAN, at = NAN;
+    if (!glim__table_missing(score) && !glim__table_number(score, &number))
+        return glim_fail(&r->run->err, GLIM_EFORMAT, "row %zu of '%s': '%.40s' is no number", i + 1,
+                         r->name, score);
+    if (text < SIZE_MAX && unit < SIZE_MAX &&
+        !(glim__table_number(glim__table_cell(t, i, unit), &at) && at >= 0 && at < 1e9))
+        return glim_fail(&r->run->err, GLIM_EFORMAT, "row %zu of '%s': '%.40s' counts no unit",
+                         i + 1, r->name, glim__table_cell(t, i, unit));
+    *out = (struct line){name, strlen(name), i + 1, isnan(at) ? SIZE_MAX : (size_t)at, number};
+    return GLIM_OK;
+}
+
+/* Of a table with levels the lines of its first, which are the units'. */
+static glim_status read_table(struct reading *r, const glim_table *t) {
+    size_t level = glim__table_find(t, "level"), n = 0;
+    if (glim__table_find(t, "score") == SIZE_MAX ||
+        (glim__table_find(t, "unit") == SIZE_MAX && glim__table_find(t, "text") == SIZE_MAX))
+        return wrong(r, "lacks the columns unit and score");
+    if (glim__table_find(t, "row") < SIZE_MAX)
+        return wrong(r, "has a row for each written token (save it with --json)");
+    glim_status status = make_lines(r, t->n_rows);
+    for (size_t i = 0; i < t->n_rows && !status; i++)
+        if (level == SIZE_MAX ||
+            !strcmp(glim__table_cell(t, i, level), glim__table_cell(t, 0, level)))
+            status = read_row(r, t, i, &r->lines[n++]);
+    r->n = n;
+    return status;
+}
+
+/* ---- lines to units ---- */
+
+static void trim(const char **s, size_t *n) {
+    for (; *n && strchr(" \t\r\n", **s); (*n)--)
+        (*s)++;
+    while (*n && strchr(" \t\r\n", (*s)[*n - 1]))
+        (*n)--;
+}
+
+static bool is_unit(const struct reading *r, const struct line *line, size_t u) {
+    const glim_document_unit *unit = &r->doc->input.units[u];
+    const char *a = line->text, *b = unit->text;
+    size_t n = line->len, m = unit->text_len;
+    trim(&a, &n);
+    trim(&b, &m);
+    if (n == m && !memcmp(a, b, n))
+        return true;
+    const char *column = r->p->columns && r->p->column_names ? r->p->column_names[u] : NULL;
+    return column && strlen(column) == n && !memcmp(column, a, n);
+}
+
+static size_t find_unit(const struct reading *r, const struct line *line, size_t from) {
+    size_t n = r->doc->input.n_units;
+    if (line->unit < SIZE_MAX)
+        return line->unit >= from && line->unit < n && is_unit(r, line, line->unit) ? line->unit
+                                                                                    : n;
+    while (from < n && !is_unit(r, line, from))
+        from++;
+    return from;
+}
+
+static glim_status spread(struct reading *r) {
+    glim_document *d = r->doc;
+    size_t n = d->input.n_units, next = 0, known = 0, free = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        size_t u = find_unit(r, &r->lines[i], next);
+        if (u == n)
+            return glim_fail(&r->run->err, GLIM_EFORMAT,
+                             "row %zu of '%s': '%.40s' is none of the %zu units of the input that "
+                             "are left (units: %s, in their order)",
+                             r->lines[i].number, r->name, r->lines[i].text, n - next,
+                             d->input.unit ? d->input.unit : "?");
+        bool counts = !d->input.units[u].fixed && u < r->p->row_end[0];
+        d->scores[u] = counts ? r->lines[i].score : NAN;
+        known += !isnan(d->scores[u]);
+        d->method.is_signed = d->method.is_signed || d->scores[u] < 0;
+        next = u + 1;
+    }
+    for (size_t u = 0; u < n && u < r->p->row_end[0]; u++)
+        free += !d->input.units[u].fixed;
+    if (!known)
+        return wrong(r, "has no score for any unit of the input");
+    if (known < free && !glim_document_note(d,
+                                            "%zu of %zu units have no score in the file; they "
+                                            "count as 0",
+                                            free - known, free))
+        return glim__oom(r->run->ctx, &r->run->err, "a note", 0);
+    return GLIM_OK;
+}
+
+static glim_status from_tool(struct reading *r, const json_t *all, const glim_table *t) {
+    glim_document *d = r->doc;
+    if (d->rows || r->p->n_rows != 1)
+        return wrong(r, "has scores for one target, and there are several here");
+    d->method.name = "given";
+    d->method.summary = "scores of another tool";
+    d->method.params = "{}";
+    d->fixed_total = NAN;
+    d->scores = glim_document_alloc(d, d->input.n_units * sizeof *d->scores);
+    if (!d->scores)
+        return glim__oom(r->run->ctx, &r->run->err, "the scores", 0);
+    for (size_t u = 0; u < d->input.n_units; u++)
+        d->scores[u] = NAN;
+    glim_status status = all ? read_lists(r, all) : read_table(r, t);
+    d->method.is_signed = r->is_signed;
+    if (!status)
+        status = spread(r);
+    glim__free(r->run->ctx, r->lines);
+    return status;
+}
+
+/* ---- glim's own ---- */
+
+/* Bytes that are no UTF-8 are lost in a document: a is as it was read there. */
+static bool same(const char *a, size_t n, const char *b, size_t m) {
+    json_t *clean = glim__json_text(b ? b : "", b ? m : 0);
+    bool yes =
+        clean && json_string_length(clean) == n && !memcmp(a ? a : "", json_string_value(clean), n);
+    json_decref(clean);
+    return yes;
+}
+
+/* Bytes of a text, which has no end of its own, that a message quotes. */
+static int shown(size_t n) {
+    return n > 40 ? 40 : (int)n;
+}
+
+/* The value tells models apart that are asked the same. */
+static glim_status check_document(struct reading *r, glim_document *d) {
+    const glim_document *here = r->doc;
+    glim_error *err = &r->run->err;
+    if (d->attention.side)
+        return wrong(r, "is a map of attention, not an explanation of a target");
+    if (d->input.n_units != here->input.n_units || d->n_rows != here->n_rows)
+        return glim_fail(err, GLIM_EFORMAT,
+                         "'%s' has %zu units in %zu rows, the input %zu in %zu (the same text and "
+                         "--units?)",
+                         r->name, d->input.n_units, d->n_rows, here->input.n_units, here->n_rows);
+    for (size_t u = 0; u < d->input.n_units; u++) {
+        const glim_document_unit *a = &d->input.units[u], *b = &here->input.units[u];
+        if (!same(a->text, a->text_len, b->text, b->text_len))
+            return glim_fail(err, GLIM_EFORMAT, "unit %zu of '%s' is '%.40s', of the input '%.*s'",
+                             u, r->name, a->text, shown(b->text_len), b->text);
+    }
+    if (!same(d->target.text, d->target.text_len, here->target.text, here->target.text_len))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "'%s' explains '%.40s', and the target here is '%.*s' (--target)", r->name,
+                         d->target.text, shown(here->target.text_len),
+                         here->target.text ? here->target.text : "");
+    if (strcmp(d->target.output, here->target.output) != 0)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "'%s' explains a %.20s, and here it is a %.20s (--output)", r->name,
+                         d->target.output, here->target.output);
+    double off = fabs(d->target.value - here->target.value);
+    if (off > 1e-3 * (1 + fabs(here->target.value)) &&
+        !glim_document_note(d,
+                            "the target was %.4g where this was made, and is %.4g here: another "
+                            "model?",
+                            d->target.value, here->target.value))
+        return glim__oom(r->run->ctx, err, "a note", 0);
+    return GLIM_OK;
+}
+
+static glim_status read_json(struct reading *r, const glim_buffer *in, glim_document **out) {
+    json_t *all = NULL;
+    glim_error *err = &r->run->err;
+    glim_status status = glim__json_parse(&all, in->data, in->len, r->name, err);
+    if (!status && !json_object_get(all, "schema")) {
+        status = from_tool(r, all, NULL);
+        *out = status ? NULL : r->doc;
+    } else if (!status) {
+        status = glim_document_parse(out, r->run->ctx, in->data, in->len, r->name, err);
+        if (!status)
+            status = check_document(r, *out);
+        if (!status) { /* with all its bytes */
+            (*out)->target.text =
+                r->doc->target.text
+                    ? glim_document_text(*out, r->doc->target.text, r->doc->target.text_len)
+                    : "";
+            (*out)->target.text_len = r->doc->target.text_len;
+            if (!(*out)->target.text)
+                status = glim__oom(r->run->ctx, err, "the target", r->doc->target.text_len);
+        }
+    }
+    json_decref(all);
+    return status;
+}
+
+glim_status cli_given(cli_run *run, const glim_predictor *p, glim_document **out) {
+    struct reading r = {.run = run, .p = p, .name = run->o.explanation};
+    glim_buffer in;
+    glim_table *t = NULL;
+    *out = NULL;
+    glim__buffer_init(&in, run->ctx);
+    glim_status status = glim__file_read(&in, r.name, MOST_EXPLANATION, &run->err);
+    if (!status)
+        status = glim_document_new(&r.doc, run->ctx, &run->err);
+    if (!status)
+        status = p->describe(p, r.doc, &run->err);
+    size_t at = 0;
+    while (at < in.len && strchr(" \t\r\n", in.data[at]))
+        at++;
+    if (!status && at < in.len && in.data[at] == '{') {
+        status = read_json(&r, &in, out);
+    } else if (!status) {
+        status = glim__table_read(&t, run->ctx, in.data ? in.data : "", in.len, GLIM_TABLE_CSV,
+                                  r.name, &run->err);
+        if (!status)
+            status = from_tool(&r, NULL, t);
+        *out = status ? NULL : r.doc;
+    }
+    glim__table_close(t);
+    glim__buffer_release(&in);
+    if (*out != r.doc)
+        glim_document_free(r.doc);
+    if (status) {
+        glim_document_free(*out);
+        *out = NULL;
+    }
+    return status;
+}

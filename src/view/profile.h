@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* profile.h: how good an explanation is, drawn as a profile of qualities. */
+#ifndef GLIM_VIEW_PROFILE_H
+#define GLIM_VIEW_PROFILE_H
+
+#include "base/buffer.h"
+
+#include <glim/evaluate.h>
+#include <glim/view.h>
+
+typedef struct glim_profile {
+    const glim_evaluation *e;
+    const glim_document *doc; /* what was judged */
+    const char *absent;       /* as asked for; NULL = auto */
+    size_t draws;
+    uint64_t seed;
+} glim_profile;
+
+/* By the name of a view: "terminal", "json", "csv", "html". Free with glim_view_free. */
+glim_status glim__profile_render(const char *view, const glim_profile *p,
+                                 const glim_view_options *o, char **out, size_t *n,
+                                 glim_error *err);
+
+/* ---- between the files ---- */
+
+/* What is to be thought of it: the key of the words, and what stands in them. */
+typedef struct glim_profile_verdict {
+    glim_verdict verdict;
+    const char *key;
+    const glim_measure *failed; /* the check that failed, or NULL */
+} glim_profile_verdict;
+glim_profile_verdict glim__profile_verdict(const glim_profile *p);
+/* The same in English. */
+void glim__profile_words(glim_buffer *b, const glim_profile *p);
+typedef glim_status glim_profile_view(const glim_profile *p, const glim_view_options *o, char **out,
+                                      size_t *n, glim_error *err);
+glim_profile_view glim__profile_json, glim__profile_terminal, glim__profile_html;
+
+#endif

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""glim evaluate as a user meets it: explanations made here, saved, and of other tools."""
+import csv
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from jsonschema import Draft202012Validator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
+MODEL = ROOT / "tests/golden/models/gemma3.gguf"
+TEXT = "Hello 世界 again"
+NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"]
+WEIGHTS = [8, -6, 5, 4, -3, 2, 1, 0.5]
+
+
+def run(*args, **more):
+    return subprocess.run([GLIM, *map(str, args)], capture_output=True, timeout=300,
+                          env=dict(os.environ, LANG="C.UTF-8"), **more)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.addCleanup(self.dir.cleanup)
+        self.path = pathlib.Path(self.dir.name)
+
+    def ok(self, *args):
+        r = run(*args)
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        return r.stdout.decode()
+
+    def refused(self, status, *args, says):
+        r = run(*args)
+        self.assertEqual(r.returncode, status, r.stderr.decode())
+        self.assertEqual(len(r.stderr.decode().splitlines()), 1, r.stderr.decode())
+        self.assertIn(says, r.stderr.decode())
+
+    def write(self, name, text):
+        (self.path / name).write_text(text, encoding="utf-8")
+        return self.path / name
+
+    def judged(self, *args):
+        e = json.loads(self.ok("evaluate", "--json", "-q", *args))
+        schema = json.loads((ROOT / "docs/schema/glim.evaluation-1.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(e)
+        return e
+
+    @staticmethod
+    def measures(e):
+        return {m["metric"]: m for m in e["measures"]}
+
+
+class Linear(Case):
+    """A fitted linear model of a table: what each column adds is known."""
+
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(3)
+        rows = [[rng.gauss(0, 1) for _ in NAMES] for _ in range(300)]
+        rows[0] = [1] * len(NAMES)
+        self.table = self.path / "rows.csv"
+        with open(self.table, "w", newline="") as f:
+            out = csv.writer(f)
+            out.writerow([*NAMES, "y"])
+            for r in rows:
+                out.writerow([*r, sum(w * x for w, x in zip(WEIGHTS, r))])
+        fit = self.path / "rows.fit"
+        self.ok("fit", "--kind", "linear", "--data", self.table, "--label", "y", "--columns",
+                ",".join(NAMES), "--strength", "1e-9", "-o", fit, "-q")
+        self.row = ("--predictor", f"fit:{fit}", "--table", self.table, "--row", "1")
+
+    def scores(self, pairs):
+        return self.write("tool.csv", "unit,score\n" + "".join(f"{n},{s}\n" for n, s in pairs))
+
+    def test_a_perfect_explanation_has_all_of_accuracy(self):
+        e = self.judged(*self.row, "--method", "shapley")
+        self.assertAlmostEqual(e["marks"]["accuracy"], 1, 6)
+        self.assertEqual(e["verdict"], "ok")
+        told = [m for m in e["measures"] if m["quality"] == "accuracy" and m["why"] is None]
+        self.assertGreater(len(told), 8)
+        for m in told:
+            self.assertAlmostEqual(m["skill"], 1, 6, m["metric"])
+
+    def test_scores_of_another_tool_are_read_by_the_names_of_columns(self):
+        e = self.judged(*self.row, "--explanation", self.scores(zip(NAMES, WEIGHTS)))
+        self.assertGreater(e["marks"]["accuracy"], 0.98)  # of the means, which are not quite 0
+        self.assertEqual(e["explanation"]["method"], "given")
+        self.assertEqual(self.measures(e)["seed-kendall"]["why"],
+                         "the method is not at hand to run again")
+
+    def test_random_scores_have_little_and_reversed_ones_nothing(self):
+        marks = []
+        for seed in range(6):
+            shuffled = random.Random(seed).sample(WEIGHTS, len(WEIGHTS))
+            e = self.judged(*self.row, "--explanation", self.scores(zip(NAMES, shuffled)))
+            marks.append(e["marks"]["accuracy"])
+        self.assertLess(sum(marks) / len(marks), 0.35)
+        worst = self.judged(*self.row, "--explanation",
+                            self.scores((n, -w) for n, w in zip(NAMES, WEIGHTS)))
+        for m in worst["measures"]:
+            if m["quality"] == "accuracy" and m["skill"] is not None:
+                self.assertEqual(m["skill"] > 0, m["metric"] == "monotonicity", m)  # of sizes
+        self.assertEqual(worst["verdict"], "careful")
+        self.assertIn("hardly better than chance", worst["reason"])
+
+    def test_units_that_are_left_out_are_told(self):
+        e = self.judged(*self.row, "--explanation",
+                        self.scores([("a", 8), ("b", ""), ("c", "nan"), ("d", 4)]))
+        self.assertIn("6 of 8 units have no score in the file; they count as 0", e["notes"])
+        self.assertEqual(self.measures(e)["feature-coverage"]["value"], 0.25)
+
+    def test_ties_stay_in_place_and_the_seed_decides_the_rest(self):
+        same = self.scores((n, 1 + (n > "d")) for n in NAMES)
+        e = self.judged(*self.row, "--explanation", same, "--seed", "5")
+        again = self.judged(*self.row, "--explanation", same, "--seed", "5")
+        other = self.judged(*self.row, "--explanation", same, "--seed", "6")
+        self.assertEqual(e["measures"], again["measures"])
+        self.assertEqual(self.measures(other)["deletion-auc"]["value"],
+                         self.measures(e)["deletion-auc"]["value"])
+        self.assertNotEqual(other["measures"], e["measures"])
+
+    def test_bad_files_are_refused(self):
+        for text, says in (("unit,score\na,1\nz,2\n", "'z' is none of the 7 units"),
+                           ("unit,score\nb,1\na,2\n", "'a' is none of"),
+                           ("unit,score\na,much\n", "'much' is no number"),
+                           ("unit,score\na,\n", "no score for any unit"),
+                           ("word,weight\na,1\n", "lacks the columns unit and score"),
+                           ("{\"units\": [\"a\"]}", "is no explanation"),
+                           ("{\"units\": [\"a\"], \"scores\": [\"1\"]}", "entry 1"),
+                           ("{\"units\": ", "")):
+            file = self.write("bad", text)
+            self.refused(3, "evaluate", *self.row, "--explanation", file, says=says)
+        self.refused(3, "evaluate", *self.row, "--explanation", self.path / "none", says="none")
+        self.refused(2, "evaluate", *self.row, "--metrics", "gini,ginny", says="no metric 'ginny'")
+        self.refused(2, "evaluate", *self.row, "--metrics", "gini,gini", says="twice")
+        self.refused(3, "evaluate", *self.row, "--rationale", "0 8", says="(0 to 7)")
+        self.refused(2, "evaluate", *self.row, "--absent", "blur", says="blur")
+        file = self.scores([("a", 1)])
+        self.refused(2, "evaluate", *self.row, "--explanation", file, "--csv", file,
+                     says="would overwrite")
+
+
+class Models(Case):
+    def test_saved_and_fresh_explanations_get_the_same_marks(self):
+        saved = self.path / "why.json"
+        self.ok("explain", "-m", MODEL, TEXT, "--method", "shapley", f"--json={saved}", "-q")
+        fresh = self.judged("-m", MODEL, TEXT, "--method", "shapley")
+        read = self.judged("-m", MODEL, TEXT, "--method", "shapley", "--explanation", saved)
+        self.assertEqual(fresh["measures"], read["measures"])
+        self.assertEqual(fresh["marks"], read["marks"])
+        self.assertIsNone(self.measures(fresh)["model-randomisation"]["why"])
+        self.refused(2, "evaluate", "-m", MODEL, TEXT, "--method", "occlusion", "--explanation",
+                     saved, says="not made by --method occlusion")
+        self.refused(3, "evaluate", "-m", MODEL, TEXT + " more", "--explanation", saved,
+                     says="units in")
+        self.refused(3, "evaluate", "-m", MODEL, "Hullo 世界 again", "--explanation", saved,
+                     says="input 'Hullo'")
+        self.refused(2, "evaluate", "-m", MODEL, TEXT, "--explanation", saved, "--target", "a",
+                     says="--target")
+        self.refused(2, "evaluate", "-m", MODEL, TEXT, "--explanation", saved, "--output", "logit",
+                     says="--output")
+
+    def test_tables_of_glim_and_lists_are_read(self):
+        table, lists = self.path / "why.csv", self.path / "why.json"
+        doc = json.loads(self.ok("explain", "-m", MODEL, TEXT, "--csv", table, "--json", "-q"))
+        words = [(u["text"], s) for u, s in zip(doc["input"]["units"], doc["scores"])
+                 if not u["fixed"]]
+        lists.write_text(json.dumps({"units": [w.strip() for w, _ in words], "signed": True,
+                                     "scores": [s for _, s in words]}))
+        only = ("--metrics", "deletion-auc,infidelity,gini")
+        a = self.judged("-m", MODEL, TEXT, "--explanation", table, *only)
+        b = self.judged("-m", MODEL, TEXT, "--explanation", lists, *only)
+        c = self.judged("-m", MODEL, TEXT, "--method", "occlusion", *only)
+        self.assertEqual([m["metric"] for m in c["measures"]], only[1].split(","))
+        for x, y, z in zip(a["measures"], b["measures"], c["measures"]):
+            self.assertAlmostEqual(x["value"], z["value"], 6)
+            self.assertAlmostEqual(y["value"], z["value"], 12)
+
+    def test_plausibility_stands_apart(self):
+        bare = self.judged("-m", MODEL, TEXT)
+        file = self.write("marked", "3\n")
+        for marked in ("3", file):
+            e = self.judged("-m", MODEL, TEXT, "--rationale", marked)
+            self.assertEqual(e["marks"]["accuracy"], bare["marks"]["accuracy"])
+            self.assertEqual(self.measures(e)["token-f1"]["value"], 1)
+        self.assertIsNone(bare["marks"]["plausibility"])
+        self.assertIn("Apart from these", self.ok("evaluate", "-m", MODEL, TEXT, "--rationale", 3))
+
+    def test_rows_of_written_tokens_are_judged_together(self):
+        e = self.judged("-m", MODEL, TEXT, "--generate", 3, "--method", "occlusion")
+        self.assertEqual(e["explanation"]["rows"], 3)
+        self.assertGreater(max(m["rows"] for m in e["measures"]), 1)
+
+    def test_the_plan_is_never_below_what_is_asked(self):
+        for flags in ((), ("--generate", 3), ("--draws", 5), ("--metrics", "gini")):
+            plan = json.loads(self.ok("evaluate", "-m", MODEL, TEXT, *flags, "--dry-run", "--json"))
+            schema = json.loads((ROOT / "docs/schema/glim.plan-1.schema.json").read_text())
+            Draft202012Validator(schema).validate(plan)
+            e = self.judged("-m", MODEL, TEXT, *flags)
+            self.assertGreaterEqual(plan["masked_inputs"], e["asked"])
+        self.assertIn("masked inputs    at most", self.ok("evaluate", "-m", MODEL, TEXT, "--dry-run"))
+
+    def test_pictures_and_programs(self):
+        box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
+               "--task", "image", "--patch", "3")
+        picture = next(iter(sorted((ROOT / "tests/golden/images/pictures").glob("*.png"))))
+        e = self.judged(*box, picture, "--method", "occlusion", "--metrics",
+                        "deletion-auc,insertion-auc,gini")
+        self.assertGreater(e["asked"], 1)
+
+    def test_a_page_in_two_languages_holds_the_evaluation(self):
+        page, data = self.path / "p.html", self.path / "p.json"
+        for lang, word in (("en", "Accuracy: does it describe"), ("zh-CN", "准确性")):
+            self.ok("evaluate", "-m", MODEL, TEXT, "--html", page, f"--json={data}", "--lang", lang)
+            text = page.read_text(encoding="utf-8")
+            self.assertIn(word, text)
+            self.assertNotIn("http", text.split("glim-data")[0].split("</style>")[1])
+            inside = text.split('id="glim-data">')[1].split("</script>")[0]
+            self.assertEqual(json.loads(inside), json.loads(data.read_text(encoding="utf-8")))
+
+    def test_words_of_metrics_are_translated(self):
+        words = json.loads((ROOT / "web/words/en.json").read_text(encoding="utf-8"))
+        for m in self.judged("-m", MODEL, TEXT)["measures"]:
+            self.assertEqual(words[m["metric"] + ".metric"], m["summary"])
+
+    def test_lines_fit_and_nothing_steers_the_terminal(self):
+        for width in (20, 40, 60, 80, 120):
+            out = self.ok("evaluate", "-m", MODEL, TEXT + " \x1b[31m", "--width", width,
+                          "--rationale", 1, "--ascii")
+            out.encode("ascii")
+            self.assertNotIn("\x1b", out)
+            self.assertLessEqual(max(map(len, out.splitlines())), width)
+
+    def test_csv_and_list(self):
+        rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")
+                                   .splitlines()))
+        self.assertEqual(len(rows), 29 + 5)
+        self.assertEqual({len(r) for r in rows}, {11})
+        self.assertIn("aopc-comprehensiveness", self.ok("evaluate", "--list"))
+
+
+if __name__ == "__main__":
+    unittest.main()
