@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { AT_ONCE = 1024 };
@@ -35,10 +36,15 @@ struct row_box {
 
 /* ---- rows as inputs ---- */
 
+/* Numbers have the fewest digits that read back as they are: 3935.3, not 3935.3000000000002. */
 static void append_cell(glim_buffer *out, const glim_cell *c) {
     char number[32];
     if (!c->text) {
-        snprintf(number, sizeof number, "%.17g", c->number);
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(number, sizeof number, "%.*g", digits, c->number);
+            if (strtod(number, NULL) == c->number)
+                break;
+        }
         glim__buffer_puts(out, isfinite(c->number) ? number : "null");
     } else {
         glim__batch_string(out, c->text, strlen(c->text));
