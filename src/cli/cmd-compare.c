@@ -149,8 +149,7 @@ static glim_status compare(cli_run *run, glim_predictor *p) {
     cli_comparison c = {.run = run, .models = run->o.other != NULL, .kl = NAN};
     if (p->n_rows != 1)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "compare takes one target, and this has %zu (name one: --target TOKEN)",
-                         p->n_rows);
+                         "compare takes one target, and this model writes %zu tokens", p->n_rows);
     run->planned = true;
     glim_status status = c.models ? cli_compare_models(&c, p) : compare_methods(&c, p);
     if (!status)

@@ -15,7 +15,7 @@
 
 static bool has_answers(const cli_run *run) {
     const glim_model_info *info = glim_model_facts(run->model);
-    return (info->task == GLIM_TASK_GENERATE && !info->both_ways) ||
+    return (info->task == GLIM_TASK_GENERATE && !info->both_ways && !run->o.labels) ||
            info->task == GLIM_TASK_CLASSIFY;
 }
 
@@ -67,7 +67,7 @@ static glim_status compare_answers(cli_comparison *c, cli_run *other) {
     cli_run *run = c->run;
     if (!has_answers(run) || !has_answers(other) ||
         glim_model_facts(run->model)->task != glim_model_facts(other->model)->task) {
-        c->no_kl = "not told of this kind of model";
+        c->no_kl = "not told of this kind of answer";
         return GLIM_OK;
     }
     glim_status status = get_answer(run, &c->answers[0]);

@@ -54,19 +54,16 @@ static void put_right(glim_page *p, const char *text, int columns) {
 
 /* ---- several methods ---- */
 
-/* "1.00", ".73", "-.07": a cell of the table. */
+/* "1.00", ".73", "-.07", "-1": a cell of the table, narrower than a column. */
 static const char *share(char out[16], double x) {
     if (isnan(x))
         return "-";
-    snprintf(out, 16, "%.2f", x);
-    char *zero = strstr(out, "0.");
-    if (zero == out)
-        return out + 1;
-    if (zero == out + 1 && *out == '-') {
-        out[1] = '-';
-        return out + 1;
+    snprintf(out, 16, "%.2f", fabs(x));
+    if (*out == '0') {
+        out[0] = x < -0.005 ? '-' : '+';
+        return out + (out[0] == '+');
     }
-    return out;
+    return x < 0 ? "-1" : out;
 }
 
 static double value_of(const glim_likeness *l, int which) {
@@ -116,14 +113,19 @@ static void put_method(glim_page *p, const cli_comparison *c, size_t i, size_t *
     static const char *const verdicts[] = {"ok", "careful", "distrust"};
     const glim_document *d = c->docs[i];
     const double *scores = c->scores + i * c->n_units;
+    uint64_t forward = d->cost.forward_tokens;
     size_t n = glim__likeness_order(scores, c->n_units, d->method.is_signed, order);
     glim_buffer line;
     glim__buffer_init(&line, c->run->ctx);
-    glim__buffer_printf(&line, "%zu %s (%s%s%s; %llu tokens forward, %llu back; %.2g s): ", i + 1,
-                        cli_compared_name(c, i), verdicts[d->verdict], d->verdict ? ", " : "",
-                        d->verdict && d->verdict_reason ? d->verdict_reason : "",
-                        (unsigned long long)d->cost.forward_tokens,
-                        (unsigned long long)d->cost.backward_tokens, d->cost.seconds);
+    glim__buffer_printf(&line, "%zu %s (%s%s%s; ", i + 1, cli_compared_name(c, i),
+                        verdicts[d->verdict], d->verdict ? ", " : "",
+                        d->verdict && d->verdict_reason ? d->verdict_reason : "");
+    if (c->run->o.predictor) /* it keeps its answers: one method asks for another's, too */
+        glim__buffer_printf(&line, "%llu more inputs asked", (unsigned long long)forward);
+    else
+        glim__buffer_printf(&line, "%llu tokens forward, %llu back", (unsigned long long)forward,
+                            (unsigned long long)d->cost.backward_tokens);
+    glim__buffer_printf(&line, "; %.2g s): ", d->cost.seconds);
     for (size_t k = 0; k < n && k < GLIM_LIKENESS_TOP; k++) {
         const glim_document_unit *u = &c->docs[0]->input.units[c->units[order[k]]];
         char score[32];

@@ -106,6 +106,14 @@ class Methods(Case):
         self.refused("-m", LLAMA, "--methods", "occlusion", TEXT, says="not two methods")
         self.refused("-m", LLAMA, "--methods", "lrp,gradient", TEXT, says="--accept-patent-note")
         self.refused("-m", LLAMA, "--method", "gradient", TEXT, says="--other")
+        self.refused("-m", MODELS / "stacks/marian", "the cat is red", says="takes one target")
+
+    def test_a_black_box_is_asked_by_methods_that_need_no_more(self):
+        box = f"process:{sys.executable} {ROOT / 'examples/predictors/naive_bayes.py'}"
+        c = self.compared("--predictor", box, "a fine film")
+        self.assertIn("shapley", [r["method"] for r in c["runs"]])
+        self.assertNotIn("gradient", [r["method"] for r in c["runs"]])
+        self.refused("--predictor", box, "--other", LLAMA, "a fine film", says="--other")
 
 
 class Models(Case):
@@ -161,6 +169,18 @@ class Models(Case):
                           "--units", "word", TEXT)
         self.assertIsNone(c["models"]["kl"])
         self.assertIn("vocabularies", c["models"]["no_kl"])
+
+    def test_classes_are_answers_and_labels_are_none_of_the_models_own(self):
+        published = MODELS / "published"
+        c = self.compared("-m", published / "bert-classes", "--other",
+                          published / "distilbert-classes", "the cat is red")
+        self.assertGreater(c["models"]["kl"], 0)
+        self.assertEqual(c["models"]["likeliest"], c["target"]["text"])
+        self.assertEqual(len(c["models"]["drift"]), 2)
+        c = self.compared("-m", F16, "--other", Q8, "--labels", "a,b", "hello world")
+        self.assertIsNone(c["models"]["flips"])
+        self.assertIsNone(c["models"]["kl"])
+        self.assertTrue(c["models"]["no_kl"])
 
     def test_terminal_says_what_flips(self):
         page = self.ok("compare", "-m", F16, "--other", Q4, "--width", "80", TEXT)
