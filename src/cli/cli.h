@@ -42,6 +42,9 @@ typedef struct cli_options {
     /* judging */
     const char *explanation, *metrics, *absent, *rationale;
     int64_t draws;
+    /* comparing */
+    const char *methods, *other;
+    int64_t passes;
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
     uint64_t html_limit;

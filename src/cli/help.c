@@ -86,7 +86,7 @@ static int print_names(const glim_param *p, int column, FILE *out) {
 
 /* Those of input, task and target are told by the page of explain. */
 static bool is_common(const cli_command *c, const glim_param *group) {
-    if (!strcmp(c->name, "evaluate") &&
+    if ((!strcmp(c->name, "evaluate") || !strcmp(c->name, "compare")) &&
         (group == cli_flags_input || group == cli_flags_task || group == cli_flags_target))
         return true;
     return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||

@@ -60,6 +60,7 @@ glim_status cli_check_outputs(cli_run *run) {
     const char *fitted =
         o->predictor && !strncmp(o->predictor, "fit:", 4) ? o->predictor + 4 : NULL;
     const struct place in[] = {{"the model", o->model},
+                               {"the other model", o->other},
                                {"the text", o->file},
                                {"the chat", o->chat},
                                {"the recording", o->recording},

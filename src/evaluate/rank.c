@@ -67,7 +67,7 @@ double glim__kendall_tau_b(const double *a, const double *b, size_t n, bool size
             in_a += x != 0;
             in_b += y != 0;
         }
-    return in_a > 0 && in_b > 0 ? sum / sqrt(in_a) / sqrt(in_b) : NAN;
+    return in_a > 0 && in_b > 0 ? sum / sqrt(in_a * in_b) : NAN;
 }
 
 static size_t shared(const size_t *a, const size_t *b, size_t k) {

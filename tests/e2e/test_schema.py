@@ -41,6 +41,8 @@ class Schemas(unittest.TestCase):
         self.check("plan", answer("predict", "-m", MODEL, TEXT, "--dry-run"))
         self.check("plan", answer("generate", "-m", MODEL, TEXT, "--dry-run"))
         self.check("evaluation", answer("evaluate", "-m", MODEL, TEXT))
+        self.check("comparison", answer("compare", "-m", MODEL, TEXT))
+        self.check("comparison", answer("compare", "-m", MODEL, "--other", MODEL, TEXT))
         self.check("verification",
                    answer("verify", "-m", MODEL, "--against", MODEL.replace("gguf", "safetensors")))
 

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How alike two explanations are. A method without signs tells only how much a unit
+ * matters, so beside it the other's sizes count; two that have signs are compared with
+ * them, since for and against are not alike.
+ */
+#include "evaluate/likeness.h"
+
+#include <math.h>
+#include <string.h>
+
+size_t glim__scored_units(const glim_document *d, size_t *at) {
+    size_t n = 0;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        if (!d->input.units[u].fixed)
+            at[n++] = u;
+    return n;
+}
+
+/* The first unit from u on that is scored, or the number of units. */
+static size_t next_scored(const glim_document *d, size_t u) {
+    while (u < d->input.n_units && d->input.units[u].fixed)
+        u++;
+    return u;
+}
+
+bool glim__same_units(const glim_document *a, const glim_document *b) {
+    size_t i = next_scored(a, 0), k = next_scored(b, 0);
+    while (i < a->input.n_units && k < b->input.n_units) {
+        const glim_document_unit *x = &a->input.units[i], *y = &b->input.units[k];
+        if (x->text_len != y->text_len ||
+            (x->text_len && memcmp(x->text, y->text, x->text_len) != 0))
+            return false;
+        i = next_scored(a, i + 1);
+        k = next_scored(b, k + 1);
+    }
+    return i == a->input.n_units && k == b->input.n_units;
+}
+
+/* The units that both say something of: their scores side by side. */
+static size_t gather(const glim_document *a, const glim_document *b, double *x, double *y) {
+    size_t n = 0, i = next_scored(a, 0), k = next_scored(b, 0);
+    while (i < a->input.n_units && k < b->input.n_units) {
+        if (!isnan(a->scores[i]) && !isnan(b->scores[k])) {
+            x[n] = a->scores[i];
+            y[n++] = b->scores[k];
+        }
+        i = next_scored(a, i + 1);
+        k = next_scored(b, k + 1);
+    }
+    return n;
+}
+
+size_t glim__likeness_order(const double *scores, size_t n, bool is_signed, size_t *order) {
+    size_t m = 0;
+    for (size_t u = 0; u < n; u++) {
+        double s = scores[u];
+        if (isnan(s))
+            continue;
+        size_t at = m++;
+        for (; at; at--) { /* equal ones stay in place */
+            double other = scores[order[at - 1]];
+            if (is_signed ? other >= s : fabs(other) >= fabs(s))
+                break;
+            order[at] = order[at - 1];
+        }
+        order[at] = u;
+    }
+    return m;
+}
+
+glim_status glim__likeness(glim_likeness *out, const glim_document *a, const glim_document *b,
+                           glim_error *err) {
+    size_t U = a->input.n_units;
+    if (!glim__same_units(a, b))
+        return glim_fail(err, GLIM_EUSAGE, "the explanations have different units (%zu and %zu)", U,
+                         b->input.n_units);
+    double *x = glim__calloc(a->ctx, 2 * U + 1, sizeof *x), *y = x ? x + U : NULL;
+    size_t *order = glim__calloc(a->ctx, 2 * U + 1, sizeof *order);
+    *out = (glim_likeness){.by_size = !a->method.is_signed || !b->method.is_signed};
+    if (x && order) {
+        size_t n = out->n = gather(a, b, x, y);
+        glim__importance_order(x, n, !out->by_size, order);
+        glim__importance_order(y, n, !out->by_size, order + U);
+        out->tau = glim__kendall_tau_b(x, y, n, out->by_size);
+        out->jaccard = glim__jaccard_at(order, order + U, n, GLIM_LIKENESS_TOP);
+        out->rbo = glim__rbo(order, order + U, n, GLIM_LIKENESS_DEPTH);
+        out->flips = out->by_size ? NAN : 0;
+        for (size_t i = 0; i < n && !out->by_size; i++)
+            out->flips += (x[i] > 0 && y[i] < 0) || (x[i] < 0 && y[i] > 0);
+    }
+    glim_status status =
+        x && order ? GLIM_OK : glim__oom(a->ctx, err, "pairs of scores", U * 4 * sizeof *x);
+    glim__free(a->ctx, x);
+    glim__free(a->ctx, order);
+    return status;
+}
+
+/* Logarithm of the sum of exponentials. */
+static double log_sum(const float *x, size_t n) {
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, x[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp(x[i] - most);
+    return most + log(sum);
+}
+
+double glim__divergence(const float *p, const float *q, size_t n) {
+    double all_p = log_sum(p, n), all_q = log_sum(q, n), sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double share = p[i] - all_p;
+        if (exp(share) > 0)
+            sum += exp(share) * (share - (q[i] - all_q));
+    }
+    return fmax(sum, 0); /* below it only by rounding */
+}
+
+double glim__cosine_distance(const float *a, const float *b, size_t n) {
+    double aa = 0, bb = 0, ab = 0;
+    for (size_t i = 0; i < n; i++) {
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+        ab += (double)a[i] * b[i];
+    }
+    return aa > 0 && bb > 0 ? fmax(0, 1 - ab / sqrt(aa * bb)) : NAN;
+}
