@@ -118,9 +118,12 @@ typedef struct glim_measure {
     double random, random_se; /* of random orders of the same scores, or of scores that say
                                  nothing; NaN = no floor */
     double reversed;          /* of the reversed order; NaN = the order does not matter */
-    double best;      /* of a perfect explanation, or the best that was found; NaN = unknown */
-    double skill;     /* 0 = random, 1 = best; NaN = no floor, or best unknown */
-    size_t n;         /* target rows that it is the mean of */
+    double best;  /* of a perfect explanation, or the best that was found; NaN = unknown */
+    double skill; /* 0 = random, 1 = best; NaN = no floor, or best unknown */
+    size_t n;     /* target rows that it is the mean of */
+    /* Over many inputs, else 0 and NaN: how many have a value, and the interval of its mean. */
+    size_t inputs;
+    double low, high; /* 95 % by bootstrap; NaN with fewer than two inputs */
     bool failed;      /* beyond the metric's limit */
     const char *why;  /* undefined or left out: why; else NULL */
     const char *note; /* what else to know of the value, or NULL */
@@ -132,7 +135,9 @@ typedef struct glim_evaluation {
     size_t n_measures;
     double marks[GLIM_QUALITIES]; /* mean skill of a quality's measures; NaN = none has one */
     bool capped;                  /* a check failed: the accuracy mark is 0.3 at most */
-    uint64_t asked;               /* masked inputs that were evaluated */
+    size_t inputs;                /* what it is the mean of; 0 = one explanation */
+    double low[GLIM_QUALITIES], high[GLIM_QUALITIES]; /* of the marks over many inputs */
+    uint64_t asked;                                   /* masked inputs that were evaluated */
     double seconds;
 } glim_evaluation;
 
@@ -164,6 +169,12 @@ GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
    are not among them. Asks nothing. */
 GLIM_API glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_document *doc,
                                         const glim_evaluate_options *options, glim_error *err);
+/* Means over n evaluations by the same metrics, of one method on different inputs, with
+   intervals by a bootstrap over the inputs; skills and marks are means of those of the
+   inputs. Errors: EUSAGE (none, other metrics), ENOMEM. */
+GLIM_API glim_status glim_evaluations_mean(glim_evaluation **out, glim_context *ctx,
+                                           glim_evaluation *const *list, size_t n, uint64_t seed,
+                                           glim_error *err);
 GLIM_API void glim_evaluation_free(glim_evaluation *e);
 
 #ifdef __cplusplus

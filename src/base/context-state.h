@@ -30,6 +30,7 @@ typedef struct glim_progress_state {
     uint64_t done, total;
     double began, reported; /* seconds; reported < 0: nothing yet */
     bool shown;             /* this stage has reported */
+    bool items;             /* what nested stages add does not count */
 } glim_progress_state;
 
 enum { GLIM_SPARES = 4 };

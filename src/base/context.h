@@ -86,6 +86,9 @@ const struct glim_kernels *glim__kernels(const glim_context *ctx);
    what is added inside a nested stage counts towards the outermost one. For
    the thread that began the outermost stage; calls of others do nothing. */
 void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total);
+/* The same, but what is added inside nested stages does not count: for things that are
+   counted one by one. */
+void glim__progress_begin_items(glim_context *ctx, const char *stage, uint64_t total);
 void glim__progress_add(glim_context *ctx, uint64_t done);
 void glim__progress_end(glim_context *ctx);
 /* GLIM_ECANCELLED once the flag is up, else GLIM_OK. */

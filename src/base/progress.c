@@ -68,7 +68,7 @@ static void unlock_and_report(glim_context *ctx, bool forced) {
     p->report(p->data, &r);
 }
 
-void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total) {
+static void begin(glim_context *ctx, const char *stage, uint64_t total, bool items) {
     glim_progress_state *p = &ctx->progress;
     if (!p->report)
         return;
@@ -80,6 +80,7 @@ void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total) 
         p->done = 0;
         p->began = glim__seconds();
         p->shown = false;
+        p->items = items;
         p->depth = 1;
         unlock_and_report(ctx, false);
         return;
@@ -89,12 +90,20 @@ void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total) 
     pthread_mutex_unlock(&p->lock);
 }
 
+void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total) {
+    begin(ctx, stage, total, false);
+}
+
+void glim__progress_begin_items(glim_context *ctx, const char *stage, uint64_t total) {
+    begin(ctx, stage, total, true);
+}
+
 void glim__progress_add(glim_context *ctx, uint64_t done) {
     glim_progress_state *p = &ctx->progress;
     if (!p->report)
         return;
     pthread_mutex_lock(&p->lock);
-    if (!owned(p)) {
+    if (!owned(p) || (p->items && p->depth > 1)) {
         pthread_mutex_unlock(&p->lock);
         return;
     }

@@ -54,18 +54,30 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
 
 /* ---- black boxes and fitted models ---- */
 
+/* --label: the class that the table says of the row is explained. */
+static glim_status aim(cli_run *run, const glim_table *t, size_t row, const char **name) {
+    size_t column;
+    if (run->command != &cli_evaluate || !run->o.label)
+        return GLIM_OK;
+    glim_status status = glim__table_column(t, run->o.label, &column, &run->err);
+    if (!status)
+        *name = glim__table_cell(t, row, column);
+    return status;
+}
+
 struct box_rows {
     glim_black_box *box;
     cli_row *cells;
     cli_texts *texts;
-    const glim_class_options *how;
+    glim_class_options *how;
 };
 
 static glim_status make_box_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
     struct box_rows *b = data;
     cli_row_move(b->cells, row);
-    glim_status status =
-        glim_predictor_black_box_row(out, b->box, &b->cells->row, b->how, &run->err);
+    glim_status status = aim(run, b->cells->table, row, &b->how->class_name);
+    if (!status)
+        status = glim_predictor_black_box_row(out, b->box, &b->cells->row, b->how, &run->err);
     if (status)
         return status;
     (*out)->table = b->cells->table; /* what methods sample from */
@@ -76,22 +88,29 @@ static glim_status make_box_row(cli_run *run, void *data, size_t row, glim_predi
 static glim_status make_box_text(cli_run *run, void *data, size_t row, glim_predictor **out) {
     struct box_rows *b = data;
     const char *text = cli_texts_at(b->texts, row);
+    glim_status status = aim(run, b->texts->table, row, &b->how->class_name);
     *out = NULL;
+    if (status)
+        return status;
     return text ? glim_predictor_black_box(out, b->box, text, strlen(text), b->how, &run->err)
                 : GLIM_OK;
 }
 
 static glim_status make_model_text(cli_run *run, void *data, size_t row, glim_predictor **out) {
-    glim_status status = cli_texts_tokens(run, data, row);
+    const cli_texts *texts = data;
+    glim_status status = aim(run, texts->table, row, &run->o.target);
     *out = NULL;
+    if (!status)
+        status = cli_texts_tokens(run, texts, row);
     return status || !run->tokens ? status : make_predictor(run, out);
 }
 
 static glim_status make_fitted_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
-    return cli_fitted_at(run, row, out);
+    glim_status status = aim(run, run->table, row, &run->o.class_name);
+    return status ? status : cli_fitted_at(run, row, out);
 }
 
-static glim_status bind_box(cli_run *run, cli_bound *use) {
+static glim_status bind_box(cli_run *run, cli_bound *use, cli_many *many) {
     const cli_options *o = &run->o;
     glim_black_box *box = NULL;
     glim_predictor *p = NULL;
@@ -125,9 +144,9 @@ static glim_status bind_box(cli_run *run, cli_bound *use) {
         status = cli_open_box(run, &box);
     struct box_rows rows = {box, &cells, &texts, &c};
     if (!status && texts.table)
-        status = cli_pick(run, texts.table, texts.column, make_box_text, &rows);
-    else if (!status && in_table && cli_wants_pick(run))
-        status = cli_pick(run, cells.table, SIZE_MAX, make_box_row, &rows);
+        status = many(run, texts.table, texts.column, make_box_text, &rows);
+    else if (!status && in_table && cli_wants_many(run))
+        status = many(run, cells.table, SIZE_MAX, make_box_row, &rows);
     else if (!status && in_table)
         status = make_box_row(run, &rows, (size_t)o->row - 1, &p);
     else if (!status && picture)
@@ -146,48 +165,53 @@ static glim_status bind_box(cli_run *run, cli_bound *use) {
     return status;
 }
 
-/* --pick among texts, by a model that has classes. */
-static glim_status pick_texts(cli_run *run) {
+/* Texts of a file: --pick is for models that have classes; others are judged over them, too. */
+static glim_status many_texts(cli_run *run, cli_many *many) {
     cli_texts texts;
-    if (run->linear ? !run->model : glim_model_facts(run->model)->task != GLIM_TASK_CLASSIFY)
+    glim_task task = run->model ? glim_model_facts(run->model)->task : GLIM_TASK_CLASSIFY;
+    if (run->o.data && run->model && task != GLIM_TASK_CLASSIFY && task != GLIM_TASK_GENERATE &&
+        task != GLIM_TASK_FILL)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--data is for models that say the next word or which class a text is of");
+    if (!run->model || (!run->o.data && task != GLIM_TASK_CLASSIFY))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--data is for models that say which class a text is of");
     glim_status status = cli_texts_open(run, &texts);
     if (!status)
-        status = cli_pick(run, texts.table, texts.column, make_model_text, &texts);
+        status = many(run, texts.table, texts.column, make_model_text, &texts);
     cli_texts_close(&texts);
     return status;
 }
 
 /* A fitted model of texts is a model; one of tables explains a row. */
-static glim_status open_fitted(cli_run *run, glim_predictor **p) {
+static glim_status open_fitted(cli_run *run, glim_predictor **p, cli_many *many) {
     glim_status status = cli_open_fitted(run);
-    if (!status && !run->model && cli_wants_pick(run) && !cli_wants_texts(run)) {
+    if (!status && !run->model && cli_wants_many(run) && !cli_wants_texts(run)) {
         status = cli_fitted_table(run);
-        return status ? status : cli_pick(run, run->table, SIZE_MAX, make_fitted_row, NULL);
+        return status ? status : many(run, run->table, SIZE_MAX, make_fitted_row, NULL);
     }
     if (!status && !run->model && cli_wants_texts(run))
-        return pick_texts(run);
+        return many_texts(run, many);
     if (status || !run->model)
         return status ? status : cli_fitted_row(run, p);
     if (run->o.target && run->o.class_name)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --target or --class");
     run->o.target = run->o.class_name ? run->o.class_name : run->o.target;
-    return cli_wants_texts(run) ? pick_texts(run) : cli_input(run);
+    return cli_wants_texts(run) ? many_texts(run, many) : cli_input(run);
 }
 
-glim_status cli_bind(cli_run *run, cli_bound *use) {
-    if (cli_wants_pick(run) && !run->o.table && !cli_wants_texts(run))
+glim_status cli_bind(cli_run *run, cli_bound *use, cli_many *many) {
+    if (cli_wants_many(run) && !run->o.table && !cli_wants_texts(run))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--pick is for rows of a table (--table FILE) or texts (--data FILE)");
     if (run->o.predictor && !cli_is_fitted(run))
-        return bind_box(run, use);
+        return bind_box(run, use, many);
     glim_predictor *p = NULL;
-    glim_status status = cli_is_fitted(run) ? open_fitted(run, &p) : cli_open(run);
+    glim_status status = cli_is_fitted(run) ? open_fitted(run, &p, many) : cli_open(run);
     if (!status && !run->linear && cli_reads_pictures(run))
         status = cli_picture_predictor(run, &p);
     else if (!status && !run->linear)
-        status = cli_wants_texts(run) ? pick_texts(run) : cli_input(run);
+        status = cli_wants_texts(run) ? many_texts(run, many) : cli_input(run);
     bool picked = !p && (cli_wants_texts(run) || (run->linear && !run->model));
     if (!status && !p && !picked)
         status = make_predictor(run, &p);

@@ -3,13 +3,13 @@
 #ifndef GLIM_CLI_BIND_H
 #define GLIM_CLI_BIND_H
 
-#include "cli/cli.h"
+#include "cli/pick.h"
 
 /* Called with the predictor, which is freed behind it. */
 typedef glim_status cli_bound(cli_run *run, glim_predictor *p);
-/* Opens what is named, binds it to input and target, and calls `use`; with --pick rows of
-   a table are explained here, and `use` is not called. */
-glim_status cli_bind(cli_run *run, cli_bound *use);
+/* Opens what is named, binds it to input and target, and calls `use`; or, when many rows of a
+   table or a file of texts are named, `many` instead. */
+glim_status cli_bind(cli_run *run, cli_bound *use, cli_many *many);
 
 /* Whether the same input and target can be bound to a model of the same shape; and that,
    with the document's target by its text. */

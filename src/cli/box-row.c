@@ -91,7 +91,7 @@ glim_status cli_row_open(cli_run *run, cli_row *out) {
     if (o->text || o->file || o->chat || o->context || o->context_file)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table gives a row (leave out the text, or the table)");
-    if (!o->row && !cli_wants_pick(run))
+    if (!o->row && !cli_wants_many(run))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table needs --row N (1 is the first row below the header)");
     glim_status status = cli_open_rows(run, &out->table);

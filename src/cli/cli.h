@@ -41,7 +41,7 @@ typedef struct cli_options {
     bool list;
     /* judging */
     const char *explanation, *metrics, *absent, *rationale;
-    int64_t draws;
+    int64_t draws, inputs;
     /* comparing */
     const char *methods, *other;
     int64_t passes;

@@ -315,7 +315,7 @@ static glim_status run_advise(cli_run *run) {
         return without(run, &q);
     if (q.job == GLIM_JOB_IMAGE && !run->o.model)
         run->o.task = "image";
-    return cli_bind(run, with_predictor);
+    return cli_bind(run, with_predictor, cli_pick);
 }
 
 static const glim_param *const groups[] = {cli_flags_model,

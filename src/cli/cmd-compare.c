@@ -180,7 +180,7 @@ static glim_status run_compare(cli_run *run) {
     if (o->methods && o->other)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "two models are compared by one method (--method NAME)");
-    return cli_bind(run, compare);
+    return cli_bind(run, compare, cli_pick);
 }
 
 #define AT(field) offsetof(cli_options, field)

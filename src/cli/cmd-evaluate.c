@@ -2,12 +2,9 @@
 /* glim evaluate: how good an explanation is, made here or by another tool. */
 #include "cli/bind.h"
 #include "cli/commands.h"
-#include "cli/given.h"
+#include "cli/judge.h"
 #include "cli/pick.h"
 #include "explain/game.h"
-#include "view/profile.h"
-
-#include <glim/evaluate.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,193 +91,73 @@ static glim_status set_absent(cli_run *run) {
     return glim_param_set(own, run->method_opts, run->o.absent, &run->err);
 }
 
-/* ---- one run ---- */
-
-struct judged {
-    cli_run *run;
-    glim_predictor *p;
-    glim_document *doc;
-    const glim_metric **metrics;
-    uint8_t *rationale;
-    glim_evaluate_options how;
-};
-
-static glim_status remake(void *data, glim_predictor **out, const glim_model *model,
-                          glim_error *err) {
-    const struct judged *j = data;
-    return cli_rebind(j->run, out, model, j->doc->target.text, err);
-}
-
-static bool wants_model(const struct judged *j) {
-    const glim_metric *const *list = j->how.metrics ? j->how.metrics : glim_metrics();
-    for (size_t i = 0; list[i]; i++)
-        if (list[i]->needs & GLIM_NEEDS_MODEL)
-            return true;
-    return false;
-}
-
-/* A target that its own text does not name again, such as a part of a character, cannot be
-   asked of another model: tried on the model itself. */
-static void offer_remake(struct judged *j) {
-    glim_predictor *same = NULL;
-    if (!wants_model(j) || !j->how.method || !cli_can_rebind(j->run, j->p, j->doc))
-        return;
-    if (!remake(j, &same, j->run->model, NULL) && same->n_rows == 1 &&
-        same->units->count == j->p->units->count && same->value[0] == j->p->value[0]) {
-        j->how.remake = remake;
-        j->how.remake_data = j;
-    }
-    glim_predictor_free(same);
-}
-
-/* A method that is named beside a file made that file's scores. */
-static glim_status get_scores(struct judged *j) {
-    cli_run *run = j->run;
-    if (!run->o.explanation)
-        return glim_explain(&j->doc, j->p, run->method, run->method_opts, (uint64_t)run->o.seed,
-                            &run->err);
-    glim_status status = cli_given(run, j->p, &j->doc);
-    if (status || !run->method)
-        return status;
-    if (strcmp(j->doc->method.name, run->method->name) != 0)
-        return glim_fail(&run->err, GLIM_EUSAGE, "'%s' was not made by --method %s but by '%.40s'",
-                         run->o.explanation, run->method->name, j->doc->method.name);
-    return GLIM_OK;
-}
-
-static glim_status put_to(cli_run *run, const glim_profile *profile, const char *view,
-                          const char *path) {
-    glim_view_options options = {.width = cli_width(run),
-                                 .ascii = cli_ascii(run),
-                                 .lang = cli_lang(run),
-                                 .limit = run->o.html_limit};
-    char *text = NULL;
-    size_t n = 0;
-    options.color = !strcmp(view, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
-    glim_status status = glim__profile_render(view, profile, &options, &text, &n, &run->err);
-    if (!status)
-        status =
-            strcmp(path, "-") ? glim__file_write(path, text, n, &run->err) : cli_put(run, text, n);
-    if (!status)
-        cli_wrote(run, path);
-    glim_view_free(run->ctx, text);
-    return status;
-}
-
-static glim_status show(const struct judged *j, const glim_evaluation *e) {
-    cli_run *run = j->run;
-    const cli_options *o = &run->o;
-    const glim_profile profile = {
-        .e = e, .doc = j->doc, .absent = o->absent, .draws = j->how.draws, .seed = j->how.seed};
-    const struct {
-        const char *view, *path;
-    } files[] = {{"csv", o->csv}, {"html", o->html}, {"json", o->json}};
-    glim_status status = GLIM_OK;
-    bool to_stdout = false;
-    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
-        if (files[i].path) {
-            status = put_to(run, &profile, files[i].view, files[i].path);
-            to_stdout = to_stdout || !strcmp(files[i].path, "-");
-        }
-    return status || to_stdout ? status : put_to(run, &profile, "terminal", "-");
-}
-
-/* ---- the plan ---- */
-
-/* A document that claims what the method will. */
-static glim_status plan_document(struct judged *j) {
-    cli_run *run = j->run;
-    if (run->o.explanation)
-        return get_scores(j);
-    glim_status status = glim_document_new(&j->doc, run->ctx, &run->err);
-    if (!status)
-        status = j->p->describe(j->p, j->doc, &run->err);
-    if (!status) {
-        j->doc->method.name = run->method->name;
-        j->doc->method.additive = run->method->additive;
-        j->doc->method.is_signed = run->method->is_signed;
-    }
-    return status;
-}
-
-static glim_status show_plan(struct judged *j) {
-    cli_run *run = j->run;
-    glim_plan plan = {.seconds = -1, .bounded = true};
-    uint64_t most = 0;
-    glim_status status = plan_document(j);
-    if (!status && !run->o.explanation)
-        status = glim_explain_plan(&plan, j->p, run->method, run->method_opts, &run->err);
-    if (!status)
-        status = glim_evaluate_plan(&most, j->p, j->doc, &j->how, &run->err);
-    if (status)
-        return status;
-    if (run->o.json) {
-        bool ok = true;
-        json_t *o = json_object();
-        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
-        glim__json_set(&ok, o, "method", json_string(j->doc->method.name));
-        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan.forward_tokens));
-        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan.backward_tokens));
-        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan.bytes));
-        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan.bytes_wanted));
-        glim__json_set(&ok, o, "bounded", json_boolean(plan.bounded));
-        glim__json_set(&ok, o, "masked_inputs", json_integer((json_int_t)most));
-        return cli_put_json(run, run->o.json, o, ok);
-    }
-    glim_buffer out;
-    glim__buffer_init(&out, run->ctx);
-    if (!run->o.explanation)
-        status = cli_put_plan(run, j->doc->method.name, &plan);
-    glim__buffer_printf(&out,
-                        "masked inputs    at most %llu, to judge it; equal ones are asked once\n",
-                        (unsigned long long)most);
-    if (j->how.method)
-        glim__buffer_puts(&out, "the method again for the metrics that say so (glim evaluate "
-                                "--list)\n");
-    if (!status)
-        return cli_put_buffer(run, &out, "the plan");
-    glim__buffer_release(&out);
-    return status;
-}
-
 /* ---- the whole ---- */
 
-static glim_status judge(struct judged *j) {
+static glim_status judge(cli_judged *j) {
     cli_run *run = j->run;
     glim_evaluation *e = NULL;
     run->planned = true;
-    glim_status status = get_scores(j);
+    glim_status status = cli_judge_scores(j);
     if (status)
         return status;
-    offer_remake(j);
+    cli_judge_remake(j);
     status = glim_evaluate(&e, j->p, j->doc, &j->how, &run->err);
     if (!status)
-        status = show(j, e);
+        status = cli_judge_show(j, e, NULL);
     glim_evaluation_free(e);
     return status;
 }
 
-static glim_status evaluate(cli_run *run, glim_predictor *p) {
-    struct judged j = {.run = run, .p = p};
+static glim_status plan(cli_judged *j) {
+    glim_plan one;
+    uint64_t most = 0;
+    glim_status status = cli_judge_plan(j, &one, &most);
+    return status ? status : cli_judge_put_plan(j->run, j->doc->method.name, &one, most);
+}
+
+/* Of many inputs, the first; what it settles stays for the others. */
+static glim_status begin(cli_judged *j) {
+    cli_run *run = j->run;
     if (!run->method && !run->o.explanation)
-        run->method = glim_method_default(p, NULL);
+        run->method = glim_method_default(j->p, NULL);
     glim_status status = set_absent(run);
     if (!status)
-        status = read_metrics(run, &j.metrics);
+        status = read_metrics(run, &j->metrics);
     if (!status)
-        status = read_rationale(run, p->units->count, &j.rationale);
-    j.how = (glim_evaluate_options){.metrics = j.metrics,
-                                    .absent = run->o.absent,
-                                    .draws = (size_t)run->o.draws,
-                                    .seed = (uint64_t)run->o.seed,
-                                    .method = run->method,
-                                    .method_opts = run->method_opts,
-                                    .rationale = j.rationale};
+        status = read_rationale(run, j->p->units->count, &j->rationale);
+    j->how = (glim_evaluate_options){.metrics = j->metrics,
+                                     .absent = run->o.absent,
+                                     .draws = (size_t)run->o.draws,
+                                     .seed = (uint64_t)run->o.seed,
+                                     .method = run->method,
+                                     .method_opts = run->method_opts,
+                                     .rationale = j->rationale};
+    return status;
+}
+
+static void end(cli_judged *j) {
+    glim__free(j->run->ctx, j->metrics);
+    glim__free(j->run->ctx, j->rationale);
+}
+
+static glim_status evaluate(cli_run *run, glim_predictor *p) {
+    cli_judged j = {.run = run, .p = p};
+    glim_status status = begin(&j);
     if (!status)
-        status = run->o.dry_run ? show_plan(&j) : judge(&j);
+        status = run->o.dry_run ? plan(&j) : judge(&j);
     glim_document_free(j.doc);
-    glim__free(run->ctx, j.metrics);
-    glim__free(run->ctx, j.rationale);
+    end(&j);
+    return status;
+}
+
+static glim_status many(cli_run *run, const glim_table *t, size_t texts, cli_pick_make *make,
+                        void *data) {
+    cli_judged j = {.run = run};
+    if (run->o.explanation || run->o.rationale)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--explanation and --rationale are of one input (of a table: --row N)");
+    glim_status status = cli_judge_many(&j, begin, t, texts, make, data);
+    end(&j);
     return status;
 }
 
@@ -307,7 +184,7 @@ static glim_status run_evaluate(cli_run *run) {
         return list_metrics(run);
     if (cli_wants_pick(run))
         return glim_fail(&run->err, GLIM_EUSAGE, "--pick explains many rows; judge one (--row N)");
-    return cli_bind(run, evaluate);
+    return cli_bind(run, evaluate, many);
 }
 
 #define AT(field) offsetof(cli_options, field)
@@ -351,6 +228,30 @@ static const glim_param judge_flags[] = {
      .offset = AT(rationale),
      .value_name = "UNITS",
      .help = "\"0 3 4\", or a file: units that people marked"},
+    {.name = "data",
+     .type = GLIM_STRING,
+     .offset = AT(data),
+     .value_name = "FILE",
+     .help = "judge the method over many texts, as glim fit reads them",
+     .group = "Many inputs (also: --table without --row)"},
+    {.name = "text",
+     .type = GLIM_STRING,
+     .offset = AT(text_column),
+     .def.s = "text",
+     .value_name = "COLUMN",
+     .help = "--data: the column of texts"},
+    {.name = "label",
+     .type = GLIM_STRING,
+     .offset = AT(label),
+     .value_name = "COLUMN",
+     .help = "explain the class there, not the likeliest"},
+    {.name = "inputs",
+     .type = GLIM_INT,
+     .offset = AT(inputs),
+     .def.i = 100,
+     .min = 1,
+     .max = 1000000,
+     .help = "at most, drawn by --seed"},
     {0},
 };
 static const glim_param *const groups[] = {cli_flags_model,
@@ -368,7 +269,8 @@ static const glim_param *const groups[] = {cli_flags_model,
                                            NULL};
 static const char *const examples[] = {
     "glim evaluate -m model.gguf \"The capital of France is\"",
-    "glim evaluate -m model.gguf --explanation shap.csv \"a fine film\"", NULL};
+    "glim evaluate -m model.gguf --explanation shap.csv \"a fine film\"",
+    "glim evaluate -m model.gguf --data texts.csv --inputs 50 --method occlusion", NULL};
 
 const cli_command cli_evaluate = {
     .name = "evaluate",

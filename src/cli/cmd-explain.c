@@ -96,7 +96,7 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
 }
 
 static glim_status run_explain(cli_run *run) {
-    return run->o.list ? cli_menu(run) : cli_bind(run, explain);
+    return run->o.list ? cli_menu(run) : cli_bind(run, explain, cli_pick);
 }
 
 static const glim_param *const groups[] = {

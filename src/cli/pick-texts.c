@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts that --pick chooses among: a column of the file of --data, read as glim fit
-   reads it. */
+/* The texts that --pick chooses among, and that a method is judged over: a column of the file of
+   --data, read as glim fit reads it. */
 #include "cli/pick.h"
 #include "explain/lime.h"
 
@@ -11,14 +11,15 @@ static const glim_lime_params *params_of(const cli_run *run) {
 }
 
 bool cli_wants_texts(const cli_run *run) {
-    return params_of(run) && params_of(run)->data;
+    return run->o.data || (params_of(run) && params_of(run)->data);
 }
 
 glim_status cli_texts_open(cli_run *run, cli_texts *out) {
     const cli_options *o = &run->o;
     const glim_lime_params *how = params_of(run);
+    const char *file = o->data ? o->data : how->data;
     *out = (cli_texts){0};
-    if (!how->pick)
+    if (!o->data && !how->pick)
         return glim_fail(&run->err, GLIM_EUSAGE, "--data is for --pick (one text: TEXT, --file)");
     if (o->table || o->row)
         return glim_fail(&run->err, GLIM_EUSAGE,
@@ -28,8 +29,10 @@ glim_status cli_texts_open(cli_run *run, cli_texts *out) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--data gives the texts, as they are (leave out TEXT, --file, --chat, "
                          "--context, prompts and labels)");
-    glim_status status = glim__table_open(&out->table, run->ctx, how->data, &run->err);
-    return status ? status : glim__table_column(out->table, how->text, &out->column, &run->err);
+    glim_status status = glim__table_open(&out->table, run->ctx, file, &run->err);
+    return status ? status
+                  : glim__table_column(out->table, o->data ? o->text_column : how->text,
+                                       &out->column, &run->err);
 }
 
 void cli_texts_close(cli_texts *t) {

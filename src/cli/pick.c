@@ -7,6 +7,7 @@
  * score is missing where it does not have a feature.
  */
 #include "cli/pick.h"
+#include "cli/commands.h"
 #include "base/map.h"
 #include "base/rng.h"
 #include "cli/show.h"
@@ -55,6 +56,18 @@ bool cli_wants_pick(const cli_run *run) {
            ((const glim_lime_params *)run->method_opts)->pick > 0;
 }
 
+bool cli_wants_many(const cli_run *run) {
+    bool rows = run->o.table && !run->o.row;
+    return cli_wants_pick(run) || (run->command == &cli_evaluate && (run->o.data || rows));
+}
+
+void cli_draw_rows(const cli_run *run, size_t N, size_t n, uint8_t *taken) {
+    for (size_t i = N - n; i < N; i++) { /* Floyd: each set is as likely */
+        size_t at = glim__rng_below((uint64_t)run->o.seed, (uint64_t)1 << 41, i, (uint32_t)(i + 1));
+        taken[taken[at] ? i : at] = 1;
+    }
+}
+
 static glim_status oom(struct picking *p, const char *what) {
     return glim__oom(p->run->ctx, &p->run->err, what, 0);
 }
@@ -71,11 +84,7 @@ static glim_status choose_rows(struct picking *p, size_t N) {
         glim__free(ctx, taken);
         return oom(p, "the rows");
     }
-    for (size_t i = N - p->n; i < N; i++) { /* Floyd: each set is as likely */
-        size_t at =
-            glim__rng_below((uint64_t)p->run->o.seed, (uint64_t)1 << 41, i, (uint32_t)(i + 1));
-        taken[taken[at] ? i : at] = 1;
-    }
+    cli_draw_rows(p->run, N, p->n, taken);
     for (size_t i = 0, k = 0; i < N; i++)
         if (taken[i])
             p->all[k++].row = i;

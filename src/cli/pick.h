@@ -9,11 +9,17 @@
 
 /* Whether the chosen method is asked for it (--method lime --pick K). */
 bool cli_wants_pick(const cli_run *run);
+/* Or, when a method is judged, over more than one input. */
+bool cli_wants_many(const cli_run *run);
 /* Row `row` of the table as a predictor; NULL and GLIM_OK: it is left out. */
 typedef glim_status cli_pick_make(cli_run *run, void *data, size_t row, glim_predictor **out);
-/* texts: the column of the table whose cells are texts; SIZE_MAX: each row is an input. */
-glim_status cli_pick(cli_run *run, const glim_table *t, size_t texts, cli_pick_make *make,
-                     void *data);
+/* What is done with the rows. texts: the column of the table whose cells are texts; SIZE_MAX: each
+ * row is an input. */
+typedef glim_status cli_many(cli_run *run, const glim_table *t, size_t texts, cli_pick_make *make,
+                             void *data);
+cli_many cli_pick;
+/* taken (N): 1 for n of N rows, drawn by --seed. */
+void cli_draw_rows(const cli_run *run, size_t N, size_t n, uint8_t *taken);
 
 /* The texts of --data FILE --text COLUMN (pick-texts.c). */
 typedef struct cli_texts {

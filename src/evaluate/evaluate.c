@@ -262,9 +262,12 @@ static glim_status new_evaluation(struct judging *j, const glim_predictor *p, gl
     if (!e->measures || !j->opts)
         return glim__oom(p->ctx, err, "an evaluation", n * sizeof *e->measures);
     e->n_measures = n;
+    for (size_t q = 0; q < GLIM_QUALITIES; q++)
+        e->low[q] = e->high[q] = NAN;
     glim_status status = GLIM_OK;
     for (size_t i = 0; i < n && !status; i++) {
         e->measures[i].metric = list[i];
+        e->measures[i].low = e->measures[i].high = NAN;
         status = fill_measure(j, i, p, err);
     }
     return status;

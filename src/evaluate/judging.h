@@ -29,6 +29,8 @@ void glim__cases_make(struct judging *j, const glim_case *like);
 /* measures.c: one row's numbers into the sums; sums into means, skills and marks. */
 void glim__measures_add(struct judging *j);
 void glim__measures_close(struct judging *j);
+/* A mark of accuracy where a check failed. */
+double glim__mark_capped(double mark);
 /* reruns.c: the metrics that work by themselves. */
 glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err);
 const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,

@@ -98,6 +98,10 @@ static void mark(glim_evaluation *e) {
     }
 }
 
+double glim__mark_capped(double mark) {
+    return mark > CAP ? CAP : mark;
+}
+
 void glim__measures_close(struct judging *j) {
     glim_evaluation *e = j->e;
     e->capped = j->doc->verdict == GLIM_VERDICT_DISTRUST;
@@ -106,6 +110,6 @@ void glim__measures_close(struct judging *j) {
         e->capped = e->capped || e->measures[i].failed;
     }
     mark(e);
-    if (e->capped && e->marks[GLIM_ACCURACY] > CAP)
-        e->marks[GLIM_ACCURACY] = CAP;
+    if (e->capped)
+        e->marks[GLIM_ACCURACY] = glim__mark_capped(e->marks[GLIM_ACCURACY]);
 }

@@ -28,7 +28,7 @@ static void put_head(html_page *p, const glim_profile *f) {
     glim__html_quote(glim__html_arg(p), d->target.text ? d->target.text : "",
                      d->target.text ? d->target.text_len : 0, 48);
     glim__html_plain(glim__html_arg(p), d->method.name, strlen(d->method.name), 40);
-    glim__html_say(p, "h1", "profile.title");
+    glim__html_say(p, "h1", f->inputs ? "profile.many" : "profile.title");
     glim__buffer_puts(p->b, "</header>\n");
     glim_profile_verdict v = glim__profile_verdict(f);
     glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
@@ -54,7 +54,21 @@ static void put_name(html_page *p, const glim_metric *m) {
     glim__html_told(p, "small", key, m->summary);
 }
 
-static void put_measure(html_page *p, const glim_measure *m) {
+/* The cells of many inputs; of one there are none. */
+static void put_interval(html_page *p, const glim_profile *f, size_t inputs, double low,
+                         double high) {
+    if (!f->inputs)
+        return;
+    glim__buffer_puts(p->b, "<td>");
+    if (isfinite(low) && isfinite(high)) {
+        glim__html_number(p->b, low, 0, false);
+        glim__buffer_puts(p->b, " \xe2\x80\xa6 ");
+        glim__html_number(p->b, high, 0, false);
+    }
+    glim__buffer_printf(p->b, "</td><td>%zu</td>", inputs);
+}
+
+static void put_measure(html_page *p, const glim_profile *f, const glim_measure *m) {
     glim__buffer_puts(p->b, "<tr>");
     put_name(p, m->metric);
     if (m->failed) {
@@ -64,7 +78,9 @@ static void put_measure(html_page *p, const glim_measure *m) {
     }
     glim__buffer_puts(p->b, "</th><td>");
     glim__html_number(p->b, m->value, 0, false);
-    glim__buffer_puts(p->b, "</td><td>");
+    glim__buffer_puts(p->b, "</td>");
+    put_interval(p, f, m->inputs, m->low, m->high);
+    glim__buffer_puts(p->b, "<td>");
     if (isfinite(m->random))
         glim__html_number(p->b, m->random, 0, false);
     if (isfinite(m->random_se))
@@ -88,6 +104,9 @@ static void put_quality(html_page *p, const glim_profile *f, glim_quality q) {
                           "column.skill",
                           "column.bar",
                           NULL};
+    const char *many[] = {"column.metric", "column.value",  "column.interval",
+                          "column.inputs", "column.random", "column.best",
+                          "column.skill",  "column.bar",    NULL};
     char name[48];
     size_t told = 0;
     for (size_t i = 0; i < f->e->n_measures; i++)
@@ -100,17 +119,19 @@ static void put_quality(html_page *p, const glim_profile *f, glim_quality q) {
         glim__html_say(p, "p class=\"note\"", "profile.apart");
     glim__buffer_puts(p->b,
                       "\n<div class=\"scroll\" tabindex=\"0\"><table class=\"ranks profile\">");
-    glim__html_head(p, keys);
+    glim__html_head(p, f->inputs ? many : keys);
     glim__buffer_puts(p->b, "<tbody><tr class=\"top\"><th scope=\"row\">");
     glim__html_say(p, "strong", "profile.mark");
-    glim__buffer_puts(p->b, "</th><td></td><td></td><td></td><td><strong>");
+    glim__buffer_puts(p->b, "</th><td></td>");
+    put_interval(p, f, f->e->inputs, f->e->low[q], f->e->high[q]);
+    glim__buffer_puts(p->b, "<td></td><td></td><td><strong>");
     put_share(p->b, f->e->marks[q]);
     glim__buffer_puts(p->b, "</strong></td>");
     glim__html_bar_cell(p, isfinite(f->e->marks[q]) ? f->e->marks[q] : 0, false);
     glim__buffer_puts(p->b, "</tr>\n");
     for (size_t i = 0; i < f->e->n_measures; i++)
         if (f->e->measures[i].metric->quality == q && !f->e->measures[i].why)
-            put_measure(p, &f->e->measures[i]);
+            put_measure(p, f, &f->e->measures[i]);
     glim__buffer_puts(p->b, "</tbody></table></div></section>\n");
 }
 

@@ -11,7 +11,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDEST = 120, NARROWEST = 20, NAME = 26, CELL = 9, WIDE = 76, MIDDLE = 50 };
+enum {
+    WIDEST = 120,
+    NARROWEST = 20,
+    NAME = 26,
+    CELL = 9,
+    WIDE = 76,
+    MIDDLE = 50,
+    INTERVAL = 21,
+    FEW = 7
+};
 
 static const char *plain(const glim_page *p, char out[32], double x) {
     if (isnan(x))
@@ -48,8 +57,17 @@ static int name_columns(const glim_page *p) {
     return most > NAME ? NAME : most;
 }
 
+/* "low .. high" and how many inputs it is of. */
+static int put_interval(glim_page *p, double low, double high, size_t inputs) {
+    char text[80], a[32], b[32], n[24];
+    snprintf(text, sizeof text, "%s .. %s", plain(p, a, low), plain(p, b, high));
+    snprintf(n, sizeof n, "%zu", inputs);
+    int at = put_cell(p, isnan(low) ? plain(p, a, NAN) : text, INTERVAL);
+    return at + put_cell(p, n, FEW);
+}
+
 /* "metric  value  random +-se  best  skill", what there is room for. */
-static void put_measure(glim_page *p, const glim_measure *m) {
+static void put_measure(glim_page *p, const glim_measure *m, bool many) {
     int at = name_columns(p);
     char se[32], skill[16] = "";
     const char *better = m->metric->higher ? glim__page_pick(p, "\xe2\x86\x91", "^")
@@ -61,7 +79,9 @@ static void put_measure(glim_page *p, const glim_measure *m) {
         at++;
     }
     at += put_number(p, m->value);
-    if (p->width >= WIDE) {
+    if (p->width >= WIDE && many) {
+        at += put_interval(p, m->low, m->high, m->inputs) + put_number(p, m->random);
+    } else if (p->width >= WIDE) {
         at += put_number(p, m->random);
         if (isfinite(m->random_se))
             snprintf(se, sizeof se, " %s%.1g", glim__page_pick(p, "\xc2\xb1", "+-"), m->random_se);
@@ -87,11 +107,15 @@ static void put_measure(glim_page *p, const glim_measure *m) {
     }
 }
 
-static void put_heads(glim_page *p) {
+static void put_heads(glim_page *p, bool many) {
     int at = name_columns(p);
     glim__page_label(p, &p->b, "", 0, at, p->width >= MIDDLE ? at + 1 : at);
     put_cell(p, "value", CELL);
-    if (p->width >= WIDE) {
+    if (p->width >= WIDE && many) {
+        put_cell(p, "95 % interval", INTERVAL);
+        put_cell(p, "inputs", FEW);
+        put_cell(p, "random", CELL);
+    } else if (p->width >= WIDE) {
         put_cell(p, "random", CELL);
         put_cell(p, "", CELL);
         put_cell(p, "best", CELL);
@@ -124,10 +148,14 @@ static void put_quality(glim_page *p, const glim_profile *f, glim_quality q) {
     if (isfinite(mark))
         snprintf(text, sizeof text, "%.2f", mark);
     at += put_cell(p, isfinite(mark) ? text : glim__page_pick(p, "\xe2\x80\x93", "-"), 6);
+    if (p->width >= MIDDLE && isfinite(f->e->low[q]) && isfinite(f->e->high[q])) {
+        snprintf(text, sizeof text, "(%.2f .. %.2f)", f->e->low[q], f->e->high[q]);
+        at += put_cell(p, text, 16);
+    }
     put_bar(p, mark, at);
     for (size_t i = 0; i < f->e->n_measures; i++)
         if (f->e->measures[i].metric->quality == q && is_told(&f->e->measures[i]))
-            put_measure(p, &f->e->measures[i]);
+            put_measure(p, &f->e->measures[i], f->inputs != NULL);
 }
 
 /* Why a metric says nothing, or what else to know of what it says; or NULL. */
@@ -168,7 +196,8 @@ static void put_top(glim_page *p, const glim_profile *f) {
                                                    : glim__page_pick(p, "\xe2\x9c\x96", "[x]");
     glim_buffer line;
     glim__buffer_init(&line, p->b.ctx);
-    glim__buffer_printf(&line, "How good is this explanation of %s",
+    glim__buffer_printf(&line, "%s of %s",
+                        f->inputs ? "How good are explanations" : "How good is this explanation",
                         glim__page_pick(p, "\xe2\x80\x9c", "\""));
     glim__page_label(p, &line, f->doc->target.text ? f->doc->target.text : "",
                      f->doc->target.text ? f->doc->target.text_len : 0, p->width / 3, 0);
@@ -207,7 +236,7 @@ glim_status glim__profile_terminal(const glim_profile *f, const glim_view_option
     glim__buffer_init(&p.b, f->doc->ctx);
     put_top(&p, f);
     glim__buffer_putc(&p.b, '\n');
-    put_heads(&p);
+    put_heads(&p, f->inputs != NULL);
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(&p, f, (glim_quality)q);
     put_foot(&p, f);

@@ -20,6 +20,8 @@ glim_profile_verdict glim__profile_verdict(const glim_profile *p) {
         if (p->e->measures[i].failed)
             return (glim_profile_verdict){GLIM_VERDICT_DISTRUST, "profile.failed",
                                           &p->e->measures[i]};
+    if (p->inputs && p->inputs->partial)
+        return (glim_profile_verdict){GLIM_VERDICT_DISTRUST, "profile.partial", NULL};
     if (p->e->capped)
         return (glim_profile_verdict){GLIM_VERDICT_DISTRUST, "profile.distrust", NULL};
     if (isnan(mark))
@@ -72,6 +74,9 @@ static json_t *measure_json(bool *ok, const glim_measure *m) {
     glim__json_set(ok, o, "best", glim__json_number(m->best));
     glim__json_set(ok, o, "skill", glim__json_number(m->skill));
     glim__json_set(ok, o, "rows", json_integer((json_int_t)m->n));
+    glim__json_set(ok, o, "inputs", json_integer((json_int_t)m->inputs));
+    glim__json_set(ok, o, "low", m->inputs ? glim__json_number(m->low) : json_null());
+    glim__json_set(ok, o, "high", m->inputs ? glim__json_number(m->high) : json_null());
     glim__json_set(ok, o, "limit", how->limited ? glim__json_number(how->limit) : json_null());
     glim__json_set(ok, o, "failed", json_boolean(m->failed));
     glim__json_set(ok, o, "why", m->why ? json_string(m->why) : json_null());
@@ -98,6 +103,27 @@ static json_t *explanation_json(bool *ok, const glim_document *d) {
     return o;
 }
 
+static json_t *inputs_json(bool *ok, const glim_profile *p) {
+    const glim_profile_inputs *in = p->inputs;
+    json_t *o = json_object(), *all = json_object();
+    for (int q = 0; q < GLIM_QUALITIES; q++) {
+        json_t *pair = isnan(p->e->low[q]) ? json_null() : json_array();
+        if (!isnan(p->e->low[q])) {
+            glim__json_add(ok, pair, glim__json_number(p->e->low[q]));
+            glim__json_add(ok, pair, glim__json_number(p->e->high[q]));
+        }
+        glim__json_set(ok, all, glim_quality_name((glim_quality)q), pair);
+    }
+    glim__json_set(ok, o, "available", json_integer((json_int_t)in->available));
+    glim__json_set(ok, o, "chosen", json_integer((json_int_t)in->chosen));
+    glim__json_set(ok, o, "judged", json_integer((json_int_t)in->judged));
+    glim__json_set(ok, o, "failed", json_integer((json_int_t)in->failed));
+    glim__json_set(ok, o, "empty", json_integer((json_int_t)in->empty));
+    glim__json_set(ok, o, "partial", json_boolean(in->partial));
+    glim__json_set(ok, o, "intervals", all);
+    return o;
+}
+
 static json_t *as_json(bool *ok, const glim_profile *p) {
     static const char *const verdicts[] = {"ok", "careful", "distrust"};
     json_t *o = json_object(), *marks = json_object(), *list = json_array(), *notes = json_array();
@@ -115,6 +141,7 @@ static json_t *as_json(bool *ok, const glim_profile *p) {
     glim__json_set(ok, o, "schema", json_string("glim.evaluation/1"));
     glim__json_set(ok, o, "glim", json_string(glim_version()));
     glim__json_set(ok, o, "explanation", explanation_json(ok, p->doc));
+    glim__json_set(ok, o, "inputs", p->inputs ? inputs_json(ok, p) : json_null());
     glim__json_set(ok, o, "verdict", json_string(verdicts[glim__profile_verdict(p).verdict]));
     glim__json_set(ok, o, "reason", json_string(words.data ? words.data : ""));
     glim__json_set(ok, o, "capped", json_boolean(p->e->capped));
@@ -153,13 +180,21 @@ static void number(glim_buffer *b, double x) {
         glim__buffer_printf(b, "%.9g", x);
 }
 
+/* Nothing of one explanation. */
+static void put_interval(glim_buffer *b, size_t inputs, double low, double high) {
+    number(b, inputs ? (double)inputs : NAN);
+    number(b, low);
+    number(b, high);
+    glim__buffer_puts(b, "\r\n");
+}
+
 /* Names and reasons are glim's own words, without quotes. */
 static glim_status as_csv(const glim_profile *p, const glim_view_options *o, char **out, size_t *n,
                           glim_error *err) {
     glim_buffer b;
     glim__buffer_init(&b, p->doc->ctx);
-    glim__buffer_puts(
-        &b, "quality,metric,better,value,random,random_se,reversed,best,skill,failed,why\r\n");
+    glim__buffer_puts(&b, "quality,metric,better,value,random,random_se,reversed,best,skill,failed,"
+                          "why,inputs,low,high\r\n");
     for (size_t i = 0; i < p->e->n_measures; i++) {
         const glim_measure *m = &p->e->measures[i];
         const double numbers[] = {m->value,    m->random, m->random_se,
@@ -168,12 +203,14 @@ static glim_status as_csv(const glim_profile *p, const glim_view_options *o, cha
                             m->metric->higher ? "higher" : "lower");
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
             number(&b, numbers[k]);
-        glim__buffer_printf(&b, ",%d,\"%s\"\r\n", m->failed, m->why ? m->why : "");
+        glim__buffer_printf(&b, ",%d,\"%s\"", m->failed, m->why ? m->why : "");
+        put_interval(&b, m->inputs, m->low, m->high);
     }
     for (int q = 0; q < GLIM_QUALITIES; q++) {
         glim__buffer_printf(&b, "%s,,,,,,,", glim_quality_name((glim_quality)q));
         number(&b, p->e->marks[q]);
-        glim__buffer_printf(&b, ",%d,\"\"\r\n", q == GLIM_ACCURACY && p->e->capped);
+        glim__buffer_printf(&b, ",%d,\"\"", q == GLIM_ACCURACY && p->e->capped);
+        put_interval(&b, p->e->inputs, p->e->low[q], p->e->high[q]);
     }
     return glim__view_finish(&b, out, n, err);
 }

@@ -8,10 +8,18 @@
 #include <glim/evaluate.h>
 #include <glim/view.h>
 
+/* A method over many inputs. */
+typedef struct glim_profile_inputs {
+    size_t available, chosen; /* in the file, and drawn of them */
+    size_t judged, failed, empty;
+    bool partial; /* interrupted */
+} glim_profile_inputs;
+
 typedef struct glim_profile {
     const glim_evaluation *e;
-    const glim_document *doc; /* what was judged */
-    const char *absent;       /* as asked for; NULL = auto */
+    const glim_document *doc;          /* what was judged */
+    const glim_profile_inputs *inputs; /* NULL: one explanation */
+    const char *absent;                /* as asked for; NULL = auto */
     size_t draws;
     uint64_t seed;
 } glim_profile;

@@ -6,9 +6,11 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from jsonschema import Draft202012Validator
@@ -149,6 +151,129 @@ class Linear(Case):
                      says="would overwrite")
 
 
+    def test_exact_scores_have_all_of_accuracy_over_many_rows(self):
+        e = self.judged(*self.row[:4], "--method", "shapley", "--inputs", "12")
+        self.assertEqual(e["inputs"]["judged"], 12)
+        self.assertEqual(e["inputs"]["available"], 300)
+        self.assertAlmostEqual(e["marks"]["accuracy"], 1, 6)
+        low, high = e["inputs"]["intervals"]["accuracy"]
+        self.assertLess(high - low, 1e-6)
+        for m in e["measures"]:
+            if m["why"] is None:
+                self.assertEqual(m["inputs"], 12)
+                self.assertLessEqual(m["low"], m["value"] + 1e-12, m["metric"])
+                self.assertGreaterEqual(m["high"], m["value"] - 1e-12, m["metric"])
+        self.assertGreater(self.measures(e)["gini"]["high"], self.measures(e)["gini"]["low"])
+        self.assertIn("fewer than 30 inputs: too few to say which method is better", e["notes"])
+
+    def test_the_mean_is_that_of_the_rows_and_the_seed_draws_them(self):
+        only = ("--method", "occlusion", "--metrics", "gini,infidelity")
+        small = self.path / "small.csv"
+        small.write_text("".join(self.table.read_text().splitlines(True)[:5]))
+        box = (*self.row[:3], small)
+        e = self.judged(*box, *only)
+        ones = [self.judged(*box, "--row", i, *only) for i in range(1, 5)]
+        for name in ("gini", "infidelity"):
+            for key in ("value", "random", "best", "skill"):
+                self.assertAlmostEqual(self.measures(e)[name][key], sum(
+                    self.measures(o)[name][key] for o in ones) / 4, 12)
+        self.assertIsNone(ones[0]["inputs"])
+        drawn = [self.judged(*box, *only, "--inputs", 2, "--seed", s)["measures"] for s in (1, 1, 4)]
+        self.assertEqual(drawn[0], drawn[1])
+        self.assertNotEqual(drawn[0], drawn[2])
+
+    def test_one_row_has_no_interval_and_none_is_refused(self):
+        one, none = self.path / "one.csv", self.path / "none.csv"
+        lines = self.table.read_text().splitlines(True)
+        one.write_text("".join(lines[:2]))
+        none.write_text(lines[0])
+        e = self.judged(*self.row[:3], one, "--method", "occlusion")
+        self.assertEqual(e["inputs"]["judged"], 1)
+        self.assertTrue(all(m["low"] is None and m["high"] is None for m in e["measures"]))
+        self.assertIsNone(e["inputs"]["intervals"]["accuracy"])
+        self.assertNotEqual(run("evaluate", *self.row[:3], none).returncode, 0)
+        self.refused(2, "evaluate", *self.row[:4], "--explanation", one, says="of one input")
+        self.refused(2, "evaluate", *self.row[:4], "--metrics", "ginny", says="no metric 'ginny'")
+
+    def test_rows_that_fail_are_counted_and_left_out(self):
+        bad = self.path / "bad.csv"
+        lines = self.table.read_text().splitlines(True)
+        bad.write_text(lines[0] + lines[1] + "much,1,1,1,1,1,1,1,1\n" + lines[2])
+        e = self.judged(*self.row[:3], bad, "--method", "occlusion", "--metrics", "gini")
+        self.assertEqual((e["inputs"]["judged"], e["inputs"]["failed"]), (2, 1))
+        self.assertTrue(any("because they failed: 1" in n and "row 2" in n for n in e["notes"]))
+        bad.write_text(lines[0] + "much,1,1,1,1,1,1,1,1\n")
+        self.refused(3, "evaluate", *self.row[:3], bad, says="row 1")
+
+
+class Texts(Case):
+    """A method over many texts."""
+    WORDS = "text,label\nHello 世界 again,a\na fine film,b\n,a\nthe cat sat,a\n"
+
+    def test_texts_are_judged_one_by_one_and_empty_ones_left_out(self):
+        data = self.write("texts.csv", self.WORDS)
+        e = self.judged("-m", MODEL, "--data", data)
+        self.assertEqual((e["inputs"]["judged"], e["inputs"]["empty"]), (3, 1))
+        one = [self.judged("-m", MODEL, t) for t in ("Hello 世界 again", "a fine film", "the cat sat")]
+        self.assertAlmostEqual(e["marks"]["simplicity"],
+                               sum(o["marks"]["simplicity"] for o in one) / 3, 12)
+        self.assertIsNone(self.measures(e)["model-randomisation"]["why"])
+        renamed = self.write("named.csv", self.WORDS.replace("text", "words"))
+        again = self.judged("-m", MODEL, "--data", renamed, "--text", "words")
+        self.assertEqual(again["measures"], e["measures"])
+        self.refused(2, "evaluate", "-m", MODEL, "--data", renamed, says="no column 'text'")
+        self.refused(2, "evaluate", "-m", MODEL, "--data", data, "more", says="--data")
+
+    def test_programs_are_judged_by_the_classes_of_a_column(self):
+        data = self.write("texts.csv", "text,label\na good film,positive\na bad thing,negative\n"
+                          "great acting,nonsense\n")
+        box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py",
+               "--data", data, "--metrics", "gini,deletion-auc")
+        e = self.judged(*box, "--label", "label")
+        self.assertEqual((e["inputs"]["judged"], e["inputs"]["failed"]), (2, 1))
+        self.assertTrue(any("no class 'nonsense'" in n for n in e["notes"]))
+        self.assertEqual(self.judged(*box)["inputs"]["judged"], 3)
+
+    def test_a_file_without_texts_is_refused(self):
+        data = self.write("texts.csv", "text\n\"  \"\n")
+        self.refused(3, "evaluate", "-m", MODEL, "--data", data, says="nothing to explain")
+
+    def test_every_view_tells_the_intervals(self):
+        data, page = self.write("texts.csv", self.WORDS), self.path / "p.html"
+        for lang, word in (("en", "95 % interval"), ("zh-CN", "95% 区间")):
+            self.ok("evaluate", "-m", MODEL, "--data", data, "--html", page, "--lang", lang)
+            self.assertIn(word, page.read_text(encoding="utf-8"))
+        rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, "--data", data, "--csv", "-")
+                                   .splitlines()))
+        gini = next(r for r in rows if r["metric"] == "gini")
+        self.assertEqual(gini["inputs"], "3")
+        self.assertLess(float(gini["low"]), float(gini["high"]))
+        for width in (20, 40, 60, 80, 120):
+            out = self.ok("evaluate", "-m", MODEL, "--data", data, "--width", width, "--ascii")
+            self.assertLessEqual(max(map(len, out.splitlines())), width)
+            self.assertEqual("95 % interval" in out, width >= 80)
+
+    def test_the_plan_is_never_below_what_is_asked(self):
+        data = self.write("texts.csv", self.WORDS)
+        plan = json.loads(self.ok("evaluate", "-m", MODEL, "--data", data, "--dry-run", "--json"))
+        self.assertGreaterEqual(plan["masked_inputs"],
+                                self.judged("-m", MODEL, "--data", data)["asked"])
+
+    def test_an_interrupted_run_tells_what_it_reached(self):
+        data = self.write("texts.csv", "text\n" + "Hello 世界 again and again\n" * 1000)
+        go = subprocess.Popen([GLIM, "evaluate", "-m", str(MODEL), "--data", str(data), "--json",
+                               "--inputs", "1000", "--draws", "2000", "-q"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(2)
+        go.send_signal(signal.SIGINT)
+        out, err = go.communicate(timeout=60)
+        self.assertEqual(go.returncode, 130, err.decode())
+        e = json.loads(out)
+        self.assertTrue(e["inputs"]["partial"])
+        self.assertEqual(e["verdict"], "distrust")
+        self.assertLess(e["inputs"]["judged"], 1000)
+
+
 class Models(Case):
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
@@ -244,7 +369,7 @@ class Models(Case):
         rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")
                                    .splitlines()))
         self.assertEqual(len(rows), 29 + 5)
-        self.assertEqual({len(r) for r in rows}, {11})
+        self.assertEqual({len(r) for r in rows}, {14})
         self.assertIn("aopc-comprehensiveness", self.ok("evaluate", "--list"))
 
 

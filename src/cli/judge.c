@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One explanation, judged: its scores, what a metric may ask besides, its plan, its views. */
+#include "cli/judge.h"
+#include "cli/bind.h"
+#include "cli/given.h"
+#include "predict/predictor.h"
+
+#include <string.h>
+
+static glim_status remake(void *data, glim_predictor **out, const glim_model *model,
+                          glim_error *err) {
+    const cli_judged *j = data;
+    return cli_rebind(j->run, out, model, j->doc->target.text, err);
+}
+
+static bool wants_model(const cli_judged *j) {
+    const glim_metric *const *list = j->how.metrics ? j->how.metrics : glim_metrics();
+    for (size_t i = 0; list[i]; i++)
+        if (list[i]->needs & GLIM_NEEDS_MODEL)
+            return true;
+    return false;
+}
+
+/* A target that its own text does not name again, such as a part of a character, cannot be
+   asked of another model: tried on the model itself. */
+void cli_judge_remake(cli_judged *j) {
+    glim_predictor *same = NULL;
+    if (!wants_model(j) || !j->how.method || !cli_can_rebind(j->run, j->p, j->doc))
+        return;
+    if (!remake(j, &same, j->run->model, NULL) && same->n_rows == 1 &&
+        same->units->count == j->p->units->count && same->value[0] == j->p->value[0]) {
+        j->how.remake = remake;
+        j->how.remake_data = j;
+    }
+    glim_predictor_free(same);
+}
+
+/* A method that is named beside a file made that file's scores. */
+glim_status cli_judge_scores(cli_judged *j) {
+    cli_run *run = j->run;
+    if (!run->o.explanation)
+        return glim_explain(&j->doc, j->p, run->method, run->method_opts, (uint64_t)run->o.seed,
+                            &run->err);
+    glim_status status = cli_given(run, j->p, &j->doc);
+    if (status || !run->method)
+        return status;
+    if (strcmp(j->doc->method.name, run->method->name) != 0)
+        return glim_fail(&run->err, GLIM_EUSAGE, "'%s' was not made by --method %s but by '%.40s'",
+                         run->o.explanation, run->method->name, j->doc->method.name);
+    return GLIM_OK;
+}
+
+static glim_status put_to(cli_run *run, const glim_profile *profile, const char *view,
+                          const char *path) {
+    glim_view_options options = {.width = cli_width(run),
+                                 .ascii = cli_ascii(run),
+                                 .lang = cli_lang(run),
+                                 .limit = run->o.html_limit};
+    char *text = NULL;
+    size_t n = 0;
+    options.color = !strcmp(view, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
+    glim_status status = glim__profile_render(view, profile, &options, &text, &n, &run->err);
+    if (!status)
+        status =
+            strcmp(path, "-") ? glim__file_write(path, text, n, &run->err) : cli_put(run, text, n);
+    if (!status)
+        cli_wrote(run, path);
+    glim_view_free(run->ctx, text);
+    return status;
+}
+
+glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
+                           const glim_profile_inputs *inputs) {
+    cli_run *run = j->run;
+    const cli_options *o = &run->o;
+    const glim_profile profile = {.e = e,
+                                  .doc = j->doc,
+                                  .inputs = inputs,
+                                  .absent = o->absent,
+                                  .draws = j->how.draws,
+                                  .seed = j->how.seed};
+    const struct {
+        const char *view, *path;
+    } files[] = {{"csv", o->csv}, {"html", o->html}, {"json", o->json}};
+    glim_status status = GLIM_OK;
+    bool to_stdout = false;
+    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
+        if (files[i].path) {
+            status = put_to(run, &profile, files[i].view, files[i].path);
+            to_stdout = to_stdout || !strcmp(files[i].path, "-");
+        }
+    return status || to_stdout ? status : put_to(run, &profile, "terminal", "-");
+}
+
+/* ---- the plan ---- */
+
+/* A document that claims what the method will. */
+static glim_status plan_document(cli_judged *j) {
+    cli_run *run = j->run;
+    if (run->o.explanation)
+        return cli_judge_scores(j);
+    glim_status status = glim_document_new(&j->doc, run->ctx, &run->err);
+    if (!status)
+        status = j->p->describe(j->p, j->doc, &run->err);
+    if (!status) {
+        j->doc->method.name = run->method->name;
+        j->doc->method.additive = run->method->additive;
+        j->doc->method.is_signed = run->method->is_signed;
+    }
+    return status;
+}
+
+glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most) {
+    cli_run *run = j->run;
+    *plan = (glim_plan){.seconds = -1, .bounded = true};
+    glim_status status = plan_document(j);
+    if (!status && !run->o.explanation)
+        status = glim_explain_plan(plan, j->p, run->method, run->method_opts, &run->err);
+    if (!status)
+        status = glim_evaluate_plan(most, j->p, j->doc, &j->how, &run->err);
+    return status;
+}
+
+glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan *plan,
+                               uint64_t most) {
+    glim_status status = GLIM_OK;
+    if (run->o.json) {
+        bool ok = true;
+        json_t *o = json_object();
+        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
+        glim__json_set(&ok, o, "method", json_string(method));
+        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
+        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        glim__json_set(&ok, o, "masked_inputs", json_integer((json_int_t)most));
+        return cli_put_json(run, run->o.json, o, ok);
+    }
+    glim_buffer out;
+    glim__buffer_init(&out, run->ctx);
+    if (!run->o.explanation)
+        status = cli_put_plan(run, method, plan);
+    glim__buffer_printf(&out,
+                        "masked inputs    at most %llu, to judge it; equal ones are asked once\n",
+                        (unsigned long long)most);
+    if (run->method)
+        glim__buffer_puts(&out, "the method again for the metrics that say so (glim evaluate "
+                                "--list)\n");
+    if (!status)
+        return cli_put_buffer(run, &out, "the plan");
+    glim__buffer_release(&out);
+    return status;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* judge.h: what glim evaluate does with one explanation, and with a method over many inputs. */
+#ifndef GLIM_CLI_JUDGE_H
+#define GLIM_CLI_JUDGE_H
+
+#include "cli/pick.h"
+#include "view/profile.h"
+
+#include <glim/evaluate.h>
+
+typedef struct cli_judged {
+    cli_run *run;
+    glim_predictor *p;
+    glim_document *doc;
+    const glim_metric **metrics;
+    uint8_t *rationale;
+    glim_evaluate_options how;
+} cli_judged;
+
+/* Makes j->doc: by the method, or from --explanation. */
+glim_status cli_judge_scores(cli_judged *j);
+/* Lets metrics ask a changed model, where the same input and target can be bound to it. */
+void cli_judge_remake(cli_judged *j);
+/* What explaining and judging will cost; j->doc claims what the method will. */
+glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most);
+glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan *plan,
+                               uint64_t most);
+/* To the terminal or the files that are asked for. inputs: NULL for one. */
+glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
+                           const glim_profile_inputs *inputs);
+
+/* Settles, on the first input, what is the same for all. */
+typedef glim_status cli_judge_begin(cli_judged *j);
+/* Judges the method on rows of the table (cli_many's arguments). An input that fails, or has
+   nothing to explain, is counted and left out; when none is left, its error is returned.
+   ECANCELLED: what was reached is shown. */
+glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_table *t, size_t texts,
+                           cli_pick_make *make, void *data);
+
+#endif
