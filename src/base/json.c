@@ -63,10 +63,9 @@ glim_status glim__json_parse(json_t **out, const char *text, size_t len, const c
                      why.line, why.column, why.text);
 }
 
-/* Text of x with the fewest digits that read back to the same value. Any
-   decimal of 6 (15) digits survives a float (double), so shorter forms show
-   at once, as zeros that %g drops. */
-static void format_real(double x, bool single, char out[40]) {
+/* Any decimal of 6 (15) digits survives a float (double), so shorter forms show at
+   once, as zeros that %g drops. */
+bool glim__number_text(double x, bool single, char out[40]) {
     char text[40];
     for (int digits = single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {
         snprintf(text, sizeof text, "%.*g", digits, x);
@@ -83,7 +82,13 @@ static void format_real(double x, bool single, char out[40]) {
         in_point = !plain;
         is_real |= !plain || *p == 'e';
     }
-    memcpy(out + n, is_real ? "" : ".0", is_real ? 1 : 3);
+    out[n] = 0;
+    return is_real;
+}
+
+static void format_real(double x, bool single, char out[40]) {
+    if (!glim__number_text(x, single, out))
+        strcat(out, ".0");
 }
 
 static void write_string(glim_buffer *out, const char *s, size_t n) {

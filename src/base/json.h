@@ -29,6 +29,9 @@ json_t *glim__json_text(const char *data, size_t len);
    was refused (NULL), clears *ok, so that a builder checks once, at its end. */
 void glim__json_set(bool *ok, json_t *object, const char *key, json_t *value);
 void glim__json_add(bool *ok, json_t *list, json_t *value);
+/* Text of x, finite, with the fewest digits that read back to the same double, or float when
+   `single` is set: "3935.3", "24". Returns whether it has a point or an exponent. */
+bool glim__number_text(double x, bool single, char out[40]);
 /* json_real, or json_null for NaN and infinities. */
 json_t *glim__json_number(double x);
 

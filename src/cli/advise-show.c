@@ -3,42 +3,13 @@
 #include "cli/advise.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { WIDEST = 100 };
 
 struct sheet {
     cli_run *run;
     glim_buffer b;
     int width;
 };
-
-static int sheet_width(const cli_run *run) {
-    bool told = run->o.width || isatty(STDOUT_FILENO) || getenv("COLUMNS");
-    int width = told ? cli_width(run) : WIDEST;
-    return width > WIDEST ? WIDEST : width;
-}
-
-/* Words within the width, later lines under the first. */
-static void put(struct sheet *s, int indent, const char *text) {
-    int column = 0;
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-        if (!column || column + 1 + n > s->width) {
-            glim__buffer_printf(&s->b, "%s%*s", column ? "\n" : "", indent, "");
-            column = indent;
-        } else {
-            glim__buffer_putc(&s->b, ' ');
-            column++;
-        }
-        glim__buffer_append(&s->b, text, (size_t)n);
-        column += n;
-        text += n + (text[n] == ' ');
-    }
-    glim__buffer_putc(&s->b, '\n');
-}
 
 /* The question as flags have it, so that what was taken for granted can be changed. */
 static void put_question(struct sheet *s, const glim_question *q, const glim_advice *a) {
@@ -50,7 +21,7 @@ static void put_question(struct sheet *s, const glim_question *q, const glim_adv
              glim_access_name((int)q->access, NULL), glim_job_name((int)q->job, NULL), want,
              meaning, glim_quality_name(q->quality), budget, a->units,
              a->assumed ? " (assumed: --units N)" : "");
-    put(s, 0, line);
+    cli_put_wrapped(&s->b, s->width, 0, line);
 }
 
 static void put_cost(char *out, size_t size, const glim_hint *h) {
@@ -69,10 +40,10 @@ static void put_hint(struct sheet *s, const glim_question *q, const glim_hint *h
     put_cost(cost, sizeof cost, h);
     snprintf(line, sizeof line, "%zu %s: %s", place, h->method->name, cost);
     glim__buffer_putc(&s->b, '\n');
-    put(s, 0, line);
-    put(s, 2, h->why);
+    cli_put_wrapped(&s->b, s->width, 0, line);
+    cli_put_wrapped(&s->b, s->width, 2, h->why);
     snprintf(line, sizeof line, "but: %s", h->method->caption);
-    put(s, 2, line);
+    cli_put_wrapped(&s->b, s->width, 2, line);
     cli_advise_command(s->run, q, h, s->width, &s->b);
     glim__buffer_putc(&s->b, '\n');
 }
@@ -83,12 +54,12 @@ static void put_foot(struct sheet *s, double second) {
     snprintf(line, sizeof line, "A pass reads the input once, for one target.");
     if (!isnan(second))
         snprintf(line, sizeof line, "A pass reads the input once: %.3g s here.", second);
-    put(s, 0, line);
+    cli_put_wrapped(&s->b, s->width, 0, line);
 }
 
 glim_status cli_advise_text(cli_run *run, const glim_question *q, const glim_advice *a,
                             double second) {
-    struct sheet s = {.run = run, .width = sheet_width(run)};
+    struct sheet s = {.run = run, .width = cli_sheet_width(run)};
     char line[256];
     glim__buffer_init(&s.b, run->ctx);
     put_question(&s, q, a);
@@ -98,13 +69,13 @@ glim_status cli_advise_text(cli_run *run, const glim_question *q, const glim_adv
         glim__buffer_putc(&s.b, '\n');
     if (a->reason) {
         snprintf(line, sizeof line, "No method: %s.", a->reason);
-        put(&s, 0, line);
+        cli_put_wrapped(&s.b, s.width, 0, line);
     } else if (!a->n) {
         snprintf(line, sizeof line,
                  "No method can do with %.0f passes. The least is %s with about %.0f; larger "
                  "units need fewer:",
                  q->passes, a->least.method->name, a->least.passes);
-        put(&s, 0, line);
+        cli_put_wrapped(&s.b, s.width, 0, line);
         cli_advise_command(run, q, &a->least, s.width, &s.b);
         glim__buffer_putc(&s.b, '\n');
     } else {

@@ -161,6 +161,8 @@ glim_status cli_put_raw(cli_run *run, const float *data, uint64_t rows, uint64_t
 glim_status cli_put_json(cli_run *run, const char *path, json_t *value, bool ok);
 /* Says on standard error that a file was written, unless asked to be quiet. */
 void cli_wrote(const cli_run *run, const char *path);
+/* A plan as JSON (glim.plan/1), with what a black box is asked for when `asks`. */
+json_t *cli_plan_json(bool *ok, const char *method, const glim_plan *plan, bool asks);
 /* What a run would cost, as text or glim.plan/1. */
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan);
 /* The plan of a command that runs the tokens once: rows whose logits are wanted,
@@ -168,6 +170,10 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
 glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward);
 glim_color cli_color(const cli_run *run);
 int cli_width(const cli_run *run);
+/* Columns of a page that is read, at most 100, also where nothing says how wide it is. */
+int cli_sheet_width(const cli_run *run);
+/* Appends words within the width, later lines under the first. */
+void cli_put_wrapped(glim_buffer *out, int width, int indent, const char *text);
 bool cli_ascii(const cli_run *run);
 /* "zh-CN" or "en", from --lang or the environment. */
 const char *cli_lang(const cli_run *run);

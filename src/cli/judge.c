@@ -126,14 +126,7 @@ glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan
     glim_status status = GLIM_OK;
     if (run->o.json) {
         bool ok = true;
-        json_t *o = json_object();
-        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
-        glim__json_set(&ok, o, "method", json_string(method));
-        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
-        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
-        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
-        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
-        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        json_t *o = cli_plan_json(&ok, method, plan, false);
         glim__json_set(&ok, o, "masked_inputs", json_integer((json_int_t)most));
         return cli_put_json(run, run->o.json, o, ok);
     }

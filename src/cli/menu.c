@@ -8,11 +8,9 @@
 #include "cli/fitted.h"
 #include "cli/picture.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { WIDEST = 100, INDENT = 2, GAP = 2 };
+enum { INDENT = 2, GAP = 2 };
 
 static const struct family {
     const char *name, *title;
@@ -99,12 +97,6 @@ struct sheet {
     int name, cost, width; /* columns */
 };
 
-static int menu_width(const cli_run *run) {
-    bool told = run->o.width || isatty(STDOUT_FILENO) || getenv("COLUMNS");
-    int width = told ? cli_width(run) : WIDEST;
-    return width > WIDEST ? WIDEST : width;
-}
-
 /* Bytes of a summary that fit: up to a bracket, colon or comma, else a word, behind which
  *cut says that more was to come. */
 static size_t fitting(const char *s, size_t most, bool *cut) {
@@ -152,32 +144,13 @@ static void put_method(struct sheet *s, const glim_method *m) {
     glim__buffer_printf(&s->b, "%s\n", m->costs ? m->costs : "");
 }
 
-/* Words within the width. */
-static void put_wrapped(struct sheet *s, const char *text) {
-    int column = 0;
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-        if (column && column + 1 + n > s->width) {
-            glim__buffer_putc(&s->b, '\n');
-            column = 0;
-        } else if (column) {
-            glim__buffer_putc(&s->b, ' ');
-            column++;
-        }
-        glim__buffer_append(&s->b, text, (size_t)n);
-        column += n;
-        text += n + (text[n] == ' ');
-    }
-    glim__buffer_putc(&s->b, '\n');
-}
-
 static void put_family(struct sheet *s, size_t family) {
     bool any = false;
     for (size_t i = 0; glim_methods()[i]; i++) {
         if (family_of(glim_methods()[i]) != family)
             continue;
         if (!any)
-            put_wrapped(s, families[family].title);
+            cli_put_wrapped(&s->b, s->width, 0, families[family].title);
         any = true;
         put_method(s, glim_methods()[i]);
     }
@@ -189,17 +162,18 @@ static void put_foot(struct sheet *s) {
                         : cli_ascii(s->run) ? "+ can run here."
                                             : "\xe2\x9c\x93 can run here.";
     glim__buffer_putc(&s->b, '\n');
-    put_wrapped(s, "Choosing: occlusion is cheapest. Up to 12 parts shapley is exact "
-                   "(--exact-units 12), up to 100 take kernel-shap, of more the gradient, or "
-                   "--units sentence. A short answer: lime.");
+    cli_put_wrapped(&s->b, s->width, 0,
+                    "Choosing: occlusion is cheapest. Up to 12 parts shapley is exact "
+                    "(--exact-units 12), up to 100 take kernel-shap, of more the gradient, or "
+                    "--units sentence. A short answer: lime.");
     char text[128];
     snprintf(text, sizeof text, "d: scored parts; a gradient costs 2 or 3 passes. %s", marks);
-    put_wrapped(s, text);
+    cli_put_wrapped(&s->b, s->width, 0, text);
     glim__buffer_puts(&s->b, "Parameters: glim explain --method NAME --help\n");
 }
 
 static glim_status put_text(cli_run *run, const struct given *given) {
-    struct sheet s = {.run = run, .given = *given, .width = menu_width(run)};
+    struct sheet s = {.run = run, .given = *given, .width = cli_sheet_width(run)};
     glim__buffer_init(&s.b, run->ctx);
     for (size_t i = 0; glim_methods()[i]; i++) {
         const glim_method *m = glim_methods()[i];

@@ -10,20 +10,25 @@
 #include <math.h>
 #include <string.h>
 
+json_t *cli_plan_json(bool *ok, const char *method, const glim_plan *plan, bool asks) {
+    json_t *o = json_object();
+    glim__json_set(ok, o, "schema", json_string("glim.plan/1"));
+    glim__json_set(ok, o, "method", json_string(method));
+    glim__json_set(ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
+    glim__json_set(ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
+    if (asks)
+        glim__json_set(ok, o, "asks", json_integer((json_int_t)plan->asks));
+    glim__json_set(ok, o, "bytes", json_integer((json_int_t)plan->bytes));
+    glim__json_set(ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+    glim__json_set(ok, o, "bounded", json_boolean(plan->bounded));
+    return o;
+}
+
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
     glim_buffer out;
     if (run->o.json) {
         bool ok = true;
-        json_t *o = json_object();
-        glim__json_set(&ok, o, "schema", json_string("glim.plan/1"));
-        glim__json_set(&ok, o, "method", json_string(method));
-        glim__json_set(&ok, o, "forward_tokens", json_integer((json_int_t)plan->forward_tokens));
-        glim__json_set(&ok, o, "backward_tokens", json_integer((json_int_t)plan->backward_tokens));
-        if (run->o.predictor)
-            glim__json_set(&ok, o, "asks", json_integer((json_int_t)plan->asks));
-        glim__json_set(&ok, o, "bytes", json_integer((json_int_t)plan->bytes));
-        glim__json_set(&ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
-        glim__json_set(&ok, o, "bounded", json_boolean(plan->bounded));
+        json_t *o = cli_plan_json(&ok, method, plan, run->o.predictor != NULL);
         return cli_put_json(run, run->o.json, o, ok);
     }
     const char *most = plan->bounded ? "" : "at most ";

@@ -93,6 +93,31 @@ int cli_width(const cli_run *run) {
     return n > 0 ? n : 80;
 }
 
+int cli_sheet_width(const cli_run *run) {
+    enum { WIDEST = 100 };
+    bool told = run->o.width || isatty(STDOUT_FILENO) || getenv("COLUMNS");
+    int width = told ? cli_width(run) : WIDEST;
+    return width > WIDEST ? WIDEST : width;
+}
+
+void cli_put_wrapped(glim_buffer *out, int width, int indent, const char *text) {
+    int column = 0;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (!column || column + 1 + n > width) {
+            glim__buffer_printf(out, "%s%*s", column ? "\n" : "", indent, "");
+            column = indent;
+        } else {
+            glim__buffer_putc(out, ' ');
+            column++;
+        }
+        glim__buffer_append(out, text, (size_t)n);
+        column += n;
+        text += n + (text[n] == ' ');
+    }
+    glim__buffer_putc(out, '\n');
+}
+
 bool cli_ascii(const cli_run *run) {
     const char *vars[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     if (run->o.ascii)

@@ -52,9 +52,7 @@ static const glim_param sensitivity_params[] = {
 };
 
 static size_t masks_of_size(const glim_case *c, size_t draws, size_t n, uint8_t *keep) {
-    for (size_t i = 0; i < draws && keep; i++)
-        glim__subset(c, GLIM_STREAM_SIZE + (unsigned)n, i, n, keep + i * c->d, NULL);
-    return draws;
+    return glim__subsets(c, GLIM_STREAM_SIZE + (unsigned)n, draws, n, keep);
 }
 
 static double correlation(const glim_case *c, size_t draws, size_t n, const double *values) {

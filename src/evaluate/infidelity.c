@@ -33,9 +33,7 @@ static const glim_param params[] = {
 
 static size_t masks(const glim_case *c, const void *opts, uint8_t *keep) {
     const struct opts *o = opts;
-    for (size_t i = 0; i < (size_t)o->draws && keep; i++)
-        glim__subset(c, GLIM_STREAM_ANY_SIZE, i, 0, keep + i * c->d, NULL);
-    return (size_t)o->draws;
+    return glim__subsets(c, GLIM_STREAM_ANY_SIZE, (size_t)o->draws, 0, keep);
 }
 
 static double read_infidelity(const glim_case *c, const void *opts, const double *values) {

@@ -5,6 +5,7 @@
  * them, since for and against are not alike.
  */
 #include "evaluate/likeness.h"
+#include "predict/lm.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,21 +53,12 @@ static size_t gather(const glim_document *a, const glim_document *b, double *x, 
 }
 
 size_t glim__likeness_order(const double *scores, size_t n, bool is_signed, size_t *order) {
-    size_t m = 0;
-    for (size_t u = 0; u < n; u++) {
-        double s = scores[u];
-        if (isnan(s))
-            continue;
-        size_t at = m++;
-        for (; at; at--) { /* equal ones stay in place */
-            double other = scores[order[at - 1]];
-            if (is_signed ? other >= s : fabs(other) >= fabs(s))
-                break;
-            order[at] = order[at - 1];
-        }
-        order[at] = u;
-    }
-    return m;
+    size_t told = 0;
+    glim__importance_order(scores, n, is_signed, order);
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(scores[order[i]]))
+            order[told++] = order[i];
+    return told;
 }
 
 glim_status glim__likeness(glim_likeness *out, const glim_document *a, const glim_document *b,
@@ -96,18 +88,8 @@ glim_status glim__likeness(glim_likeness *out, const glim_document *a, const gli
     return status;
 }
 
-/* Logarithm of the sum of exponentials. */
-static double log_sum(const float *x, size_t n) {
-    double most = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, x[i]);
-    for (size_t i = 0; i < n; i++)
-        sum += exp(x[i] - most);
-    return most + log(sum);
-}
-
 double glim__divergence(const float *p, const float *q, size_t n) {
-    double all_p = log_sum(p, n), all_q = log_sum(q, n), sum = 0;
+    double all_p = glim__log_sum_exp(p, n), all_q = glim__log_sum_exp(q, n), sum = 0;
     for (size_t i = 0; i < n; i++) {
         double share = p[i] - all_p;
         if (exp(share) > 0)

@@ -7,6 +7,7 @@
  * exp(-(100 (1 - sqrt(m/d)))^2 / 2 sigma^2) with m features there.
  */
 #include "evaluate/metrics.h"
+#include "explain/lime.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,14 +44,11 @@ static const glim_param params[] = {
 
 static size_t masks(const glim_case *c, const void *opts, uint8_t *keep) {
     const struct opts *o = opts;
-    for (size_t i = 0; i < (size_t)o->draws && keep; i++)
-        glim__subset(c, GLIM_STREAM_ANY_SIZE, i, 0, keep + i * c->d, NULL);
-    return (size_t)o->draws;
+    return glim__subsets(c, GLIM_STREAM_ANY_SIZE, (size_t)o->draws, 0, keep);
 }
 
 static double closeness(const struct opts *o, size_t d, size_t taken) {
-    double off = 100 * (1 - sqrt((double)(d - taken) / (double)d));
-    return strcmp(o->kernel, "lime") != 0 ? 1 : exp(-off * off / (2 * o->width * o->width));
+    return strcmp(o->kernel, "lime") != 0 ? 1 : glim__lime_weight(d - taken, d, o->width);
 }
 
 static double read_r2(const glim_case *c, const void *opts, const double *values) {

@@ -34,6 +34,8 @@ double glim__sizes(const glim_case *c);
    0 for them and 1 for the others. *taken, unless NULL: their number. */
 double glim__subset(const glim_case *c, unsigned stream, size_t sample, size_t size, uint8_t *keep,
                     size_t *taken);
+/* The masks of the subsets 0 .. draws - 1, keep (draws, d) unless NULL; returns draws. */
+size_t glim__subsets(const glim_case *c, unsigned stream, size_t draws, size_t size, uint8_t *keep);
 enum { GLIM_STREAM_ANY_SIZE = 4, GLIM_STREAM_SIZE = 5 }; /* the latter: + the size */
 
 /* ---- rank.c: how alike two lists are; NaN = undefined ---- */

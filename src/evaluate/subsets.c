@@ -28,3 +28,10 @@ double glim__subset(const glim_case *c, unsigned stream, size_t sample, size_t s
     }
     return sum;
 }
+
+size_t glim__subsets(const glim_case *c, unsigned stream, size_t draws, size_t size,
+                     uint8_t *keep) {
+    for (size_t i = 0; i < draws && keep; i++)
+        glim__subset(c, stream, i, size, keep + i * c->d, NULL);
+    return draws;
+}

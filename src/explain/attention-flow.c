@@ -21,19 +21,8 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "residual",
-     .type = GLIM_REAL,
-     .offset = offsetof(struct opts, residual),
-     .def.r = 0.5,
-     .min = 0,
-     .max = 1,
-     .help = "share of a layer's input in its output"},
-    {.name = "head",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, head),
-     .def.s = "mean",
-     .value_name = "mean|max|min|N",
-     .help = "what is made of the heads of a layer, or which one"},
+    GLIM_RESIDUAL_PARAM(struct opts),
+    GLIM_HEAD_PARAM(struct opts, "what is made of the heads of a layer, or which one"),
     GLIM_SINK_PARAM(struct opts, "renormalise"),
     {.name = "max-tokens",
      .type = GLIM_INT,

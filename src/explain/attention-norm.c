@@ -20,13 +20,7 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "layer",
-     .type = GLIM_INT,
-     .offset = offsetof(struct opts, layer),
-     .def.i = -1,
-     .min = -1,
-     .max = 4095,
-     .help = "the layer; -1 = the mean of all"},
+    GLIM_LAYER_PARAM(struct opts),
     {0},
 };
 

@@ -16,19 +16,8 @@ struct opts {
 };
 
 static const glim_param params[] = {
-    {.name = "layer",
-     .type = GLIM_INT,
-     .offset = offsetof(struct opts, layer),
-     .def.i = -1,
-     .min = -1,
-     .max = 4095,
-     .help = "the layer; -1 = the mean of all"},
-    {.name = "head",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, head),
-     .def.s = "mean",
-     .value_name = "mean|max|min|N",
-     .help = "which head, or what is made of all of them"},
+    GLIM_LAYER_PARAM(struct opts),
+    GLIM_HEAD_PARAM(struct opts, "which head, or what is made of all of them"),
     GLIM_SINK_PARAM(struct opts, "show"),
     {0},
 };

@@ -84,6 +84,22 @@ glim_status glim__heads_choose(glim_head_choice *out, const char *text,
    rows well behind it (in a causal pattern), or when it is the first of a causal pattern. */
 typedef enum glim_sink_way { GLIM_SINK_SHOW, GLIM_SINK_HIDE, GLIM_SINK_RENORMALISE } glim_sink_way;
 
+/* Parameters that several methods have, whose fields of the options have their names. */
+#define GLIM_LAYER_PARAM(opts_type)                                                                \
+    {                                                                                              \
+        .name = "layer", .type = GLIM_INT, .offset = offsetof(opts_type, layer), .def.i = -1,      \
+        .min = -1, .max = 4095, .help = "the layer; -1 = the mean of all"                          \
+    }
+#define GLIM_HEAD_PARAM(opts_type, says)                                                           \
+    {                                                                                              \
+        .name = "head", .type = GLIM_STRING, .offset = offsetof(opts_type, head), .def.s = "mean", \
+        .value_name = "mean|max|min|N", .help = (says)                                             \
+    }
+#define GLIM_RESIDUAL_PARAM(opts_type)                                                             \
+    {                                                                                              \
+        .name = "residual", .type = GLIM_REAL, .offset = offsetof(opts_type, residual),            \
+        .def.r = 0.5, .min = 0, .max = 1, .help = "share of a layer's input in its output"         \
+    }
 #define GLIM_SINK_PARAM(opts_type, standard)                                                       \
     {                                                                                              \
         .name = "sink", .type = GLIM_CHOICE, .offset = offsetof(opts_type, sink),                  \

@@ -11,7 +11,6 @@
 #include "base/rng.h"
 #include "explain/lime.h"
 
-#include <math.h>
 #include <string.h>
 
 void glim__lime_coins(uint64_t seed, size_t n, size_t d, uint8_t *z) {
@@ -29,7 +28,6 @@ void glim__lime_closeness(const uint8_t *z, size_t n, size_t d, double width, do
         size_t there = 0;
         for (size_t k = 0; k < d; k++)
             there += z[k];
-        double off = 100 * (1 - sqrt((double)there / (double)d));
-        weight[i] = exp(-off * off / (2 * width * width));
+        weight[i] = glim__lime_weight(there, d, width);
     }
 }

@@ -135,6 +135,11 @@ static double width_of(const glim_lime_params *o) {
     return o->kernel_width > 0 ? o->kernel_width : DEFAULT_WIDTH;
 }
 
+double glim__lime_weight(size_t there, size_t d, double width) {
+    double off = 100 * (1 - sqrt((double)there / (double)d));
+    return exp(-off * off / (2 * width * width));
+}
+
 /* z (n, d) and how much each sample counts; order (d): scratch. */
 static void draw(const struct work *w, size_t n, size_t d, uint8_t *z, double *weight,
                  size_t *order) {
@@ -150,8 +155,7 @@ static void draw(const struct work *w, size_t n, size_t d, uint8_t *z, double *w
             order[at] = swap;
             z[order[k]] = 0;
         }
-        double off = 100 * (1 - sqrt((double)(d - out) / (double)d));
-        weight[i] = exp(-off * off / (2 * width * width));
+        weight[i] = glim__lime_weight(d - out, d, width);
     }
 }
 

@@ -91,6 +91,11 @@ bool glim__lime_of_table(const glim_predictor *p, const glim_lime_params *o);
 glim_status glim__lime_table(glim_predictor *p, const glim_lime_params *o, uint64_t seed,
                              glim_document *doc, glim_error *err);
 void glim__lime_table_plan(const glim_predictor *p, const glim_lime_params *o, glim_plan *out);
+
+/* How much a sample counts that has `there` of d features: exp(-D^2 / 2 width^2) with D = 100
+   (1 - sqrt(there / d)). */
+double glim__lime_weight(size_t there, size_t d, double width);
+
 /* ---- samples of pictures (lime-picture.c) ---- */
 
 /* z (n, d): each feature there or not by the toss of a coin, in sample 0 all. */

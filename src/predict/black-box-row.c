@@ -6,6 +6,7 @@
  */
 #include "predict/background.h"
 #include "predict/black-box.h"
+#include "base/json.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -36,16 +37,12 @@ struct row_box {
 
 /* ---- rows as inputs ---- */
 
-/* Numbers have the fewest digits that read back as they are: 3935.3, not 3935.3000000000002. */
 static void append_cell(glim_buffer *out, const glim_cell *c) {
-    char number[32];
+    char number[40] = "null";
     if (!c->text) {
-        for (int digits = 15; digits <= 17; digits++) {
-            snprintf(number, sizeof number, "%.*g", digits, c->number);
-            if (strtod(number, NULL) == c->number)
-                break;
-        }
-        glim__buffer_puts(out, isfinite(c->number) ? number : "null");
+        if (isfinite(c->number))
+            glim__number_text(c->number, false, number);
+        glim__buffer_puts(out, number);
     } else {
         glim__batch_string(out, c->text, strlen(c->text));
     }
