@@ -11,6 +11,7 @@
 #include <glim/explain.h>
 #include <glim/fit.h>
 #include <glim/image.h>
+#include <glim/influence.h>
 #include <glim/model.h>
 #include <glim/param.h>
 #include <glim/predictor.h>
