@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * samples.h: training samples and queries as a model reads them. They stream from a file;
+ * what stays in memory is where blocks of rows begin.
+ *
+ *   text, label          a classifier's (or a label's words, of a decoder: the answer)
+ *   text                 every token is what it should have said
+ *   prompt, completion   the completion's tokens are
+ *   messages             a chat: what the assistant says is
+ *   source, target       a translation: the target's tokens are
+ *
+ * The loss of a sample is the sum of -log softmax(outputs of a wanted row)[its label].
+ */
+#ifndef GLIM_INFLUENCE_SAMPLES_H
+#define GLIM_INFLUENCE_SAMPLES_H
+
+#include "base/arena.h"
+
+#include <glim/influence.h>
+
+typedef struct glim_sample {
+    const int32_t *ids; /* (count) what is run; of an encoder-decoder what is written */
+    const uint8_t *types;
+    size_t count;
+    const int32_t *source; /* (n_source) what is read, of an encoder-decoder; else NULL */
+    size_t n_source;
+    const uint32_t *wanted; /* (n_wanted) rows whose outputs have a label */
+    const int32_t *labels;  /* (n_wanted) token, or class */
+    size_t n_wanted;
+    bool cut; /* longer than the context: its end is lost */
+} glim_sample;
+
+typedef struct glim_samples glim_samples;
+
+/* What the columns are called; NULL = by the names above, whichever are there. */
+typedef struct glim_samples_options {
+    const char *text, *label, *completion, *target;
+    bool skip_bad; /* leave out (and count) rows without text or label; else an error */
+} glim_samples_options;
+
+/* Opens and checks a file of rows for a model; reads it once. Errors: those of tables
+   (with the row), EUSAGE (columns that fit no task of the model, named). */
+glim_status glim__samples_open(glim_samples **out, const glim_model *model, const char *path,
+                               const glim_samples_options *options, glim_error *err);
+/* One row that is given by itself: a query. `names` and `cells` as in a file. */
+glim_status glim__samples_one(glim_samples **out, const glim_model *model, const char *const *names,
+                              const char *const *cells, size_t n,
+                              const glim_samples_options *options, glim_error *err);
+void glim__samples_close(glim_samples *s);
+size_t glim__samples_count(const glim_samples *s);
+size_t glim__samples_left_out(const glim_samples *s);
+/* The row of the file (from 0) that sample i is. */
+size_t glim__samples_row(const glim_samples *s, size_t i);
+/* SHA-256 of the file's bytes, hex. */
+const char *glim__samples_digest(const glim_samples *s);
+/* Samples first .. first + count - 1; everything is in `arena`. Errors: EIO (the file has
+   changed since), and those of tokens. */
+glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim_arena *arena,
+                               glim_sample *out, glim_error *err);
+/* What people see of a sample: its text (what is read first) and what it should say. */
+glim_status glim__samples_words(glim_samples *s, size_t i, glim_arena *arena, const char **text,
+                                const char **label, glim_error *err);
+
+#endif
