@@ -97,14 +97,19 @@ static glim_status judge(cli_judged *j) {
     cli_run *run = j->run;
     glim_evaluation *e = NULL;
     run->planned = true;
-    glim_status status = cli_judge_scores(j);
-    if (status)
-        return status;
-    cli_judge_remake(j);
-    status = glim_evaluate(&e, j->p, j->doc, &j->how, &run->err);
+    glim_status status = cli_kept_open(j);
+    if (!status)
+        status = cli_kept_find(j, &e);
+    if (!status && !e) {
+        status = cli_judge_scores(j);
+        if (!status)
+            status = cli_judge_evaluate(j, &e);
+    }
+    cli_kept_tell(j, 1);
     if (!status)
         status = cli_judge_show(j, e, NULL);
     glim_evaluation_free(e);
+    cli_kept_close(j);
     return status;
 }
 
