@@ -5,6 +5,7 @@
 #include "cli/judge.h"
 #include "cli/pick.h"
 #include "explain/game.h"
+#include "predict/memo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,9 +148,13 @@ static void end(cli_judged *j) {
 
 static glim_status evaluate(cli_run *run, glim_predictor *p) {
     cli_judged j = {.run = run, .p = p};
+    glim_memo *memo = NULL;
     glim_status status = begin(&j);
+    if (!status && !run->o.dry_run)
+        status = glim__memo_open(&memo, p, &run->err);
     if (!status)
         status = run->o.dry_run ? plan(&j) : judge(&j);
+    glim__memo_close(memo);
     glim_document_free(j.doc);
     end(&j);
     return status;

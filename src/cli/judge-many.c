@@ -5,6 +5,7 @@
  */
 #include "cli/judge.h"
 #include "evaluate/bootstrap.h"
+#include "predict/memo.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,9 +59,13 @@ static glim_status judge_fresh(struct many *m, glim_evaluation **out) {
 static glim_status judge_one(struct many *m) {
     cli_judged *j = m->j;
     glim_evaluation *e = NULL;
+    glim_memo *memo = NULL;
     glim_status status = cli_kept_find(j, &e);
     if (!status && !e)
+        status = glim__memo_open(&memo, j->p, &j->run->err);
+    if (!status && !e)
         status = judge_fresh(m, &e);
+    glim__memo_close(memo);
     if (e) {
         m->all[m->inputs.judged++] = e;
         keep_document(m);
