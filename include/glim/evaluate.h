@@ -139,6 +139,7 @@ typedef struct glim_evaluation {
     double low[GLIM_QUALITIES], high[GLIM_QUALITIES]; /* of the marks over many inputs */
     uint64_t asked;                                   /* masked inputs that were evaluated */
     double seconds;
+    void *words; /* texts of one that was read back, else NULL */
 } glim_evaluation;
 
 /* Zero means the default. */

@@ -122,10 +122,12 @@ GLIM_API glim_status glim_model_embedding(const glim_model *model, int32_t id, f
 /* ---- sessions ---------------------------------------------------------- */
 
 /* One sequence of a ragged batch. Its positions are prefix .. prefix+count-1;
-   the first `prefix` positions are those of the session's cache. */
+   the first `prefix` positions are those of the session's cache, or of an earlier sequence
+   of the batch (not with keep). */
 typedef struct glim_sequence {
     const int32_t *ids; /* count */
     size_t count, prefix;
+    size_t parent;           /* 1 + index of that sequence; 0 = the cache */
     const float *embeddings; /* (count, C) instead of the tokens' rows, or NULL */
     const uint8_t *hidden;   /* (prefix + count): 1 = no later position attends to it; or NULL */
     const uint8_t *types;    /* (count) segment of each row, for models that have them; or NULL */

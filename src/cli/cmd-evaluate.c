@@ -5,6 +5,7 @@
 #include "cli/judge.h"
 #include "cli/pick.h"
 #include "explain/game.h"
+#include "predict/memo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,14 +98,19 @@ static glim_status judge(cli_judged *j) {
     cli_run *run = j->run;
     glim_evaluation *e = NULL;
     run->planned = true;
-    glim_status status = cli_judge_scores(j);
-    if (status)
-        return status;
-    cli_judge_remake(j);
-    status = glim_evaluate(&e, j->p, j->doc, &j->how, &run->err);
+    glim_status status = cli_kept_open(j);
+    if (!status)
+        status = cli_kept_find(j, &e);
+    if (!status && !e) {
+        status = cli_judge_scores(j);
+        if (!status)
+            status = cli_judge_evaluate(j, &e);
+    }
+    cli_kept_tell(j, 1);
     if (!status)
         status = cli_judge_show(j, e, NULL);
     glim_evaluation_free(e);
+    cli_kept_close(j);
     return status;
 }
 
@@ -142,9 +148,13 @@ static void end(cli_judged *j) {
 
 static glim_status evaluate(cli_run *run, glim_predictor *p) {
     cli_judged j = {.run = run, .p = p};
+    glim_memo *memo = NULL;
     glim_status status = begin(&j);
+    if (!status && !run->o.dry_run)
+        status = glim__memo_open(&memo, p, &run->err);
     if (!status)
         status = run->o.dry_run ? plan(&j) : judge(&j);
+    glim__memo_close(memo);
     glim_document_free(j.doc);
     end(&j);
     return status;

@@ -5,6 +5,7 @@
  * for --table FILE, a row or all of them.
  */
 #include "cli/fitted.h"
+#include "cli/commands.h"
 #include "predict/predictor.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ bool cli_is_fitted(const cli_run *run) {
 
 glim_status cli_open_fitted(cli_run *run) {
     const char *class_name = run->o.class_name;
-    if (run->o.store)
+    if (run->o.store && run->command != &cli_evaluate)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--store keeps the answers of programs and servers; this is a file");
     glim_status status = glim_linear_open(&run->linear, run->ctx, run->o.predictor + 4, &run->err);

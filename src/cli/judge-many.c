@@ -5,6 +5,7 @@
  */
 #include "cli/judge.h"
 #include "evaluate/bootstrap.h"
+#include "predict/memo.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,17 +46,26 @@ static void keep_document(struct many *m) {
     j->doc = NULL;
 }
 
+static glim_status judge_fresh(struct many *m, glim_evaluation **out) {
+    cli_judged *j = m->j;
+    glim_status status = cli_judge_scores(j);
+    if (!status && !has_units(j->p, j->doc))
+        m->inputs.empty++;
+    else if (!status)
+        status = cli_judge_evaluate(j, out);
+    return status;
+}
+
 static glim_status judge_one(struct many *m) {
     cli_judged *j = m->j;
     glim_evaluation *e = NULL;
-    glim_status status = cli_judge_scores(j);
-    if (!status && !has_units(j->p, j->doc)) {
-        m->inputs.empty++;
-    } else if (!status) {
-        j->how.remake = NULL;
-        cli_judge_remake(j);
-        status = glim_evaluate(&e, j->p, j->doc, &j->how, &j->run->err);
-    }
+    glim_memo *memo = NULL;
+    glim_status status = cli_kept_find(j, &e);
+    if (!status && !e)
+        status = glim__memo_open(&memo, j->p, &j->run->err);
+    if (!status && !e)
+        status = judge_fresh(m, &e);
+    glim__memo_close(memo);
     if (e) {
         m->all[m->inputs.judged++] = e;
         keep_document(m);
@@ -96,8 +106,8 @@ static glim_status do_one(struct many *m, glim_predictor *p) {
 }
 
 /* Whether the others may still be judged. */
-static bool goes_on(glim_status status) {
-    return status != GLIM_ECANCELLED && status != GLIM_ENOMEM;
+static bool goes_on(const struct many *m, glim_status status) {
+    return status != GLIM_ECANCELLED && status != GLIM_ENOMEM && !cli_kept_failed(m->j);
 }
 
 static glim_status do_all(struct many *m, cli_pick_make *make, void *data) {
@@ -116,7 +126,7 @@ static glim_status do_all(struct many *m, cli_pick_make *make, void *data) {
             m->inputs.empty++;
         glim_predictor_free(p);
         m->j->p = NULL;
-        if (status && goes_on(status) && (m->begun || !p)) {
+        if (status && goes_on(m, status) && (m->begun || !p)) {
             if (!m->inputs.failed++)
                 m->first = run->err;
             status = GLIM_OK;
@@ -126,6 +136,7 @@ static glim_status do_all(struct many *m, cli_pick_make *make, void *data) {
             break;
     }
     glim__progress_end(run->ctx);
+    cli_kept_tell(m->j, m->inputs.chosen);
     return status;
 }
 
@@ -248,6 +259,8 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     j->run->planned = true;
     glim_status status = choose(&m);
     if (!status)
+        status = cli_kept_open(j);
+    if (!status)
         status = do_all(&m, make, data);
     status = finish(&m, status);
     for (size_t i = 0; m.all && i < m.inputs.judged && !j->run->o.dry_run; i++)
@@ -255,5 +268,6 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     glim_document_free(m.doc);
     glim__free(j->run->ctx, m.all);
     glim__free(j->run->ctx, m.rows);
+    cli_kept_close(j);
     return status;
 }

@@ -50,6 +50,29 @@ glim_status cli_judge_scores(cli_judged *j) {
     return GLIM_OK;
 }
 
+glim_status cli_judge_evaluate(cli_judged *j, glim_evaluation **out) {
+    j->how.remake = NULL;
+    cli_judge_remake(j);
+    glim_status status = glim_evaluate(out, j->p, j->doc, &j->how, &j->run->err);
+    return status ? status : cli_kept_put(j, *out);
+}
+
+glim_status cli_judge_claims(cli_judged *j) {
+    cli_run *run = j->run;
+    if (run->o.explanation)
+        return cli_judge_scores(j);
+    glim_status status = glim_document_new(&j->doc, run->ctx, &run->err);
+    if (!status)
+        status = j->p->describe(j->p, j->doc, &run->err);
+    if (!status) {
+        j->doc->method.name = run->method->name;
+        j->doc->method.additive = run->method->additive;
+        j->doc->method.is_signed = run->method->is_signed;
+        j->doc->seed = (uint64_t)run->o.seed;
+    }
+    return status;
+}
+
 static glim_status put_to(cli_run *run, const glim_profile *profile, const char *view,
                           const char *path) {
     glim_view_options options = {.width = cli_width(run),
@@ -94,26 +117,10 @@ glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
 
 /* ---- the plan ---- */
 
-/* A document that claims what the method will. */
-static glim_status plan_document(cli_judged *j) {
-    cli_run *run = j->run;
-    if (run->o.explanation)
-        return cli_judge_scores(j);
-    glim_status status = glim_document_new(&j->doc, run->ctx, &run->err);
-    if (!status)
-        status = j->p->describe(j->p, j->doc, &run->err);
-    if (!status) {
-        j->doc->method.name = run->method->name;
-        j->doc->method.additive = run->method->additive;
-        j->doc->method.is_signed = run->method->is_signed;
-    }
-    return status;
-}
-
 glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most) {
     cli_run *run = j->run;
     *plan = (glim_plan){.seconds = -1, .bounded = true};
-    glim_status status = plan_document(j);
+    glim_status status = cli_judge_claims(j);
     if (!status && !run->o.explanation)
         status = glim_explain_plan(plan, j->p, run->method, run->method_opts, &run->err);
     if (!status)

@@ -8,6 +8,8 @@
 
 #include <glim/evaluate.h>
 
+typedef struct cli_kept cli_kept; /* judge-store.c */
+
 typedef struct cli_judged {
     cli_run *run;
     glim_predictor *p;
@@ -15,12 +17,33 @@ typedef struct cli_judged {
     const glim_metric **metrics;
     uint8_t *rationale;
     glim_evaluate_options how;
+    cli_kept *kept; /* evaluations on disk (--store), or NULL */
 } cli_judged;
 
 /* Makes j->doc: by the method, or from --explanation. */
 glim_status cli_judge_scores(cli_judged *j);
 /* Lets metrics ask a changed model, where the same input and target can be bound to it. */
 void cli_judge_remake(cli_judged *j);
+/* A document that claims what the method will, as j->doc; scores of --explanation have theirs. */
+glim_status cli_judge_claims(cli_judged *j);
+/* Judges j->doc, and keeps the evaluation. */
+glim_status cli_judge_evaluate(cli_judged *j, glim_evaluation **out);
+
+/* ---- evaluations on disk (judge-store.c) ---- */
+
+/* Nothing without --store. Errors: those of the store. */
+glim_status cli_kept_open(cli_judged *j);
+void cli_kept_close(cli_judged *j);
+/* What was kept of this input, or NULL; j->doc then has all that is shown of a document but
+   its scores. */
+glim_status cli_kept_find(cli_judged *j, glim_evaluation **out);
+/* On disk when it returns. */
+glim_status cli_kept_put(cli_judged *j, const glim_evaluation *e);
+/* Says on standard error how many of n were found. */
+void cli_kept_tell(const cli_judged *j, size_t n);
+/* Whether the store itself failed, so that no other input would do. */
+bool cli_kept_failed(const cli_judged *j);
+
 /* What explaining and judging will cost; j->doc claims what the method will. */
 glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most);
 glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan *plan,

@@ -19,13 +19,20 @@ static void put_case(struct judging *j, size_t k, const glim_case *like) {
     glim__importance_order(c->phi, c->d, c->is_signed, j->order + k * like->d);
 }
 
-static void shuffle(double *x, size_t n, uint64_t seed, uint64_t stream) {
-    for (size_t i = n; i > 1; i--) {
+/* Deals the scores out, the largest to the first of a random order that is the same for every
+   method: methods are judged beside the same orders, and what one asked helps the next. `order`
+   (d) is room. */
+static void deal(const glim_case *own, uint64_t seed, uint64_t stream, size_t *order, double *phi) {
+    for (size_t i = 0; i < own->d; i++)
+        order[i] = i;
+    for (size_t i = own->d; i > 1; i--) {
         size_t at = glim__rng_below(seed, stream, i, (uint32_t)i);
-        double swap = x[i - 1];
-        x[i - 1] = x[at];
-        x[at] = swap;
+        size_t swap = order[i - 1];
+        order[i - 1] = order[at];
+        order[at] = swap;
     }
+    for (size_t i = 0; i < own->d; i++)
+        phi[order[i]] = own->phi[own->order[i]];
 }
 
 /* The best order that is known beforehand takes away what the target loses most by, also
@@ -47,8 +54,7 @@ void glim__cases_make(struct judging *j, const glim_case *like) {
     if (like->loo)
         put_oracle(j, like);
     for (size_t k = FIRST_DRAW; k < j->n_cases; k++) {
-        memcpy(j->phi + k * d, own->phi, d * sizeof *j->phi);
-        shuffle(j->phi + k * d, d, j->o->seed, (uint64_t)STREAM << 40 | k);
+        deal(own, j->o->seed, (uint64_t)STREAM << 40 | k, j->order + k * d, j->phi + k * d);
         put_case(j, k, like);
     }
 }

@@ -347,5 +347,6 @@ void glim_evaluation_free(glim_evaluation *e) {
     if (!e)
         return;
     glim__free(e->ctx, e->measures);
+    glim__free(e->ctx, e->words);
     glim__free(e->ctx, e);
 }

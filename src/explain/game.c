@@ -5,6 +5,7 @@
 #include "predict/background.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK = 256 };
@@ -174,29 +175,54 @@ static glim_status ask(glim_game *g, const uint8_t *z, const size_t *index, size
     return status;
 }
 
+struct coalitions {
+    const uint8_t *z;
+    size_t d;
+};
+
+static int by_mask(const void *a, const void *b, void *data) {
+    const struct coalitions *c = data;
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int order = memcmp(c->z + i * c->d, c->z + k * c->d, c->d);
+    return order ? order : i < k ? -1 : i > k;
+}
+
+/* Those that differ, index[0 .. m): of a model in their order, so that those that begin
+   alike are asked together; a black box is asked in the order given. */
+static size_t list_fresh(const glim_game *g, const uint8_t *z, size_t n, const uint32_t *first,
+                         size_t *index) {
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++)
+        if (first[i] == i)
+            index[m++] = i;
+    if (g->p->model)
+        qsort_r(index, m, sizeof *index, by_mask, &(struct coalitions){z, g->d});
+    return m;
+}
+
 glim_status glim__game_values(glim_game *g, const uint8_t *z, size_t n, double *out,
                               glim_error *err) {
     glim_context *ctx = g->p->ctx;
-    size_t slots = 2, index[CHUNK], m = 0;
+    size_t slots = 2;
     while (slots < 2 * n)
         slots *= 2;
     uint32_t *first = glim__calloc(ctx, n + slots, sizeof *first);
-    if (!first)
-        return glim__oom(ctx, err, "coalitions", (n + slots) * sizeof *first);
-    find_equals(z, n, g->d, first, first + n, slots - 1);
+    size_t *index = glim__calloc(ctx, n + 1, sizeof *index);
     glim_status status = GLIM_OK;
-    for (size_t i = 0; i <= n && !status; i++) {
-        if (m == CHUNK || (i == n && m)) {
-            status = ask(g, z, index, m, out, err);
-            m = 0;
-        }
-        if (i < n && first[i] == i)
-            index[m++] = i;
+    if (!first || !index) {
+        status = glim__oom(ctx, err, "coalitions", (n + slots) * sizeof *first);
+        goto done;
     }
+    find_equals(z, n, g->d, first, first + n, slots - 1);
+    size_t m = list_fresh(g, z, n, first, index);
+    for (size_t i = 0; i < m && !status; i += CHUNK)
+        status = ask(g, z, index + i, m - i < CHUNK ? m - i : CHUNK, out, err);
     for (size_t i = 0; i < n && !status; i++)
         if (first[i] != i)
             memcpy(out + i * g->rows, out + first[i] * g->rows, g->rows * sizeof *out);
+done:
     glim__free(ctx, first);
+    glim__free(ctx, index);
     return status;
 }
 

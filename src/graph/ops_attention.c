@@ -25,47 +25,50 @@
 
 /* ---- packing: keys and values of one sequence and one head, contiguous ---- */
 
+/* The part among whose own rows position j of a sequence is; NULL: it is cached. */
+static const glim_rows_part *holder(const glim_attention_run *run, size_t part, int64_t j) {
+    const glim_rows_part *p = &run->keys->parts[part];
+    while (p && j < p->prefix)
+        p = p->parent ? &run->keys->parts[p->parent - 1] : NULL;
+    return p;
+}
+
 const float *glim__attention_key(const glim_attention_run *run, size_t part, int g, int64_t j,
                                  bool value) {
     const glim_attention *how = &run->node->as.attention;
-    const glim_rows_part *p = &run->keys->parts[part];
+    const glim_rows_part *p = holder(run, part, j);
     int64_t G = how->kv_heads, D = how->head_width;
     const float *cached = value ? how->cached_v : how->cached_k;
     const float *own = run->tape->nodes[run->node->inputs[value ? 2 : 1]].data;
-    return j < p->prefix ? cached + (j * G + g) * D
-                         : own + ((p->first + j - p->prefix) * G + g) * D;
+    return p ? own + ((p->first + j - p->prefix) * G + g) * D : cached + (j * G + g) * D;
 }
 
-/* Keys or values of one head, transposed: cached ones, then own ones. */
-static void turn_keys(const glim_attention_run *run, size_t part, int g, bool value, float *out,
-                      int64_t Sp) {
-    const glim_rows_part *p = &run->keys->parts[part];
-    size_t step = (size_t)run->node->as.attention.kv_heads * (size_t)run->D;
-    if (p->prefix)
-        glim__transpose(out, (size_t)Sp, glim__attention_key(run, part, g, 0, value), step,
-                        (int)p->prefix, run->D);
-    glim__transpose(out + p->prefix, (size_t)Sp,
-                    glim__attention_key(run, part, g, p->prefix, value), step, (int)p->count,
-                    run->D);
+/* Positions from .. to of one head, which lie one behind the other. */
+static void pack_stretch(const glim_attention_run *run, size_t part, int g, int64_t from,
+                         int64_t to) {
+    glim_attention_pack pack = glim__attention_pack(run, part, g);
+    size_t D = (size_t)run->D, step = (size_t)run->node->as.attention.kv_heads * D;
+    const float *k = glim__attention_key(run, part, g, from, false);
+    const float *v = glim__attention_key(run, part, g, from, true);
+    for (int64_t j = from; j < to; j++) {
+        if (pack.k)
+            memcpy(pack.k + j * run->Dp, k + (size_t)(j - from) * step, D * sizeof *k);
+        if (pack.v)
+            memcpy(pack.v + j * run->Dp, v + (size_t)(j - from) * step, D * sizeof *v);
+    }
+    glim__transpose(pack.kt + from, (size_t)pack.Sp, k, step, (int)(to - from), run->D);
+    if (pack.vt)
+        glim__transpose(pack.vt + from, (size_t)pack.Sp, v, step, (int)(to - from), run->D);
 }
 
 static void pack_item(void *data, size_t item, int worker) {
     glim_attention_run *run = data;
-    int G = run->node->as.attention.kv_heads, D = run->D, g = (int)(item % (size_t)G);
-    size_t part = item / (size_t)G;
-    glim_attention_pack pack = glim__attention_pack(run, part, g);
-    int64_t S = pack.S;
-    for (int64_t j = 0; j < S; j++) {
-        const float *k = glim__attention_key(run, part, g, j, false);
-        const float *v = glim__attention_key(run, part, g, j, true);
-        if (pack.k)
-            memcpy(pack.k + j * run->Dp, k, (size_t)D * sizeof *k);
-        if (pack.v)
-            memcpy(pack.v + j * run->Dp, v, (size_t)D * sizeof *v);
+    size_t G = (size_t)run->node->as.attention.kv_heads, part = item / G;
+    for (int64_t to = glim__attention_source(run, part), from; to > 0; to = from) {
+        const glim_rows_part *p = holder(run, part, to - 1);
+        from = p ? p->prefix : 0;
+        pack_stretch(run, part, (int)(item % G), from, to);
     }
-    turn_keys(run, part, g, false, pack.kt, pack.Sp);
-    if (pack.vt)
-        turn_keys(run, part, g, true, pack.vt, pack.Sp);
 }
 
 glim_attention_pack glim__attention_pack(const glim_attention_run *run, size_t part, int g) {

@@ -28,7 +28,8 @@ typedef int glim_node; /* index into the tape; 0 = failed */
 /* One sequence of the batch as ops see it. */
 typedef struct glim_rows_part {
     int64_t first, count;  /* rows */
-    int64_t prefix;        /* cached positions before them */
+    int64_t prefix;        /* positions before them: of the cache, or of */
+    size_t parent;         /* 1 + an earlier part; 0 = the cache */
     const uint8_t *hidden; /* (prefix + count) or NULL */
 } glim_rows_part;
 

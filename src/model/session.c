@@ -114,6 +114,12 @@ void glim__session_clear(glim_session *s) {
 
 /* ---- the batch ---- */
 
+/* Whether the sequence that q follows has the positions that q does not. */
+static bool may_follow(const glim_sequence *q, const glim_batch *b) {
+    const glim_sequence *from = &b->sequences[q->parent - 1];
+    return q->prefix <= from->prefix + from->count;
+}
+
 static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_error *err) {
     const glim_hyper *h = &s->m->hyper;
     if (!b->count)
@@ -126,7 +132,10 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu is empty", i);
         if (q->prefix && h->both_ways)
             return glim_fail(err, GLIM_EUSAGE, "an encoder reads whole sequences");
-        if (q->prefix > s->length)
+        if (q->parent && (q->parent > i || b->keep || b->append || !may_follow(q, b)))
+            return glim_fail(err, GLIM_EUSAGE, "sequence %zu cannot follow sequence %zu", i,
+                             q->parent - 1);
+        if (q->prefix > s->length && !q->parent)
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu wants %zu cached positions of %zu", i,
                              q->prefix, s->length);
         if (q->count > (size_t)h->context || q->prefix + q->count > (size_t)h->context)
@@ -184,6 +193,7 @@ static glim_status lay_out(glim_session *s, const glim_batch *b, glim_error *err
         s->parts[i] = (glim_rows_part){.first = (int64_t)row,
                                        .count = (int64_t)q->count,
                                        .prefix = (int64_t)q->prefix,
+                                       .parent = q->parent,
                                        .hidden = q->hidden};
         s->head_parts[i] = (glim_rows_part){.first = (int64_t)wanted,
                                             .count = (int64_t)q->n_wanted,

@@ -3,12 +3,14 @@
  * The target with units absent. The input itself lies in the session's cache;
  * every masked input shares with it the positions before its first absent token
  * and only runs the rest. Masked inputs go through in ragged batches of some
- * hundred rows. Results depend neither on the batch nor on the shared prefix:
- * the session promises the same bits.
+ * hundred rows, in the order of their masks, so that neighbours begin alike: each also shares
+ * what it has in common with the one before it. Results depend neither on the batch nor on
+ * what is shared: the session promises the same bits.
  */
 #include "predict/lm.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BATCH_ROWS = 512, BATCH_SAMPLES = 64 };
@@ -33,11 +35,12 @@ struct batch {
     struct sample *samples;
     glim_sequence *sequences;
     int32_t *ids;
-    float *embeddings; /* MEAN only */
-    uint8_t *hidden;   /* ATTENTION only: (samples, T) */
-    uint8_t *types;    /* encoders only, as ids */
-    uint32_t *wanted;  /* (samples, n_rows): index of each row, in order */
-    size_t n, rows;    /* samples, rows so far */
+    float *embeddings;      /* MEAN only */
+    uint8_t *hidden;        /* ATTENTION only: (samples, T) */
+    uint8_t *types;         /* encoders only, as ids */
+    uint32_t *wanted;       /* (samples, n_rows): index of each row, in order */
+    uint8_t *gone, *before; /* (T) tokens absent from the sample, and from the one before it */
+    size_t n, rows;         /* samples, rows so far */
     struct size most;
 };
 
@@ -94,45 +97,89 @@ static size_t plan_sample(const glim_lm *lm, const uint8_t *keep, glim_absent ab
     return count + is_bare(lm, keep);
 }
 
-static void add_sample(struct batch *b, size_t index, size_t prefix, size_t count) {
+static void find_gone(const struct batch *b, const uint8_t *keep) {
+    const glim_lm *lm = b->lm;
+    memset(b->gone, 0, lm->base.T);
+    for (size_t u = 0; u < lm->units.count; u++) {
+        const glim_unit *unit = &lm->units.at[u];
+        if (!unit->fixed && !keep[u])
+            for (size_t t = unit->first; t < unit->first + unit->count && t < lm->base.T; t++)
+                b->gone[t] = 1;
+    }
+}
+
+/* Positions that the last sample of the batch and this one have in common; none when this one
+   is all neutral. */
+static size_t in_common(const struct batch *b) {
+    size_t t = 0, n = 0;
+    for (; t < b->lm->base.T && b->gone[t] == b->before[t]; t++)
+        n += b->absent != GLIM_ABSENT_DELETE || !b->gone[t];
+    return n;
+}
+
+/* The new sample q, ids[0, n), gives up what the one before it has as well, but no row that
+   is read. */
+static size_t follow(struct batch *b, glim_sequence *q, uint32_t *wanted, size_t n) {
+    size_t shared = b->n && !b->lm->whole ? in_common(b) : 0, most = q->prefix + n - 1;
+    if (q->n_wanted && q->prefix + wanted[0] < most)
+        most = q->prefix + wanted[0];
+    shared = shared < most ? shared : most;
+    if (shared <= q->prefix)
+        return n;
+    size_t cut = shared - q->prefix;
+    int32_t *ids = b->ids + b->rows;
+    memmove(ids, ids + cut, (n - cut) * sizeof *ids);
+    for (size_t r = 0; r < q->n_wanted; r++)
+        wanted[r] -= (uint32_t)cut;
+    q->prefix = shared;
+    q->count = n - cut;
+    q->parent = b->n;
+    return n - cut;
+}
+
+static void add_sample(struct batch *b, size_t index, size_t prefix, size_t first) {
     glim_lm *lm = b->lm;
-    const uint8_t *keep = b->keep + index * lm->units.count;
     struct sample *s = &b->samples[b->n];
-    size_t T = lm->base.T, n = 0, R = lm->base.n_rows, row = 0;
+    bool deletes = b->absent == GLIM_ABSENT_DELETE;
+    size_t T = lm->base.T, n = 0, R = lm->base.n_rows, row = 0, skip = 0;
     uint32_t *wanted = b->wanted + b->n * R;
     int32_t *ids = b->ids + b->rows;
     uint8_t *hidden = b->hidden ? b->hidden + b->n * T : NULL;
     uint8_t *types = b->types ? b->types + b->rows : NULL;
-    *s = (struct sample){.index = index, .prefix = prefix, .count = count, .first = b->rows};
+    bool bare = deletes && is_bare(lm, b->keep + index * lm->units.count);
     if (hidden)
         memset(hidden, 0, T);
-    if (b->absent == GLIM_ABSENT_DELETE && is_bare(lm, keep))
+    if (bare)
         ids[n++] = lm->neutral;
     for (size_t t = prefix; t < T; t++) {
-        bool gone = glim__lm_removed(lm, keep, t);
+        bool gone = b->gone[t];
         if (hidden)
             hidden[t] = gone;
-        if (types && (!gone || b->absent != GLIM_ABSENT_DELETE))
+        if (types && (!gone || !deletes))
             types[n] = lm->types[t];
-        if (!gone || b->absent != GLIM_ABSENT_DELETE)
+        if (!gone || !deletes)
             ids[n++] = gone && b->absent == GLIM_ABSENT_MASK ? lm->neutral : lm->ids[t];
         while (row < R && lm->rows[row].at < t)
             wanted[row++] = 0; /* before the prefix: not read */
         for (; row < R && lm->rows[row].at == t; row++)
             wanted[row] = (uint32_t)n - 1;
     }
-    size_t skip = 0;
-    while (skip < R && !lm->whole && lm->rows[skip].at < first_removed(lm, keep))
+    while (skip < R && !lm->whole && lm->rows[skip].at < first)
         skip++;
-    s->rows_at = skip;
-    b->sequences[b->n] =
-        (glim_sequence){.ids = ids, .count = n, .prefix = prefix, .hidden = hidden};
+    glim_sequence *q = &b->sequences[b->n];
+    *q = (glim_sequence){.ids = ids, .count = n, .prefix = prefix, .hidden = hidden};
     if (types)
-        b->sequences[b->n].types = types;
-    glim__lm_wanted(lm, wanted + skip, R - skip, n, &b->sequences[b->n]);
-    s->count = n;
+        q->types = types;
+    glim__lm_wanted(lm, wanted + skip, R - skip, n, q);
+    if (!bare)
+        n = follow(b, q, wanted + skip, n);
+    *s = (struct sample){
+        .index = index, .prefix = q->prefix, .count = n, .first = b->rows, .rows_at = skip};
     b->rows += n;
     b->n++;
+    uint8_t *swap = b->before;
+    b->before = b->gone;
+    b->gone = swap;
 }
 
 /* Embedding rows of a batch in which absent tokens take the vocabulary's mean. */
@@ -179,7 +226,8 @@ static glim_status flush(struct batch *b, const float *mean, glim_error *err) {
 /* What a batch of that size needs beside the model's own values. */
 static uint64_t batch_bytes(const glim_lm *lm, struct size size, glim_absent absent) {
     uint64_t T = lm->base.T, rows = size.rows + T, R = lm->base.n_rows, n = size.samples;
-    uint64_t bytes = n * (sizeof(struct sample) + sizeof(glim_sequence) + 4 * R) + 5 * rows + 512;
+    uint64_t bytes =
+        2 * T + n * (sizeof(struct sample) + sizeof(glim_sequence) + 4 * R) + 5 * rows + 512;
     bytes += absent == GLIM_ABSENT_MEAN ? 4 * (rows + 1) * lm->base.C : 0;
     bytes += absent == GLIM_ABSENT_ATTENTION ? n * T : 0;
     return bytes + glim_session_plan(lm->model, size.rows, n, T, n * R, false, NULL);
@@ -208,6 +256,9 @@ static glim_status make_batch(struct batch *b, glim_error *err) {
     bool ok = b->samples && b->sequences && b->ids && b->wanted;
     if (b->absent == GLIM_ABSENT_MEAN)
         ok = ok && (b->embeddings = glim__calloc(ctx, rows * lm->base.C, sizeof(float)));
+    b->gone = glim__calloc(ctx, T + 1, 1);
+    b->before = glim__calloc(ctx, T + 1, 1);
+    ok = ok && b->gone && b->before;
     if (b->absent == GLIM_ABSENT_ATTENTION)
         ok = ok && (b->hidden = glim__calloc(ctx, n, T));
     if (lm->types)
@@ -223,7 +274,49 @@ static void free_batch(struct batch *b) {
     glim__free(ctx, b->wanted);
     glim__free(ctx, b->embeddings);
     glim__free(ctx, b->hidden);
+    glim__free(ctx, b->gone);
+    glim__free(ctx, b->before);
     glim__free(ctx, b->types);
+}
+
+struct masks {
+    const uint8_t *keep;
+    size_t units;
+};
+
+static int by_mask(const void *a, const void *b, void *data) {
+    const struct masks *m = data;
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int order = memcmp(m->keep + i * m->units, m->keep + k * m->units, m->units);
+    return order ? order : i < k ? -1 : i > k;
+}
+
+/* Rows of a sample that needs count of them behind the cache; with several target rows at most. */
+static size_t own_rows(const struct batch *b, size_t prefix, size_t count) {
+    size_t shared = b->n && !b->lm->whole && b->lm->base.n_rows == 1 ? in_common(b) : 0;
+    size_t less = shared > prefix ? shared - prefix : 0;
+    return less < count ? count - less : 1;
+}
+
+static glim_status run_masks(struct batch *b, const size_t *order, size_t n, const float *mean,
+                             glim_error *err) {
+    glim_lm *lm = b->lm;
+    size_t R = lm->base.n_rows;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < n && !status; i++) {
+        const uint8_t *keep = b->keep + order[i] * lm->units.count;
+        size_t prefix, count = plan_sample(lm, keep, b->absent, &prefix);
+        memcpy(b->out + order[i] * R, lm->value, R * sizeof *b->out);
+        if (!count)
+            continue;
+        find_gone(b, keep);
+        if (b->n &&
+            (b->n == b->most.samples || b->rows + own_rows(b, prefix, count) > b->most.rows))
+            status = flush(b, mean, err);
+        if (!status)
+            add_sample(b, order[i], prefix, first_removed(lm, keep));
+    }
+    return status ? status : flush(b, mean, err);
 }
 
 glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
@@ -236,27 +329,24 @@ glim_status glim__lm_values(glim_predictor *p, const uint8_t *keep, size_t n, gl
         return glim_fail(err, GLIM_EUSAGE,
                          "labels and spans keep their places, so units cannot be deleted (take "
                          "--absent mask)");
-    glim_status status = make_batch(&b, err);
+    size_t *order = glim__calloc(p->ctx, n + 1, sizeof *order);
+    glim_status status =
+        order ? make_batch(&b, err) : glim__oom(p->ctx, err, "masked inputs", n * sizeof *order);
     if (!status && absent == GLIM_ABSENT_MEAN) {
         mean = glim__calloc(p->ctx, p->C, sizeof *mean);
         status = mean ? glim_model_embedding(lm->model, -1, mean, err)
                       : glim__oom(p->ctx, err, "the mean embedding", p->C * sizeof *mean);
     }
-    for (size_t i = 0; i < n && !status; i++) {
-        size_t prefix, count = plan_sample(lm, keep + i * lm->units.count, absent, &prefix);
-        memcpy(out + i * p->n_rows, lm->value, p->n_rows * sizeof *out);
-        if (!count)
-            continue;
-        if (b.n && (b.n == b.most.samples || b.rows + count > b.most.rows))
-            status = flush(&b, mean, err);
-        if (!status)
-            add_sample(&b, i, prefix, count);
-    }
+    for (size_t i = 0; i < n && order; i++)
+        order[i] = i;
     if (!status)
-        status = flush(&b, mean, err);
+        qsort_r(order, n, sizeof *order, by_mask, &(struct masks){keep, lm->units.count});
+    if (!status)
+        status = run_masks(&b, order, n, mean, err);
     for (size_t i = 0; i < n * p->n_rows && status; i++)
         out[i] = NAN; /* which of them a failed batch held is not told */
     glim__free(p->ctx, mean);
+    glim__free(p->ctx, order);
     free_batch(&b);
     return status;
 }

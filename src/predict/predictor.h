@@ -13,6 +13,7 @@
 #include <glim/predictor.h>
 
 struct glim_table; /* file/table.h */
+struct glim_memo;  /* predict/memo.h */
 
 /* What an absent unit is replaced by. */
 typedef enum glim_absent {
@@ -67,6 +68,7 @@ struct glim_predictor {
        that were not reached are NaN. */
     glim_status (*values)(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
                           double *out, glim_error *err);
+    struct glim_memo *memo; /* remembers values (memo.h), or NULL */
     /* Of a row of a table (else NULL): the table, borrowed, when it is known, which row, and
        the names of the columns that are units. */
     const struct glim_table *table;

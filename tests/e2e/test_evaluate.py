@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """glim evaluate as a user meets it: explanations made here, saved, and of other tools."""
+import contextlib
 import csv
 import json
 import os
 import pathlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -272,6 +274,114 @@ class Texts(Case):
         self.assertTrue(e["inputs"]["partial"])
         self.assertEqual(e["verdict"], "distrust")
         self.assertLess(e["inputs"]["judged"], 1000)
+
+
+class Store(Case):
+    """Evaluations on disk."""
+    WORDS = "Hello 世界 again a fine film badly cut the cat sat on mat".split()
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.path / "kept.sqlite"
+        self.few = ("--metrics", "deletion-auc,infidelity,gini,row-coverage,model-randomisation")
+
+    def kept(self):
+        with contextlib.closing(sqlite3.connect(self.store, timeout=10)) as db:
+            return db.execute("SELECT count(*) FROM kept").fetchone()[0]
+
+    def timeless(self, *args):
+        e = self.judged(*args)
+        return {k: v for k, v in e.items() if k != "seconds"}
+
+    def test_a_killed_run_goes_on_with_the_same_bits(self):
+        rng = random.Random(1)
+        data = self.write("texts.csv", "text\n" + "".join(
+            " ".join(rng.sample(self.WORDS, 9)) + "\n" for _ in range(16)))
+        how = ("-m", MODEL, "--data", data, "--draws", "60")
+        whole = self.timeless(*how)
+        for sign in (signal.SIGKILL, signal.SIGINT):
+            go = subprocess.Popen([GLIM, "evaluate", "-q", *map(str, how), "--store",
+                                   str(self.store)], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+            n = self.kept() if self.store.exists() and self.store.stat().st_size else 0
+            for _ in range(2000):
+                if self.store.exists() and self.store.stat().st_size > 8192 and self.kept() > n + 2:
+                    break
+                time.sleep(0.005)
+            go.send_signal(sign)
+            go.wait(timeout=60)
+            self.assertNotEqual(go.returncode, 0)
+            self.assertTrue(n + 2 < self.kept() < 16, (n, self.kept()))
+        n = self.kept()
+        r = run("evaluate", *how, "--store", self.store, "--json")
+        self.assertIn(f"{n} of 16 inputs found in", r.stderr.decode())
+        e = json.loads(r.stdout)
+        e.pop("seconds")
+        self.assertEqual(e, whole)
+        self.assertEqual(self.kept(), 16)
+        views = [self.ok("evaluate", *how, "--store", self.store) for _ in range(2)]
+        self.assertEqual(*views)
+        fewer = self.timeless(*how, "--inputs", 5)
+        self.assertEqual(self.timeless(*how, "--inputs", 5, "--store", self.store), fewer)
+        self.assertEqual(self.kept(), 16)
+
+    def test_what_was_made_otherwise_is_not_found(self):
+        text = "a fine film, badly cut"
+        other = self.path / "other.gguf"
+        raw = bytearray(MODEL.read_bytes())
+        raw[-3] ^= 16  # a weight
+        other.write_bytes(raw)
+        runs = [("-m", MODEL, text), ("-m", MODEL, text + "!"), ("-m", other, text),
+                ("-m", MODEL, text, "--seed", 1), ("-m", MODEL, text, "--draws", 7),
+                ("-m", MODEL, text, "--absent", "mask"), ("-m", MODEL, text, "--units", "token"),
+                ("-m", MODEL, text, "--output", "logit"), ("-m", MODEL, text, "--method", "shapley"),
+                ("-m", MODEL, text, "--method", "shapley", "--pairs", 9),
+                ("-m", MODEL, text, "--rationale", 1), ("-m", MODEL, text, "--target", " a")]
+        first = []
+        for i, how in enumerate(runs):
+            first.append(self.judged(*how, *self.few, "--store", self.store))
+            self.assertEqual(self.kept(), i + 1, how)
+        for how, e in zip(runs, first):
+            self.assertEqual(self.judged(*how, *self.few, "--store", self.store), e)
+        self.assertEqual(self.kept(), len(runs))
+        self.judged(*runs[0], "--metrics", "gini", "--store", self.store)
+        self.assertEqual(self.kept(), len(runs) + 1)
+        self.judged(*runs[0], *self.few, "--store", self.store, "--threads", 1, "--lang", "zh-CN")
+        self.assertEqual(self.kept(), len(runs) + 1)
+
+    def test_rows_of_programs_and_of_fits_are_kept_in_the_same_file(self):
+        data = self.write("texts.csv", "text\na good film\na bad thing\n")
+        box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py",
+               "--data", data, "--metrics", "gini,deletion-auc", "--store", self.store)
+        e = self.judged(*box)
+        self.assertEqual(self.judged(*box), e)
+        table = self.write("rows.csv", "a,b,y\n" + "".join(f"{i},{i * i % 7},{3 * i}\n"
+                                                          for i in range(9)))
+        fit = self.path / "rows.fit"
+        self.ok("fit", "--kind", "linear", "--data", table, "--label", "y", "--columns", "a,b",
+                "--held-out", 0, "-o", fit, "-q")
+        rows = ("--predictor", f"fit:{fit}", "--metrics", "gini,deletion-auc", "--store",
+                self.store, "--absent", "resample", "--method", "occlusion", "--table")
+        e, n = self.judged(*rows, table), self.kept()
+        self.assertEqual(self.judged(*rows, table), e)
+        self.assertEqual(self.kept(), n)
+        self.write("rows.csv", table.read_text() + "100,3,1\n")  # what is resampled is another
+        self.judged(*rows, table, "--row", 1)
+        self.assertEqual(self.kept(), n + 1)
+
+    def test_a_store_that_fails_ends_the_run(self):
+        data = self.write("texts.csv", "text\na good film\na bad thing\n")
+        how = ("evaluate", "-m", MODEL, "--data", data, *self.few, "--store", self.store)
+        self.ok(*how)
+        with contextlib.closing(sqlite3.connect(self.store)) as db, db:
+            db.execute("UPDATE kept SET data = x'00'")
+        self.refused(3, *how, says="no sound store")
+        self.store.write_bytes(b"no database" * 1000)
+        self.refused(3, *how, says="no sound store")
+        self.store.unlink()
+        self.ok(*how, "--dry-run")
+        self.assertFalse(self.store.exists())
+        self.refused(2, "explain", "-m", MODEL, TEXT, "--store", self.store, says="--predictor")
 
 
 class Models(Case):

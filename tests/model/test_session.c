@@ -143,6 +143,61 @@ static void check_batch_bits(const char *file) {
     glim_context_free(ctx);
 }
 
+/* Sequences that follow others: the whole input, one that leaves it at `cut` and one that leaves
+   that one, sooner or later. */
+static void check_followers(const char *file) {
+    glim_context *ctx = context_with(2, 0);
+    glim_model *m = open_model(ctx, file);
+    glim_session *s = new_session(m, 64);
+    size_t V = (size_t)m->hyper.V;
+    int32_t ids[T], two[T], three[T];
+    float *alone = malloc(3 * V * sizeof *alone);
+    some_ids(ids, T, m->hyper.V, 1);
+    for (size_t cut = 1; cut < T; cut++) {
+        size_t late = cut > 2 ? cut - 2 : cut + 2 < T ? cut + 2 : cut;
+        some_ids(two, T, m->hyper.V, 2);
+        some_ids(three, T, m->hyper.V, 3);
+        memcpy(two, ids, cut * sizeof *ids);
+        memcpy(three, two, late * sizeof *two);
+        glim_sequence q[3] = {
+            {.ids = ids, .count = T}, {.ids = two, .count = T}, {.ids = three, .count = T}};
+        for (int i = 0; i < 3; i++) {
+            q[i].wanted = last_row;
+            q[i].n_wanted = 1;
+            glim_batch b = {.sequences = &q[i], .count = 1};
+            run_batch(s, &b);
+            memcpy(alone + (size_t)i * V, glim_session_logits(s, 0, 0), V * sizeof *alone);
+        }
+        const uint32_t last[] = {(uint32_t)(T - 1 - cut), (uint32_t)(T - 1 - late)};
+        q[1] = (glim_sequence){.ids = two + cut,
+                               .count = T - cut,
+                               .prefix = cut,
+                               .parent = 1,
+                               .wanted = &last[0],
+                               .n_wanted = 1};
+        q[2] = (glim_sequence){.ids = three + late,
+                               .count = T - late,
+                               .prefix = late,
+                               .parent = 2,
+                               .wanted = &last[1],
+                               .n_wanted = 1};
+        glim_batch b = {.sequences = q, .count = 3};
+        run_batch(s, &b);
+        for (size_t i = 0; i < 3; i++)
+            if (memcmp(alone + i * V, glim_session_logits(s, i, 0), V * sizeof *alone))
+                fail_msg("%s: sequence %zu, which leaves another at %zu, has other logits", file, i,
+                         cut);
+    }
+    free(alone);
+    glim_session_free(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
+static void sequences_that_follow_others_have_the_bits_of_the_whole(void **state) {
+    assert_true(each_golden(".gguf", check_followers) > 0);
+}
+
 static void bits_depend_on_neither_batch_nor_prefix(void **state) {
     assert_true(each_golden(".gguf", check_batch_bits) > 0);
 }
@@ -311,6 +366,7 @@ static void wrong_batches_are_refused(void **state) {
         {.ids = bad, .count = 1},
         {.ids = good, .count = 2, .prefix = 1},
         {.ids = good, .count = 2, .wanted = &far, .n_wanted = 1},
+        {.ids = good, .count = 1, .prefix = 1, .parent = 1},
         {.ids = good, .count = (size_t)m->hyper.context + 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -475,6 +531,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_depend_on_neither_threads_nor_memory_nor_hooks),
         cmocka_unit_test(bits_depend_on_neither_batch_nor_prefix),
+        cmocka_unit_test(sequences_that_follow_others_have_the_bits_of_the_whole),
         cmocka_unit_test(the_gradient_is_the_slope),
         cmocka_unit_test(decoding_agrees_with_the_whole_prompt),
         cmocka_unit_test(hidden_keys_are_not_seen),
