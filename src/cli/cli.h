@@ -42,6 +42,7 @@ typedef struct cli_options {
     /* judging */
     const char *explanation, *metrics, *absent, *rationale;
     int64_t draws, inputs;
+    bool evaluate;
     /* comparing */
     const char *methods, *other;
     int64_t passes;
@@ -105,8 +106,8 @@ struct cli_command {
 /* Groups of flags (flags.c). */
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
-    cli_flags_picture[], cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
-    cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+    cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
+    cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

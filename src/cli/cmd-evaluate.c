@@ -109,10 +109,9 @@ static glim_status judge(cli_judged *j) {
 }
 
 static glim_status plan(cli_judged *j) {
-    glim_plan one;
-    uint64_t most = 0;
-    glim_status status = cli_judge_plan(j, &one, &most);
-    return status ? status : cli_judge_put_plan(j->run, j->doc->method.name, &one, most);
+    cli_judge_cost cost;
+    glim_status status = cli_judge_plan(j, &cost);
+    return status ? status : cli_judge_put_plan(j->run, j->doc->method.name, &cost);
 }
 
 /* Of many inputs, the first; what it settles stays for the others. */

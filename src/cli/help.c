@@ -90,8 +90,8 @@ static bool is_common(const cli_command *c, const glim_param *group) {
         (group == cli_flags_input || group == cli_flags_task || group == cli_flags_target))
         return true;
     return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
-           group == cli_flags_align || group == cli_flags_output || group == cli_flags_resources ||
-           group == cli_flags_talk || group == cli_flags_plan;
+           group == cli_flags_align || group == cli_flags_judged || group == cli_flags_output ||
+           group == cli_flags_resources || group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */

@@ -22,6 +22,7 @@ struct judging {
     double *values, *said;      /* of a block's masks; (measures, cases) */
     double *loo;                /* (d, rows) of the game; (d) of the row behind it */
     bool wants_loo;
+    glim_evaluate_cost *cost; /* of a plan, else NULL */
 };
 
 /* cases.c: the cases of a row whose scores lie in phi's first d. */
@@ -33,6 +34,7 @@ void glim__measures_close(struct judging *j);
 double glim__mark_capped(double mark);
 /* reruns.c: the metrics that work by themselves. */
 glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err);
+void glim__reruns_count(const struct judging *j, glim_predictor *p, glim_evaluate_cost *out);
 const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
                                const glim_metric *m);
 

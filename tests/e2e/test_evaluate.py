@@ -274,6 +274,74 @@ class Texts(Case):
         self.assertLess(e["inputs"]["judged"], 1000)
 
 
+class Beside(Case):
+    """explain --evaluate: the profile in the explanation's own document."""
+    LISTED = ("occlusion", "integrated-gradients", "shapley", "attention-rollout", "lime")
+    HOW = json.loads((ROOT / "docs/schema/glim.explanation-1.schema.json").read_text())
+
+    def beside(self, *args):
+        d = json.loads(self.ok("explain", "--evaluate", "--json", "-q", *args))
+        Draft202012Validator(self.HOW).validate(d)
+        return d
+
+    def test_the_member_has_the_shape_of_an_evaluation(self):
+        whole = json.loads((ROOT / "docs/schema/glim.evaluation-1.schema.json").read_text())
+        member = self.HOW["properties"]["evaluation"]
+        apart = {"schema", "glim", "explanation", "inputs", "notes"}
+        self.assertEqual(member["properties"],
+                         {k: v for k, v in whole["properties"].items() if k not in apart})
+        self.assertEqual(set(member["required"]), set(whole["required"]) - apart)
+
+    def test_every_kind_of_method_is_judged_within_its_plan(self):
+        for method in self.LISTED:
+            asked = ("-m", MODEL, TEXT, "--method", method)
+            plan = json.loads(self.ok("explain", *asked, "--evaluate", "--dry-run", "--json"))
+            bare = json.loads(self.ok("explain", *asked, "--dry-run", "--json"))
+            self.assertGreater(plan["forward_tokens"], bare["forward_tokens"])
+            e = self.beside(*asked, "--memory", plan["bytes"])["evaluation"]
+            self.assertGreaterEqual(plan["masked_inputs"], e["asked"])
+            self.assertGreaterEqual(plan["method_runs"], 2)
+            self.assertIsNotNone(e["marks"]["accuracy"])
+
+    def test_it_says_what_evaluate_says(self):
+        asked = ("-m", MODEL, TEXT, "--method", "shapley", "--absent", "mask")
+        d = self.beside(*asked)
+        e = self.judged(*asked, "--draws", 10)
+        self.assertEqual(d["evaluation"]["absent"], "mask")
+        mine, theirs = self.measures(d["evaluation"]), self.measures(e)
+        for name in ("deletion-auc", "infidelity", "gini", "model-randomisation"):
+            self.assertEqual(mine[name], theirs[name])
+
+    def test_predictors_of_all_kinds(self):
+        box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py")
+        looks = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
+                 "--task", "image", "--patch", "3")
+        picture = next(iter(sorted((ROOT / "tests/golden/images/pictures").glob("*.png"))))
+        plan = json.loads(self.ok("explain", *box, "a good film", "--evaluate", "--dry-run", "--json"))
+        self.assertGreater(plan["asks"], 0)
+        for asked in ((*box, "a good film"), (*looks, picture, "--method", "occlusion"),
+                      ("-m", MODEL, TEXT, "--generate", 2, "--method", "occlusion"),
+                      ("-m", ROOT / "tests/golden/models/stacks/marian", "the cat is red")):
+            self.assertGreater(self.beside(*asked)["evaluation"]["asked"], 1)
+
+    def test_a_saved_one_is_drawn_again_and_the_table_has_no_profile(self):
+        saved, a, b = (self.path / n for n in ("why.json", "a.html", "b.html"))
+        target = ("-m", MODEL, TEXT, "--target", "a", "-q")
+        table = self.ok("explain", *target, "--csv", "-")
+        out = self.ok("explain", *target, "--evaluate", f"--json={saved}", "--html", a, "--ascii",
+                      "--width", 40)
+        self.assertLessEqual(max(map(len, out.splitlines())), 40)
+        self.assertIn("How good is this", out)
+        self.ok("view", saved, "--html", b, "-q")
+        self.assertEqual(a.read_bytes(), b.read_bytes())
+        self.assertIn("glim-profile", a.read_text(encoding="utf-8"))
+        self.assertEqual(self.ok("view", saved, "--json"), saved.read_text(encoding="utf-8"))
+        self.assertEqual(self.ok("explain", *target, "--evaluate", "--csv", "-"), table)
+        self.judged("-m", MODEL, TEXT, "--target", "a", "--explanation", saved)
+        self.refused(2, "explain", "-m", MODEL, "--data", saved, "--method", "lime", "--pick", 2,
+                     "--evaluate", says="judges one explanation")
+
+
 class Models(Case):
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
@@ -332,7 +400,7 @@ class Models(Case):
             Draft202012Validator(schema).validate(plan)
             e = self.judged("-m", MODEL, TEXT, *flags)
             self.assertGreaterEqual(plan["masked_inputs"], e["asked"])
-        self.assertIn("masked inputs    at most", self.ok("evaluate", "-m", MODEL, TEXT, "--dry-run"))
+        self.assertIn("at most", self.ok("evaluate", "-m", MODEL, TEXT, "--dry-run"))
 
     def test_pictures_and_programs(self):
         box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
