@@ -130,6 +130,7 @@ typedef struct glim_measure {
     bool failed;      /* beyond the metric's limit */
     const char *why;  /* undefined or left out: why; else NULL */
     const char *note; /* what else to know of the value, or NULL */
+    char *params;     /* of the metric, a JSON object; owned by the evaluation */
 } glim_measure;
 
 typedef struct glim_evaluation {

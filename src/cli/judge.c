@@ -3,6 +3,7 @@
 #include "cli/judge.h"
 #include "cli/bind.h"
 #include "cli/given.h"
+#include "cli/judge-flags.h"
 #include "predict/predictor.h"
 
 #include <string.h>
@@ -190,6 +191,19 @@ static const char *method_absent(const cli_run *run) {
 }
 
 /* All metrics that apply; what is repeated is repeated less often than glim evaluate does. */
+static glim_status cheaply(cli_run *run) {
+    static const char *const less[][2] = {{"sensitivity-max.draws", "3"}};
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < sizeof less / sizeof *less && !status; i++) {
+        const glim_param *p;
+        void *opts;
+        status = cli_metric_param(run, less[i][0], &p, &opts);
+        if (!status)
+            status = glim_param_set(p, opts, less[i][1], &run->err);
+    }
+    return status;
+}
+
 static cli_judged beside(cli_run *run, glim_predictor *p, glim_document *doc) {
     enum { DRAWS = 10, SEEDS = 2 };
     return (cli_judged){.run = run,
@@ -200,14 +214,17 @@ static cli_judged beside(cli_run *run, glim_predictor *p, glim_document *doc) {
                                 .seeds = SEEDS,
                                 .seed = (uint64_t)run->o.seed,
                                 .method = run->method,
-                                .method_opts = run->method_opts}};
+                                .method_opts = run->method_opts,
+                                .metric_opts = (const void *const *)run->metric_opts}};
 }
 
 glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc) {
+    glim_status status = cheaply(run);
     cli_judged j = beside(run, p, doc);
     glim_evaluation *e = NULL;
     cli_judge_remake(&j);
-    glim_status status = glim_evaluate(&e, p, doc, &j.how, &run->err);
+    if (!status)
+        status = glim_evaluate(&e, p, doc, &j.how, &run->err);
     const glim_profile profile = {
         .e = e, .doc = doc, .absent = j.how.absent, .draws = j.how.draws, .seed = j.how.seed};
     if (!status)
@@ -217,9 +234,11 @@ glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc) 
 }
 
 glim_status cli_judge_into_plan(cli_run *run, glim_predictor *p) {
+    glim_status status = cheaply(run);
     cli_judged j = beside(run, p, NULL);
     cli_judge_cost cost;
-    glim_status status = cli_judge_plan(&j, &cost);
+    if (!status)
+        status = cli_judge_plan(&j, &cost);
     if (!status)
         status = cli_judge_put_plan(run, run->method->name, &cost);
     glim_document_free(j.doc);

@@ -6,9 +6,11 @@
  * and lets every metric read its values. Masks are held in blocks, so that memory does
  * not grow with the number of metrics.
  */
+#include "base/json.h"
 #include "evaluate/judging.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DRAWS = 20, BLOCK = 16 << 20 };
@@ -241,6 +243,13 @@ static glim_status count(glim_game *g, void *data, glim_error *err) {
 
 /* ---- the whole ---- */
 
+char *glim__measure_text(glim_context *ctx, const char *text) {
+    char *copy = glim__calloc(ctx, strlen(text) + 1, 1);
+    if (copy)
+        memcpy(copy, text, strlen(text) + 1);
+    return copy;
+}
+
 static const void *given_opts(const struct judging *j, const glim_metric *m) {
     for (size_t i = 0; glim_metrics()[i] && j->o->metric_opts; i++)
         if (glim_metrics()[i] == m)
@@ -263,7 +272,10 @@ static glim_status fill_measure(struct judging *j, size_t i, const glim_predicto
         memcpy(j->opts[i], given, m->opts_size);
     else if (m->params)
         glim_param_defaults(m->params, j->opts[i]);
-    return GLIM_OK;
+    char *params = glim__params_text(m->params, j->opts[i]);
+    j->e->measures[i].params = params ? glim__measure_text(p->ctx, params) : NULL;
+    free(params);
+    return j->e->measures[i].params ? GLIM_OK : glim__oom(p->ctx, err, "options", 0);
 }
 
 static glim_status new_evaluation(struct judging *j, const glim_predictor *p, glim_error *err) {
@@ -367,6 +379,8 @@ glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,
 void glim_evaluation_free(glim_evaluation *e) {
     if (!e)
         return;
+    for (size_t i = 0; i < e->n_measures; i++)
+        glim__free(e->ctx, e->measures[i].params);
     glim__free(e->ctx, e->measures);
     glim__free(e->ctx, e);
 }

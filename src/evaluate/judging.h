@@ -30,6 +30,8 @@ void glim__cases_make(struct judging *j, const glim_case *like);
 /* measures.c: one row's numbers into the sums; sums into means, skills and marks. */
 void glim__measures_add(struct judging *j);
 void glim__measures_close(struct judging *j);
+/* evaluate.c: a copy of the text for a measure; NULL when memory is refused. */
+char *glim__measure_text(glim_context *ctx, const char *text);
 /* A mark of accuracy where a check failed. */
 double glim__mark_capped(double mark);
 /* reruns.c: the metrics that work by themselves. */

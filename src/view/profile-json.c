@@ -32,6 +32,7 @@ static json_t *measure_json(bool *ok, const glim_measure *m) {
     glim__json_set(ok, o, "failed", json_boolean(m->failed));
     glim__json_set(ok, o, "why", m->why ? json_string(m->why) : json_null());
     glim__json_set(ok, o, "note", m->note ? json_string(m->note) : json_null());
+    glim__json_set(ok, o, "params", m->params ? json_loads(m->params, 0, NULL) : json_object());
     return o;
 }
 

@@ -433,6 +433,45 @@ class Models(Case):
             self.assertNotIn("\x1b", out)
             self.assertLessEqual(max(map(len, out.splitlines())), width)
 
+    def test_parameters_of_metrics_are_flags_with_the_metric_before_them(self):
+        only = ("-m", MODEL, TEXT, "--metrics", "infidelity,deletion-auc")
+        e = self.judged(*only, "--infidelity.draws", 20, "--infidelity.normalise",
+                        "--deletion-auc.steps=2")
+        bare = self.judged(*only)
+        m, b = self.measures(e), self.measures(bare)
+        self.assertEqual(m["infidelity"]["params"], {"draws": 20, "normalise": True})
+        self.assertEqual(m["deletion-auc"]["params"], {"steps": 2})
+        self.assertEqual(b["deletion-auc"]["params"], {"steps": 50})
+        for name in m:
+            self.assertNotEqual(m[name]["value"], b[name]["value"])
+        for flag, says in (("--deletion-auc.stepz=3", "(it has: steps)"),
+                           ("--gini.k=3", "'gini' has no parameters"),
+                           ("--ginny.k=3", "no metric 'ginny'"),
+                           ("--deletion-auc.steps=0", "--deletion-auc.steps: '0' is out of range"),
+                           ("--seed-jaccard.k=3", "which --metrics leaves out")):
+            self.refused(2, "evaluate", *only, flag, says=says)
+
+    def test_the_list_names_every_flag_and_the_page_explains_it(self):
+        text = self.ok("evaluate", "--list")
+        listed = json.loads(self.ok("evaluate", "--list", "--json"))
+        schema = json.loads((ROOT / "docs/schema/glim.metrics-1.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(listed)
+        pages = self.ok("evaluate", "--help", "--metrics",
+                        ",".join(m["name"] for m in listed["metrics"]))
+        for m in listed["metrics"]:
+            self.assertIn(f"  {m['name']} (", text)
+            for p in m["params"]:
+                flag = f"--{m['name']}.{p['name']}"
+                self.assertIn(flag, text)
+                self.assertIn(flag, pages)
+        for word in ("Accuracy: does it describe", "Plausibility: do people agree"):
+            self.assertIn(word, text)
+        narrow = self.ok("evaluate", "--list", "--width", 44)
+        self.assertLessEqual(max(map(len, narrow.splitlines())), 44)
+        self.refused(2, "evaluate", "--metrics", "ginny", "--help", says="no metric 'ginny'")
+        self.refused(2, "evaluate", "--list", "--csv", "a.csv", says="text or JSON")
+
     def test_csv_and_list(self):
         rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")
                                    .splitlines()))
