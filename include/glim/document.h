@@ -175,8 +175,10 @@ typedef struct glim_document {
     uint64_t seed;
     const char **notes;
     size_t n_notes;
-    bool partial;        /* interrupted: scores that were not reached are NaN */
-    const char *version; /* of the glim that made it */
+    const char *evaluation; /* how good it is: a JSON object, glim.evaluation/1 without what stands
+                               here already; NULL = it was not judged */
+    bool partial;           /* interrupted: scores that were not reached are NaN */
+    const char *version;    /* of the glim that made it */
 } glim_document;
 
 /* An empty document. Errors: ENOMEM, EBUDGET. */

@@ -106,6 +106,9 @@ typedef struct glim_metric {
     double (*floor)(const glim_case *c, const void *opts);
     glim_status (*run)(const glim_subject *s, const void *opts, glim_answer *out, glim_error *err);
     const char *(*unfit)(const glim_subject *s); /* why it cannot run here, or NULL */
+    /* With `run`: how often it runs the method, at most; those of other seeds do not count.
+       NULL: never. */
+    uint64_t (*runs)(const glim_subject *s, const void *opts);
 } glim_metric;
 
 /* All metrics, NULL-terminated; one by name, or NULL. */
@@ -127,6 +130,7 @@ typedef struct glim_measure {
     bool failed;      /* beyond the metric's limit */
     const char *why;  /* undefined or left out: why; else NULL */
     const char *note; /* what else to know of the value, or NULL */
+    char *params;     /* of the metric, a JSON object; owned by the evaluation */
 } glim_measure;
 
 typedef struct glim_evaluation {
@@ -166,9 +170,16 @@ typedef struct glim_evaluate_options {
 GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
                                    const glim_document *doc, const glim_evaluate_options *options,
                                    glim_error *err);
-/* The most masked inputs that it would ask for; doc needs no scores. Runs of the method
-   are not among them. Asks nothing. */
-GLIM_API glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_document *doc,
+/* What it would cost at most, beside what made the scores. */
+typedef struct glim_evaluate_cost {
+    uint64_t masks; /* masked inputs */
+    uint64_t runs;  /* of the method */
+    uint64_t held;  /* bytes that are there beside the method's while it is run again */
+    glim_plan plan; /* of the masked inputs alone; bytes with what the evaluation holds */
+} glim_evaluate_cost;
+/* doc needs no scores. Asks nothing. Errors: those of glim_evaluate. */
+GLIM_API glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,
+                                        const glim_document *doc,
                                         const glim_evaluate_options *options, glim_error *err);
 /* Means over n evaluations by the same metrics, of one method on different inputs, with
    intervals by a bootstrap over the inputs; skills and marks are means of those of the

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 
+#include <glim/param.h>
 #include <jansson.h>
 
 /* Parses one JSON text (duplicate keys and trailing bytes refused, NUL in
@@ -34,5 +35,9 @@ void glim__json_add(bool *ok, json_t *list, json_t *value);
 bool glim__number_text(double x, bool single, char out[40]);
 /* json_real, or json_null for NaN and infinities. */
 json_t *glim__json_number(double x);
+
+/* Options of a table (NULL: none) as the text of an object; NULL when memory is refused. Free
+   with free(). */
+char *glim__params_text(const glim_param *table, const void *options);
 
 #endif

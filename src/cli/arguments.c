@@ -6,6 +6,7 @@
  * else is the text.
  */
 #include "cli/cli.h"
+#include "cli/judge-flags.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,19 @@ static glim_status parse_letters(cli_run *run, int argc, char **argv, int *i) {
     return GLIM_OK;
 }
 
+/* --METRIC.PARAM, whose messages name it whole. */
+static glim_status set_metric(cli_run *run, const char *name, const char *inline_value, int argc,
+                              char **argv, int *i) {
+    struct found f = {0};
+    glim_status status = cli_metric_param(run, name, &f.param, &f.options);
+    if (status)
+        return status;
+    glim_param whole = *f.param;
+    whole.name = name;
+    f.param = &whole;
+    return set_flag(run, f, inline_value, argc, argv, i);
+}
+
 static glim_status parse_word(cli_run *run, int argc, char **argv, int *i) {
     char *arg = argv[*i];
     if (arg[0] != '-' || !arg[1])
@@ -160,6 +174,11 @@ static glim_status parse_word(cli_run *run, int argc, char **argv, int *i) {
         return parse_letters(run, argc, argv, i);
     char *equals = strchr(arg, '=');
     size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
+    if (run->command->takes_metrics && memchr(arg + 2, '.', n - 2)) {
+        char name[100];
+        snprintf(name, sizeof name, "%.*s", (int)(n - 2 < 90 ? n - 2 : 90), arg + 2);
+        return set_metric(run, name, equals ? equals + 1 : NULL, argc, argv, i);
+    }
     struct found f = find_in(run, arg + 2, n - 2, 0);
     if (!f.param)
         return unknown(run, arg, n);

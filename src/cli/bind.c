@@ -39,8 +39,8 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
     glim_target_options t = target_of(run);
     unsigned needs = run->method ? run->method->needs : GLIM_CAN_PREDICT;
-    t.late =
-        run->command == &cli_explain && (needs & GLIM_CAN_ATTENTION) && !(needs & GLIM_CAN_PREDICT);
+    t.late = run->command == &cli_explain && !o->evaluate && (needs & GLIM_CAN_ATTENTION) &&
+             !(needs & GLIM_CAN_PREDICT);
     bool writes =
         o->continuation || o->generate || glim_model_facts(run->model)->task == GLIM_TASK_TRANSLATE;
     glim_status status =

@@ -42,6 +42,7 @@ typedef struct cli_options {
     /* judging */
     const char *explanation, *metrics, *absent, *rationale;
     int64_t draws, inputs;
+    bool evaluate;
     /* comparing */
     const char *methods, *other;
     int64_t passes;
@@ -80,7 +81,8 @@ typedef struct cli_run cli_run;
 struct cli_run {
     const cli_command *command;
     cli_options o;
-    void *method_opts; /* of the chosen method */
+    void *method_opts;  /* of the chosen method */
+    void **metric_opts; /* [glim_metrics()] NULL where no flag names one; or NULL */
     const glim_method *method;
     glim_context *ctx;
     glim_model *model;
@@ -99,14 +101,15 @@ struct cli_command {
     const char *const *examples;     /* NULL-terminated */
     const glim_param *const *groups; /* NULL-terminated */
     bool takes_method;               /* the method's own parameters are flags too */
+    bool takes_metrics;              /* and those of metrics, --METRIC.PARAM */
     glim_status (*run)(cli_run *run);
 };
 
 /* Groups of flags (flags.c). */
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
-    cli_flags_picture[], cli_flags_method[], cli_flags_output[], cli_flags_json[], cli_flags_raw[],
-    cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+    cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
+    cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];
@@ -120,7 +123,12 @@ int cli_distance(const char *a, size_t n, const char *b);
 glim_status cli_parse(cli_run *run, int argc, char **argv);
 /* Refuses two answers at one place, and answers that would overwrite an input. */
 glim_status cli_check_outputs(cli_run *run);
-void cli_help(const cli_run *run, FILE *out);
+/* Of the command, or of the method or the metrics that are named. Errors: EUSAGE (none such). */
+glim_status cli_help(cli_run *run, FILE *out);
+/* A table of flags as help prints it, a paragraph, and the table as JSON. */
+void cli_print_params(const glim_param *p, FILE *out);
+void cli_print_wrapped(const char *text, FILE *out);
+json_t *cli_params_json(bool *ok, const glim_param *p);
 void cli_overview(FILE *out);
 glim_status cli_dump_commands(cli_run *run, FILE *out);
 

@@ -2,6 +2,7 @@
 /* glim evaluate: how good an explanation is, made here or by another tool. */
 #include "cli/bind.h"
 #include "cli/commands.h"
+#include "cli/judge-flags.h"
 #include "cli/judge.h"
 #include "cli/pick.h"
 #include "explain/game.h"
@@ -13,34 +14,6 @@
 enum { MOST_RATIONALE = 1 << 24 };
 
 /* ---- what is asked for ---- */
-
-/* The metrics of --metrics in a list that is closed by NULL; NULL without the flag. */
-static glim_status read_metrics(cli_run *run, const glim_metric ***out) {
-    size_t n = 0;
-    *out = NULL;
-    if (!run->o.metrics)
-        return GLIM_OK;
-    for (const char *s = run->o.metrics; *s; s++)
-        n += *s == ',';
-    const glim_metric **list = *out = glim__calloc(run->ctx, n + 2, sizeof *list);
-    if (!list)
-        return glim__oom(run->ctx, &run->err, "the metrics", n * sizeof *list);
-    n = 0;
-    for (const char *s = run->o.metrics; *s;) {
-        char name[64];
-        size_t len = strcspn(s, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(len < 60 ? len : 60), s);
-        list[n] = glim_metric_find(name);
-        for (size_t i = 0; i < n && list[n]; i++)
-            if (list[i] == list[n])
-                return glim_fail(&run->err, GLIM_EUSAGE, "--metrics names '%s' twice", name);
-        if (!list[n++])
-            return glim_fail(&run->err, GLIM_EUSAGE,
-                             "there is no metric '%s' (glim evaluate --list names them)", name);
-        s += len + (s[len] == ',');
-    }
-    return n ? GLIM_OK : glim_fail(&run->err, GLIM_EUSAGE, "--metrics names none");
-}
 
 /* --rationale: numbers of units, or a file of them. */
 static glim_status read_rationale(cli_run *run, size_t units, uint8_t **out) {
@@ -115,10 +88,9 @@ static glim_status judge(cli_judged *j) {
 }
 
 static glim_status plan(cli_judged *j) {
-    glim_plan one;
-    uint64_t most = 0;
-    glim_status status = cli_judge_plan(j, &one, &most);
-    return status ? status : cli_judge_put_plan(j->run, j->doc->method.name, &one, most);
+    cli_judge_cost cost;
+    glim_status status = cli_judge_plan(j, &cost);
+    return status ? status : cli_judge_put_plan(j->run, j->doc->method.name, &cost);
 }
 
 /* Of many inputs, the first; what it settles stays for the others. */
@@ -128,7 +100,7 @@ static glim_status begin(cli_judged *j) {
         run->method = glim_method_default(j->p, NULL);
     glim_status status = set_absent(run);
     if (!status)
-        status = read_metrics(run, &j->metrics);
+        status = cli_metrics(run, &j->metrics);
     if (!status)
         status = read_rationale(run, j->p->units->count, &j->rationale);
     j->how = (glim_evaluate_options){.metrics = j->metrics,
@@ -137,7 +109,8 @@ static glim_status begin(cli_judged *j) {
                                      .seed = (uint64_t)run->o.seed,
                                      .method = run->method,
                                      .method_opts = run->method_opts,
-                                     .rationale = j->rationale};
+                                     .rationale = j->rationale,
+                                     .metric_opts = (const void *const *)run->metric_opts};
     return status;
 }
 
@@ -171,27 +144,9 @@ static glim_status many(cli_run *run, const glim_table *t, size_t texts, cli_pic
     return status;
 }
 
-/* The metrics by quality, with what each costs. */
-static glim_status list_metrics(cli_run *run) {
-    glim_buffer out;
-    if (run->o.json || run->o.csv || run->o.html)
-        return glim_fail(&run->err, GLIM_EUSAGE, "--list is text (glim evaluate --list)");
-    glim__buffer_init(&out, run->ctx);
-    for (int q = 0; q < GLIM_QUALITIES; q++) {
-        glim__buffer_printf(&out, "%s%s\n", q ? "\n" : "", glim_quality_name((glim_quality)q));
-        for (size_t i = 0; glim_metrics()[i]; i++) {
-            const glim_metric *m = glim_metrics()[i];
-            if (m->quality == (glim_quality)q)
-                glim__buffer_printf(&out, "  %-25s %s\n  %-25s (%s is better; cost: %s)\n", m->name,
-                                    m->summary, "", m->higher ? "higher" : "lower", m->cost);
-        }
-    }
-    return cli_put_buffer(run, &out, "the list");
-}
-
 static glim_status run_evaluate(cli_run *run) {
     if (run->o.list)
-        return list_metrics(run);
+        return cli_metrics_list(run);
     if (cli_wants_pick(run))
         return glim_fail(&run->err, GLIM_EUSAGE, "--pick explains many rows; judge one (--row N)");
     return cli_bind(run, evaluate, many);
@@ -214,7 +169,8 @@ static const glim_param judge_flags[] = {
      .type = GLIM_STRING,
      .offset = AT(metrics),
      .value_name = "A,B",
-     .help = "only these (default: all that apply)"},
+     .help = "only these (default: all that apply); with --help their flags, such as "
+             "--deletion-auc.steps 10"},
     {.name = "list",
      .type = GLIM_BOOL,
      .offset = AT(list),
@@ -290,5 +246,6 @@ const cli_command cli_evaluate = {
     .examples = examples,
     .groups = groups,
     .takes_method = true,
+    .takes_metrics = true,
     .run = run_evaluate,
 };

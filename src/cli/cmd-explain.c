@@ -3,6 +3,7 @@
 #include "cli/align-flags.h"
 #include "cli/bind.h"
 #include "cli/commands.h"
+#include "cli/judge.h"
 #include "cli/menu.h"
 #include "cli/show.h"
 #include "file/safetensors.h"
@@ -11,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static glim_status show_plan(cli_run *run, const glim_predictor *p) {
+static glim_status show_plan(cli_run *run, glim_predictor *p) {
     glim_plan plan;
+    if (run->o.evaluate)
+        return cli_judge_into_plan(run, p);
     glim_status status = glim_explain_plan(&plan, p, run->method, run->method_opts, &run->err);
     return status ? status : cli_put_plan(run, run->method->name, &plan);
 }
@@ -65,6 +68,23 @@ static glim_status align(cli_run *run, glim_document *doc) {
     return status;
 }
 
+/* An explanation that could not be judged is shown all the same. */
+static glim_status judge(cli_run *run, glim_predictor *p, glim_document *doc) {
+    glim_status status = cli_judge_into(run, p, doc);
+    if (status == GLIM_ECANCELLED)
+        glim_document_note(doc, "interrupted before it was judged");
+    else if (status)
+        glim_document_note(doc, "it was not judged: %s", run->err.message);
+    return status;
+}
+
+static glim_status show(cli_run *run, glim_predictor *p, glim_document *doc, bool whole) {
+    glim_status status = run->o.raw && whole ? write_raw(run, p, doc) : GLIM_OK;
+    if (!status)
+        status = align(run, doc);
+    return status ? status : cli_show(run, doc);
+}
+
 static glim_status explain(cli_run *run, glim_predictor *p) {
     const char *why = NULL;
     glim_document *doc = NULL;
@@ -78,14 +98,13 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     run->planned = true;
     glim_status status =
         glim_explain(&doc, p, run->method, run->method_opts, (uint64_t)run->o.seed, &run->err);
+    bool whole = !status;
+    if (whole && run->o.evaluate)
+        status = judge(run, p, doc);
     if (doc) { /* a partial one, too */
         glim_error kept = run->err;
         glim_context_reset(run->ctx);
-        glim_status shown = run->o.raw && !status ? write_raw(run, p, doc) : GLIM_OK;
-        if (!shown)
-            shown = align(run, doc);
-        if (!shown)
-            shown = cli_show(run, doc);
+        glim_status shown = show(run, p, doc, whole);
         if (status)
             run->err = kept;
         else
@@ -96,13 +115,17 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
 }
 
 static glim_status run_explain(cli_run *run) {
+    if (run->o.evaluate && cli_wants_pick(run))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--evaluate judges one explanation; many: glim evaluate --data FILE");
     return run->o.list ? cli_menu(run) : cli_bind(run, explain, cli_pick);
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model,  cli_flags_task,      cli_flags_predictor, cli_flags_calls,  cli_flags_input,
-    cli_flags_target, cli_flags_picture,   cli_flags_align,     cli_flags_method, cli_flags_output,
-    cli_flags_raw,    cli_flags_resources, cli_flags_plan,      cli_flags_talk,   NULL};
+    cli_flags_model,     cli_flags_task,   cli_flags_predictor, cli_flags_calls,
+    cli_flags_input,     cli_flags_target, cli_flags_picture,   cli_flags_align,
+    cli_flags_judged,    cli_flags_method, cli_flags_output,    cli_flags_raw,
+    cli_flags_resources, cli_flags_plan,   cli_flags_talk,      NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf \"The capital of France is\"",
     "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",

@@ -234,6 +234,14 @@ const glim_param cli_flags_align[] = {
     {0},
 };
 
+const glim_param cli_flags_judged[] = {
+    {.name = "evaluate",
+     .type = GLIM_BOOL,
+     .offset = AT(evaluate),
+     .help = "judge the explanation, too (glim evaluate tells more)"},
+    {0},
+};
+
 const glim_param cli_flags_method[] = {
     {.name = "method",
      .type = GLIM_STRING,

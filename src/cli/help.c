@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Help pages and the machine-readable list of commands, from the tables. */
+#include "cli/judge-flags.h"
 #include "cli/menu.h"
 
 #include <string.h>
@@ -50,7 +51,7 @@ static void print_wrapped(const char *text, int column, int indent, FILE *out) {
     fputc('\n', out);
 }
 
-static void print_table(const glim_param *p, FILE *out) {
+void cli_print_params(const glim_param *p, FILE *out) {
     for (; p->type != GLIM_PARAM_END; p++) {
         char value[96], def[64], flag[160], text[320];
         value_name(p, value, sizeof value);
@@ -66,6 +67,10 @@ static void print_table(const glim_param *p, FILE *out) {
             fprintf(out, "  %-28s ", flag);
         print_wrapped(text, TEXT_AT, TEXT_AT, out);
     }
+}
+
+void cli_print_wrapped(const char *text, FILE *out) {
+    print_wrapped(text, 0, 0, out);
 }
 
 /* Names alone, so that a page fits on a screen; `column` is where the line stands, 0
@@ -90,8 +95,8 @@ static bool is_common(const cli_command *c, const glim_param *group) {
         (group == cli_flags_input || group == cli_flags_task || group == cli_flags_target))
         return true;
     return group == cli_flags_predictor || group == cli_flags_calls || group == cli_flags_picture ||
-           group == cli_flags_align || group == cli_flags_output || group == cli_flags_resources ||
-           group == cli_flags_talk || group == cli_flags_plan;
+           group == cli_flags_align || group == cli_flags_judged || group == cli_flags_output ||
+           group == cli_flags_resources || group == cli_flags_talk || group == cli_flags_plan;
 }
 
 /* With a method chosen, its parameters are the page. */
@@ -103,7 +108,7 @@ static void method_help(const cli_run *run, FILE *out) {
     print_wrapped(m->cite, 0, 0, out);
     fputc('\n', out);
     if (m->params)
-        print_table(m->params, out);
+        cli_print_params(m->params, out);
     else
         fprintf(out, "  no parameters\n");
     fputc('\n', out);
@@ -119,11 +124,13 @@ static void print_example(const char *text, bool first, FILE *out) {
     fprintf(out, cut ? " \\\n      %s\n" : "\n", cut ? cut + 1 : "");
 }
 
-void cli_help(const cli_run *run, FILE *out) {
+glim_status cli_help(cli_run *run, FILE *out) {
     const cli_command *c = run->command;
+    if (run->o.metrics)
+        return cli_metrics_help(run, out);
     if (run->method) {
         method_help(run, out);
-        return;
+        return GLIM_OK;
     }
     fprintf(out, "glim %s: %s\n\n  glim %s %s\n", c->name, c->summary, c->name, c->synopsis);
     int column = 0;
@@ -133,7 +140,7 @@ void cli_help(const cli_run *run, FILE *out) {
         if (group[0].group)
             fprintf(out, "%s\n", group[0].group);
         if (!names) {
-            print_table(group, out);
+            cli_print_params(group, out);
             continue;
         }
         column = print_names(group, column, out);
@@ -146,6 +153,7 @@ void cli_help(const cli_run *run, FILE *out) {
         fprintf(out, "  (glim %s --help --verbose says what these mean)\n", c->name);
     for (size_t i = 0; c->examples && c->examples[i]; i++)
         print_example(c->examples[i], i == 0, out);
+    return GLIM_OK;
 }
 
 void cli_overview(FILE *out) {
@@ -158,7 +166,7 @@ void cli_overview(FILE *out) {
 
 /* ---- for man pages, completions and docs ---- */
 
-static json_t *table_json(bool *ok, const glim_param *p) {
+json_t *cli_params_json(bool *ok, const glim_param *p) {
     static const char *const types[] = {"", "bool", "int", "real", "string", "choice", "size"};
     json_t *list = json_array();
     for (; p && p->type != GLIM_PARAM_END; p++) {
@@ -186,7 +194,7 @@ static json_t *table_json(bool *ok, const glim_param *p) {
 static json_t *command_json(bool *ok, const cli_command *c) {
     json_t *object = json_object(), *flags = json_array(), *examples = json_array();
     for (size_t g = 0; c->groups[g]; g++) {
-        json_t *table = table_json(ok, c->groups[g]);
+        json_t *table = cli_params_json(ok, c->groups[g]);
         *ok = *ok && json_array_extend(flags, table) == 0;
         json_decref(table);
     }
@@ -209,7 +217,7 @@ static json_t *method_json(bool *ok, const glim_method *m) {
     glim__json_set(ok, object, "family", json_string(cli_method_family(m)));
     glim__json_set(ok, object, "needs", cli_method_needs(ok, m));
     glim__json_set(ok, object, "costs", json_string(m->costs ? m->costs : ""));
-    glim__json_set(ok, object, "params", table_json(ok, m->params));
+    glim__json_set(ok, object, "params", cli_params_json(ok, m->params));
     return object;
 }
 

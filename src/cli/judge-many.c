@@ -17,10 +17,9 @@ struct many {
     size_t *rows; /* (inputs.chosen) */
     glim_evaluation **all;
     glim_profile_inputs inputs;
-    glim_document *doc; /* of the first, for what all have in common */
-    glim_plan plan;
-    uint64_t most;    /* masked inputs, by plan */
-    glim_error first; /* of the first that failed */
+    glim_document *doc;  /* of the first, for what all have in common */
+    cli_judge_cost cost; /* by plan */
+    glim_error first;    /* of the first that failed */
     size_t units, target_rows;
     bool texts, begun;
 };
@@ -77,18 +76,20 @@ static glim_status judge_one(struct many *m) {
 
 /* Rows of a table are alike; texts are of different lengths. */
 static glim_status plan_one(struct many *m) {
-    glim_plan plan;
-    uint64_t most = 0, n = m->texts ? 1 : m->inputs.chosen;
-    glim_status status = cli_judge_plan(m->j, &plan, &most);
+    cli_judge_cost one, *all = &m->cost;
+    uint64_t n = m->texts ? 1 : m->inputs.chosen;
+    glim_status status = cli_judge_plan(m->j, &one);
     if (!status) {
-        m->plan.forward_tokens += n * plan.forward_tokens;
-        m->plan.backward_tokens += n * plan.backward_tokens;
-        m->plan.asks += n * plan.asks;
-        m->plan.bytes = plan.bytes > m->plan.bytes ? plan.bytes : m->plan.bytes;
-        if (plan.bytes_wanted > m->plan.bytes_wanted)
-            m->plan.bytes_wanted = plan.bytes_wanted;
-        m->plan.bounded = m->plan.bounded && plan.bounded;
-        m->most += n * most;
+        const glim_plan *plan = &one.plan;
+        all->plan.forward_tokens += n * plan->forward_tokens;
+        all->plan.backward_tokens += n * plan->backward_tokens;
+        all->plan.asks += n * plan->asks;
+        all->plan.bytes = plan->bytes > all->plan.bytes ? plan->bytes : all->plan.bytes;
+        if (plan->bytes_wanted > all->plan.bytes_wanted)
+            all->plan.bytes_wanted = plan->bytes_wanted;
+        all->plan.bounded = all->plan.bounded && plan->bounded;
+        all->masks += n * one.masks;
+        all->runs += n * one.runs;
         m->inputs.judged += n;
     }
     glim_document_free(m->j->doc);
@@ -243,7 +244,7 @@ static glim_status finish(struct many *m, glim_status status) {
         return glim_fail(&run->err, GLIM_EFORMAT, "'%.200s' has nothing to explain",
                          m->table->path);
     if (run->o.dry_run)
-        return cli_judge_put_plan(run, run->method->name, &m->plan, m->most);
+        return cli_judge_put_plan(run, run->method->name, &m->cost);
     m->inputs.partial = status != GLIM_OK;
     glim_context_reset(run->ctx);
     glim_status shown = show_all(m);
@@ -255,7 +256,7 @@ static glim_status finish(struct many *m, glim_status status) {
 glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_table *t, size_t texts,
                            cli_pick_make *make, void *data) {
     struct many m = {.j = j, .begin = begin, .table = t, .texts = texts != SIZE_MAX};
-    m.plan = (glim_plan){.seconds = -1, .bounded = true};
+    m.cost.plan = (glim_plan){.seconds = -1, .bounded = true};
     j->run->planned = true;
     glim_status status = choose(&m);
     if (!status)

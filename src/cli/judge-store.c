@@ -91,12 +91,19 @@ static bool add_options(glim_digest *d, const glim_param *params, size_t size, c
     return true;
 }
 
+static const void *given_opts(const cli_judged *j, const glim_metric *m) {
+    for (size_t i = 0; glim_metrics()[i] && j->how.metric_opts; i++)
+        if (glim_metrics()[i] == m)
+            return j->how.metric_opts[i];
+    return NULL;
+}
+
 static bool add_metrics(glim_digest *d, const cli_judged *j) {
     const glim_metric *const *list = j->how.metrics ? j->how.metrics : glim_metrics();
     bool fine = true;
     for (size_t i = 0; list[i] && fine; i++) {
         glim__digest_text(d, list[i]->name);
-        fine = add_options(d, list[i]->params, list[i]->opts_size, NULL);
+        fine = add_options(d, list[i]->params, list[i]->opts_size, given_opts(j, list[i]));
     }
     return fine;
 }

@@ -3,6 +3,7 @@
 #include "cli/judge.h"
 #include "cli/bind.h"
 #include "cli/given.h"
+#include "cli/judge-flags.h"
 #include "predict/predictor.h"
 
 #include <string.h>
@@ -117,38 +118,136 @@ glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
 
 /* ---- the plan ---- */
 
-glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most) {
-    cli_run *run = j->run;
-    *plan = (glim_plan){.seconds = -1, .bounded = true};
-    glim_status status = cli_judge_claims(j);
-    if (!status && !run->o.explanation)
-        status = glim_explain_plan(plan, j->p, run->method, run->method_opts, &run->err);
-    if (!status)
-        status = glim_evaluate_plan(most, j->p, j->doc, &j->how, &run->err);
-    return status;
+/* Nobody asks it: a plan only wants to know whether it is there. */
+static glim_status no_remake(void *data, glim_predictor **out, const glim_model *model,
+                             glim_error *err) {
+    return glim_fail(err, GLIM_EINTERNAL, "a plan makes nothing");
 }
 
-glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan *plan,
-                               uint64_t most) {
-    glim_status status = GLIM_OK;
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* The method as often as it is run, and the masked inputs. */
+static void add_up(cli_judge_cost *c, const glim_evaluate_cost *judging) {
+    const glim_plan *more = &judging->plan;
+    uint64_t times = 1 + judging->runs;
+    c->masks = judging->masks;
+    c->runs = judging->runs;
+    c->plan.forward_tokens = times * c->plan.forward_tokens + more->forward_tokens;
+    c->plan.backward_tokens = times * c->plan.backward_tokens + more->backward_tokens;
+    c->plan.asks = times * c->plan.asks + more->asks;
+    c->plan.bounded = c->plan.bounded && more->bounded;
+    c->plan.bytes = larger(c->plan.bytes + judging->held, more->bytes);
+    c->plan.bytes_wanted =
+        larger(c->plan.bytes_wanted + judging->held, larger(more->bytes_wanted, c->plan.bytes));
+}
+
+glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out) {
+    cli_run *run = j->run;
+    glim_evaluate_cost judging;
+    glim_evaluate_options how = j->how;
+    *out = (cli_judge_cost){.plan = {.seconds = -1, .bounded = true}};
+    glim_status status = cli_judge_claims(j);
+    if (!status && run->method)
+        status = glim_explain_plan(&out->plan, j->p, run->method, run->method_opts, &run->err);
+    if (!status && run->method && cli_can_rebind(run, j->p, j->doc))
+        how.remake = no_remake;
+    if (!status)
+        status = glim_evaluate_plan(&judging, j->p, j->doc, &how, &run->err);
+    if (status)
+        return status;
+    judging.plan.bytes += glim_context_bytes(run->ctx);
+    judging.plan.bytes_wanted += glim_context_bytes(run->ctx);
+    add_up(out, &judging);
+    return GLIM_OK;
+}
+
+glim_status cli_judge_put_plan(cli_run *run, const char *method, const cli_judge_cost *cost) {
     if (run->o.json) {
         bool ok = true;
-        json_t *o = cli_plan_json(&ok, method, plan, false);
-        glim__json_set(&ok, o, "masked_inputs", json_integer((json_int_t)most));
+        json_t *o = cli_plan_json(&ok, method, &cost->plan, run->o.predictor != NULL);
+        glim__json_set(&ok, o, "masked_inputs", json_integer((json_int_t)cost->masks));
+        glim__json_set(&ok, o, "method_runs", json_integer((json_int_t)cost->runs));
         return cli_put_json(run, run->o.json, o, ok);
     }
     glim_buffer out;
     glim__buffer_init(&out, run->ctx);
-    if (!run->o.explanation)
-        status = cli_put_plan(run, method, plan);
+    glim_status status = cli_put_plan(run, method, &cost->plan);
     glim__buffer_printf(&out,
-                        "masked inputs    at most %llu, to judge it; equal ones are asked once\n",
-                        (unsigned long long)most);
+                        "to judge it      at most %llu masked inputs (equal ones are asked once)\n",
+                        (unsigned long long)cost->masks);
     if (run->method)
-        glim__buffer_puts(&out, "the method again for the metrics that say so (glim evaluate "
-                                "--list)\n");
+        glim__buffer_printf(&out, "                 and the method %llu more time%s\n",
+                            (unsigned long long)cost->runs, cost->runs == 1 ? "" : "s");
     if (!status)
         return cli_put_buffer(run, &out, "the plan");
     glim__buffer_release(&out);
+    return status;
+}
+
+/* ---- beside the explanation ---- */
+
+/* Units go in the way that the method takes them out, when it does. */
+static const char *method_absent(const cli_run *run) {
+    const glim_param *p =
+        run->method->params ? glim_param_find(run->method->params, "absent") : NULL;
+    return p && run->method_opts
+               ? *(const char *const *)(const void *)((const char *)run->method_opts + p->offset)
+               : "auto";
+}
+
+/* All metrics that apply; what is repeated is repeated less often than glim evaluate does. */
+static glim_status cheaply(cli_run *run) {
+    static const char *const less[][2] = {{"sensitivity-max.draws", "3"}};
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < sizeof less / sizeof *less && !status; i++) {
+        const glim_param *p;
+        void *opts;
+        status = cli_metric_param(run, less[i][0], &p, &opts);
+        if (!status)
+            status = glim_param_set(p, opts, less[i][1], &run->err);
+    }
+    return status;
+}
+
+static cli_judged beside(cli_run *run, glim_predictor *p, glim_document *doc) {
+    enum { DRAWS = 10, SEEDS = 2 };
+    return (cli_judged){.run = run,
+                        .p = p,
+                        .doc = doc,
+                        .how = {.absent = method_absent(run),
+                                .draws = DRAWS,
+                                .seeds = SEEDS,
+                                .seed = (uint64_t)run->o.seed,
+                                .method = run->method,
+                                .method_opts = run->method_opts,
+                                .metric_opts = (const void *const *)run->metric_opts}};
+}
+
+glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc) {
+    glim_status status = cheaply(run);
+    cli_judged j = beside(run, p, doc);
+    glim_evaluation *e = NULL;
+    cli_judge_remake(&j);
+    if (!status)
+        status = glim_evaluate(&e, p, doc, &j.how, &run->err);
+    const glim_profile profile = {
+        .e = e, .doc = doc, .absent = j.how.absent, .draws = j.how.draws, .seed = j.how.seed};
+    if (!status)
+        status = glim__profile_keep(doc, &profile, &run->err);
+    glim_evaluation_free(e);
+    return status;
+}
+
+glim_status cli_judge_into_plan(cli_run *run, glim_predictor *p) {
+    glim_status status = cheaply(run);
+    cli_judged j = beside(run, p, NULL);
+    cli_judge_cost cost;
+    if (!status)
+        status = cli_judge_plan(&j, &cost);
+    if (!status)
+        status = cli_judge_put_plan(run, run->method->name, &cost);
+    glim_document_free(j.doc);
     return status;
 }

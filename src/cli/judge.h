@@ -45,9 +45,16 @@ void cli_kept_tell(const cli_judged *j, size_t n);
 bool cli_kept_failed(const cli_judged *j);
 
 /* What explaining and judging will cost; j->doc claims what the method will. */
-glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most);
-glim_status cli_judge_put_plan(cli_run *run, const char *method, const glim_plan *plan,
-                               uint64_t most);
+typedef struct cli_judge_cost {
+    glim_plan plan;       /* of all */
+    uint64_t masks, runs; /* masked inputs; further runs of the method */
+} cli_judge_cost;
+glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out);
+glim_status cli_judge_put_plan(cli_run *run, const char *method, const cli_judge_cost *cost);
+/* explain --evaluate: the profile of doc, which was made by run's method, into it, by
+   cheap defaults; and what making and judging it will cost. */
+glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc);
+glim_status cli_judge_into_plan(cli_run *run, glim_predictor *p);
 /* To the terminal or the files that are asked for. inputs: NULL for one. */
 glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
                            const glim_profile_inputs *inputs);

@@ -2,6 +2,7 @@
 /* glim: the command line. It finds the command, fills the options and calls one
    function; everything else is in the library. */
 #include "cli/cli.h"
+#include "cli/judge-flags.h"
 #include "file/table.h"
 
 #include <fcntl.h>
@@ -56,14 +57,13 @@ static void release(cli_run *run) {
     glim__table_close(run->table);
     glim_context_free(run->ctx);
     free(run->method_opts);
+    cli_metrics_release(run);
 }
 
 static glim_status run_command(cli_run *run, int argc, char **argv) {
     glim_status status = cli_parse(run, argc, argv);
-    if (!status && run->o.help) {
-        cli_help(run, stdout);
-        return GLIM_OK;
-    }
+    if (!status && run->o.help)
+        return cli_help(run, stdout);
     if (!status)
         status = cli_check_outputs(run);
     if (!status)
@@ -94,9 +94,8 @@ static glim_status help(cli_run *run, const char *name) {
     if (name && !run->command)
         return unknown_command(run, name);
     if (name)
-        cli_help(run, stdout);
-    else
-        cli_overview(stdout);
+        return cli_help(run, stdout);
+    cli_overview(stdout);
     return GLIM_OK;
 }
 

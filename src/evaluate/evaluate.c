@@ -6,9 +6,11 @@
  * and lets every metric read its values. Masks are held in blocks, so that memory does
  * not grow with the number of metrics.
  */
+#include "base/json.h"
 #include "evaluate/judging.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DRAWS = 20, BLOCK = 16 << 20 };
@@ -199,6 +201,24 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
 
 /* ---- how much it will be ---- */
 
+/* What n masked inputs cost; one that lacks the first unit costs as much as any. */
+static void add_asks(struct judging *j, glim_game *g, uint64_t n) {
+    size_t U = g->p->units->count;
+    glim_plan one = {0};
+    for (size_t u = 0; u < U; u++)
+        g->keep[u] = g->feature[u] != 0;
+    g->p->plan_values(g->p, g->keep, 1, g->absent, &one);
+    uint64_t room = (uint64_t)block_masks(g) * (g->d + 8 * g->rows) +
+                    j->n_cases * (uint64_t)(16 * g->d + 64 * j->e->n_measures);
+    glim_plan *all = &j->cost->plan;
+    j->cost->masks += n;
+    all->forward_tokens += n * one.forward_tokens;
+    all->asks += n * one.asks;
+    all->bytes = one.bytes + room > all->bytes ? one.bytes + room : all->bytes;
+    all->bytes_wanted =
+        one.bytes_wanted + room > all->bytes_wanted ? one.bytes_wanted + room : all->bytes_wanted;
+}
+
 /* How many masks a metric wants depends on the number of features alone. */
 static glim_status count(glim_game *g, void *data, glim_error *err) {
     struct judging *j = data;
@@ -214,7 +234,7 @@ static glim_status count(glim_game *g, void *data, glim_error *err) {
             if (m->masks && asks(j, &j->e->measures[i], k))
                 n += g->rows * (uint64_t)m->masks(&c, j->opts[i], NULL);
         }
-    j->e->asked += n;
+    add_asks(j, g, n);
     bool fine = phi && order;
     glim__free(g->p->ctx, phi);
     glim__free(g->p->ctx, order);
@@ -222,6 +242,13 @@ static glim_status count(glim_game *g, void *data, glim_error *err) {
 }
 
 /* ---- the whole ---- */
+
+char *glim__measure_text(glim_context *ctx, const char *text) {
+    char *copy = glim__calloc(ctx, strlen(text) + 1, 1);
+    if (copy)
+        memcpy(copy, text, strlen(text) + 1);
+    return copy;
+}
 
 static const void *given_opts(const struct judging *j, const glim_metric *m) {
     for (size_t i = 0; glim_metrics()[i] && j->o->metric_opts; i++)
@@ -245,7 +272,10 @@ static glim_status fill_measure(struct judging *j, size_t i, const glim_predicto
         memcpy(j->opts[i], given, m->opts_size);
     else if (m->params)
         glim_param_defaults(m->params, j->opts[i]);
-    return GLIM_OK;
+    char *params = glim__params_text(m->params, j->opts[i]);
+    j->e->measures[i].params = params ? glim__measure_text(p->ctx, params) : NULL;
+    free(params);
+    return j->e->measures[i].params ? GLIM_OK : glim__oom(p->ctx, err, "options", 0);
 }
 
 static glim_status new_evaluation(struct judging *j, const glim_predictor *p, glim_error *err) {
@@ -331,13 +361,16 @@ glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_d
     return GLIM_OK;
 }
 
-glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_document *doc,
-                               const glim_evaluate_options *options, glim_error *err) {
+glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,
+                               const glim_document *doc, const glim_evaluate_options *options,
+                               glim_error *err) {
     glim_evaluate_options o = options ? *options : (glim_evaluate_options){0};
-    struct judging j = {.doc = doc};
+    struct judging j = {.doc = doc, .cost = most};
+    *most = (glim_evaluate_cost){.plan = {.seconds = -1, .bounded = false}};
     begin(&j, &o);
     glim_status status = judge(&j, p, count, err);
-    *most = status ? 0 : j.e->asked;
+    if (!status)
+        glim__reruns_count(&j, p, most);
     end(&j, p->ctx);
     glim_evaluation_free(j.e);
     return status;
@@ -346,6 +379,8 @@ glim_status glim_evaluate_plan(uint64_t *most, glim_predictor *p, const glim_doc
 void glim_evaluation_free(glim_evaluation *e) {
     if (!e)
         return;
+    for (size_t i = 0; i < e->n_measures; i++)
+        glim__free(e->ctx, e->measures[i].params);
     glim__free(e->ctx, e->measures);
     glim__free(e->ctx, e->words);
     glim__free(e->ctx, e);

@@ -6,19 +6,27 @@
  */
 #include "evaluate/stability.h"
 #include "explain/game.h"
+#include "predict/background.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-static const char *const ways[] = {"delete", "mask", "mean", "attention", "zero", "blur"};
-enum { WAYS = sizeof ways / sizeof *ways };
+/* The choices of --absent, one by one. */
+static bool next_way(const char **list, char out[16]) {
+    size_t n = strcspn(*list, "|");
+    snprintf(out, 16, "%.*s", n < 15 ? (int)n : 15, *list);
+    *list += n + ((*list)[n] == '|');
+    return n > 0;
+}
 
 static const char *unfit(const glim_subject *s) {
     if (!s->method)
         return "the method is not at hand to run again";
     if (!s->method->params || !glim_param_find(s->method->params, "absent"))
         return "the method takes nothing out";
-    return s->p->columns ? "columns of a table are taken out in one way only" : NULL;
+    return s->p->columns && !s->p->table ? "columns without a table are taken out in one way only"
+                                         : NULL;
 }
 
 /* The method's options, of which `absent` may be changed. */
@@ -45,18 +53,26 @@ static glim_status try_way(const glim_subject *s, const char *opts, glim_twins *
     return status;
 }
 
+/* Whether this way is another one than `own`, and the predictor has it. */
+static bool is_other(const glim_subject *s, const char *way, glim_absent own) {
+    glim_error none;
+    glim_absent other;
+    if (!strcmp(way, "auto") || glim__absent_of(s->p, way, &other, &none) || other == own)
+        return false;
+    return !s->p->columns || other == GLIM_ABSENT_MEAN || other == GLIM_ABSENT_RESAMPLE;
+}
+
 static glim_status try_ways(const glim_subject *s, char *opts, glim_twins *t, double *sum,
                             double *n, glim_error *err) {
     const glim_param *absent = glim_param_find(s->method->params, "absent");
-    const char **field = (const char **)(void *)(opts + absent->offset);
-    glim_absent own, other;
+    const char **field = (const char **)(void *)(opts + absent->offset), *list = absent->choices;
+    char way[16];
+    glim_absent own;
     glim_status status = glim__absent_of(s->p, *field, &own, err);
-    for (size_t i = 0; i < WAYS && !status; i++) {
-        glim_error none;
-        if (!strstr(absent->choices, ways[i]) || glim__absent_of(s->p, ways[i], &other, &none) ||
-            other == own)
+    while (!status && next_way(&list, way)) {
+        if (!is_other(s, way, own))
             continue;
-        *field = ways[i];
+        *field = way;
         glim_error why = {0};
         status = try_way(s, opts, t, sum, n, &why);
         if (status == GLIM_EUSAGE || status == GLIM_EUNSUPPORTED)
@@ -65,6 +81,22 @@ static glim_status try_ways(const glim_subject *s, char *opts, glim_twins *t, do
             *err = why;
     }
     return status;
+}
+
+static uint64_t runs(const glim_subject *s, const void *opts) {
+    const glim_param *absent = glim_param_find(s->method->params, "absent");
+    const char *list = absent->choices;
+    char *own_copy = own_opts(s), way[16];
+    glim_absent own = GLIM_ABSENT_DELETE;
+    glim_error none;
+    uint64_t n = 0;
+    if (own_copy)
+        glim__absent_of(s->p, *(const char **)(void *)(own_copy + absent->offset), &own, &none);
+    while (next_way(&list, way)) /* what is resampled is asked for each row of the table */
+        if (is_other(s, way, own))
+            n += strcmp(way, "resample") ? 1 : glim__background_count(s->p);
+    glim__free(s->p->ctx, own_copy);
+    return n;
 }
 
 static glim_status run(const glim_subject *s, const void *opts, glim_answer *out, glim_error *err) {
@@ -99,4 +131,5 @@ const glim_metric glim_metric_masking_kendall = {
     .cost = "a run of the method for each other way",
     .run = run,
     .unfit = unfit,
+    .runs = runs,
 };

@@ -77,7 +77,11 @@ static double random_error(const struct inputs *in, size_t at) {
 static glim_status add_measure(const struct inputs *in, size_t at, glim_measure *m,
                                glim_error *err) {
     glim_interval told;
-    *m = (glim_measure){.metric = in->list[0]->measures[at].metric};
+    const glim_measure *first = &in->list[0]->measures[at];
+    *m = (glim_measure){.metric = first->metric,
+                        .params = glim__measure_text(in->list[0]->ctx, first->params)};
+    if (!m->params)
+        return glim__oom(in->list[0]->ctx, err, "options", 0);
     glim_status status = resample(in, value_of, at, &told, err);
     if (status)
         return status;
@@ -96,7 +100,7 @@ static glim_status add_measure(const struct inputs *in, size_t at, glim_measure 
         m->note = m->note || one->why ? m->note : one->note;
     }
     if (!m->inputs)
-        m->why = in->list[0]->measures[at].why;
+        m->why = first->why;
     m->why = m->inputs || m->why ? m->why : "it is undefined here";
     m->failed = m->inputs && m->metric->limited &&
                 (m->metric->higher ? m->value < m->metric->limit : m->value > m->metric->limit);

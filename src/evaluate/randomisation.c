@@ -71,6 +71,10 @@ static glim_status run(const glim_subject *s, const void *opts, glim_answer *out
     return status;
 }
 
+static uint64_t runs(const glim_subject *s, const void *opts) {
+    return 1;
+}
+
 const glim_metric glim_metric_model_randomisation = {
     .name = "model-randomisation",
     .summary = "whether the scores notice that the weights were shuffled",
@@ -85,4 +89,5 @@ const glim_metric glim_metric_model_randomisation = {
     .params = params,
     .opts_size = sizeof(struct opts),
     .run = run,
+    .runs = runs,
 };

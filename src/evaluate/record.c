@@ -6,6 +6,8 @@
  */
 #include "evaluate/record.h"
 
+#include "evaluate/judging.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -68,6 +70,7 @@ static void write_measure(glim_buffer *b, const glim_measure *m) {
     glim__record_number(b, m->failed);
     glim__record_text(b, m->why);
     glim__record_text(b, m->note);
+    glim__record_text(b, m->params);
 }
 
 void glim__evaluation_write(glim_buffer *b, const glim_evaluation *e) {
@@ -81,7 +84,8 @@ void glim__evaluation_write(glim_buffer *b, const glim_evaluation *e) {
     glim__record_real(b, e->seconds);
 }
 
-static void read_measure(glim_reading *r, const glim_metric *metric, glim_measure *m) {
+static void read_measure(glim_reading *r, glim_context *ctx, const glim_metric *metric,
+                         glim_measure *m) {
     const char *name = glim__reading_text(r);
     *m = (glim_measure){.metric = metric, .low = NAN, .high = NAN};
     r->failed = r->failed || !name || strcmp(name, metric->name) != 0;
@@ -92,12 +96,15 @@ static void read_measure(glim_reading *r, const glim_metric *metric, glim_measur
     m->failed = glim__reading_number(r) != 0;
     m->why = glim__reading_text(r);
     m->note = glim__reading_text(r);
+    const char *params = glim__reading_text(r);
+    m->params = params ? glim__measure_text(ctx, params) : NULL;
+    r->failed = r->failed || !m->params;
 }
 
 static void read_all(glim_reading *r, const glim_metric *const *list, glim_evaluation *e) {
     r->failed = r->failed || glim__reading_number(r) != e->n_measures;
     for (size_t i = 0; i < e->n_measures; i++)
-        read_measure(r, list[i], &e->measures[i]);
+        read_measure(r, e->ctx, list[i], &e->measures[i]);
     for (size_t q = 0; q < GLIM_QUALITIES; q++) {
         e->marks[q] = glim__reading_real(r);
         e->low[q] = e->high[q] = NAN;

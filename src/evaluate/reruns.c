@@ -29,6 +29,38 @@ static bool wants_seeds(const struct judging *j) {
     return false;
 }
 
+static glim_subject subject_of(const struct judging *j, glim_predictor *p) {
+    return (glim_subject){.p = p,
+                          .doc = j->doc,
+                          .method = j->o->method,
+                          .opts = j->o->method_opts,
+                          .seed = j->o->seed,
+                          .remake = j->o->remake,
+                          .remake_data = j->o->remake_data};
+}
+
+static size_t seeds_of(const struct judging *j) {
+    return j->o->seeds ? j->o->seeds : SEEDS;
+}
+
+/* A document of another run lies beside the first. */
+void glim__reruns_count(const struct judging *j, glim_predictor *p, glim_evaluate_cost *out) {
+    glim_subject s = subject_of(j, p);
+    uint64_t document = j->doc->input.n_units * (64 * (uint64_t)j->doc->n_rows + 512);
+    bool model = false;
+    out->runs = wants_seeds(j) ? seeds_of(j) - 1 : 0;
+    out->held = seeds_of(j) * 8 * (uint64_t)(j->doc->n_rows * j->doc->input.n_units) + document;
+    for (size_t i = 0; i < j->e->n_measures; i++) {
+        const glim_measure *m = &j->e->measures[i];
+        if (m->why)
+            continue;
+        out->runs += m->metric->runs ? m->metric->runs(&s, j->opts[i]) : 0;
+        model = model || (m->metric->needs & GLIM_NEEDS_MODEL);
+    }
+    if (model)
+        out->held += glim_model_facts(p->model)->file_bytes;
+}
+
 static glim_status fill_seeds(glim_subject *s, double *again, size_t seeds, size_t n,
                               glim_error *err) {
     memcpy(again, s->doc->scores, n * sizeof *again);
@@ -74,14 +106,8 @@ static glim_status run_one(glim_subject *s, glim_measure *m, const void *opts, d
 }
 
 glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err) {
-    size_t n = j->doc->n_rows * j->doc->input.n_units, seeds = j->o->seeds ? j->o->seeds : SEEDS;
-    glim_subject s = {.p = p,
-                      .doc = j->doc,
-                      .method = j->o->method,
-                      .opts = j->o->method_opts,
-                      .seed = j->o->seed,
-                      .remake = j->o->remake,
-                      .remake_data = j->o->remake_data};
+    size_t n = j->doc->n_rows * j->doc->input.n_units, seeds = seeds_of(j);
+    glim_subject s = subject_of(j, p);
     bool again = wants_seeds(j);
     double *room = glim__calloc(p->ctx, (again ? seeds * n : 0) + 2 * j->doc->n_rows + 1, 8);
     if (!room)

@@ -193,6 +193,10 @@ static glim_status run(const glim_subject *s, const void *opts, glim_answer *out
     return status;
 }
 
+static uint64_t runs(const glim_subject *s, const void *opts) {
+    return (uint64_t)((const struct opts *)opts)->draws;
+}
+
 const glim_metric glim_metric_sensitivity_max = {
     .name = "sensitivity-max",
     .summary = "how far scores move when the embeddings move by a fiftieth",
@@ -206,4 +210,5 @@ const glim_metric glim_metric_sensitivity_max = {
     .opts_size = sizeof(struct opts),
     .run = run,
     .unfit = unfit,
+    .runs = runs,
 };

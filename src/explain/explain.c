@@ -13,35 +13,9 @@
 
 /* The method's parameters as JSON, from its table. */
 static const char *params_text(glim_document *doc, const glim_method *m, const void *opts) {
-    bool ok = true;
-    json_t *object = json_object();
-    for (const glim_param *p = m->params; p && p->type != GLIM_PARAM_END; p++) {
-        const char *field = (const char *)opts + p->offset;
-        json_t *value = NULL;
-        switch (p->type) {
-        case GLIM_BOOL:
-            value = json_boolean(*(const bool *)(const void *)field);
-            break;
-        case GLIM_INT:
-            value = json_integer(*(const int64_t *)(const void *)field);
-            break;
-        case GLIM_REAL:
-            value = glim__json_number(*(const double *)(const void *)field);
-            break;
-        case GLIM_SIZE:
-            value = json_integer((json_int_t) * (const uint64_t *)(const void *)field);
-            break;
-        default: {
-            const char *s = *(const char *const *)(const void *)field;
-            value = s ? json_string(s) : json_null();
-        }
-        }
-        glim__json_set(&ok, object, p->name, value);
-    }
-    char *text = ok ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = glim__params_text(m->params, opts);
     const char *copy = text ? glim_document_text(doc, text, strlen(text)) : NULL;
     free(text);
-    json_decref(object);
     return copy;
 }
 

@@ -200,6 +200,8 @@ static json_t *document_json(bool *ok, const glim_document *d) {
         glim__json_add(ok, notes, word(d->notes[i]));
     glim__json_set(ok, o, "notes", notes);
     glim__json_set(ok, o, "partial", json_boolean(d->partial));
+    if (d->evaluation)
+        glim__json_set(ok, o, "evaluation", glim__profile_value(d));
     return o;
 }
 

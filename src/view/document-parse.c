@@ -302,6 +302,8 @@ static void read_all(struct reader *r, const json_t *all) {
         read_checks(r, checks);
     if (!r->status)
         read_rest(r, all);
+    if (!r->status)
+        r->status = glim__profile_parse(d, json_object_get(all, "evaluation"), r->name, r->err);
 }
 
 glim_status glim_document_parse(glim_document **out, glim_context *ctx, const char *json, size_t n,

@@ -129,6 +129,11 @@ void glim__html_attention(html_page *p);
 /* Which words belong together; nothing without links. */
 void glim__html_links(html_page *p);
 
+/* ---- profile-html.c ---- */
+
+/* How good the explanation is; nothing when it was not judged. */
+void glim__html_profile(html_page *p);
+
 double glim__html_largest(const double *x, size_t n);
 
 #endif

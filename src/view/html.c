@@ -309,6 +309,7 @@ static void put_foot(html_page *p, const char *digest) {
     if (d->method.caption)
         glim__html_told(p, "p class=\"caption\"", name, d->method.caption);
     put_checks(p);
+    glim__html_profile(p);
     if (*glim__html_missing)
         glim__html_told(p, "p class=\"note\"", NULL, glim__html_missing);
     glim__buffer_puts(p->b, "<footer>");

@@ -23,13 +23,7 @@ static void put_share(glim_buffer *b, double x) {
         glim__buffer_puts(b, "\xe2\x80\x93");
 }
 
-static void put_head(html_page *p, const glim_profile *f) {
-    const glim_document *d = f->doc;
-    glim__html_quote(glim__html_arg(p), d->target.text ? d->target.text : "",
-                     d->target.text ? d->target.text_len : 0, 48);
-    glim__html_plain(glim__html_arg(p), d->method.name, strlen(d->method.name), 40);
-    glim__html_say(p, "h1", f->inputs ? "profile.many" : "profile.title");
-    glim__buffer_puts(p->b, "</header>\n");
+static void put_verdict(html_page *p, const glim_profile *f) {
     glim_profile_verdict v = glim__profile_verdict(f);
     glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
                         (int)v.verdict, marks[v.verdict]);
@@ -44,6 +38,17 @@ static void put_head(html_page *p, const glim_profile *f) {
     }
     glim__html_say(p, "span", v.key);
     glim__buffer_puts(p->b, "</p>\n");
+}
+
+static void put_head(html_page *p, const glim_profile *f) {
+    const glim_document *d = f->doc;
+    glim__html_quote(glim__html_arg(p), d->target.text ? d->target.text : "",
+                     d->target.text ? d->target.text_len : 0, 48);
+    glim__html_plain(glim__html_arg(p), d->method.name, strlen(d->method.name), 40);
+    glim__html_say(p, f->inside ? "h2" : "h1", f->inputs ? "profile.many" : "profile.title");
+    if (!f->inside)
+        glim__buffer_puts(p->b, "</header>\n");
+    put_verdict(p, f);
 }
 
 static void put_name(html_page *p, const glim_metric *m) {
@@ -114,7 +119,7 @@ static void put_quality(html_page *p, const glim_profile *f, glim_quality q) {
     if (!told)
         return;
     glim__buffer_printf(p->b, "<section class=\"level\" id=\"glim-%s\">", glim_quality_name(q));
-    glim__html_say(p, "h2", quality_key(name, q));
+    glim__html_say(p, f->inside ? "h3" : "h2", quality_key(name, q));
     if (q == GLIM_PLAUSIBILITY)
         glim__html_say(p, "p class=\"note\"", "profile.apart");
     glim__buffer_puts(p->b,
@@ -155,9 +160,8 @@ static void put_left_out(html_page *p, const glim_profile *f) {
         glim__buffer_puts(p->b, "</ul></details>\n");
 }
 
-static void put_foot(html_page *p, const glim_profile *f, const char *digest) {
-    for (size_t i = 0; i < f->doc->n_notes; i++)
-        glim__html_told(p, "p class=\"note\"", NULL, f->doc->notes[i]);
+/* How it was judged, and what could not be. */
+static void put_ways(html_page *p, const glim_profile *f) {
     glim__buffer_printf(glim__html_arg(p), "%zu", f->draws);
     glim__html_say(p, "p class=\"note\"", "profile.legend");
     put_left_out(p, f);
@@ -168,13 +172,43 @@ static void put_foot(html_page *p, const glim_profile *f, const char *digest) {
     glim__buffer_printf(glim__html_arg(p), "%llu", (unsigned long long)f->seed);
     glim__html_number(glim__html_arg(p), f->e->seconds, 0, false);
     glim__html_say(p, "span", "profile.cost");
-    glim__buffer_puts(p->b, "</p>\n<footer>");
+    glim__buffer_puts(p->b, "</p>\n");
+}
+
+static void put_foot(html_page *p, const glim_profile *f, const char *digest) {
+    for (size_t i = 0; i < f->doc->n_notes; i++)
+        glim__html_told(p, "p class=\"note\"", NULL, f->doc->notes[i]);
+    put_ways(p, f);
+    glim__buffer_puts(p->b, "<footer>");
     if (f->doc->model.file)
         glim__html_label(p->b, f->doc->model.file, strlen(f->doc->model.file), 0);
     glim__buffer_printf(p->b, " \xc2\xb7 glim %s \xc2\xb7 ", glim_version());
     glim__buffer_printf(glim__html_arg(p), "<code id=\"glim-digest\">%s</code>", digest);
     glim__html_say(p, "span", "document");
     glim__buffer_puts(p->b, "</footer>\n</main>\n");
+}
+
+void glim__html_profile(html_page *page) {
+    glim_profile_kept kept;
+    if (!page->d->evaluation)
+        return;
+    if (glim__profile_open(&kept, page->d, "the document", NULL)) {
+        page->b->failed = true;
+        return;
+    }
+    glim_document unsigned_one = *page->d; /* bars have one side */
+    unsigned_one.method.is_signed = false;
+    html_page p = {.b = page->b, .d = &unsigned_one, .zh = page->zh, .limit = 1};
+    glim__buffer_init(&p.args, page->b->ctx);
+    glim__buffer_puts(p.b, "<section id=\"glim-profile\">");
+    put_head(&p, &kept.profile);
+    for (int q = 0; q < GLIM_QUALITIES; q++)
+        put_quality(&p, &kept.profile, (glim_quality)q);
+    put_ways(&p, &kept.profile);
+    glim__buffer_puts(p.b, "</section>\n");
+    page->b->failed = page->b->failed || p.args.failed;
+    glim__buffer_release(&p.args);
+    glim__profile_close(&kept);
 }
 
 glim_status glim__profile_html(const glim_profile *f, const glim_view_options *o, char **out,

@@ -215,7 +215,7 @@ static void put_foot(glim_page *p, const glim_profile *f) {
     glim__buffer_putc(&p->b, '\n');
     put_remarks(p, f->e, true);
     put_remarks(p, f->e, false);
-    for (size_t i = 0; i < f->doc->n_notes; i++)
+    for (size_t i = 0; i < f->doc->n_notes && !f->inside; i++)
         glim__page_wrapped(p, f->doc->notes[i]);
     snprintf(text, sizeof text,
              "%s higher is better, %s lower. random: the same scores in %zu random orders. skill: "
@@ -229,16 +229,33 @@ static void put_foot(glim_page *p, const glim_profile *f) {
     glim__page_wrapped(p, text);
 }
 
+static void put_all(glim_page *p, const glim_profile *f) {
+    put_top(p, f);
+    glim__buffer_putc(&p->b, '\n');
+    put_heads(p, f->inputs != NULL);
+    for (int q = 0; q < GLIM_QUALITIES; q++)
+        put_quality(p, f, (glim_quality)q);
+    put_foot(p, f);
+}
+
+void glim__page_profile(glim_page *p) {
+    glim_profile_kept kept;
+    if (!p->d->evaluation)
+        return;
+    if (glim__profile_open(&kept, p->d, "the document", NULL)) {
+        p->b.failed = true;
+        return;
+    }
+    glim__buffer_putc(&p->b, '\n');
+    put_all(p, &kept.profile);
+    glim__profile_close(&kept);
+}
+
 glim_status glim__profile_terminal(const glim_profile *f, const glim_view_options *o, char **out,
                                    size_t *n, glim_error *err) {
     glim_page p = {.d = f->doc, .o = o, .width = o->width > 0 ? o->width : 80};
     p.width = p.width > WIDEST ? WIDEST : p.width < NARROWEST ? NARROWEST : p.width;
     glim__buffer_init(&p.b, f->doc->ctx);
-    put_top(&p, f);
-    glim__buffer_putc(&p.b, '\n');
-    put_heads(&p, f->inputs != NULL);
-    for (int q = 0; q < GLIM_QUALITIES; q++)
-        put_quality(&p, f, (glim_quality)q);
-    put_foot(&p, f);
+    put_all(&p, f);
     return glim__view_finish(&p.b, out, n, err);
 }

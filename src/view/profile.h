@@ -4,6 +4,7 @@
 #define GLIM_VIEW_PROFILE_H
 
 #include "base/buffer.h"
+#include "base/json.h"
 
 #include <glim/evaluate.h>
 #include <glim/view.h>
@@ -22,12 +23,28 @@ typedef struct glim_profile {
     const char *absent;                /* as asked for; NULL = auto */
     size_t draws;
     uint64_t seed;
+    bool inside; /* drawn below the explanation, which tells the target and the notes */
 } glim_profile;
 
 /* By the name of a view: "terminal", "json", "csv", "html". Free with glim_view_free. */
 glim_status glim__profile_render(const char *view, const glim_profile *p,
                                  const glim_view_options *o, char **out, size_t *n,
                                  glim_error *err);
+
+/* ---- inside an explanation ---- */
+
+/* Puts the profile into the document that it judges. Errors: ENOMEM, EBUDGET. */
+glim_status glim__profile_keep(glim_document *doc, const glim_profile *p, glim_error *err);
+/* The profile that a document keeps, whose texts live until it is closed. `name` is for
+   messages. Errors: EFORMAT, ENOMEM; closed then. */
+typedef struct glim_profile_kept {
+    glim_profile profile;
+    glim_evaluation e;
+    json_t *all;
+} glim_profile_kept;
+glim_status glim__profile_open(glim_profile_kept *out, const glim_document *doc, const char *name,
+                               glim_error *err);
+void glim__profile_close(glim_profile_kept *k);
 
 /* ---- between the files ---- */
 

@@ -408,6 +408,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     }
     glim__page_links(&p);
     put_foot(&p);
+    glim__page_profile(&p);
     glim__free(d->ctx, sums);
     return glim__view_finish(&p.b, out, n, err);
 }

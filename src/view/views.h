@@ -77,6 +77,14 @@ size_t glim__source_word(const glim_document *d, size_t unit);
 /* The links as "0-0 1-1"; false when memory is refused. */
 bool glim__put_pharaoh(glim_buffer *b, const glim_document *d);
 
+/* ---- profile-json.c ---- */
+
+/* What doc.evaluation says, as glim__json_write wrote it; NULL when memory is refused. */
+json_t *glim__profile_value(const glim_document *doc);
+/* Reads the member `evaluation`, if any. Errors: EFORMAT, ENOMEM. */
+glim_status glim__profile_parse(glim_document *doc, const json_t *o, const char *name,
+                                glim_error *err);
+
 /* The document as a JSON value (a new reference); NULL when memory is refused. */
 json_t *glim__document_json(const glim_document *doc);
 

@@ -384,6 +384,74 @@ class Store(Case):
         self.refused(2, "explain", "-m", MODEL, TEXT, "--store", self.store, says="--predictor")
 
 
+class Beside(Case):
+    """explain --evaluate: the profile in the explanation's own document."""
+    LISTED = ("occlusion", "integrated-gradients", "shapley", "attention-rollout", "lime")
+    HOW = json.loads((ROOT / "docs/schema/glim.explanation-1.schema.json").read_text())
+
+    def beside(self, *args):
+        d = json.loads(self.ok("explain", "--evaluate", "--json", "-q", *args))
+        Draft202012Validator(self.HOW).validate(d)
+        return d
+
+    def test_the_member_has_the_shape_of_an_evaluation(self):
+        whole = json.loads((ROOT / "docs/schema/glim.evaluation-1.schema.json").read_text())
+        member = self.HOW["properties"]["evaluation"]
+        apart = {"schema", "glim", "explanation", "inputs", "notes"}
+        self.assertEqual(member["properties"],
+                         {k: v for k, v in whole["properties"].items() if k not in apart})
+        self.assertEqual(set(member["required"]), set(whole["required"]) - apart)
+
+    def test_every_kind_of_method_is_judged_within_its_plan(self):
+        for method in self.LISTED:
+            asked = ("-m", MODEL, TEXT, "--method", method)
+            plan = json.loads(self.ok("explain", *asked, "--evaluate", "--dry-run", "--json"))
+            bare = json.loads(self.ok("explain", *asked, "--dry-run", "--json"))
+            self.assertGreater(plan["forward_tokens"], bare["forward_tokens"])
+            e = self.beside(*asked, "--memory", plan["bytes"])["evaluation"]
+            self.assertGreaterEqual(plan["masked_inputs"], e["asked"])
+            self.assertGreaterEqual(plan["method_runs"], 2)
+            self.assertIsNotNone(e["marks"]["accuracy"])
+
+    def test_it_says_what_evaluate_says(self):
+        asked = ("-m", MODEL, TEXT, "--method", "shapley", "--absent", "mask")
+        d = self.beside(*asked)
+        e = self.judged(*asked, "--draws", 10)
+        self.assertEqual(d["evaluation"]["absent"], "mask")
+        mine, theirs = self.measures(d["evaluation"]), self.measures(e)
+        for name in ("deletion-auc", "infidelity", "gini", "model-randomisation"):
+            self.assertEqual(mine[name], theirs[name])
+
+    def test_predictors_of_all_kinds(self):
+        box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py")
+        looks = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
+                 "--task", "image", "--patch", "3")
+        picture = next(iter(sorted((ROOT / "tests/golden/images/pictures").glob("*.png"))))
+        plan = json.loads(self.ok("explain", *box, "a good film", "--evaluate", "--dry-run", "--json"))
+        self.assertGreater(plan["asks"], 0)
+        for asked in ((*box, "a good film"), (*looks, picture, "--method", "occlusion"),
+                      ("-m", MODEL, TEXT, "--generate", 2, "--method", "occlusion"),
+                      ("-m", ROOT / "tests/golden/models/stacks/marian", "the cat is red")):
+            self.assertGreater(self.beside(*asked)["evaluation"]["asked"], 1)
+
+    def test_a_saved_one_is_drawn_again_and_the_table_has_no_profile(self):
+        saved, a, b = (self.path / n for n in ("why.json", "a.html", "b.html"))
+        target = ("-m", MODEL, TEXT, "--target", "a", "-q")
+        table = self.ok("explain", *target, "--csv", "-")
+        out = self.ok("explain", *target, "--evaluate", f"--json={saved}", "--html", a, "--ascii",
+                      "--width", 40)
+        self.assertLessEqual(max(map(len, out.splitlines())), 40)
+        self.assertIn("How good is this", out)
+        self.ok("view", saved, "--html", b, "-q")
+        self.assertEqual(a.read_bytes(), b.read_bytes())
+        self.assertIn("glim-profile", a.read_text(encoding="utf-8"))
+        self.assertEqual(self.ok("view", saved, "--json"), saved.read_text(encoding="utf-8"))
+        self.assertEqual(self.ok("explain", *target, "--evaluate", "--csv", "-"), table)
+        self.judged("-m", MODEL, TEXT, "--target", "a", "--explanation", saved)
+        self.refused(2, "explain", "-m", MODEL, "--data", saved, "--method", "lime", "--pick", 2,
+                     "--evaluate", says="judges one explanation")
+
+
 class Models(Case):
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
@@ -442,7 +510,7 @@ class Models(Case):
             Draft202012Validator(schema).validate(plan)
             e = self.judged("-m", MODEL, TEXT, *flags)
             self.assertGreaterEqual(plan["masked_inputs"], e["asked"])
-        self.assertIn("masked inputs    at most", self.ok("evaluate", "-m", MODEL, TEXT, "--dry-run"))
+        self.assertIn("at most", self.ok("evaluate", "-m", MODEL, TEXT, "--dry-run"))
 
     def test_pictures_and_programs(self):
         box = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
@@ -474,6 +542,45 @@ class Models(Case):
             out.encode("ascii")
             self.assertNotIn("\x1b", out)
             self.assertLessEqual(max(map(len, out.splitlines())), width)
+
+    def test_parameters_of_metrics_are_flags_with_the_metric_before_them(self):
+        only = ("-m", MODEL, TEXT, "--metrics", "infidelity,deletion-auc")
+        e = self.judged(*only, "--infidelity.draws", 20, "--infidelity.normalise",
+                        "--deletion-auc.steps=2")
+        bare = self.judged(*only)
+        m, b = self.measures(e), self.measures(bare)
+        self.assertEqual(m["infidelity"]["params"], {"draws": 20, "normalise": True})
+        self.assertEqual(m["deletion-auc"]["params"], {"steps": 2})
+        self.assertEqual(b["deletion-auc"]["params"], {"steps": 50})
+        for name in m:
+            self.assertNotEqual(m[name]["value"], b[name]["value"])
+        for flag, says in (("--deletion-auc.stepz=3", "(it has: steps)"),
+                           ("--gini.k=3", "'gini' has no parameters"),
+                           ("--ginny.k=3", "no metric 'ginny'"),
+                           ("--deletion-auc.steps=0", "--deletion-auc.steps: '0' is out of range"),
+                           ("--seed-jaccard.k=3", "which --metrics leaves out")):
+            self.refused(2, "evaluate", *only, flag, says=says)
+
+    def test_the_list_names_every_flag_and_the_page_explains_it(self):
+        text = self.ok("evaluate", "--list")
+        listed = json.loads(self.ok("evaluate", "--list", "--json"))
+        schema = json.loads((ROOT / "docs/schema/glim.metrics-1.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(listed)
+        pages = self.ok("evaluate", "--help", "--metrics",
+                        ",".join(m["name"] for m in listed["metrics"]))
+        for m in listed["metrics"]:
+            self.assertIn(f"  {m['name']} (", text)
+            for p in m["params"]:
+                flag = f"--{m['name']}.{p['name']}"
+                self.assertIn(flag, text)
+                self.assertIn(flag, pages)
+        for word in ("Accuracy: does it describe", "Plausibility: do people agree"):
+            self.assertIn(word, text)
+        narrow = self.ok("evaluate", "--list", "--width", 44)
+        self.assertLessEqual(max(map(len, narrow.splitlines())), 44)
+        self.refused(2, "evaluate", "--metrics", "ginny", "--help", says="no metric 'ginny'")
+        self.refused(2, "evaluate", "--list", "--csv", "a.csv", says="text or JSON")
 
     def test_csv_and_list(self):
         rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any words as arguments of every command: parsed or refused with a message. */
 #include "cli/cli.h"
+#include "cli/judge-flags.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         if (status && !*run.err.message)
             abort();
         free(run.method_opts);
+        cli_metrics_release(&run);
     }
     free(words);
     return 0;

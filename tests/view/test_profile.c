@@ -137,12 +137,103 @@ static void nothing_of_an_input_is_markup(void **state) {
     glim_context_free(ctx);
 }
 
+/* ---- inside an explanation ---- */
+
+static void same(double a, double b) {
+    assert_true(a == b || (isnan(a) && isnan(b)));
+}
+
+static void a_kept_profile_is_read_back(void **state) {
+    glim_context *ctx = view_context();
+    struct made t;
+    glim_profile_kept k;
+    glim_error err;
+    make(&t, ctx, 0.3, true);
+    assert_int_equal(glim__profile_keep(t.doc, &t.profile, &err), GLIM_OK);
+    assert_int_equal(glim__profile_open(&k, t.doc, "a.json", &err), GLIM_OK);
+    assert_int_equal(k.e.n_measures, MEASURES);
+    for (int i = 0; i < MEASURES; i++) {
+        const glim_measure *a = &t.m[i], *b = &k.e.measures[i];
+        assert_ptr_equal(a->metric, b->metric);
+        same(a->value, b->value);
+        same(a->random, b->random);
+        same(a->random_se, b->random_se);
+        same(a->reversed, b->reversed);
+        same(a->best, b->best);
+        same(a->skill, b->skill);
+        assert_int_equal(a->n, b->n);
+        assert_int_equal(a->failed, b->failed);
+        assert_int_equal(a->why != NULL, b->why != NULL);
+    }
+    for (int q = 0; q < GLIM_QUALITIES; q++)
+        same(t.e.marks[q], k.e.marks[q]);
+    assert_true(k.e.capped && k.e.asked == 7 && k.profile.draws == 20);
+    glim__profile_close(&k);
+    glim_document_free(t.doc);
+    glim_context_free(ctx);
+}
+
+/* Of the same explanation judged and not: every view but the table tells of it. */
+static void an_explanation_shows_its_profile_but_in_its_table(void **state) {
+    static const char *const words[] = {"How good is this", "\"evaluation\"", NULL, "glim-profile"};
+    glim_context *ctx = view_context();
+    glim_document *d = document_of(ctx, &cases[0], 1);
+    glim_view_options o = {.width = 80};
+    assert_non_null(d->evaluation);
+    for (size_t i = 0; glim_views()[i]; i++) {
+        const glim_view *view = glim_views()[i];
+        char *with, *without;
+        size_t n, m;
+        d->evaluation = kept_evaluation;
+        assert_int_equal(view->render(d, &o, &with, &n, NULL), GLIM_OK);
+        d->evaluation = NULL;
+        assert_int_equal(view->render(d, &o, &without, &m, NULL), GLIM_OK);
+        const char *word = !strcmp(view->name, "csv")    ? words[2]
+                           : !strcmp(view->name, "html") ? words[3]
+                           : !strcmp(view->name, "json") ? words[1]
+                                                         : words[0];
+        if (word)
+            assert_true(strstr(with, word) && !strstr(without, word));
+        else
+            assert_string_equal(with, without);
+        glim_view_free(ctx, with);
+        glim_view_free(ctx, without);
+    }
+    glim_document_free(d);
+    glim_context_free(ctx);
+}
+
+static void refused_memory_keeps_no_half_of_a_profile(void **state) {
+    glim_context *ctx = view_context();
+    struct made t;
+    make(&t, ctx, 0.3, true);
+    for (uint64_t nth = 1;; nth++) {
+        glim_profile_kept k;
+        glim_error err = {0};
+        glim__fail_allocation(ctx, nth);
+        glim_status status = glim__profile_keep(t.doc, &t.profile, &err);
+        bool opened = !status && !(status = glim__profile_open(&k, t.doc, "a.json", &err));
+        glim__fail_allocation(ctx, 0);
+        if (opened)
+            glim__profile_close(&k);
+        if (!status)
+            break;
+        assert_int_equal(status, GLIM_ENOMEM);
+        assert_true(*err.message && nth < 100);
+    }
+    glim_document_free(t.doc);
+    glim_context_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts_follow_checks_and_the_mark_of_accuracy),
         cmocka_unit_test(lines_of_a_profile_fit_any_width),
         cmocka_unit_test(a_profile_says_what_is_left_out_and_why),
         cmocka_unit_test(nothing_of_an_input_is_markup),
+        cmocka_unit_test(a_kept_profile_is_read_back),
+        cmocka_unit_test(an_explanation_shows_its_profile_but_in_its_table),
+        cmocka_unit_test(refused_memory_keeps_no_half_of_a_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ typedef struct case_of {
     size_t n_units, n_rows; /* rows 0: a plain attribution */
     double scale;           /* of the scores; 0: all zero; NaN: none */
     const char *target, *against, *role, *file, *reason;
-    bool error, partial, additive, attention, links;
+    bool error, partial, additive, attention, links, judged;
     glim_verdict verdict;
 } case_of;
 
@@ -55,7 +55,7 @@ static const char *const long_unit[] = {
 
 #define UNITS(list) list, sizeof list / sizeof *list
 static const case_of cases[] = {
-    {"plain", UNITS(plain_units), .scale = 1, .target = " Paris", .additive = true},
+    {"plain", UNITS(plain_units), .scale = 1, .target = " Paris", .additive = true, .judged = true},
     {"chinese", UNITS(chinese), .scale = 3, .target = "巴黎", .against = "伦敦"},
     {"strange", UNITS(strange), .scale = 1, .target = "\x1b]0;x\x07", .role = "us\x1b[1mer",
      .file = "\x1b[2J.gguf", .reason = "because \xe2\x80\xae of \x1b[0m", .error = true,
@@ -67,7 +67,7 @@ static const case_of cases[] = {
      .verdict = GLIM_VERDICT_DISTRUST},
     {"matrix", UNITS(plain_units), .n_rows = 3, .scale = 1, .target = " Paris it is"},
     {"strange matrix", UNITS(strange), .n_rows = 40, .scale = 100, .target = "\xff",
-     .partial = true},
+     .partial = true, .judged = true},
     {"huge", UNITS(plain_units), .scale = 1e117, .target = "x", .error = true, .additive = true},
     {"huge matrix", UNITS(plain_units), .n_rows = 2, .scale = -1e117, .target = "x"},
     {"empty", plain_units, 0, .scale = 1, .target = "x"},
@@ -143,6 +143,17 @@ static inline void add_links(glim_document *d) {
                                      .n_layers = 2};
 }
 
+/* As explain --evaluate keeps it, with a metric of another version and a hostile text. */
+static const char kept_evaluation[] =
+    "{\"verdict\":\"distrust\",\"reason\":\"\",\"capped\":true,\"marks\":{\"accuracy\":0.25,"
+    "\"consistency\":null,\"simplicity\":1.0},\"measures\":[{\"metric\":\"deletion-auc\",\"value\":"
+    "-0.125,\"random\":0.5,\"random_se\":0.0625,\"reversed\":1.5,\"best\":-1.0,\"skill\":0.25,"
+    "\"rows\":1,\"failed\":false,\"why\":null,\"note\":\"\\u001b[2J</script>\"},{\"metric\":"
+    "\"model-randomisation\",\"value\":0.75,\"rows\":1,\"failed\":true},{\"metric\":\"gini\","
+    "\"value\":null,\"rows\":0,\"why\":\"\\u001b[31mwhy\"},{\"metric\":\"of another glim\","
+    "\"value\":3.5}],\"absent\":\"\\u001b]0;x\\u0007\",\"draws\":10,\"seed\":3,\"asked\":7,"
+    "\"seconds\":0.5}";
+
 /* `repeat` times the units of the case. */
 static inline glim_document *document_of(glim_context *ctx, const case_of *c, size_t repeat) {
     glim_document *d = NULL;
@@ -193,6 +204,7 @@ static inline glim_document *document_of(glim_context *ctx, const case_of *c, si
     d->method.caption = "One unit at a time.";
     d->method.params = "{\"window\":1}";
     d->method.additive = c->additive;
+    d->evaluation = c->judged ? kept_evaluation : NULL;
     d->method.is_signed = true;
     d->n_rows = R;
     d->rows = c->n_rows ? glim_document_alloc(d, R * sizeof *d->rows) : NULL;
