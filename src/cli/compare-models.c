@@ -3,6 +3,7 @@
  * One input and one target on two models: another quantisation, a fine-tune. The target is
  * the first model's, by its text; what the other would rather say is told beside it.
  */
+#include "base/cosine.h"
 #include "cli/bind.h"
 #include "cli/compare.h"
 #include "model/model.h"
@@ -125,7 +126,8 @@ static glim_status compare_inside(cli_comparison *c, glim_predictor *p, glim_pre
     if (!status)
         status = observe(&y, &c->run->err);
     for (size_t l = 0; l < L && !status; l++)
-        c->drift[l] = glim__cosine_distance(x.at + l * C, y.at + l * C, C);
+        c->drift[l] =
+            glim__cosine_distance(x.at + l * C, y.at + l * C, C, (glim_no_direction){NAN, NAN});
     c->layers = L;
     glim__free(ctx, rows);
     return status;
