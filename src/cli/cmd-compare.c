@@ -132,7 +132,9 @@ static glim_status fold(cli_comparison *c, glim_document **docs, cli_compared_in
     glim_status status = fold_pairs(c, docs, in->said);
     if (!status)
         status = fold_runs(c, docs, in->said);
-    in->text = keep_text(c, d->input.text, d->input.text_len, &in->len);
+    const char *picture = d->input.image.name;
+    in->text = picture ? keep_text(c, picture, strlen(picture), &in->len)
+                       : keep_text(c, d->input.text, d->input.text_len, &in->len);
     in->target = keep_text(c, d->target.text, d->target.text_len, &in->target_len);
     if (!status)
         c->n_inputs++;

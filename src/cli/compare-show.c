@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CELL = 5, MOST_ROWS = 40 };
+enum { CELL = 5, MOST_ROWS = 40, FEW_PAIRS = 6 };
 
 /* Words of a line that grows, wrapped to the page; releases them. */
 void cli_put_line(glim_page *p, glim_buffer *line) {
@@ -176,20 +176,29 @@ static void put_rows(glim_page *p, const cli_comparison *c) {
 
 /* ---- methods over many inputs ---- */
 
-static const char *stars(double p) {
-    return isnan(p) ? "" : p < 0.05 ? "  differ" : "";
-}
-
+/* All while they are few, else those that differ. */
 static void put_pairs(glim_page *p, const cli_comparison *c, const cli_judgement *j) {
+    size_t left = 0;
     for (size_t i = 0; i < j->n_pairs; i++) {
         const cli_difference *d = &j->pairs[i];
+        bool differ = d->p < 0.05;
         glim_buffer line;
+        if (!differ && j->n_pairs > FEW_PAIRS) {
+            left++;
+            continue;
+        }
         glim__buffer_init(&line, c->run->ctx);
         glim__buffer_printf(&line, "%zu - %zu: %.3g", d->first + 1, d->second + 1, d->told.mean);
         if (isfinite(d->told.low))
             glim__buffer_printf(&line, " (%.3g to %.3g), p %.2g%s", d->told.low, d->told.high, d->p,
-                                stars(d->p));
+                                differ ? ": they differ" : "");
         cli_put_line(p, &line);
+    }
+    if (left) {
+        char text[80];
+        snprintf(text, sizeof text, "%zu %spairs do not differ (p at least 0.05).", left,
+                 left < j->n_pairs ? "other " : "");
+        glim__page_wrapped(p, text);
     }
 }
 

@@ -16,6 +16,7 @@ import unittest
 
 import numpy as np
 import scipy.stats
+from browser import AXE, Browser, glim
 from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ MODELS = ROOT / "tests/golden/models"
 LLAMA = MODELS / "llama.gguf"
 # one model in three quantisations; llama-q4_0 is another
 F16, Q8, Q5, Q4 = (MODELS / f"llama-{n}.gguf" for n in ("f16", "q8_0", "q5_1", "q4_0"))
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 TEXT = "Hello small world, hello again"
 SCHEMA, PLAN = (json.loads((ROOT / f"docs/schema/glim.{n}-1.schema.json").read_text())
                 for n in ("comparison", "plan"))
@@ -384,6 +386,74 @@ class Models(Case):
             copy = shutil.copy(LLAMA, d)
             self.refused("-m", LLAMA, "--other", F16, "--other", copy, f"--json={copy}", TEXT,
                          says="would overwrite the other model")
+
+
+class Reports(Browser):
+    """The page of a comparison, in Chromium."""
+
+    def compared(self, name, *args):
+        """The page, opened, and what --json says; the words of text are dangerous."""
+        html, file = self.path / f"{name}.html", self.path / f"{name}.json"
+        glim("compare", *args, "--html", html, f"--json={file}", "-q")
+        page = self.open(html)
+        return page, json.loads(file.read_text())
+
+    def accessible(self, page):
+        page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = page.evaluate("(tags) => axe.run(document, {runOnly: tags}).then((r) => "
+                                  "r.violations.map((v) => v.id + ' ' + v.nodes.map((n) => "
+                                  "n.target.join()).slice(0, 3)))", WCAG)
+            self.assertEqual(found, [], scheme)
+
+    def test_models_stand_in_tables_with_their_answers_strips_and_lines(self):
+        data = self.path / "texts.csv"
+        data.write_text("text\n" + "".join(f"\"Hello <b>world</b> {i}, again\"\n" for i in range(9)))
+        page, c = self.compared("models", "-m", F16, "--other", Q8, "--other", Q4, "--data", data)
+        self.assertClean(page)
+        self.accessible(page)
+        rows = page.locator("#glim-models tbody tr").all_inner_texts()
+        self.assertEqual(len(rows), 9) # three tables
+        for i, m in enumerate(c["models"]):
+            self.assertIn(m["name"], rows[i])
+            self.assertIn(f"{m['bits_per_weight']:.3g}", rows[i])
+            self.assertIn(f"{m['kl']:.3g}", rows[3 + i])
+            self.assertIn(f"{m['kendall']:.2f}", rows[6 + i])
+        flipped = [x for x in c["many"]["inputs"] if max(x["flips"]) > 0]
+        told = page.locator("#glim-flips tbody tr")
+        self.assertEqual(told.count(), len(flipped))
+        self.assertGreater(len(flipped), 0)
+        self.assertIn(flipped[0]["text"], told.first.inner_text())
+        self.assertEqual(page.locator("#glim-flips strong").count(),
+                         sum(f > 0 for x in flipped for f in x["flips"]))
+        strips = page.locator("#glim-strips .strip")
+        self.assertEqual(strips.count(), 3)
+        shades = [[s.split()[1] for s in strips.nth(i).locator(".u").evaluate_all(
+            "(all) => all.map((u) => u.className)")] for i in range(3)]
+        most = max(abs(x) for r in c["runs"] for x in r["scores"])
+        for r, told in zip(c["runs"], shades): # one scale for all
+            self.assertEqual(told, [f"s{5 + int(math.copysign(math.floor(abs(x) / most * 5 + 0.5), x))}"
+                                    for x in r["scores"]])
+        self.assertEqual(page.locator("#glim-drift path.line").count(), 2)
+        embedded = json.loads(page.locator("#glim-data").text_content())
+        self.assertEqual(embedded, c)
+
+    def test_methods_have_a_map_of_agreement_in_either_language(self):
+        page, c = self.compared("methods", "-m", LLAMA, "--methods", "occlusion,gradient,shapley",
+                                "--lang", "zh-CN", "--generate", "2", TEXT)
+        self.assertClean(page)
+        self.accessible(page)
+        self.assertEqual(page.get_attribute("html", "lang"), "zh-CN")
+        cells = page.locator("#glim-alike table").first.locator("tbody td")
+        taus = np.ravel(c["agreement"]["kendall"])
+        self.assertEqual([float(x.replace("\u2212", "-")) for x in cells.all_inner_texts()],
+                         [round(t, 2) for t in taus])
+        for cell, t in zip(cells.evaluate_all("(all) => all.map((u) => u.className)"), taus):
+            self.assertEqual(cell, f"s{5 + round(t * 5)}")
+        self.assertEqual(page.locator("#glim-targets tbody tr").count(), 2)
+        self.assertIn("3 种方法", page.locator("h1").inner_text())
 
 
 class Plans(Case):
