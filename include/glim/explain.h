@@ -33,20 +33,24 @@ enum { /* capability bits */
    Exactly one kind of target: continuation, or generate > 0, or labels, or a next
    token. */
 typedef struct glim_target_options {
-    const char *target;       /* token text; NULL = the most likely next token */
-    const char *against;      /* token text to contrast with, or NULL */
-    const char *continuation; /* text whose tokens become rows, or NULL */
-    size_t generate;          /* greedy tokens that become rows; 0 = none */
-    const char *labels;       /* "positive, negative": answers of a decoder that are scored as
-                                 classes, which target and against then name; or NULL */
-    bool length_normalise;    /* of labels: the mean over a label's tokens, not the sum */
-    const char *output;       /* "logit", "logprob", "prob"; NULL = logprob, for a contrast the
-                                 difference of logits. Of labels also "score": log-probability of
-                                 the answer; logprob and prob are among the labels */
-    const char *source;       /* a part of the input, which stands there once: nothing else is
-                                 scored, what is written least of all; NULL = all of it */
-    bool late;                /* the target of a decoder may be read with the pass that shows
-                                 attention; only for a predictor that glim_explain gets next */
+    const char *target;         /* token text; NULL = the most likely next token */
+    const char *against;        /* token text to contrast with, or NULL */
+    const char *continuation;   /* text whose tokens become rows, or NULL */
+    size_t generate;            /* greedy tokens that become rows; 0 = none */
+    const char *labels;         /* "positive, negative": answers of a decoder that are scored as
+                                   classes, which target and against then name; or NULL */
+    bool length_normalise;      /* of labels: the mean over a label's tokens, not the sum */
+    const char *output;         /* "logit", "logprob", "prob"; NULL = logprob, for a contrast the
+                                   difference of logits. Of labels also "score": log-probability of
+                                   the answer; logprob and prob are among the labels */
+    const char *source;         /* a part of the input, which stands there once: nothing else is
+                                   scored, what is written least of all; NULL = all of it */
+    bool late;                  /* the target of a decoder may be read with the pass that shows
+                                   attention; only for a predictor that glim_explain gets next */
+    const glim_predictor *like; /* the targets of this predictor, by another model, over the very
+                                   tokens that `tokens` are, with the same outputs: target,
+                                   continuation and generate are left out. NULL = as above. Of
+                                   labels and likeness without effect */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;

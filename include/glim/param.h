@@ -32,7 +32,8 @@ typedef struct glim_param {
         double r;
         const char *s;
     } def;                  /* default (bools are false) */
-    double min, max;        /* bounds of INT, REAL; both 0 = none */
+    double min, max;        /* bounds of INT, REAL; both 0 = none. Of a STRING of the command
+                               line: max > 1 = it may be given so often, into an array */
     const char *choices;    /* CHOICE: "zero|mean|token" */
     const char *value_name; /* help: "N", "FILE"; NULL = from the type */
     const char *help;       /* one line */

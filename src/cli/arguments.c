@@ -101,6 +101,18 @@ static bool looks_like_file(const char *flag, const char *word) {
     return n > m && !strcmp(word + n - m, end);
 }
 
+/* The next free place of a flag that may be given several times. */
+static glim_status add_value(const glim_param *p, void *options, const char *value,
+                             glim_error *err) {
+    const char **at = (const char **)(void *)((char *)options + p->offset);
+    for (size_t i = 0; i < (size_t)p->max; i++)
+        if (!at[i]) {
+            at[i] = value;
+            return GLIM_OK;
+        }
+    return glim_fail(err, GLIM_EUSAGE, "--%s may be given %.0f times", p->name, p->max);
+}
+
 static glim_status set_flag(cli_run *run, struct found f, const char *inline_value, int argc,
                             char **argv, int *i) {
     const glim_param *p = f.param;
@@ -120,6 +132,8 @@ static glim_status set_flag(cli_run *run, struct found f, const char *inline_val
         value = argv[++*i];
     if (!value)
         return glim_fail(&run->err, GLIM_EUSAGE, "--%s wants a value", p->name);
+    if (p->type == GLIM_STRING && p->max > 1)
+        return add_value(p, f.options, value, &run->err);
     return glim_param_set(p, f.options, value, &run->err);
 }
 

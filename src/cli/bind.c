@@ -57,7 +57,7 @@ static glim_status make_predictor(cli_run *run, glim_predictor **out) {
 /* --label: the class that the table says of the row is explained. */
 static glim_status aim(cli_run *run, const glim_table *t, size_t row, const char **name) {
     size_t column;
-    if (run->command != &cli_evaluate || !run->o.label)
+    if (run->command == &cli_explain || !run->o.label)
         return GLIM_OK;
     glim_status status = glim__table_column(t, run->o.label, &column, &run->err);
     if (!status)
@@ -235,4 +235,29 @@ glim_status cli_rebind(const cli_run *run, glim_predictor **out, const glim_mode
     glim_target_options t = target_of(run);
     t.target = target;
     return glim_predictor_lm(out, model, run->tokens, &t, err);
+}
+
+/* What is named by its text: of rows what was written, else the token, class or label. */
+static void name_targets(glim_target_options *t, const glim_document *doc) {
+    bool written =
+        doc->rows && doc->target.kind &&
+        (!strcmp(doc->target.kind, "generated") || !strcmp(doc->target.kind, "continuation"));
+    t->generate = 0;
+    if (written)
+        t->continuation = doc->target.text;
+    else if (!doc->rows && strcmp(doc->target.kind ? doc->target.kind : "", "similarity") != 0)
+        t->target = doc->target.text;
+}
+
+glim_status cli_bind_like(cli_run *run, glim_predictor **out, const glim_predictor *like,
+                          const glim_document *doc) {
+    glim_target_options t = target_of(run);
+    t.like = like;
+    if (cli_reads_pictures(run)) {
+        run->o.target = doc->target.text;
+        return cli_picture_predictor(run, out);
+    }
+    if (!like)
+        name_targets(&t, doc);
+    return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }

@@ -16,5 +16,9 @@ glim_status cli_bind(cli_run *run, cli_bound *use, cli_many *many);
 bool cli_can_rebind(const cli_run *run, const glim_predictor *p, const glim_document *doc);
 glim_status cli_rebind(const cli_run *run, glim_predictor **out, const glim_model *model,
                        const char *target, glim_error *err);
+/* The targets of another model's predictor and its document over run's model and tokens: those
+   of `like`, which has the very tokens, or with NULL by their texts. */
+glim_status cli_bind_like(cli_run *run, glim_predictor **out, const glim_predictor *like,
+                          const glim_document *doc);
 
 #endif

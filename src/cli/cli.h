@@ -12,7 +12,7 @@
 
 #include <glim/glim.h>
 
-enum { CLI_SITES = 64 };
+enum { CLI_SITES = 64, CLI_OTHERS = 7 };
 
 typedef struct cli_options {
     /* model */
@@ -44,7 +44,7 @@ typedef struct cli_options {
     int64_t draws, inputs;
     bool evaluate;
     /* comparing */
-    const char *methods, *other;
+    const char *methods, *other[CLI_OTHERS]; /* the models beside the first; NULL behind */
     int64_t passes;
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
@@ -109,7 +109,8 @@ struct cli_command {
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
     cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
-    cli_flags_json[], cli_flags_raw[], cli_flags_resources[], cli_flags_plan[], cli_flags_talk[];
+    cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[], cli_flags_plan[],
+    cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

@@ -1,186 +1,309 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * glim compare: several methods on one input, or one method on two models. That methods
- * disagree is a finding and no error; so a table of agreement, not a winner.
+ * glim compare: several methods on one model, or one method on several models, over one
+ * input or many. That methods disagree is a finding and no error; so a table of agreement,
+ * not a winner. What was reached before Ctrl-C is shown.
  */
 #include "cli/bind.h"
 #include "cli/commands.h"
 #include "cli/compare.h"
-#include "cli/pick.h"
+#include "cli/menu.h"
 #include "predict/predictor.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- which methods ---- */
+/* ---- means ---- */
 
-static void leave_out(cli_comparison *c, const glim_method *m, const char *why) {
-    cli_left_out *out = &c->left_out[c->n_left_out++];
-    out->method = m->name;
-    snprintf(out->why, sizeof out->why, "%s", why);
+void cli_tally_add(cli_tally *t, double x) {
+    t->sum += isnan(x) ? 0 : x;
+    t->n += !isnan(x);
 }
 
-/* The methods of --methods; *n of them. */
-static glim_status read_methods(cli_run *run, const glim_method **list, size_t *n) {
-    for (const char *s = run->o.methods; *s;) {
-        size_t len = strcspn(s, ",");
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)(len < 60 ? len : 60), s);
-        const glim_method *m = glim_method_find(name);
-        if (!m)
-            return glim_fail(&run->err, GLIM_EUSAGE,
-                             "there is no method '%s' (glim explain --list names them)", name);
-        for (size_t i = 0; i < *n; i++)
-            if (list[i] == m)
-                return glim_fail(&run->err, GLIM_EUSAGE, "--methods names '%s' twice", name);
-        list[(*n)++] = m;
-        s += len + (s[len] == ',');
-    }
-    return *n ? GLIM_OK : glim_fail(&run->err, GLIM_EUSAGE, "--methods names none");
+double cli_tally_mean(const cli_tally *t) {
+    return t->n ? t->sum / (double)t->n : NAN;
 }
 
-/* Passes over the input, or texts to ask. */
-static double passes_of(const glim_predictor *p, const glim_plan *plan) {
-    glim_plan one = {0};
-    if (plan->asks)
-        return (double)plan->asks;
-    if (p->plan_gradient && (p->can & GLIM_CAN_GRADIENT))
-        p->plan_gradient(p, 1, &one);
-    double tokens = (double)(plan->forward_tokens + plan->backward_tokens);
-    return ceil(tokens / (one.forward_tokens ? (double)one.forward_tokens : 1));
+double cli_pair_value(const cli_pair *p, int which) {
+    const cli_tally *t = which == 0   ? &p->tau
+                         : which == 1 ? &p->jaccard
+                         : which == 2 ? &p->rbo
+                                      : &p->signs;
+    return cli_tally_mean(t);
 }
 
-/* All that can run and cost no more than --passes; of the others that could, why not. */
-static void choose(cli_comparison *c, const glim_predictor *p, const glim_method **list,
-                   size_t *n) {
-    for (size_t i = 0; glim_methods()[i]; i++) {
-        const glim_method *m = glim_methods()[i];
-        glim_plan plan;
-        glim_error err = {0};
-        char why[200];
-        if (m->needs & ~p->can)
-            continue;
-        if (glim_explain_plan(&plan, p, m, NULL, &err)) {
-            leave_out(c, m, err.message);
-            continue;
-        }
-        double passes = passes_of(p, &plan);
-        if (passes <= (double)c->run->o.passes) {
-            list[(*n)++] = m;
-            continue;
-        }
-        snprintf(why, sizeof why, "%s %.0f passes, above --passes %lld",
-                 plan.bounded ? "about" : "at most", passes, (long long)c->run->o.passes);
-        leave_out(c, m, why);
+double cli_like_value(const glim_likeness *l, int which) {
+    return which == 0 ? l->tau : which == 1 ? l->jaccard : which == 2 ? l->rbo : l->flips;
+}
+
+const char *cli_compared_name(const cli_comparison *c, size_t i) {
+    if (!c->models)
+        return c->runs[i].method->name;
+    const char *file = i ? c->runs[i].at.o.model : c->run->o.model, *end = file + strlen(file);
+    while (end > file + 1 && end[-1] == '/') /* of a directory */
+        end--;
+    while (end > file && end[-1] != '/')
+        end--;
+    return *end ? end : file;
+}
+
+static glim_status oom(cli_comparison *c) {
+    return glim__oom(c->run->ctx, &c->run->err, "the comparison", c->n * c->n * sizeof *c->pairs);
+}
+
+/* ---- one input ---- */
+
+static void unknown(cli_said *said, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        said[i].value = said[i].prob = said[i].logprob = said[i].kl = said[i].flips = NAN;
+        for (size_t k = 0; k < COMPARE_METRICS; k++)
+            said[i].metrics[k] = NAN;
     }
 }
 
-/* ---- one run ---- */
-
-/* A method that nobody named is left out when it refuses the input. */
-static glim_status explain_each(cli_comparison *c, glim_predictor *p,
-                                const glim_method *const *list, size_t n) {
-    cli_run *run = c->run;
+/* Agreement of every two of the n explanations. */
+static glim_status fold_pairs(cli_comparison *c, glim_document *const *docs, cli_said *said) {
     glim_status status = GLIM_OK;
-    for (size_t i = 0; i < n && !status; i++) {
-        glim_document *doc = NULL;
-        status = glim_explain(&doc, p, list[i], NULL, (uint64_t)run->o.seed, &run->err);
-        if (status) {
-            glim_document_free(doc); /* a partial one says nothing here */
-        } else {
-            c->docs[c->n++] = doc;
+    for (size_t i = 0; i < c->n && !status; i++)
+        for (size_t k = i; k < c->n && !status; k++) {
+            glim_likeness l;
+            status = glim__likeness(&l, docs[i], docs[k], &c->run->err);
+            if (!status && !i)
+                said[k].like = l;
+            for (int turn = 0; turn < 1 + (i != k) && !status; turn++) {
+                cli_pair *p = &c->pairs[turn ? k * c->n + i : i * c->n + k];
+                cli_tally_add(&p->tau, l.tau);
+                cli_tally_add(&p->jaccard, l.jaccard);
+                cli_tally_add(&p->rbo, l.rbo);
+                cli_tally_add(&p->signs, l.flips);
+                p->units += l.n;
+            }
         }
-        if (!run->o.methods && (status == GLIM_EUSAGE || status == GLIM_EUNSUPPORTED)) {
-            leave_out(c, list[i], run->err.message);
-            status = GLIM_OK;
-        }
+    return status;
+}
+
+static glim_status fold_drift(cli_comparison *c, cli_compared *r, const cli_said *said) {
+    if (!said->drift)
+        return GLIM_OK;
+    size_t L = (size_t)glim_model_facts(c->run->model)->layers;
+    if (!r->drift)
+        r->drift = glim__arena_calloc(&c->arena, L + 1, sizeof *r->drift);
+    if (!r->drift)
+        return oom(c);
+    r->layers = L;
+    for (size_t l = 0; l < L; l++)
+        cli_tally_add(&r->drift[l], said->drift[l]);
+    return GLIM_OK;
+}
+
+static glim_status fold_runs(cli_comparison *c, glim_document *const *docs, cli_said *said) {
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < c->n && !status; i++) {
+        cli_compared *r = &c->runs[i];
+        const cli_answer *a = &said[i].answer;
+        said[i].value = docs[i]->target.value;
+        said[i].prob = docs[i]->target.prob;
+        cli_tally_add(&r->kl, said[i].kl);
+        cli_tally_add(&r->flips, said[i].flips);
+        cli_tally_add(&r->logprob, said[i].logprob);
+        if (c->run->o.label && a->told && docs[0]->target.text)
+            cli_tally_add(&r->right, a->len == docs[0]->target.text_len &&
+                                         !memcmp(a->text, docs[0]->target.text, a->len));
+        r->pass_tokens += said[i].pass_tokens;
+        r->pass_seconds += said[i].pass_seconds;
+        r->tokens += said[i].tokens;
+        r->seconds += said[i].seconds;
+        status = fold_drift(c, r, &said[i]);
     }
     return status;
 }
 
-static glim_status compare_methods(cli_comparison *c, glim_predictor *p) {
-    cli_run *run = c->run;
-    const glim_method *list[COMPARE_MOST];
-    size_t n = 0;
-    glim_status status = GLIM_OK;
-    if (run->o.methods)
-        status = read_methods(run, list, &n);
-    else
-        choose(c, p, list, &n);
+static const char *keep_text(cli_comparison *c, const char *s, size_t n, size_t *len) {
+    *len = n;
+    return s ? glim__arena_strndup(&c->arena, s, n) : NULL;
+}
+
+static glim_status fold(cli_comparison *c, glim_document **docs, cli_compared_input *in) {
+    const glim_document *d = docs[0];
+    if (!c->pairs)
+        c->pairs = glim__arena_calloc(&c->arena, c->n * c->n, sizeof *c->pairs);
+    if (!c->pairs)
+        return oom(c);
+    glim_status status = fold_pairs(c, docs, in->said);
     if (!status)
-        status = explain_each(c, p, list, n);
-    if (!status && c->n < 2)
-        status = glim_fail(&run->err, GLIM_EUSAGE,
-                           "there are not two methods to compare (raise --passes, or name them: "
-                           "--methods A,B)");
+        status = fold_runs(c, docs, in->said);
+    const char *picture = d->input.image.name;
+    in->text = picture ? keep_text(c, picture, strlen(picture), &in->len)
+                       : keep_text(c, d->input.text, d->input.text_len, &in->len);
+    in->target = keep_text(c, d->target.text, d->target.text_len, &in->target_len);
+    if (!status)
+        c->n_inputs++;
     return status;
 }
 
-static glim_status fill_likeness(cli_comparison *c) {
-    cli_run *run = c->run;
-    glim_status status = GLIM_OK;
-    c->like = glim__calloc(run->ctx, c->n * c->n, sizeof *c->like);
-    if (!c->like)
-        return glim__oom(run->ctx, &run->err, "the table of agreement", c->n * c->n);
-    for (size_t i = 0; i < c->n * c->n && !status; i++)
-        status = glim__likeness(&c->like[i], c->docs[i / c->n], c->docs[i % c->n], &run->err);
+static glim_status begin(cli_comparison *c, const glim_predictor *p) {
+    glim_status status = c->models ? cli_compare_open(c, p) : cli_compare_choose(c, p);
+    c->room = c->many ? c->chosen : 1;
+    c->inputs = status ? NULL : glim__arena_calloc(&c->arena, c->room + 1, sizeof *c->inputs);
+    return status || c->inputs ? status : oom(c);
+}
+
+/* The documents of the first input stay. */
+static void keep_documents(cli_comparison *c, glim_document **docs, bool folded) {
+    for (size_t i = 0; i < COMPARE_MOST; i++) {
+        if (folded && c->n_inputs == 1 && i < c->n)
+            c->docs[i] = docs[i];
+        else
+            glim_document_free(docs[i]);
+    }
+}
+
+glim_status cli_compare_input(cli_comparison *c, glim_predictor *p, size_t row) {
+    glim_document *docs[COMPARE_MOST] = {0};
+    size_t n = 0;
+    glim_status status = c->inputs ? GLIM_OK : begin(c, p);
+    if (status)
+        return status;
+    if (c->run->o.dry_run)
+        return c->models ? cli_compare_plan_models(c, p, row) : cli_compare_plan_methods(c, p);
+    cli_compared_input *in = &c->inputs[c->n_inputs];
+    *in = (cli_compared_input){.row = row,
+                               .said = glim__arena_calloc(&c->arena, c->n, sizeof *in->said)};
+    if (!in->said)
+        return oom(c);
+    unknown(in->said, c->n);
+    status = c->models ? cli_compare_models(c, p, row, docs, in->said, &n)
+                       : cli_compare_methods(c, p, docs, in->said, &n);
+    glim_status folded = status;
+    if (status == GLIM_ECANCELLED && n && !c->n_inputs) { /* what there is */
+        glim_error kept = c->run->err;
+        glim_context_reset(c->run->ctx);
+        c->n = n;
+        folded = fold(c, docs, in);
+        c->run->err = kept;
+    } else if (!status) {
+        status = folded = fold(c, docs, in);
+    }
+    keep_documents(c, docs, !folded);
     return status;
 }
 
-/* Scores of the units that are scored, side by side. */
+/* ---- the whole ---- */
+
+/* Scores of the units that are scored, side by side; of rows their sums. */
 static glim_status fill_scores(cli_comparison *c) {
-    cli_run *run = c->run;
     size_t most = 0;
     for (size_t i = 0; i < c->n; i++)
         most = c->docs[i]->input.n_units > most ? c->docs[i]->input.n_units : most;
-    c->units = glim__calloc(run->ctx, most + 1, sizeof *c->units);
-    c->scores = glim__calloc(run->ctx, c->n * most + 1, sizeof *c->scores);
+    c->units = glim__arena_calloc(&c->arena, most + 1, sizeof *c->units);
+    c->scores = glim__arena_calloc(&c->arena, c->n * most + 1, sizeof *c->scores);
     if (!c->units || !c->scores)
-        return glim__oom(run->ctx, &run->err, "the scores", c->n * most * sizeof *c->scores);
+        return oom(c);
     for (size_t i = c->n; i-- > 0;) { /* the first one's numbers stay */
-        c->n_units = glim__scored_units(c->docs[i], c->units);
-        for (size_t u = 0; u < c->n_units; u++)
-            c->scores[i * c->n_units + u] = c->docs[i]->scores[c->units[u]];
+        const glim_document *d = c->docs[i];
+        c->n_units = glim__scored_units(d, c->units);
+        for (size_t u = 0; u < c->n_units; u++) {
+            cli_tally sum = {0};
+            for (size_t r = 0; r < d->n_rows; r++)
+                cli_tally_add(&sum, d->scores[r * d->input.n_units + c->units[u]]);
+            c->scores[i * c->n_units + u] = sum.n ? sum.sum : NAN;
+        }
     }
     return GLIM_OK;
 }
 
-static glim_status compare(cli_run *run, glim_predictor *p) {
-    cli_comparison c = {.run = run, .models = run->o.other != NULL, .kl = NAN};
-    if (p->n_rows != 1)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "compare takes one target, and this model writes %zu tokens", p->n_rows);
+static void say_why(cli_comparison *c) {
+    for (size_t i = 0; i < c->n && c->models; i++) {
+        cli_compared *r = &c->runs[i];
+        if (!r->kl.n && !r->no_kl)
+            r->no_kl = "not told of this kind of answer";
+        if (!r->drift && !r->no_drift)
+            r->no_drift = "not told of this kind of model";
+    }
+}
+
+static glim_status finish(cli_comparison *c, glim_status status) {
+    cli_run *run = c->run;
+    glim_error kept = run->err;
+    if (status && (status != GLIM_ECANCELLED || !c->n_inputs))
+        return status;
+    if (!c->n_inputs && !run->o.dry_run && c->failed) {
+        run->err = c->first;
+        return c->first.status;
+    }
+    if (run->o.dry_run)
+        return cli_compare_put_plan(c);
+    if (!c->n_inputs)
+        return glim_fail(&run->err, GLIM_EFORMAT, "'%.200s' has nothing to explain",
+                         c->table ? c->table->path : "the input");
+    c->partial = status != GLIM_OK;
+    glim_context_reset(run->ctx);
+    say_why(c);
+    glim_status shown = fill_scores(c);
+    if (!shown && c->many && !c->models)
+        shown = cli_compare_judge(c);
+    if (!shown)
+        shown = cli_compare_show(c);
+    if (status)
+        run->err = kept;
+    return status ? status : shown;
+}
+
+static glim_status open_comparison(cli_comparison *c, cli_run *run) {
+    *c = (cli_comparison){.run = run, .models = run->o.other[0] != NULL};
+    c->plan = (glim_plan){.seconds = -1, .bounded = true};
+    glim__arena_init(&c->arena, run->ctx, 1 << 14);
+    c->runs = glim__arena_calloc(&c->arena, COMPARE_MOST, sizeof *c->runs);
     run->planned = true;
-    glim_status status = c.models ? cli_compare_models(&c, p) : compare_methods(&c, p);
-    if (!status)
-        status = fill_likeness(&c);
-    if (!status)
-        status = fill_scores(&c);
-    if (!status)
-        status = cli_compare_show(&c);
-    for (size_t i = 0; i < c.n; i++)
-        glim_document_free(c.docs[i]);
-    for (size_t i = 0; i < 2; i++)
-        glim__free(run->ctx, c.answers[i].logits);
-    glim__free(run->ctx, c.drift);
-    glim__free(run->ctx, c.like);
-    glim__free(run->ctx, c.units);
-    glim__free(run->ctx, c.scores);
+    return c->runs ? GLIM_OK : oom(c);
+}
+
+static glim_status close_comparison(cli_comparison *c, glim_status status) {
+    status = finish(c, status);
+    for (size_t i = 0; i < c->n; i++)
+        glim_document_free(c->docs[i]);
+    for (size_t i = 1; i < COMPARE_MOST && c->runs; i++) {
+        glim_tokens_free(c->runs[i].at.tokens);
+        glim_model_close(c->runs[i].at.model);
+    }
+    glim__arena_release(&c->arena);
     return status;
+}
+
+static glim_status compare(cli_run *run, glim_predictor *p) {
+    cli_comparison c;
+    glim_status status = open_comparison(&c, run);
+    if (!status)
+        status = cli_compare_input(&c, p, SIZE_MAX);
+    return close_comparison(&c, status);
+}
+
+static glim_status compare_many(cli_run *run, const glim_table *t, size_t texts,
+                                cli_pick_make *make, void *data) {
+    cli_comparison c;
+    glim_status status = open_comparison(&c, run);
+    c.many = true;
+    c.table = t;
+    c.column = texts;
+    if (!status)
+        status = cli_compare_many(&c, make, data);
+    return close_comparison(&c, status);
 }
 
 static glim_status run_compare(cli_run *run) {
     const cli_options *o = &run->o;
+    if (o->list)
+        return cli_menu(run);
     if (cli_wants_pick(run))
         return glim_fail(&run->err, GLIM_EUSAGE, "--pick explains many rows; take one (--row N)");
-    if (o->method && !o->other)
+    if (o->method && !o->other[0])
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--method is for two models (--other FILE); several methods: --methods "
-                         "A,B");
-    if (o->methods && o->other)
+                         "--method is for several models (--other FILE); several methods: "
+                         "--methods A,B");
+    if (o->methods && o->other[0])
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "two models are compared by one method (--method NAME)");
-    return cli_bind(run, compare, cli_pick);
+                         "several models are compared by one method (--method NAME)");
+    return cli_bind(run, compare, compare_many);
 }
 
 #define AT(field) offsetof(cli_options, field)
@@ -201,73 +324,23 @@ static const glim_param own_flags[] = {
     {.name = "other",
      .type = GLIM_STRING,
      .offset = AT(other),
+     .max = CLI_OTHERS,
      .value_name = "FILE",
-     .help = "compare two models instead: this is the second"},
-    {.name = "method",
-     .type = GLIM_STRING,
-     .offset = AT(method),
-     .value_name = "NAME",
-     .help = "what explains both models (default: chosen)"},
+     .help = "compare models instead, by --method: this is another (again: a third)"},
     {0},
 };
-static const glim_param target_flags[] = {
-    {.name = "target",
-     .type = GLIM_STRING,
-     .offset = AT(target),
-     .value_name = "TOKEN",
-     .help = "token, class or label (default: the likeliest)",
-     .group = "Target"},
-    {.name = "against",
-     .type = GLIM_STRING,
-     .offset = AT(against),
-     .value_name = "TOKEN",
-     .help = "why the target and not this"},
-    {.name = "output",
-     .type = GLIM_CHOICE,
-     .offset = AT(output),
-     .choices = "logit|logprob|prob|score",
-     .help = "what is explained (logprob; of a contrast logit)"},
-    {.name = "units",
-     .type = GLIM_CHOICE,
-     .offset = AT(units),
-     .def.s = "auto",
-     .choices = "auto|character|token|word|sentence|turn",
-     .help = "what is scored"},
-    {0},
-};
-static const glim_param output_flags[] = {
-    {.name = "json",
-     .type = GLIM_STRING,
-     .offset = AT(json),
-     .value_name = "FILE",
-     .optional_value = true,
-     .help = "JSON to standard output, or to FILE",
-     .group = "Output"},
-    {.name = "csv",
-     .type = GLIM_STRING,
-     .offset = AT(csv),
-     .value_name = "FILE",
-     .help = "the scores side by side as a table"},
-    {0},
-};
-static const glim_param *const groups[] = {cli_flags_model,
-                                           own_flags,
-                                           cli_flags_task,
-                                           cli_flags_predictor,
-                                           cli_flags_calls,
-                                           cli_flags_input,
-                                           target_flags,
-                                           output_flags,
-                                           cli_flags_resources,
-                                           cli_flags_talk,
-                                           NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,  own_flags,           cli_flags_many,   cli_flags_task,   cli_flags_predictor,
+    cli_flags_calls,  cli_flags_input,     cli_flags_target, cli_flags_method, cli_flags_picture,
+    cli_flags_output, cli_flags_resources, cli_flags_plan,   cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim compare -m model.gguf \"The capital of France is\"",
-    "glim compare -m f16.gguf --other q4.gguf \"The capital of France is\"", NULL};
+    "glim compare -m f16.gguf --other q8.gguf --other q4.gguf --data texts.csv",
+    "glim compare -m model.gguf --methods occlusion,lime --data texts.csv --html how.html", NULL};
 
 const cli_command cli_compare = {
     .name = "compare",
-    .summary = "whether methods agree, or two models",
+    .summary = "whether methods agree, or models",
     .synopsis = "-m MODEL [--other FILE] TEXT",
     .text = "text",
     .examples = examples,

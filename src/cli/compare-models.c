@@ -1,212 +1,304 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One input and one target on two models: another quantisation, a fine-tune. The target is
- * the first model's, by its text; what the other would rather say is told beside it.
+ * One method on several models: other quantisations, a fine-tune. The targets are the first
+ * model's: token by token where the other has the same tokens, else by their texts. Each
+ * model is run once more to see what it answers there and what it holds inside; that pass
+ * is timed.
  */
 #include "cli/bind.h"
 #include "cli/compare.h"
-#include "model/model.h"
+#include "cli/fitted.h"
+#include "cli/picture.h"
 #include "predict/predictor.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- what they answer ---- */
+enum { PASSES = 3 }; /* of a single input, so that one is not the first of all */
 
-static bool has_answers(const cli_run *run) {
-    const glim_model_info *info = glim_model_facts(run->model);
-    return (info->task == GLIM_TASK_GENERATE && !info->both_ways && !run->o.labels) ||
-           info->task == GLIM_TASK_CLASSIFY;
-}
+/* ---- opening ---- */
 
-static const char *answer_text(const glim_model *model, size_t i, size_t *len) {
-    const glim_model_info *info = glim_model_facts(model);
-    if (info->task != GLIM_TASK_CLASSIFY)
-        return glim_model_token_bytes(model, (int32_t)i, len);
-    const char *name = info->labels ? info->labels[i] : "";
-    *len = strlen(name);
-    return name;
-}
-
-static glim_status keep_logits(void *data, size_t row, const float *logits, glim_error *err) {
-    cli_answer *a = data;
-    memcpy(a->logits, logits, a->n * sizeof *logits);
+static glim_status check(cli_comparison *c, const glim_predictor *p) {
+    const cli_run *run = c->run;
+    bool chat = run->o.chat && !strcmp(run->o.chat, "-");
+    bool piped = chat || (run->o.file && !strcmp(run->o.file, "-"));
+    if (!p->model || p->model != run->model || run->linear || run->o.predictor)
+        return glim_fail(&c->run->err, GLIM_EUSAGE,
+                         "--other compares models that are read from files (-m FILE --other "
+                         "FILE)");
+    if (piped)
+        return glim_fail(&c->run->err, GLIM_EUSAGE,
+                         "--other reads the input twice, which --%s - cannot (name a file)",
+                         chat ? "chat" : "file");
     return GLIM_OK;
 }
 
-static glim_status get_answer(cli_run *run, cli_answer *a) {
-    size_t best = 0;
-    a->n = (size_t)glim_model_facts(run->model)->outputs;
-    a->logits = glim__calloc(run->ctx, a->n + 1, sizeof *a->logits);
-    glim_status status = a->logits ? cli_logits(run, true, keep_logits, a)
-                                   : glim__oom(run->ctx, &run->err, "the logits", a->n * 4);
-    for (size_t i = 1; i < a->n && !status; i++)
-        best = a->logits[i] > a->logits[best] ? i : best;
-    if (!status && a->n) {
-        const char *text = answer_text(run->model, best, &a->len);
-        a->len = a->len < sizeof a->text ? a->len : sizeof a->text - 1;
-        memcpy(a->text, text, a->len);
-        a->told = true;
+static glim_status open_one(cli_comparison *c, const char *file) {
+    cli_compared *r = &c->runs[c->n++];
+    r->method = c->run->method;
+    r->at = *c->run;
+    r->at.o.model = file;
+    r->at.model = NULL;
+    r->at.tokens = NULL;
+    glim_status status = cli_open(&r->at);
+    const glim_model *first = c->run->model, *other = r->at.model;
+    if (!status && cli_reads_pictures(c->run) != cli_reads_pictures(&r->at))
+        status = glim_fail(&r->at.err, GLIM_EUSAGE,
+                           "of '%.200s' and '%.200s' one reads pictures, the other texts",
+                           c->run->o.model, file);
+    if (status) {
+        c->run->err = r->at.err;
+        return status;
     }
+    r->same_answers = cli_same_answers(first, other);
+    const glim_model_info *a = glim_model_facts(first), *b = glim_model_facts(other);
+    bool classes = a->task == GLIM_TASK_CLASSIFY || a->task == GLIM_TASK_IMAGE;
+    r->no_kl = r->same_answers ? NULL : classes ? "the classes differ" : "the vocabularies differ";
+    r->no_drift =
+        a->layers == b->layers && a->width == b->width ? NULL : "the models have different shapes";
+    return GLIM_OK;
+}
+
+glim_status cli_compare_open(cli_comparison *c, const glim_predictor *p) {
+    glim_status status = check(c, p);
+    cli_run *run = c->run;
+    if (!status && !run->method)
+        run->method = glim_method_default(p, NULL);
+    c->runs[0].method = run->method;
+    c->runs[0].same_answers = true;
+    c->n = 1;
+    for (size_t i = 0; i < CLI_OTHERS && run->o.other[i] && !status; i++)
+        status = open_one(c, run->o.other[i]);
     return status;
 }
 
-static bool same_answers(const glim_model *a, const glim_model *b) {
-    size_t n = (size_t)glim_model_facts(a)->outputs, x, y;
-    if (glim_model_facts(b)->outputs != (int)n)
+/* ---- one input on another model ---- */
+
+static const char *text_of(const cli_comparison *c, size_t row) {
+    return glim__table_cell(c->table, row, c->column);
+}
+
+static glim_status read_tokens(cli_comparison *c, cli_run *at, size_t row) {
+    glim_tokens_free(at->tokens);
+    at->tokens = NULL;
+    if (cli_reads_pictures(at))
+        return GLIM_OK;
+    if (row == SIZE_MAX)
+        return cli_input(at);
+    const char *text = text_of(c, row);
+    return glim_model_tokenize(at->model, &at->tokens, text, strlen(text), &at->err);
+}
+
+/* Whether the other reads the very tokens; behind them lie those that the first wrote. */
+static bool same_tokens(const glim_tokens *first, const glim_tokens *other) {
+    if (!first || !other || other->count > first->count)
         return false;
-    for (size_t i = 0; i < n; i++) {
-        const char *one = answer_text(a, i, &x), *two = answer_text(b, i, &y);
-        if (x != y || (x && memcmp(one, two, x) != 0))
+    for (size_t i = 0; i < other->count; i++)
+        if (first->at[i].id != other->at[i].id)
             return false;
-    }
+    for (size_t i = other->count; i < first->count; i++)
+        if (first->at[i].kind != GLIM_TOKEN_GENERATED)
+            return false;
     return true;
 }
 
-static glim_status compare_answers(cli_comparison *c, cli_run *other) {
-    cli_run *run = c->run;
-    if (!has_answers(run) || !has_answers(other) ||
-        glim_model_facts(run->model)->task != glim_model_facts(other->model)->task) {
-        c->no_kl = "not told of this kind of answer";
-        return GLIM_OK;
+static glim_status bind_other(cli_comparison *c, cli_compared *r, const glim_predictor *p,
+                              const glim_document *doc, size_t row, glim_predictor **q) {
+    cli_run *at = &r->at;
+    glim_status status = read_tokens(c, at, row);
+    bool like =
+        !status && r->same_answers && !at->o.labels && same_tokens(c->run->tokens, at->tokens);
+    cli_run shared = *at;
+    if (like)
+        shared.tokens = c->run->tokens;
+    if (!status)
+        status = cli_bind_like(&shared, q, like ? p : NULL, doc);
+    if (status && !at->err.message[0]) {
+        at->err = shared.err;
+        glim_prefix(&at->err, status, "the first model's target or input, to '%.200s'",
+                    at->o.model);
     }
-    glim_status status = get_answer(run, &c->answers[0]);
-    if (!status && (status = get_answer(other, &c->answers[1])))
-        run->err = other->err;
-    if (!status && same_answers(run->model, other->model))
-        c->kl = glim__divergence(c->answers[0].logits, c->answers[1].logits, c->answers[0].n);
-    else
-        c->no_kl = "the vocabularies differ";
+    if (!status && (*q)->n_rows != p->n_rows)
+        status = glim_fail(&at->err, GLIM_EUSAGE,
+                           "'%.200s' has %zu targets here, the first model %zu: what was written "
+                           "is cut into other tokens",
+                           at->o.model, (*q)->n_rows, p->n_rows);
+    if (status)
+        c->run->err = at->err;
+    at->err = (glim_error){0};
     return status;
 }
 
-/* ---- what they hold inside ---- */
+/* ---- what is kept ---- */
 
-struct rows {
-    glim_predictor *p;
-    size_t layers, width;
-    float *at; /* (layers, width) */
-};
+static double mean_logprob(const glim_document *d) {
+    cli_tally t = {0};
+    for (size_t r = 0; r < d->n_rows && d->rows; r++)
+        cli_tally_add(&t, log(d->rows[r].prob));
+    if (!d->rows)
+        cli_tally_add(&t, log(d->target.prob));
+    return cli_tally_mean(&t);
+}
 
-static glim_status keep_row(void *data, const glim_site *site, glim_error *err) {
-    struct rows *r = data;
-    size_t T = site->dims[0], row = r->p->row_at ? r->p->row_at(r->p, 0) : SIZE_MAX;
-    if (site->layer < 0 || (size_t)site->layer >= r->layers || site->n_dims != 2 ||
-        site->dims[1] != r->width || !T)
+/* Of what has no logits to choose from, such as spans: what the model says unasked. */
+static glim_status own_answer(cli_comparison *c, cli_run *at, cli_answer *out) {
+    glim_document *doc = NULL;
+    glim_predictor *p = NULL;
+    const glim_document unnamed = {.rows = NULL, .target.kind = "similarity"};
+    glim_status status = glim_document_new(&doc, at->ctx, &c->run->err);
+    if (!status && glim_model_facts(at->model)->task == GLIM_TASK_SPAN)
+        status = cli_bind_like(at, &p, NULL, &unnamed);
+    if (!status && p)
+        status = p->describe(p, doc, &at->err);
+    if (!status && p && doc->target.text) {
+        size_t n =
+            doc->target.text_len < sizeof out->text ? doc->target.text_len : sizeof out->text;
+        memcpy(out->text, doc->target.text, n);
+        out->len = n;
+        out->told = true;
+    }
+    if (status)
+        c->run->err = at->err;
+    glim_predictor_free(p);
+    glim_document_free(doc);
+    return status;
+}
+
+static glim_status keep_rows(cli_comparison *c, const cli_run *at, const glim_predictor *p,
+                             const cli_seen *l, cli_said *said) {
+    if (!l->logits || l->R < 2 || c->n_inputs)
         return GLIM_OK;
-    row = row < T ? row : T - 1;
-    memcpy(r->at + (size_t)site->layer * r->width, site->data + row * r->width,
-           r->width * sizeof *r->at);
+    said->row_answers = glim__arena_calloc(&c->arena, l->R, sizeof *said->row_answers);
+    if (!said->row_answers)
+        return glim__oom(c->run->ctx, &c->run->err, "the answers",
+                         l->R * sizeof *said->row_answers);
+    for (size_t r = 0; r < l->R; r++)
+        said->row_answers[r] = cli_seen_answer(at, p, l, r);
     return GLIM_OK;
 }
 
-static glim_status observe(struct rows *r, glim_error *err) {
-    const glim_hook hook = {"blocks.*.hook_resid_post", GLIM_HOOK_READ, keep_row, r};
-    return r->p->observe(r->p, &hook, 1, 0, err);
+static glim_status look(cli_comparison *c, cli_run *at, glim_predictor *p, cli_seen *l,
+                        cli_said *said) {
+    glim_status status = cli_seen_at(at, l, p, c->many ? 1 : PASSES);
+    if (status) {
+        c->run->err = at->err;
+        return status;
+    }
+    said->pass_tokens = l->tokens;
+    said->pass_seconds = l->seconds;
+    said->answer = cli_seen_answer(at, p, l, SIZE_MAX);
+    status = l->logits ? GLIM_OK : own_answer(c, at, &said->answer);
+    return status ? status : keep_rows(c, at, p, l, said);
 }
 
-static glim_status compare_inside(cli_comparison *c, glim_predictor *p, glim_predictor *q) {
-    const glim_model_info *a = glim_model_facts(p->model), *b = glim_model_facts(q->model);
-    glim_context *ctx = c->run->ctx;
-    size_t L = (size_t)a->layers, C = (size_t)a->width;
-    c->no_drift = !p->observe || !q->observe || a->encoder_layers || b->encoder_layers
-                      ? "not told of this kind of model"
-                  : a->layers != b->layers || a->width != b->width
-                      ? "the models have different shapes"
-                      : NULL;
-    if (c->no_drift)
-        return GLIM_OK;
-    float *rows = glim__calloc(ctx, 2 * L * C + 1, sizeof *rows);
-    c->drift = glim__calloc(ctx, L + 1, sizeof *c->drift);
-    struct rows x = {p, L, C, rows}, y = {q, L, C, rows ? rows + L * C : NULL};
-    glim_status status = rows && c->drift
-                             ? observe(&x, &c->run->err)
-                             : glim__oom(ctx, &c->run->err, "rows of both models", 2 * L * C * 4);
-    if (!status)
-        status = observe(&y, &c->run->err);
-    for (size_t l = 0; l < L && !status; l++)
-        c->drift[l] = glim__cosine_distance(x.at + l * C, y.at + l * C, C);
-    c->layers = L;
-    glim__free(ctx, rows);
-    return status;
+static bool same_text(const cli_answer *a, const cli_answer *b) {
+    return a->len == b->len && !memcmp(a->text, b->text, a->len);
 }
 
-/* ---- the whole ---- */
-
-static glim_status explain(cli_comparison *c, glim_predictor *p) {
+static glim_status explain(cli_comparison *c, glim_predictor *p, glim_document **docs,
+                           cli_said *said, size_t *n) {
     cli_run *run = c->run;
     glim_document *doc = NULL;
     glim_status status =
         glim_explain(&doc, p, run->method, run->method_opts, (uint64_t)run->o.seed, &run->err);
-    if (status)
-        glim_document_free(doc); /* a partial one says nothing here */
-    else
-        c->docs[c->n++] = doc;
+    if (doc)
+        docs[(*n)++] = doc; /* a partial one, too */
+    if (!status && doc) {
+        said->tokens = (double)(doc->cost.forward_tokens + doc->cost.backward_tokens);
+        said->seconds = doc->cost.seconds;
+        said->logprob = mean_logprob(doc);
+    }
     return status;
 }
 
-static glim_status check_units(cli_comparison *c) {
-    if (glim__same_units(c->docs[0], c->docs[1]))
+static glim_status compare_one(cli_comparison *c, size_t i, glim_predictor *q, const cli_seen *a,
+                               cli_said *said) {
+    cli_seen b = {0};
+    const cli_compared *r = &c->runs[i];
+    glim_status status = look(c, &c->runs[i].at, q, &b, &said[i]);
+    if (!status)
+        status = cli_seen_compare(c, a, &b, r->same_answers, &said[i]);
+    if (!status && isnan(said[i].flips) && said[0].answer.told && said[i].answer.told)
+        said[i].flips = !same_text(&said[0].answer, &said[i].answer);
+    cli_seen_release(c->run, &b);
+    return status;
+}
+
+static glim_status check_units(cli_comparison *c, const glim_document *a, const glim_document *b) {
+    if (glim__same_units(a, b))
         return GLIM_OK;
     return glim_fail(&c->run->err, GLIM_EUSAGE,
                      "the models cut the input into different parts (larger ones may be the same: "
                      "--units word)");
 }
 
-/* The second run borrows everything but what was made of the other model. */
-static glim_status open_other(cli_comparison *c, cli_run *other, glim_predictor **q) {
-    cli_run *run = c->run;
-    const char *target = run->o.target ? run->o.target : c->docs[0]->target.text;
-    *other = *run;
-    other->o.model = run->o.other;
-    other->model = NULL;
-    other->tokens = NULL;
-    glim_status status = cli_open(other);
+static glim_status do_other(cli_comparison *c, size_t i, glim_predictor *p, size_t row,
+                            const cli_seen *a, glim_document **docs, cli_said *said, size_t *n) {
+    glim_predictor *q = NULL;
+    glim_status status = bind_other(c, &c->runs[i], p, docs[0], row, &q);
     if (!status)
-        status = cli_input(other);
+        status = explain(c, q, docs, &said[i], n);
     if (!status)
-        status = cli_rebind(other, q, other->model, target, &other->err);
-    if (!status && (*q)->n_rows != 1)
-        status = glim_fail(&other->err, GLIM_EUSAGE, "the other model has %zu targets here",
-                           (*q)->n_rows);
-    if (status)
-        run->err = other->err;
+        status = check_units(c, docs[0], docs[i]);
+    if (!status)
+        status = compare_one(c, i, q, a, said);
+    glim_predictor_free(q);
     return status;
 }
 
-static glim_status check(cli_run *run, const glim_predictor *p) {
-    bool chat = run->o.chat && !strcmp(run->o.chat, "-");
-    bool piped = chat || (run->o.file && !strcmp(run->o.file, "-"));
-    if (!p->model || p->model != run->model || run->linear || !run->tokens)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--other compares models that read text (-m FILE --other FILE)");
-    if (piped)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--other reads the input twice, which --%s - cannot (name a file)",
-                         chat ? "chat" : "file");
-    return GLIM_OK;
+glim_status cli_compare_models(cli_comparison *c, glim_predictor *p, size_t row,
+                               glim_document **docs, cli_said *said, size_t *n) {
+    cli_seen first = {0};
+    *n = 0;
+    glim_status status = explain(c, p, docs, &said[0], n);
+    if (!status)
+        status = look(c, c->run, p, &first, &said[0]);
+    if (!status)
+        status = cli_seen_compare(c, &first, &first, true, &said[0]);
+    if (!status && isnan(said[0].flips) && said[0].answer.told)
+        said[0].flips = 0;
+    for (size_t i = 1; i < c->n && !status; i++)
+        status = do_other(c, i, p, row, &first, docs, said, n);
+    cli_seen_release(c->run, &first);
+    return status;
 }
 
-glim_status cli_compare_models(cli_comparison *c, glim_predictor *p) {
-    cli_run *run = c->run, other = {0};
-    glim_predictor *q = NULL;
-    glim_status status = check(run, p);
-    if (!status && !run->method)
-        run->method = glim_method_default(p, NULL);
+/* ---- plans ---- */
+
+static glim_status plan_one(cli_comparison *c, const glim_predictor *p) {
+    cli_run *run = c->run;
+    glim_plan one, pass = {0};
+    uint64_t kept = c->n * ((128 << 10) + p->units->count * (64 * (uint64_t)p->n_rows + 512)) +
+                    cli_seen_bytes(p);
+    uint64_t now = glim_context_bytes(run->ctx), passes = c->many ? 1 : PASSES;
+    const glim_hook hooks[2] = {
+        {.pattern = "hook_logits", .actions = GLIM_HOOK_READ},
+        {.pattern = "*blocks.*.hook_resid_post", .actions = GLIM_HOOK_READ}};
+    glim_status status = glim_explain_plan(&one, p, run->method, run->method_opts, &run->err);
+    if (!status && p->plan_observe)
+        p->plan_observe(p, hooks, 2, 0, &pass);
+    one.forward_tokens += passes * pass.forward_tokens;
+    one.bytes = (one.bytes > now + pass.bytes ? one.bytes : now + pass.bytes) + kept;
+    one.bytes_wanted = (one.bytes_wanted > one.bytes ? one.bytes_wanted : one.bytes) + kept;
     if (!status)
-        status = explain(c, p);
+        cli_compare_add_plan(c, &one);
+    return status;
+}
+
+glim_status cli_compare_plan_models(cli_comparison *c, glim_predictor *p, size_t row) {
+    glim_document *doc = NULL;
+    glim_status status = glim_document_new(&doc, c->run->ctx, &c->run->err);
     if (!status)
-        status = open_other(c, &other, &q);
+        status = p->describe(p, doc, &c->run->err);
     if (!status)
-        status = explain(c, q);
-    if (!status)
-        status = check_units(c);
-    if (!status)
-        status = compare_answers(c, &other);
-    if (!status)
-        status = compare_inside(c, p, q);
-    glim_predictor_free(q);
-    glim_tokens_free(other.tokens);
-    glim_model_close(other.model);
+        status = plan_one(c, p);
+    for (size_t i = 1; i < c->n && !status; i++) {
+        glim_predictor *q = NULL;
+        status = bind_other(c, &c->runs[i], p, doc, row, &q);
+        if (!status)
+            status = plan_one(c, q);
+        glim_predictor_free(q);
+    }
+    glim_document_free(doc);
     return status;
 }

@@ -1,41 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer of `glim compare` in the terminal: how much the explanations agree, and what
- * each of them names first. Methods are numbered, so that the table stays narrow.
+ * The answer of `glim compare` in the terminal: how much explanations agree, and of methods
+ * what each of them names first. Methods are numbered, so that the table stays narrow. What
+ * is said of models is in compare-show-models.c.
  */
-#include "cli/compare.h"
+#include "cli/compare-show.h"
 #include "view/page.h"
 #include "view/width.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { NAME = 24, CELL = 5, SCORE = 10, MOST_UNITS = 60, UNIT = 24 };
-
-const char *cli_compared_name(const cli_comparison *c, size_t i) {
-    return !c->models ? c->docs[i]->method.name : i ? "other" : "model";
-}
+enum { CELL = 5, MOST_ROWS = 40, FEW_PAIRS = 6 };
 
 /* Words of a line that grows, wrapped to the page; releases them. */
-static void put_line(glim_page *p, glim_buffer *line) {
+void cli_put_line(glim_page *p, glim_buffer *line) {
     p->b.failed = p->b.failed || line->failed;
     glim__page_wrapped(p, line->data ? line->data : "");
     glim__buffer_release(line);
 }
 
+/* What is explained: of one input the target, else how many inputs there are. */
 static void put_target(glim_page *p, const cli_comparison *c) {
     const glim_document *d = c->docs[0];
     glim_buffer line;
     glim__buffer_init(&line, c->run->ctx);
+    if (c->many) {
+        glim__buffer_printf(&line, "Means over %zu of %zu inputs", c->n_inputs, c->available);
+        if (c->failed + c->empty)
+            glim__buffer_printf(&line, "; left out: %zu", c->failed + c->empty);
+        if (c->failed)
+            glim__buffer_printf(&line, " (%zu failed, the first: %s)", c->failed, c->first.message);
+        cli_put_line(p, &line);
+        return;
+    }
     glim__buffer_puts(&line, "Target \"");
-    if (d->target.text)
-        cli_visible(&line, d->target.text, d->target.text_len, CLI_TOKEN, p->o->ascii);
-    glim__buffer_printf(&line, "\": %s %.4g", d->target.output ? d->target.output : "value",
-                        d->target.value);
-    if (c->models)
-        glim__buffer_printf(&line, ", on the other model %.4g", c->docs[1]->target.value);
+    if (d->target.text) {
+        glim_buffer text;
+        glim__buffer_init(&text, c->run->ctx);
+        cli_visible(&text, d->target.text, d->target.text_len, CLI_TOKEN, p->o->ascii);
+        glim__page_label(p, &line, text.data ? text.data : "", text.len, 60, 0);
+        line.failed = line.failed || text.failed;
+        glim__buffer_release(&text);
+    }
+    glim__buffer_putc(&line, '"');
+    if (isfinite(d->target.value))
+        glim__buffer_printf(&line, ": %s %.4g", d->target.output ? d->target.output : "value",
+                            d->target.value);
+    if (d->n_rows > 1)
+        glim__buffer_printf(&line, "; %zu targets", d->n_rows);
     glim__buffer_printf(&line, "; %zu unit%s scored", c->n_units, c->n_units == 1 ? "" : "s");
-    put_line(p, &line);
+    cli_put_line(p, &line);
 }
 
 /* A unit as it is read in a line: its commas and spaces are its own. */
@@ -46,7 +61,7 @@ static void put_unit(glim_buffer *out, const glim_page *p, const glim_document_u
     glim__buffer_putc(out, '"');
 }
 
-static void put_right(glim_page *p, const char *text, int columns) {
+void cli_put_right(glim_page *p, const char *text, int columns) {
     for (int i = glim__text_width(text, strlen(text), 1); i < columns; i++)
         glim__buffer_putc(&p->b, ' ');
     glim__buffer_puts(&p->b, text);
@@ -66,23 +81,19 @@ static const char *share(char out[16], double x) {
     return x < 0 ? "-1" : out;
 }
 
-static double value_of(const glim_likeness *l, int which) {
-    return which == 0 ? l->tau : which == 1 ? l->jaccard : l->rbo;
-}
-
 /* The columns [from, to) of one measure for every method. */
 static void put_block(glim_page *p, const cli_comparison *c, int which, size_t from, size_t to) {
     char label[48];
-    glim__page_label(p, &p->b, "", 0, NAME, NAME);
+    glim__page_label(p, &p->b, "", 0, CLI_NAME, CLI_NAME);
     for (size_t k = from; k < to; k++)
         glim__buffer_printf(&p->b, "%*zu", CELL, k + 1);
     glim__page_end_line(p);
     for (size_t i = 0; i < c->n; i++) {
         snprintf(label, sizeof label, "%2zu %s", i + 1, cli_compared_name(c, i));
-        glim__page_label(p, &p->b, label, strlen(label), NAME - 1, NAME);
+        glim__page_label(p, &p->b, label, strlen(label), CLI_NAME - 1, CLI_NAME);
         for (size_t k = from; k < to; k++) {
             char text[16];
-            put_right(p, share(text, value_of(&c->like[i * c->n + k], which)), CELL);
+            cli_put_right(p, share(text, cli_pair_value(&c->pairs[i * c->n + k], which)), CELL);
         }
         glim__page_end_line(p);
     }
@@ -92,9 +103,9 @@ static void put_matrices(glim_page *p, const cli_comparison *c) {
     static const char *const titles[] = {
         "Order of all units (Kendall's tau_b, 1 = the same, 0 = chance)",
         "The five most important units (Jaccard@5)", "Orders, the top counting most (RBO 0.9)"};
-    size_t room = p->width > NAME + CELL ? (size_t)(p->width - NAME) / CELL : 1;
+    size_t room = p->width > CLI_NAME + CELL ? (size_t)(p->width - CLI_NAME) / CELL : 1;
     for (int which = 0; which < 3; which++) {
-        if (which == 1 && c->like[0].n <= GLIM_LIKENESS_TOP)
+        if (which == 1 && !c->many && c->pairs[0].units <= GLIM_LIKENESS_TOP)
             continue; /* all are among the first five */
         glim__buffer_putc(&p->b, '\n');
         glim__page_wrapped(p, titles[which]);
@@ -135,133 +146,122 @@ static void put_method(glim_page *p, const cli_comparison *c, size_t i, size_t *
                             glim__page_number(p, score, scores[order[k]]) +
                                 (!d->method.is_signed && scores[order[k]] >= 0));
     }
-    put_line(p, &line);
+    cli_put_line(p, &line);
 }
+
+/* Of several targets each by itself: how alike all pairs are there. */
+static void put_rows(glim_page *p, const cli_comparison *c) {
+    const glim_document *d = c->docs[0];
+    if (d->n_rows < 2 || c->partial)
+        return;
+    glim__buffer_puts(&p->b, "\n");
+    glim__page_wrapped(p, c->many ? "The first input, target by target: the mean tau_b of all pairs"
+                                  : "Target by target: the mean tau_b of all pairs");
+    for (size_t r = 0; r < d->n_rows && r < MOST_ROWS; r++) {
+        char text[16];
+        cli_tally t = {0};
+        for (size_t i = 0; i < c->n; i++)
+            for (size_t k = i + 1; k < c->n; k++) {
+                glim_likeness l;
+                if (!glim__likeness_row(&l, c->docs[i], c->docs[k], r, NULL))
+                    cli_tally_add(&t, l.tau);
+            }
+        cli_put_row_name(p, d, r);
+        cli_put_right(p, share(text, cli_tally_mean(&t)), CELL);
+        glim__page_end_line(p);
+    }
+    if (d->n_rows > MOST_ROWS)
+        glim__page_wrapped(p, "More targets: --json.");
+}
+
+/* ---- methods over many inputs ---- */
+
+/* All while they are few, else those that differ. */
+static void put_pairs(glim_page *p, const cli_comparison *c, const cli_judgement *j) {
+    size_t left = 0;
+    for (size_t i = 0; i < j->n_pairs; i++) {
+        const cli_difference *d = &j->pairs[i];
+        bool differ = d->p < 0.05;
+        glim_buffer line;
+        if (!differ && j->n_pairs > FEW_PAIRS) {
+            left++;
+            continue;
+        }
+        glim__buffer_init(&line, c->run->ctx);
+        glim__buffer_printf(&line, "%zu - %zu: %.3g", d->first + 1, d->second + 1, d->told.mean);
+        if (isfinite(d->told.low))
+            glim__buffer_printf(&line, " (%.3g to %.3g), p %.2g%s", d->told.low, d->told.high, d->p,
+                                differ ? ": they differ" : "");
+        cli_put_line(p, &line);
+    }
+    if (left) {
+        char text[80];
+        snprintf(text, sizeof text, "%zu %spairs do not differ (p at least 0.05).", left,
+                 left < j->n_pairs ? "other " : "");
+        glim__page_wrapped(p, text);
+    }
+}
+
+static void put_judgement(glim_page *p, const cli_comparison *c, const cli_judgement *j) {
+    glim_buffer line;
+    glim__buffer_init(&line, c->run->ctx);
+    glim__buffer_printf(&line, "%s: %s (%s is better), mean and 95 %% interval", j->metric->name,
+                        j->metric->summary, j->metric->higher ? "higher" : "lower");
+    glim__buffer_puts(&p->b, "\n");
+    cli_put_line(p, &line);
+    for (size_t i = 0; i < c->n; i++) {
+        char label[48], text[64];
+        const glim_interval *m = &j->means[i];
+        snprintf(label, sizeof label, "%2zu %s", i + 1, cli_compared_name(c, i));
+        glim__page_label(p, &p->b, label, strlen(label), CLI_NAME - 1, CLI_NAME);
+        if (isfinite(m->low))
+            snprintf(text, sizeof text, "%.3g  %.3g..%.3g", m->mean, m->low, m->high);
+        else
+            snprintf(text, sizeof text, "%.3g", m->mean);
+        glim__buffer_puts(&p->b, isnan(m->mean) ? "-" : text);
+        glim__page_end_line(p);
+    }
+    put_pairs(p, c, j);
+}
+
+static void put_judgements(glim_page *p, const cli_comparison *c) {
+    for (size_t i = 0; i < c->n_judged; i++)
+        put_judgement(p, c, &c->judged[i]);
+    if (!c->n_judged)
+        return;
+    char text[400];
+    size_t pairs = c->judged[0].n_pairs;
+    snprintf(text, sizeof text, "Differences are paired over the inputs (%d resamples)%s.%s",
+             GLIM_RESAMPLES, pairs > 1 ? "; p is corrected for the number of pairs (Holm)" : "",
+             c->n_inputs < GLIM_FEW_INPUTS
+                 ? " Fewer than 30 inputs: too few to say which method is better."
+                 : "");
+    glim__buffer_puts(&p->b, "\n");
+    glim__page_wrapped(p, text);
+}
+
+/* ---- all of methods ---- */
 
 static void put_methods(glim_page *p, const cli_comparison *c) {
     size_t *order = glim__calloc(c->run->ctx, c->n_units + 1, sizeof *order);
     p->b.failed = p->b.failed || !order;
     put_matrices(p, c);
+    put_judgements(p, c);
     glim__buffer_puts(&p->b, "\n");
-    glim__page_wrapped(p, "What each puts first, with what its own checks say and its cost");
+    glim__page_wrapped(p, c->many ? "What each puts first in the first input, with what its own "
+                                    "checks say and its cost"
+                                  : "What each puts first, with what its own checks say and its "
+                                    "cost");
     for (size_t i = 0; i < c->n && order; i++)
         put_method(p, c, i, order);
+    put_rows(p, c);
     for (size_t i = 0; i < c->n_left_out; i++) {
         glim_buffer line;
         glim__buffer_init(&line, c->run->ctx);
         glim__buffer_printf(&line, "left out: %s (%s)", c->left_out[i].method, c->left_out[i].why);
-        put_line(p, &line);
+        cli_put_line(p, &line);
     }
     glim__free(c->run->ctx, order);
-}
-
-/* ---- two models ---- */
-
-static void put_answers(glim_page *p, const cli_comparison *c) {
-    const cli_answer *a = &c->answers[0], *b = &c->answers[1];
-    glim_buffer line;
-    glim__buffer_init(&line, c->run->ctx);
-    if (a->told && b->told) {
-        bool same = a->len == b->len && !memcmp(a->text, b->text, a->len);
-        glim__buffer_puts(&line, "Likeliest answer: \"");
-        cli_visible(&line, a->text, a->len, CLI_TOKEN, p->o->ascii);
-        glim__buffer_puts(&line, same ? "\" on both" : "\", on the other model \"");
-        if (!same)
-            cli_visible(&line, b->text, b->len, CLI_TOKEN, p->o->ascii);
-        glim__buffer_puts(&line, same ? "." : "\": it flips.");
-    }
-    if (c->no_kl)
-        glim__buffer_printf(&line, " No divergence: %s.", c->no_kl);
-    else
-        glim__buffer_printf(&line, " KL(model || other) %.4g nats.", c->kl);
-    put_line(p, &line);
-}
-
-static void put_alike(glim_page *p, const cli_comparison *c) {
-    const glim_likeness *l = &c->like[1];
-    const double values[] = {l->tau, l->jaccard, l->rbo};
-    static const char *const names[] = {"Kendall's tau_b", "Jaccard@5", "RBO 0.9"};
-    glim_buffer line;
-    glim__buffer_init(&line, c->run->ctx);
-    glim__buffer_printf(&line, "Scores of %s: ", c->docs[0]->method.name);
-    for (int i = 0; i < 3; i++) {
-        glim__buffer_printf(&line, "%s%s ", i ? ", " : "", names[i]);
-        if (isnan(values[i]))
-            glim__buffer_puts(&line, "undefined");
-        else
-            glim__buffer_printf(&line, "%.2f", values[i]);
-    }
-    if (isnan(l->flips))
-        glim__buffer_puts(&line, ".");
-    else
-        glim__buffer_printf(&line, "; %.0f of %zu change sign.", l->flips, l->n);
-    put_line(p, &line);
-}
-
-static void put_drift(glim_page *p, const cli_comparison *c) {
-    glim_buffer line;
-    glim__buffer_init(&line, c->run->ctx);
-    if (c->no_drift) {
-        glim__buffer_printf(&line, "No drift by layer: %s.", c->no_drift);
-        put_line(p, &line);
-        return;
-    }
-    glim__buffer_puts(&line, "Drift by layer (1 - cosine of what blocks hand on at the target's "
-                             "place):");
-    for (size_t i = 0; i < c->layers; i++)
-        glim__buffer_printf(&line, "%s layer %zu %.2g", i ? "," : "", i, c->drift[i]);
-    put_line(p, &line);
-}
-
-static void put_scores(glim_page *p, const cli_comparison *c) {
-    const glim_document *a = c->docs[0];
-    const double *one = c->scores, *two = one + c->n_units;
-    size_t shown = 0;
-    glim__buffer_printf(&p->b, "\n%*s%*s%*s\n", UNIT, "", SCORE, "model", SCORE, "other");
-    for (size_t u = 0; u < c->n_units; u++) {
-        const glim_document_unit *unit = &a->input.units[c->units[u]];
-        char x[32], y[32];
-        if (isnan(one[u]) && isnan(two[u]))
-            continue;
-        if (shown++ == MOST_UNITS) {
-            glim__page_wrapped(p, "More units: --csv or --json.");
-            return;
-        }
-        glim_buffer text;
-        glim__buffer_init(&text, c->run->ctx);
-        cli_visible(&text, unit->text ? unit->text : "", unit->text ? unit->text_len : 0, CLI_TOKEN,
-                    p->o->ascii);
-        p->b.failed = p->b.failed || text.failed;
-        glim__page_label(p, &p->b, text.data ? text.data : "", text.len, UNIT - 1, UNIT);
-        glim__buffer_release(&text);
-        put_right(p, glim__page_score(p, x, one[u]), SCORE);
-        put_right(p, glim__page_score(p, y, two[u]), SCORE);
-        bool flips =
-            a->method.is_signed && ((one[u] > 0 && two[u] < 0) || (one[u] < 0 && two[u] > 0));
-        glim__buffer_puts(&p->b, flips ? "  changes sign" : "");
-        glim__page_end_line(p);
-    }
-}
-
-static void put_models(glim_page *p, const cli_comparison *c) {
-    for (size_t i = 0; i < 2; i++) {
-        const glim_document *d = c->docs[i];
-        static const char *const verdicts[] = {"ok", "careful", "distrust"};
-        glim_buffer line;
-        glim__buffer_init(&line, c->run->ctx);
-        glim__buffer_printf(&line, "%s: ", cli_compared_name(c, i));
-        const char *file = d->model.file ? d->model.file : "";
-        cli_visible(&line, file, strlen(file), CLI_PLAIN, p->o->ascii);
-        glim__buffer_printf(&line, ", %s; checks: %s%s%s",
-                            d->model.quantisation ? d->model.quantisation : "",
-                            verdicts[d->verdict], d->verdict ? ", " : "",
-                            d->verdict && d->verdict_reason ? d->verdict_reason : "");
-        put_line(p, &line);
-    }
-    put_answers(p, c);
-    put_alike(p, c);
-    put_drift(p, c);
-    put_scores(p, c);
 }
 
 /* ---- the whole ---- */
@@ -271,10 +271,12 @@ static glim_status show_terminal(cli_comparison *c) {
     const glim_view_options o = {.ascii = cli_ascii(run), .color = GLIM_COLOR_NONE};
     glim_page p = {.d = c->docs[0], .o = &o, .width = cli_width(run)};
     glim__buffer_init(&p.b, run->ctx);
-    p.width = p.width > 120 ? 120 : p.width < NAME + 2 * SCORE ? NAME + 2 * SCORE : p.width;
+    p.width = p.width > 120 ? 120 : p.width < 40 ? 40 : p.width;
     put_target(&p, c);
+    if (c->partial)
+        glim__page_wrapped(&p, "Interrupted: what was not reached is missing.");
     if (c->models)
-        put_models(&p, c);
+        cli_put_models(&p, c);
     else
         put_methods(&p, c);
     return cli_put_buffer(run, &p.b, "the comparison");
@@ -283,8 +285,15 @@ static glim_status show_terminal(cli_comparison *c) {
 glim_status cli_compare_show(cli_comparison *c) {
     const cli_options *o = &c->run->o;
     glim_status status = o->csv ? cli_compare_csv(c) : GLIM_OK;
-    if (!status && o->json)
-        status = cli_compare_json(c);
-    bool to_stdout = (o->csv && !strcmp(o->csv, "-")) || (o->json && !strcmp(o->json, "-"));
+    if (!status && o->html)
+        status = cli_compare_html(c);
+    if (!status && o->json) {
+        json_t *value = NULL;
+        status = cli_compare_json(c, &value);
+        if (!status)
+            status = cli_put_json(c->run, o->json, value, true);
+    }
+    bool to_stdout = (o->csv && !strcmp(o->csv, "-")) || (o->json && !strcmp(o->json, "-")) ||
+                     (o->html && !strcmp(o->html, "-"));
     return status || to_stdout ? status : show_terminal(c);
 }

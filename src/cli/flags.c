@@ -313,6 +313,34 @@ const glim_param cli_flags_raw[] = {
     {0},
 };
 
+const glim_param cli_flags_many[] = {
+    {.name = "data",
+     .type = GLIM_STRING,
+     .offset = AT(data),
+     .value_name = "FILE",
+     .help = "many texts, as glim fit reads them",
+     .group = "Many inputs (also: --table without --row)"},
+    {.name = "text",
+     .type = GLIM_STRING,
+     .offset = AT(text_column),
+     .def.s = "text",
+     .value_name = "COLUMN",
+     .help = "--data: the column of texts"},
+    {.name = "label",
+     .type = GLIM_STRING,
+     .offset = AT(label),
+     .value_name = "COLUMN",
+     .help = "explain the class there, not the likeliest"},
+    {.name = "inputs",
+     .type = GLIM_INT,
+     .offset = AT(inputs),
+     .def.i = 100,
+     .min = 1,
+     .max = 1000000,
+     .help = "at most, drawn by --seed"},
+    {0},
+};
+
 const glim_param cli_flags_resources[] = {
     {.name = "threads",
      .type = GLIM_INT,

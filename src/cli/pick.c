@@ -58,7 +58,8 @@ bool cli_wants_pick(const cli_run *run) {
 
 bool cli_wants_many(const cli_run *run) {
     bool rows = run->o.table && !run->o.row;
-    return cli_wants_pick(run) || (run->command == &cli_evaluate && (run->o.data || rows));
+    bool over = run->command == &cli_evaluate || run->command == &cli_compare;
+    return cli_wants_pick(run) || (over && (run->o.data || rows));
 }
 
 void cli_draw_rows(const cli_run *run, size_t N, size_t n, uint8_t *taken) {

@@ -54,13 +54,19 @@ static glim_status against_outputs(cli_run *run, const struct place *out, size_t
     return GLIM_OK;
 }
 
+static glim_status against_input(cli_run *run, const struct place *out, const struct place *in) {
+    if (!in->path || is_standard(out->path) || !same_file(out->path, in->path))
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EUSAGE, "%s would overwrite %s, '%s' (name another file)",
+                     out->flag, in->flag, in->path);
+}
+
 glim_status cli_check_outputs(cli_run *run) {
     const cli_options *o = &run->o;
     const char *word = o->text && is_input(run) ? o->text : NULL;
     const char *fitted =
         o->predictor && !strncmp(o->predictor, "fit:", 4) ? o->predictor + 4 : NULL;
     const struct place in[] = {{"the model", o->model},
-                               {"the other model", o->other},
                                {"the text", o->file},
                                {"the chat", o->chat},
                                {"the recording", o->recording},
@@ -85,13 +91,12 @@ glim_status cli_check_outputs(cli_run *run) {
             return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a file (its answer is no text)",
                              out[i].flag);
         glim_status status = against_outputs(run, out, i);
+        for (size_t k = 0; k < sizeof in / sizeof *in && !status; k++)
+            status = against_input(run, &out[i], &in[k]);
+        for (size_t k = 0; k < CLI_OTHERS && !status; k++)
+            status = against_input(run, &out[i], &(struct place){"the other model", o->other[k]});
         if (status)
             return status;
-        for (size_t k = 0; k < sizeof in / sizeof *in; k++)
-            if (in[k].path && !is_standard(out[i].path) && same_file(out[i].path, in[k].path))
-                return glim_fail(&run->err, GLIM_EUSAGE,
-                                 "%s would overwrite %s, '%s' (name another file)", out[i].flag,
-                                 in[k].flag, in[k].path);
     }
     return GLIM_OK;
 }

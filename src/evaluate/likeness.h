@@ -16,7 +16,10 @@ typedef struct glim_likeness {
     double flips;             /* units that are for the target in one and against it in the other */
 } glim_likeness;
 
-/* Of their first target rows. Errors: EUSAGE (units that differ), ENOMEM, EBUDGET. */
+/* Of one target row; and of all: means over the rows where it is defined, flips and n are
+   sums. Errors: EUSAGE (units or numbers of rows that differ), ENOMEM, EBUDGET. */
+glim_status glim__likeness_row(glim_likeness *out, const glim_document *a, const glim_document *b,
+                               size_t row, glim_error *err);
 glim_status glim__likeness(glim_likeness *out, const glim_document *a, const glim_document *b,
                            glim_error *err);
 /* Fills at (units of d) with the numbers of those that are scored; returns how many. */
@@ -29,7 +32,5 @@ bool glim__same_units(const glim_document *a, const glim_document *b);
 
 /* KL(p || q) in nats, of the softmaxes of two rows of logits. */
 double glim__divergence(const float *p, const float *q, size_t n);
-/* 1 - cosine; NaN when one is zero. */
-double glim__cosine_distance(const float *a, const float *b, size_t n);
 
 #endif

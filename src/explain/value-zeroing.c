@@ -10,6 +10,7 @@
  * written by hooks, and reads what every layer makes of that. Two passes a target and
  * piece of the text instead of one for each source and layer, for any kind of block.
  */
+#include "base/cosine.h"
 #include "explain/attention-parts.h"
 
 #include <math.h>
@@ -119,25 +120,14 @@ static glim_status write_zeroed(void *data, const glim_site *site, glim_error *e
     return GLIM_OK;
 }
 
-static double distance(const float *a, const float *b, size_t n) {
-    double aa = 0, bb = 0, d = 0;
-    for (size_t c = 0; c < n; c++) {
-        aa += (double)a[c] * a[c];
-        bb += (double)b[c] * b[c];
-    }
-    double x = sqrt(aa), y = sqrt(bb);
-    if (x <= 0 || y <= 0)
-        return x > 0 || y > 0;
-    for (size_t c = 0; c < n; c++) /* 1 - cos without cancellation */
-        d += (a[c] / x - b[c] / y) * (a[c] / x - b[c] / y);
-    return d / 2;
-}
+/* An output that vanishes has turned away wholly. */
+static const glim_no_direction VANISHED = {.one = 1, .both = 0};
 
 static glim_status read_after(void *data, const glim_site *site, glim_error *err) {
     struct work *w = data;
     size_t l = (size_t)site->layer;
     w->turned[l * w->shape.S + w->first + site->sequence] =
-        distance(site->data, w->after + l * w->C, w->C);
+        glim__cosine_distance(site->data, w->after + l * w->C, w->C, VANISHED);
     return GLIM_OK;
 }
 

@@ -248,6 +248,11 @@ glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, gli
     glim_status status = open_input(lm, err);
     if (status)
         return status;
+    if (o->like && lm->task != GLIM_TASK_EMBED) {
+        if (lm->task == GLIM_TASK_SPAN)
+            lm->output = GLIM_OUTPUT_LOGIT;
+        return glim__lm_copy_rows(lm, o->like, err);
+    }
     switch (lm->task) {
     case GLIM_TASK_CLASSIFY:
         return class_row(lm, o, err);

@@ -40,11 +40,14 @@ static glim_status take_written(glim_lm *lm, const glim_target_options *o, glim_
 
 /* Decoder row r reads what stands before token r and tells token r. */
 glim_status glim__lm_translate_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
-    size_t S = lm->base.T = lm->tokens->count;
+    size_t all = lm->tokens->count, S = lm->base.T = o->like ? o->like->T : all;
+    lm->tokens->count = S; /* units are those of the text that is read */
     glim_status status = glim__lm_choose_units(lm, o, err);
     if (!status)
         status = glim__lm_take_ids(lm, err);
-    if (!status)
+    lm->tokens->count = all;
+    lm->kind = o->like ? ((const glim_lm *)o->like)->kind : NULL;
+    if (!status && !o->like)
         status = take_written(lm, o, err);
     size_t R = status ? 0 : lm->tokens->count - S;
     if (!status)

@@ -158,6 +158,15 @@ glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *e
     return GLIM_OK;
 }
 
+glim_status glim__lm_copy_rows(glim_lm *lm, const glim_predictor *like, glim_error *err) {
+    const glim_lm *from = (const glim_lm *)like;
+    glim_status status = glim__lm_add_rows(lm, 0, from->base.n_rows, err);
+    lm->kind = from->kind;
+    if (!status)
+        memcpy(lm->rows, from->rows, from->base.n_rows * sizeof *lm->rows);
+    return status;
+}
+
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
@@ -167,6 +176,8 @@ static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_err
         return glim__lm_encoder_rows(lm, o, err);
     if (lm->task == GLIM_TASK_TRANSLATE)
         return glim__lm_translate_rows(lm, o, err);
+    if (o->like)
+        return glim__lm_copy_rows(lm, o->like, err);
     bool many = o->continuation || o->generate;
     if (many && (o->target || o->against))
         return glim_fail(err, GLIM_EUSAGE,

@@ -77,6 +77,8 @@ bool glim__lm_removed(const glim_lm *lm, const uint8_t *keep, size_t token);
 /* The first base.T tokens' ids. */
 glim_status glim__lm_take_ids(glim_lm *lm, glim_error *err);
 glim_status glim__lm_add_rows(glim_lm *lm, size_t first, size_t n, glim_error *err);
+/* The rows of another model's predictor over the same tokens. */
+glim_status glim__lm_copy_rows(glim_lm *lm, const glim_predictor *like, glim_error *err);
 /* Runs the whole input; every row's logits are wanted, or a masked word's alone. */
 glim_status glim__lm_run_whole(glim_lm *lm, glim_error *err);
 void glim__lm_seed(const glim_lm *lm, const glim_lm_row *row, const float *logits, float *dense,

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A comparison as a report in one file, in the page of the explanations' reports and
+ * without a script: tables with bars, answers that flip, how alike every two runs are as a
+ * heat map, drift by layer as lines, and the explanations of the first input under each
+ * other (compare-html-input.c). What --json writes is embedded.
+ */
+#include "cli/compare-html.h"
+
+enum { BAR = 56, MOST_FLIPS = 100, FEW_PAIRS = 6 };
+
+static const uint64_t LIMIT = (uint64_t)50 << 20;
+
+void cli_html_name(html_page *p, const cli_comparison *c, size_t i) {
+    const char *name = cli_compared_name(c, i);
+    glim__buffer_printf(p->b, "<b>%zu</b> ", i + 1);
+    glim__html_label(p->b, name, strlen(name), 40);
+}
+
+void cli_html_open(html_page *p, const char *class) {
+    glim__buffer_printf(p->b, "<div class=\"scroll\" tabindex=\"0\"><table class=\"%s\">\n", class);
+}
+
+void cli_html_close(html_page *p) {
+    glim__buffer_puts(p->b, "</tbody></table></div>\n");
+}
+
+/* ---- head ---- */
+
+static void put_head(html_page *p, const cli_comparison *c) {
+    const glim_document *d = c->docs[0];
+    glim__buffer_printf(glim__html_arg(p), "%zu", c->n);
+    glim__html_say(p, "h1", c->models ? "compare.models" : "compare.methods");
+    if (c->many) {
+        glim__buffer_printf(glim__html_arg(p), "%zu", c->n_inputs);
+        glim__buffer_printf(glim__html_arg(p), "%zu", c->available);
+        glim__buffer_printf(glim__html_arg(p), "%zu", c->failed + c->empty);
+        glim__html_say(p, "p class=\"target\"", "compare.many");
+    } else {
+        glim__html_quote(glim__html_arg(p), d->target.text ? d->target.text : "",
+                         d->target.text ? d->target.text_len : 0, 48);
+        glim__buffer_printf(glim__html_arg(p), "%zu", d->n_rows);
+        glim__html_say(p, "p class=\"target\"", d->n_rows > 1 ? "compare.targets" : "compare.one");
+    }
+    if (c->models) {
+        glim__html_plain(glim__html_arg(p), d->method.name, strlen(d->method.name), 40);
+        glim__html_say(p, "p", "compare.by");
+    }
+    glim__buffer_puts(p->b, "</header>\n");
+    if (c->partial)
+        glim__html_say(p, "p class=\"verdict v1\"", "compare.partial");
+}
+
+/* ---- the table of models ---- */
+
+static double largest(const cli_comparison *c, const cli_column *column) {
+    double most = 0;
+    for (size_t i = 0; i < c->n; i++)
+        most = fmax(most, isfinite(column->value(c, i)) ? fabs(column->value(c, i)) : 0);
+    return most;
+}
+
+static void put_cell(html_page *p, const cli_comparison *c, const cli_column *column, size_t i) {
+    char text[32];
+    double x = column->value(c, i), most = largest(c, column);
+    double width = most > 0 && x > 0 && isfinite(x) ? BAR * x / most : 0;
+    glim__buffer_puts(p->b, "<td>");
+    const char *cell = cli_column_text(text, column->form, x);
+    glim__html_escape(p->b, cell, strlen(cell));
+    if (most > 0 && x >= 0) /* what is negative is no length */
+        glim__buffer_printf(
+            p->b,
+            "<svg class=\"bar\" width=\"%d\" height=\"6\" aria-hidden=\"true\"><rect "
+            "class=\"amount\" width=\"%.1f\" height=\"6\"/></svg></td>",
+            BAR, width);
+}
+
+static void put_columns(html_page *p, const cli_comparison *c, size_t from, size_t to) {
+    cli_html_open(p, "ranks profile compare");
+    glim__buffer_puts(p->b, "<thead><tr><th scope=\"col\">");
+    glim__html_term(p, p->b, "compare.model");
+    glim__buffer_puts(p->b, "</th>");
+    for (size_t k = from; k < to; k++) {
+        char key[48];
+        if (!cli_column_told(c, &cli_columns[k]))
+            continue;
+        snprintf(key, sizeof key, "compare.%.30s", cli_columns[k].key);
+        glim__buffer_puts(p->b, "<th scope=\"col\">");
+        glim__html_term(p, p->b, key);
+        glim__buffer_puts(p->b, "</th>");
+    }
+    glim__buffer_puts(p->b, "</tr></thead>\n<tbody>");
+    for (size_t i = 0; i < c->n; i++) {
+        glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
+        cli_html_name(p, c, i);
+        glim__buffer_puts(p->b, "</th>");
+        for (size_t k = from; k < to; k++)
+            if (cli_column_told(c, &cli_columns[k]))
+                put_cell(p, c, &cli_columns[k], i);
+        glim__buffer_puts(p->b, "</tr>\n");
+    }
+    cli_html_close(p);
+}
+
+/* Why a model has no such number. */
+static void put_why(html_page *p, size_t i, const char *key, const char *why) {
+    if (!why)
+        return;
+    glim__buffer_printf(p->b, "<p class=\"note\"><b>%zu</b> ", i + 1);
+    glim__html_term(p, p->b, key);
+    glim__buffer_puts(p->b, ": ");
+    glim__html_told(p, "span", NULL, why);
+    glim__buffer_puts(p->b, "</p>\n");
+}
+
+/* Three tables, each as wide as a page; `from` is the key of a group's first column. */
+static void put_models(html_page *p, const cli_comparison *c) {
+    static const struct {
+        const char *title, *from;
+    } groups[] = {{"compare.speed", "file_bytes"},
+                  {"compare.quality", "kl"},
+                  {"compare.explanation", "kendall"},
+                  {NULL, NULL}};
+    size_t n = 0, at = 0;
+    while (cli_columns[n].name)
+        n++;
+    glim__buffer_puts(p->b, "<section id=\"glim-models\">");
+    for (size_t g = 0; groups[g].title; g++) {
+        size_t end = at + 1;
+        while (end < n && (!groups[g + 1].from || strcmp(cli_columns[end].key, groups[g + 1].from)))
+            end++;
+        bool any = false;
+        for (size_t k = at; k < end; k++)
+            any = any || cli_column_told(c, &cli_columns[k]);
+        if (any) {
+            glim__html_say(p, "h2", groups[g].title);
+            put_columns(p, c, at, end);
+        }
+        at = end;
+    }
+    for (size_t i = 1; i < c->n; i++) {
+        put_why(p, i, "compare.kl", c->runs[i].no_kl);
+        put_why(p, i, "compare.drift", c->runs[i].no_drift);
+    }
+    glim__html_say(p, "p class=\"note\"", "compare.legend");
+    glim__buffer_puts(p->b, "</section>\n");
+}
+
+/* ---- answers that flip ---- */
+
+static bool flips(const cli_comparison *c, const cli_compared_input *in) {
+    bool any = false;
+    for (size_t i = 1; i < c->n; i++)
+        any = any || in->said[i].flips > 0;
+    return any;
+}
+
+static void put_answers(html_page *p, const cli_comparison *c, const cli_compared_input *in) {
+    glim__buffer_printf(p->b, "<tr><td>%zu</td><th scope=\"row\">",
+                        c->many ? in->row + 1 : (size_t)1);
+    glim__html_label(p->b, in->text ? in->text : "", in->text ? in->len : 0, 80);
+    glim__buffer_puts(p->b, "</th>");
+    for (size_t i = 0; i < c->n; i++) {
+        const cli_answer *a = &in->said[i].answer;
+        bool other = in->said[i].flips > 0;
+        glim__buffer_puts(p->b, other ? "<td><strong>" : "<td>");
+        if (a->told)
+            glim__html_label(p->b, a->text, a->len, HTML_LABEL);
+        glim__buffer_puts(p->b, other ? "</strong> \xe2\x87\x84</td>" : "</td>");
+    }
+    glim__buffer_puts(p->b, "</tr>\n");
+}
+
+static void put_flips(html_page *p, const cli_comparison *c) {
+    size_t all = 0, shown = 0;
+    if (!c->inputs[0].said[0].answer.told)
+        return;
+    for (size_t i = 0; i < c->n_inputs; i++)
+        all += flips(c, &c->inputs[i]);
+    glim__buffer_puts(p->b, "<section id=\"glim-flips\">");
+    glim__html_say(p, "h2", "compare.flipped");
+    if (!all)
+        glim__html_say(p, "p", "compare.none-flips");
+    if (all || !c->many) {
+        cli_html_open(p, "ranks");
+        glim__buffer_puts(p->b, "<thead><tr><th scope=\"col\">");
+        glim__html_term(p, p->b, "column.row");
+        glim__buffer_puts(p->b, "</th><th scope=\"col\">");
+        glim__html_term(p, p->b, "compare.text");
+        glim__buffer_puts(p->b, "</th>");
+        for (size_t i = 0; i < c->n; i++)
+            glim__buffer_printf(p->b, "<th scope=\"col\">%zu</th>", i + 1);
+        glim__buffer_puts(p->b, "</tr></thead>\n<tbody>");
+        for (size_t i = 0; i < c->n_inputs; i++)
+            if (flips(c, &c->inputs[i]) ? shown++ < MOST_FLIPS : !all)
+                put_answers(p, c, &c->inputs[i]);
+        cli_html_close(p);
+    }
+    if (all > MOST_FLIPS) {
+        glim__buffer_printf(glim__html_arg(p), "%zu", all - MOST_FLIPS);
+        glim__html_say(p, "p class=\"note\"", "compare.more-flips");
+    }
+    glim__buffer_puts(p->b, "</section>\n");
+}
+
+/* ---- how alike ---- */
+
+static void put_matrix(html_page *p, const cli_comparison *c, int which, const char *title) {
+    glim__html_say(p, "h3", title);
+    cli_html_open(p, "heat");
+    glim__buffer_puts(p->b, "<thead><tr><td></td>");
+    for (size_t k = 0; k < c->n; k++)
+        glim__buffer_printf(p->b, "<th scope=\"col\">%zu</th>", k + 1);
+    glim__buffer_puts(p->b, "</tr></thead>\n<tbody>");
+    for (size_t i = 0; i < c->n; i++) {
+        glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
+        cli_html_name(p, c, i);
+        glim__buffer_puts(p->b, "</th>");
+        for (size_t k = 0; k < c->n; k++) {
+            double x = cli_pair_value(&c->pairs[i * c->n + k], which);
+            if (isfinite(x))
+                glim__buffer_printf(p->b, "<td class=\"s%d\">%s%.2f</td>",
+                                    glim__step(x, 1) + GLIM_STEPS, x < -0.005 ? "\xe2\x88\x92" : "",
+                                    fabs(x));
+            else
+                glim__buffer_puts(p->b, "<td class=\"nil\"></td>");
+        }
+        glim__buffer_puts(p->b, "</tr>\n");
+    }
+    cli_html_close(p);
+}
+
+static void put_matrices(html_page *p, const cli_comparison *c) {
+    bool five = c->many || c->pairs[0].units > GLIM_LIKENESS_TOP;
+    glim__buffer_puts(p->b, "<section id=\"glim-alike\">");
+    glim__html_say(p, "h2", "compare.alike");
+    put_matrix(p, c, 0, "compare.tau");
+    if (five)
+        put_matrix(p, c, 1, "compare.five");
+    put_matrix(p, c, 2, "compare.overlap");
+    glim__html_say(p, "p class=\"note\"", "compare.sizes");
+    glim__buffer_puts(p->b, "</section>\n");
+}
+
+/* ---- methods over many inputs ---- */
+
+static void put_pair(html_page *p, const cli_comparison *c, const cli_difference *d) {
+    glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
+    cli_html_name(p, c, d->first);
+    glim__buffer_puts(p->b, " \xe2\x88\x92 ");
+    cli_html_name(p, c, d->second);
+    glim__buffer_puts(p->b, "</th><td>");
+    glim__html_number(p->b, d->told.mean, 0, true);
+    glim__buffer_puts(p->b, "</td><td>");
+    if (isfinite(d->told.low)) {
+        glim__html_number(p->b, d->told.low, 0, true);
+        glim__buffer_puts(p->b, " \xe2\x80\xa6 ");
+        glim__html_number(p->b, d->told.high, 0, true);
+    }
+    glim__buffer_puts(p->b, "</td><td>");
+    if (isfinite(d->p))
+        glim__buffer_printf(p->b, d->p < 0.05 ? "<strong>%.2g</strong>" : "%.2g", d->p);
+    glim__buffer_puts(p->b, "</td></tr>\n");
+}
+
+static void put_mean(html_page *p, const cli_comparison *c, const glim_interval *m, size_t i) {
+    glim__buffer_puts(p->b, "<tr class=\"top\"><th scope=\"row\">");
+    cli_html_name(p, c, i);
+    glim__buffer_puts(p->b, "</th><td>");
+    if (isfinite(m->mean))
+        glim__html_number(p->b, m->mean, 0, false);
+    glim__buffer_puts(p->b, "</td><td>");
+    if (isfinite(m->low)) {
+        glim__html_number(p->b, m->low, 0, false);
+        glim__buffer_puts(p->b, " \xe2\x80\xa6 ");
+        glim__html_number(p->b, m->high, 0, false);
+    }
+    glim__buffer_puts(p->b, "</td></tr>\n");
+}
+
+/* Open when there are few; else the summary says how many differ. */
+static void put_pairs(html_page *p, const cli_comparison *c, const cli_judgement *j) {
+    const char *const keys[] = {"compare.difference", "column.value", "column.interval",
+                                "compare.p", NULL};
+    size_t differ = 0;
+    for (size_t i = 0; i < j->n_pairs; i++)
+        differ += j->pairs[i].p < 0.05;
+    glim__buffer_puts(p->b,
+                      j->n_pairs <= FEW_PAIRS ? "<details open><summary>" : "<details><summary>");
+    glim__buffer_printf(glim__html_arg(p), "%zu", differ);
+    glim__buffer_printf(glim__html_arg(p), "%zu", j->n_pairs);
+    glim__html_say(p, "span", "compare.differ");
+    glim__buffer_puts(p->b, "</summary>\n");
+    cli_html_open(p, "ranks profile compare");
+    glim__html_head(p, keys);
+    glim__buffer_puts(p->b, "<tbody>");
+    for (size_t i = 0; i < j->n_pairs; i++)
+        put_pair(p, c, &j->pairs[i]);
+    cli_html_close(p);
+    glim__buffer_puts(p->b, "</details>\n");
+}
+
+static void put_judgement(html_page *p, const cli_comparison *c, const cli_judgement *j) {
+    const char *const keys[] = {"compare.method", "column.value", "column.interval", NULL};
+    char key[64];
+    snprintf(key, sizeof key, "%.40s.metric", j->metric->name);
+    glim__buffer_printf(p->b, "<h3><code>%s</code> %s</h3>\n", j->metric->name,
+                        j->metric->higher ? "\xe2\x86\x91" : "\xe2\x86\x93");
+    glim__html_told(p, "p class=\"note\"", key, j->metric->summary);
+    cli_html_open(p, "ranks profile compare");
+    glim__html_head(p, keys);
+    glim__buffer_puts(p->b, "<tbody>");
+    for (size_t i = 0; i < c->n; i++)
+        put_mean(p, c, &j->means[i], i);
+    cli_html_close(p);
+    put_pairs(p, c, j);
+}
+
+static void put_judgements(html_page *p, const cli_comparison *c) {
+    if (!c->n_judged)
+        return;
+    glim__buffer_puts(p->b, "<section id=\"glim-judged\">");
+    glim__html_say(p, "h2", "compare.judged");
+    for (size_t i = 0; i < c->n_judged; i++)
+        put_judgement(p, c, &c->judged[i]);
+    glim__html_say(p, "p class=\"note\"", "compare.holm");
+    if (c->n_inputs < GLIM_FEW_INPUTS)
+        glim__html_say(p, "p class=\"verdict v1\"", "compare.few");
+    glim__buffer_puts(p->b, "</section>\n");
+}
+
+/* ---- the page ---- */
+
+static void put_foot(html_page *p, const cli_comparison *c, const char *digest) {
+    if (c->n_left_out) {
+        glim__buffer_puts(p->b, "<details class=\"checks\"><summary>");
+        glim__html_say(p, "span", "profile.left");
+        glim__buffer_puts(p->b, "</summary>\n<ul>");
+        for (size_t i = 0; i < c->n_left_out; i++) {
+            glim__buffer_printf(p->b, "<li><code>%s</code> ", c->left_out[i].method);
+            glim__html_told(p, "span", NULL, c->left_out[i].why);
+            glim__buffer_puts(p->b, "</li>\n");
+        }
+        glim__buffer_puts(p->b, "</ul></details>\n");
+    }
+    glim__buffer_puts(p->b, "<footer>");
+    if (c->docs[0]->model.file)
+        glim__html_label(p->b, c->docs[0]->model.file, strlen(c->docs[0]->model.file), 0);
+    glim__buffer_printf(p->b, " \xc2\xb7 glim %s \xc2\xb7 ", glim_version());
+    glim__buffer_printf(glim__html_arg(p), "<code id=\"glim-digest\">%s</code>", digest);
+    glim__html_say(p, "span", "document");
+    glim__buffer_puts(p->b, "</footer>\n</main>\n");
+}
+
+static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
+    char digest[9];
+    glim__html_digest(digest, json->data, json->len);
+    glim__html_begin(p, false);
+    put_head(p, c);
+    if (c->models) {
+        put_models(p, c);
+        put_flips(p, c);
+        cli_html_drift(p, c);
+    } else {
+        put_judgements(p, c);
+        put_matrices(p, c);
+    }
+    cli_html_strips(p, c);
+    cli_html_rows(p, c);
+    if (c->models && c->n > 2)
+        put_matrices(p, c);
+    put_foot(p, c, digest);
+    glim__buffer_puts(p->b, "<script type=\"application/json\" id=\"glim-data\">");
+    glim__html_data(p->b, json->data, json->len);
+    glim__buffer_puts(p->b, "</script>\n</body>\n</html>\n");
+}
+
+static glim_status write_page(cli_run *run, const glim_buffer *b) {
+    uint64_t limit = run->o.html_limit ? run->o.html_limit : LIMIT;
+    if (b->failed)
+        return glim__oom(run->ctx, &run->err, "the report", b->len);
+    if (b->len > limit)
+        return glim_fail(&run->err, GLIM_ELIMIT,
+                         "the report would have %.1f MiB (a higher --html-limit)",
+                         (double)b->len / (1 << 20));
+    glim_status status = strcmp(run->o.html, "-")
+                             ? glim__file_write(run->o.html, b->data, b->len, &run->err)
+                             : cli_put(run, b->data, b->len);
+    if (!status)
+        cli_wrote(run, run->o.html);
+    return status;
+}
+
+glim_status cli_compare_html(cli_comparison *c) {
+    cli_run *run = c->run;
+    glim_buffer b, json;
+    html_page p = {.b = &b, .d = c->docs[0], .zh = !strcmp(cli_lang(run), "zh-CN"), .limit = 1};
+    json_t *value = NULL;
+    glim__buffer_init(&b, run->ctx);
+    glim__buffer_init(&json, run->ctx);
+    glim__buffer_init(&p.args, run->ctx);
+    glim_status status = cli_compare_json(c, &value);
+    if (!status)
+        status = glim__json_write(&json, value, 0, false, &run->err);
+    if (!status && json.failed)
+        status = glim__oom(run->ctx, &run->err, "the report", json.len);
+    if (!status) {
+        put_page(&p, c, &json);
+        b.failed = b.failed || p.args.failed;
+        status = write_page(run, &b);
+    }
+    json_decref(value);
+    glim__buffer_release(&json);
+    glim__buffer_release(&p.args);
+    glim__buffer_release(&b);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compare-html.h: what the parts of a comparison's report share. */
+#ifndef GLIM_CLI_COMPARE_HTML_H
+#define GLIM_CLI_COMPARE_HTML_H
+
+#include "cli/compare.h"
+#include "view/html-page.h"
+
+/* "1 occlusion": a run by its number and name. */
+void cli_html_name(html_page *p, const cli_comparison *c, size_t i);
+/* A table that scrolls when it is wide; the caller writes its head and <tbody>. */
+void cli_html_open(html_page *p, const char *class);
+void cli_html_close(html_page *p);
+
+/* ---- compare-html-input.c ---- */
+
+/* The first input's explanations under each other, in the same colours. */
+void cli_html_strips(html_page *p, const cli_comparison *c);
+/* Its targets one by one, when there are several. */
+void cli_html_rows(html_page *p, const cli_comparison *c);
+/* Drift by layer as lines. */
+void cli_html_drift(html_page *p, const cli_comparison *c);
+
+#endif
