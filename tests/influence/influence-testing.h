@@ -103,6 +103,25 @@ static inline double kept_check(const kept *k, const char *name) {
     return 0;
 }
 
+static inline void assert_near(double a, double b, double tolerance, const char *what, size_t i) {
+    if (!(fabs(a - b) <= tolerance * (1 + fabs(b))))
+        fail_msg("%s of sample %zu: %.15g, not %.15g", what, i, a, b);
+}
+
+/* A work on rows in memory. */
+typedef struct bench {
+    glim_features_array array;
+    glim_features features;
+    glim_influence_work work;
+} bench;
+
+static inline void set_bench(bench *b, glim_context *ctx, const glim_linear *head, const double *x,
+                             const double *y, size_t n, size_t P) {
+    b->array = (glim_features_array){.x = x, .y = y, .width = P};
+    b->features = glim__features_of(&b->array, n);
+    b->work = (glim_influence_work){.ctx = ctx, .n = n, .head = head, .train = &b->features};
+}
+
 /* A fit of the data without rows held out. */
 static inline glim_linear *fit_of(glim_context *ctx, const glim_fit_data *d, double strength) {
     glim_linear *l;
