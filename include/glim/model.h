@@ -156,6 +156,7 @@ typedef struct glim_seed {
     const float *weights;
     size_t n;
     const float *dense; /* (V) instead, or NULL */
+    bool log_softmax;   /* the weights are of the ids' log-probabilities */
 } glim_seed;
 
 /* A session whose cache can hold `positions` tokens (0 = no cache). Errors:
@@ -192,7 +193,8 @@ GLIM_API uint64_t glim_session_plan(const glim_model *model, size_t rows, size_t
                                     size_t source, size_t wanted, bool keep,
                                     uint64_t *per_kept_layer);
 /* What `n` hooks add to that: bytes at least, and (unless NULL) of each kept layer.
-   Whole attention patterns are made for those who ask for them, for example. */
+   Whole attention patterns are made for those who ask for them, for example, and hooks of
+   weights keep what products read (of an encoder's half that of one text of `source`). */
 GLIM_API uint64_t glim_session_plan_hooks(const glim_model *model, const glim_hook *hooks, size_t n,
                                           size_t rows, size_t source, bool keep,
                                           uint64_t *per_kept_layer);
@@ -201,6 +203,17 @@ GLIM_API uint64_t glim_session_plan_hooks(const glim_model *model, const glim_ho
 GLIM_API void glim_session_cost(const glim_session *s, uint64_t *forward, uint64_t *backward);
 /* The names of all sites of the model, in walk order; freed with the model. */
 GLIM_API const char *const *glim_model_sites(const glim_model *model, size_t *count);
+
+/* A matrix that rows are multiplied with, as GLIM_HOOK_WEIGHT names it. Embeddings, norms,
+   experts and convolutions are not among them. */
+typedef struct glim_weight {
+    const char *name;  /* "blocks.3.mlp.W_in", "unembed.W_U" */
+    size_t rows, cols; /* F, C */
+    bool bias;         /* something is added to the product */
+} glim_weight;
+
+/* All of them, in walk order; freed with the model. */
+GLIM_API const glim_weight *glim_model_weights(const glim_model *model, size_t *count);
 
 /* ---- embeddings -------------------------------------------------------- */
 

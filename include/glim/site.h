@@ -22,7 +22,12 @@ typedef enum glim_hook_action {
     /* With READ and GRAD, of attention patterns: a visit for each head, (T, S), so that no
        more than one head of them is ever there. The same bits. Without effect elsewhere, and
        with WRITE. */
-    GLIM_HOOK_HEADS = 8
+    GLIM_HOOK_HEADS = 8,
+    /* Of weights (glim_model_weights), on backward: what the gradient of a matrix W (F, C) is
+       made of. dims are {rows, F, C}; data (rows, F) is the gradient of what the product gave,
+       value (rows, C) what it read: dW = data^T value, of which nothing is formed. Names of
+       weights are matched by hooks with this action only. */
+    GLIM_HOOK_WEIGHT = 16
 } glim_hook_action;
 
 /* One value of one site for one sequence of the batch. */
@@ -35,7 +40,7 @@ typedef struct glim_site {
     float *data;        /* valid during the call; write only with GLIM_HOOK_WRITE */
     bool gradient;      /* data is the gradient */
     int head, heads;    /* with GLIM_HOOK_HEADS: which of how many; else 0 */
-    const float *value; /* of such a gradient: the pattern itself; else NULL */
+    const float *value; /* of such a gradient: the pattern itself; of weights: see there */
 } glim_site;
 
 typedef struct glim_hook {

@@ -112,6 +112,8 @@ static const char *site_name(const glim_tape *t, const glim_tape_node *n, int wh
 /* Whether a hook asks for one of the actions; with GLIM_HOOK_HEADS among them only those
    that see a pattern head by head, else only those that see it whole. */
 static bool asks(const glim_hook *h, glim_site_kind kind, unsigned actions) {
+    if ((kind == GLIM_SITE_WEIGHT) != !!(actions & GLIM_HOOK_WEIGHT))
+        return false;
     bool heads = kind == GLIM_SITE_PATTERN &&
                  (h->actions & (GLIM_HOOK_HEADS | GLIM_HOOK_WRITE)) == GLIM_HOOK_HEADS;
     return (h->actions & actions & ~(unsigned)GLIM_HOOK_HEADS) &&
@@ -232,6 +234,23 @@ static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which,
     return status;
 }
 
+/* Output gradient and input of a product, a sequence at a time. */
+static glim_status show_weight(glim_tape *t, const glim_tape_node *n, int which, glim_error *err) {
+    const glim_tape_node *x = &t->nodes[n->inputs[0]];
+    glim_status status = GLIM_OK;
+    for (size_t p = 0; p < n->rows->n_parts && !status; p++) {
+        const glim_rows_part *part = &n->rows->parts[p];
+        glim_site site = {.sequence = p,
+                          .n_dims = 3,
+                          .dims = {(size_t)part->count, (size_t)n->cols, (size_t)x->cols},
+                          .data = n->grad + part->first * n->cols,
+                          .value = x->data + part->first * x->cols,
+                          .gradient = true};
+        status = show(t, n, which, GLIM_HOOK_WEIGHT, &site, err);
+    }
+    return status;
+}
+
 static bool is_output(glim_site_kind kind) {
     return kind == GLIM_SITE_VALUE || kind == GLIM_SITE_HEADS || kind == GLIM_SITE_IMAGE;
 }
@@ -269,9 +288,10 @@ static const glim_rule *rule_of(const glim_tape *t, const glim_op *op) {
     return NULL;
 }
 
-static unsigned saves_of(const glim_tape *t, const glim_op *op) {
-    const glim_rule *rule = rule_of(t, op);
-    return op->saves | (rule ? rule->saves : 0);
+static unsigned saves_of(const glim_tape *t, const glim_tape_node *n) {
+    const glim_rule *rule = rule_of(t, n->op);
+    bool weight = glim__tape_wants(t, n, GLIM_SITE_WEIGHT, GLIM_HOOK_WEIGHT);
+    return n->op->saves | (rule ? rule->saves : 0) | (weight ? 1 : 0);
 }
 
 /* Finds the last reader of every value and which values backward reads. */
@@ -279,10 +299,10 @@ static void find_readers(glim_tape *t, bool keep) {
     for (int i = 1; i <= t->count; i++) {
         glim_tape_node *n = &t->nodes[i];
         n->last = t->count + 1;
-        n->keep = keep && (saves_of(t, n->op) & GLIM_SAVES_OUTPUT);
+        n->keep = keep && (saves_of(t, n) & GLIM_SAVES_OUTPUT);
     }
     for (int i = t->count; i >= 1; i--) {
-        unsigned saves = saves_of(t, t->nodes[i].op);
+        unsigned saves = saves_of(t, &t->nodes[i]);
         for (int k = 0; k < GLIM_NODE_INPUTS; k++) {
             glim_tape_node *in = &t->nodes[t->nodes[i].inputs[k]];
             if (!t->nodes[i].inputs[k])
@@ -373,6 +393,11 @@ static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
         glim_site_kind kind = n->sites[i].kind;
         if (is_output(kind) && wants(t, n, i, GLIM_HOOK_GRAD)) {
             glim_status status = show_rows(t, n, i, n->grad, n->cols, true, err);
+            if (status)
+                return status;
+        }
+        if (kind == GLIM_SITE_WEIGHT && wants(t, n, i, GLIM_HOOK_WEIGHT)) {
+            glim_status status = show_weight(t, n, i, err);
             if (status)
                 return status;
         }

@@ -71,7 +71,7 @@ typedef struct glim_experts {
 
 enum { GLIM_MOST_EXPERTS = 1024 };
 
-enum { GLIM_NODE_INPUTS = 3, GLIM_NODE_SITES = 3, GLIM_TAPE_NODES = 40 };
+enum { GLIM_NODE_INPUTS = 3, GLIM_NODE_SITES = 4, GLIM_TAPE_NODES = 40 };
 
 /* Which value of a node a site shows. */
 typedef enum glim_site_kind {
@@ -83,7 +83,8 @@ typedef enum glim_site_kind {
     GLIM_SITE_PATTERN,    /* attention: (H, T, S) */
     GLIM_SITE_WEIGHTS,    /* experts: weight of each (T, E), 0 = not chosen */
     GLIM_SITE_RESULT,     /* output projection: per head (T, H, C) */
-    GLIM_SITE_IMAGE       /* the output as (T/heads, heads, cols): heads is the width */
+    GLIM_SITE_IMAGE,      /* the output as (T/heads, heads, cols): heads is the width */
+    GLIM_SITE_WEIGHT      /* linear: the matrix, by what its gradient is made of */
 } glim_site_kind;
 
 typedef struct glim_tape glim_tape;

@@ -44,10 +44,30 @@ static void seed_sparse(glim_session *s, const glim_seed *seeds, size_t n, float
     }
 }
 
+/* Weighted log-probabilities: w (onehot - softmax), with sums in double. */
+static void seed_log_softmax(const glim_seed *seed, const float *logits, size_t V, float *row) {
+    double most = -INFINITY, sum = 0, total = 0;
+    for (size_t k = 0; k < V; k++)
+        most = logits[k] > most ? logits[k] : most;
+    for (size_t k = 0; k < V; k++)
+        sum += exp((double)logits[k] - most);
+    for (size_t k = 0; k < seed->n; k++)
+        total += seed->weights[k];
+    for (size_t k = 0; k < V; k++)
+        row[k] -= (float)(total * exp((double)logits[k] - most) / sum);
+    for (size_t k = 0; k < seed->n; k++)
+        row[seed->ids[k]] += seed->weights[k];
+}
+
 static void seed_dense(glim_session *s, const glim_seed *seeds, size_t n, float *d) {
     size_t V = (size_t)s->m->outputs;
     for (size_t i = 0; i < n; i++) {
-        float *row = d + glim__session_output(s, seeds[i].sequence, seeds[i].wanted) * V;
+        size_t r = glim__session_output(s, seeds[i].sequence, seeds[i].wanted);
+        float *row = d + r * V;
+        if (seeds[i].log_softmax && !seeds[i].dense) {
+            seed_log_softmax(&seeds[i], s->head.nodes[s->head_logits].data + r * V, V, row);
+            continue;
+        }
         for (size_t k = 0; k < V && seeds[i].dense; k++)
             row[k] += seeds[i].dense[k];
         for (size_t k = 0; k < seeds[i].n && !seeds[i].dense; k++)
@@ -62,7 +82,10 @@ static glim_status walk_head(glim_session *s, const glim_seed *seeds, size_t n, 
     bool dense =
         glim__tape_wants(&s->head, &s->head.nodes[s->head_logits], GLIM_SITE_VALUE, GLIM_HOOK_GRAD);
     for (size_t i = 0; i < n; i++)
-        dense = dense || seeds[i].dense;
+        dense = dense || seeds[i].dense || seeds[i].log_softmax;
+    for (size_t i = 0; i < s->n_hooks; i++)
+        dense = dense || ((s->hooks[i].actions & GLIM_HOOK_WEIGHT) &&
+                          glim__site_match(s->hooks[i].pattern, "unembed.W_U"));
     dense = dense || !s->m->head.data || s->m->pool == GLIM_POOL_MEAN;
     dense = dense || (s->rules && s->m->hyper.logit_cap > 0); /* a rule may be the cap's */
     size_t width = dense ? V : (size_t)s->head.nodes[s->head_normed].cols;

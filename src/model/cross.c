@@ -25,6 +25,8 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
     glim_node x = known ? glim__op_input_of(t, known, (value ? &w->v : &w->k)->rows, t->memory_rows)
                   : value ? glim__op_linear(t, memory(t, m), &w->v, w->v_bias)
                           : glim__op_linear(t, memory(t, m), &w->k, w->k_bias);
+    if (!known)
+        glim__op_site(t, x, GLIM_SITE_WEIGHT, value ? "cross_attn.W_V" : "cross_attn.W_K", 0);
     t->across_nodes[value] = x;
     return glim__op_site(t, x, GLIM_SITE_HEADS, value ? "cross_attn.hook_v" : "cross_attn.hook_k",
                          m->hyper.G);
@@ -34,6 +36,7 @@ glim_node glim__cross_attention(glim_tape *t, const glim_model *m, const glim_la
                                 glim_node a) {
     const glim_hyper *h = &m->hyper;
     glim_node q = glim__op_linear(t, a, &w->q, w->q_bias);
+    glim__op_site(t, q, GLIM_SITE_WEIGHT, "cross_attn.W_Q", 0);
     glim__op_site(t, q, GLIM_SITE_HEADS, "cross_attn.hook_q", h->H);
     glim_node k = project(t, m, w, false), v = project(t, m, w, true);
     glim_attention how = {.heads = h->H,
@@ -46,6 +49,7 @@ glim_node glim__cross_attention(glim_tape *t, const glim_model *m, const glim_la
     glim__op_site(t, z, GLIM_SITE_PATTERN, "cross_attn.hook_pattern", h->H);
     glim__op_site(t, z, GLIM_SITE_HEADS, "cross_attn.hook_z", h->H);
     glim_node o = glim__op_linear(t, z, &w->o, w->o_bias);
+    glim__op_site(t, o, GLIM_SITE_WEIGHT, "cross_attn.W_O", 0);
     if (o)
         t->nodes[o].as.linear.heads = h->H;
     glim__op_site(t, o, GLIM_SITE_RESULT, "cross_attn.hook_result", h->H);

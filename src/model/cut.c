@@ -52,6 +52,16 @@ static glim_status find_pool(const glim_model *base, const char *name, glim_pool
     return GLIM_OK;
 }
 
+/* Weights are listed in walk order: how many of them lie in the first blocks. */
+static size_t weights_below(const glim_model *base, int blocks) {
+    size_t n = 0;
+    int at = 0;
+    while (n < base->n_weights && sscanf(base->weights[n].name, "blocks.%9d.", &at) == 1 &&
+           at < blocks)
+        n++;
+    return n;
+}
+
 glim_status glim__model_cut(glim_model **out, const glim_model *base, const char *site,
                             const char *pool, glim_error *err) {
     int blocks = 0;
@@ -85,12 +95,27 @@ glim_status glim__model_cut(glim_model **out, const glim_model *base, const char
     m->head_bias = NULL;
     m->readout = (glim_readout){.act = GLIM_READOUT_NONE};
     m->n_sites = 0;
+    m->n_weights = weights_below(base, blocks);
     m->info.task = m->task;
     m->info.outputs = m->outputs;
     m->info.labels = NULL;
     m->info.layers = blocks;
     *out = m;
     return GLIM_OK;
+}
+
+/* The head stands behind the weights of the blocks. */
+static bool list_head(glim_model *m) {
+    glim_weight *all = glim__arena_alloc(&m->arena, (m->n_weights + 1) * sizeof *all);
+    if (!all)
+        return false;
+    memcpy(all, m->weights, m->n_weights * sizeof *all);
+    all[m->n_weights++] = (glim_weight){.name = "unembed.W_U",
+                                        .rows = (size_t)m->head.rows,
+                                        .cols = (size_t)m->head.cols,
+                                        .bias = true};
+    m->weights = all;
+    return true;
 }
 
 glim_status glim__model_cut_head(glim_model *m, const float *weights, const float *bias,
@@ -114,5 +139,5 @@ glim_status glim__model_cut_head(glim_model *m, const float *weights, const floa
     m->head_bias = b;
     m->outputs = m->info.outputs = n;
     m->info.labels = m->labels;
-    return GLIM_OK;
+    return list_head(m) ? GLIM_OK : glim__oom(m->ctx, err, "the head", sizeof(glim_weight));
 }

@@ -40,6 +40,7 @@ static glim_node project(glim_tape *t, const glim_model *m, const glim_layer *w,
     int heads = query ? m->hyper.H : m->hyper.G;
     const float *norm = query ? w->q_norm : w->k_norm;
     glim_node x = glim__op_linear(t, a, query ? &w->q : &w->k, query ? w->q_bias : w->k_bias);
+    glim__op_site(t, x, GLIM_SITE_WEIGHT, query ? "attn.W_Q" : "attn.W_K", 0);
     glim__op_site(t, x, GLIM_SITE_HEADS, names->plain, heads);
     if (norm) {
         x = glim__op_rms_norm(t, x, norm, m->hyper.eps, heads);
@@ -61,6 +62,7 @@ glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_lay
     glim_node q = project(t, m, w, glim__picked(t, a), true);
     *k = project(t, m, w, a, false);
     *v = glim__op_linear(t, a, &w->v, w->v_bias);
+    glim__op_site(t, *v, GLIM_SITE_WEIGHT, "attn.W_V", 0);
     glim__op_site(t, *v, GLIM_SITE_HEADS, "attn.hook_v", h->G);
     glim_attention how = {.heads = h->H,
                           .kv_heads = h->G,
@@ -78,6 +80,7 @@ glim_node glim__attention_part(glim_tape *t, const glim_model *m, const glim_lay
     glim__op_site(t, z, GLIM_SITE_PATTERN, "attn.hook_pattern", h->H);
     glim__op_site(t, z, GLIM_SITE_HEADS, "attn.hook_z", h->H);
     glim_node o = glim__op_linear(t, z, &w->o, w->o_bias);
+    glim__op_site(t, o, GLIM_SITE_WEIGHT, "attn.W_O", 0);
     if (o)
         t->nodes[o].as.linear.heads = h->H;
     return glim__op_site(t, o, GLIM_SITE_RESULT, "attn.hook_result", h->H);
@@ -145,6 +148,7 @@ glim_node glim__model_head(glim_tape *t, const glim_model *m, glim_node h, glim_
     if (m->hyper.out_scale > 0)
         *normed = glim__op_scale(t, *normed, m->hyper.out_scale);
     glim_node logits = glim__op_linear(t, *normed, &m->head, m->head_bias);
+    glim__op_site(t, logits, GLIM_SITE_WEIGHT, "unembed.W_U", 0);
     if (logits)
         t->nodes[logits].as.linear.few = true;
     if (m->hyper.logit_cap > 0)

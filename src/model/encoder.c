@@ -57,6 +57,7 @@ static glim_node readout(glim_tape *t, const glim_model *m, glim_node x) {
     if (!r->dense.data)
         return x;
     x = glim__op_linear(t, x, &r->dense, r->dense_bias);
+    glim__op_site(t, x, GLIM_SITE_WEIGHT, "readout.W", 0);
     glim__op_site(t, x, GLIM_SITE_VALUE, "readout.hook_pre", 0);
     if (r->act == GLIM_READOUT_TANH)
         x = glim__op_soft_cap(t, x, 1); /* a cap of one is tanh */
@@ -79,5 +80,6 @@ glim_node glim__encoder_head(glim_tape *t, const glim_model *m, glim_node h, gli
     if (!m->head.data)
         return y;
     y = glim__op_linear(t, *normed, &m->head, m->head_bias);
+    glim__op_site(t, y, GLIM_SITE_WEIGHT, "unembed.W_U", 0);
     return glim__op_site(t, y, GLIM_SITE_VALUE, "hook_logits", 0);
 }

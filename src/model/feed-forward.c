@@ -124,29 +124,35 @@ glim_status glim__load_feed_forward(glim_loader *l, int i, glim_error *err) {
 struct gated {
     const glim_matrix *gate, *up, *down;
     const float *gate_bias, *up_bias, *down_bias;
-    const char *pre, *linear, *post;
+    const char *pre, *linear, *post, *w_gate, *w_in, *w_out; /* sites */
 };
 
 static glim_node run_gated(glim_tape *t, const struct gated *w, glim_act act, glim_node a) {
     glim_node gate = glim__op_linear(t, a, w->gate, w->gate_bias);
+    glim__op_site(t, gate, GLIM_SITE_WEIGHT, w->w_gate, 0);
     glim__op_site(t, gate, GLIM_SITE_VALUE, w->pre, 0);
     glim_node up = glim__op_linear(t, a, w->up, w->up_bias);
+    glim__op_site(t, up, GLIM_SITE_WEIGHT, w->w_in, 0);
     glim__op_site(t, up, GLIM_SITE_VALUE, w->linear, 0);
     glim_node post = glim__op_gate(t, gate, up, act);
     glim__op_site(t, post, GLIM_SITE_VALUE, w->post, 0);
-    return glim__op_linear(t, post, w->down, w->down_bias);
+    glim_node down = glim__op_linear(t, post, w->down, w->down_bias);
+    return glim__op_site(t, down, GLIM_SITE_WEIGHT, w->w_out, 0);
 }
 
 static glim_node run_plain(glim_tape *t, const glim_layer *w, glim_act act, glim_node a) {
     glim_node pre = glim__op_linear(t, a, &w->up, w->up_bias);
+    glim__op_site(t, pre, GLIM_SITE_WEIGHT, "mlp.W_in", 0);
     glim__op_site(t, pre, GLIM_SITE_VALUE, "mlp.hook_pre", 0);
     glim_node post = glim__op_act(t, pre, act);
     glim__op_site(t, post, GLIM_SITE_VALUE, "mlp.hook_post", 0);
-    return glim__op_linear(t, post, &w->down, w->down_bias);
+    glim_node down = glim__op_linear(t, post, &w->down, w->down_bias);
+    return glim__op_site(t, down, GLIM_SITE_WEIGHT, "mlp.W_out", 0);
 }
 
 static glim_node run_mixture(glim_tape *t, const glim_mixture *x, glim_node a) {
     glim_node logits = glim__op_linear(t, a, &x->router, NULL);
+    glim__op_site(t, logits, GLIM_SITE_WEIGHT, "mlp.W_router", 0);
     glim__op_site(t, logits, GLIM_SITE_VALUE, "mlp.hook_router_logits", 0);
     glim_node y = glim__op_experts(t, a, logits, &x->how);
     glim__op_site(t, y, GLIM_SITE_WEIGHTS, "mlp.hook_expert_weights", 0);
@@ -157,7 +163,10 @@ static glim_node run_mixture(glim_tape *t, const glim_mixture *x, glim_node a) {
                                  .down = &x->shared_down,
                                  .pre = "mlp.shared.hook_pre",
                                  .linear = "mlp.shared.hook_pre_linear",
-                                 .post = "mlp.shared.hook_post"};
+                                 .post = "mlp.shared.hook_post",
+                                 .w_gate = "mlp.shared.W_gate",
+                                 .w_in = "mlp.shared.W_in",
+                                 .w_out = "mlp.shared.W_out"};
     return glim__op_add(t, y, run_gated(t, &shared, x->how.act, a));
 }
 
@@ -166,8 +175,8 @@ glim_node glim__feed_forward(glim_tape *t, const glim_model *m, const glim_layer
         return run_mixture(t, w->mixture, a);
     if (!w->gate.data)
         return run_plain(t, w, m->hyper.act, a);
-    const struct gated all = {&w->gate,       &w->up,       &w->down,       w->gate_bias,
-                              w->up_bias,     w->down_bias, "mlp.hook_pre", "mlp.hook_pre_linear",
-                              "mlp.hook_post"};
+    const struct gated all = {&w->gate,        &w->up,       &w->down,       w->gate_bias,
+                              w->up_bias,      w->down_bias, "mlp.hook_pre", "mlp.hook_pre_linear",
+                              "mlp.hook_post", "mlp.W_gate", "mlp.W_in",     "mlp.W_out"};
     return run_gated(t, &all, m->hyper.act, a);
 }

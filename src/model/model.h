@@ -131,6 +131,8 @@ struct glim_model {
     const char **block_prefixes; /* "blocks.3." */
     const char **sites;
     size_t n_sites;
+    glim_weight *weights;
+    size_t n_weights;
     glim_model_info info;
 };
 

@@ -62,23 +62,39 @@ struct listing {
     glim_model *m; /* whose arena names live in */
     const char **names;
     size_t n;
+    glim_weight *weights;
+    size_t n_weights;
 };
 
-static bool add_site(struct listing *l, const char *prefix, const char *name) {
+static const char *full_name(struct listing *l, const char *prefix, const char *name) {
     size_t n = strlen(prefix) + strlen(name) + 1;
     char *full = glim__arena_alloc(&l->m->arena, n);
-    if (!full)
-        return false;
-    snprintf(full, n, "%s%s", prefix, name);
-    l->names[l->n++] = full;
-    return true;
+    if (full)
+        snprintf(full, n, "%s%s", prefix, name);
+    return full;
+}
+
+static bool add_site(struct listing *l, const char *prefix, const char *name) {
+    return (l->names[l->n++] = full_name(l, prefix, name)) != NULL;
+}
+
+static bool add_weight(struct listing *l, const char *prefix, const glim_tape_node *n,
+                       const char *name) {
+    glim_weight *w = &l->weights[l->n_weights++];
+    *w = (glim_weight){.name = full_name(l, prefix, name),
+                       .rows = (size_t)n->as.linear.w->rows,
+                       .cols = (size_t)n->as.linear.w->cols,
+                       .bias = n->as.linear.bias != NULL};
+    return w->name != NULL;
 }
 
 static bool add_sites(struct listing *l, const glim_tape *t) {
     bool ok = true;
     for (int i = 1; i <= t->count; i++)
         for (int k = 0; k < t->nodes[i].n_sites && ok; k++)
-            ok = add_site(l, t->prefix, t->nodes[i].sites[k].name);
+            ok = t->nodes[i].sites[k].kind == GLIM_SITE_WEIGHT
+                     ? add_weight(l, t->prefix, &t->nodes[i], t->nodes[i].sites[k].name)
+                     : add_site(l, t->prefix, t->nodes[i].sites[k].name);
     return ok;
 }
 
@@ -136,19 +152,27 @@ static glim_status list_sites(glim_model *m, glim_error *err) {
     size_t L = (size_t)m->hyper.L + (size_t)(m->encoder ? m->encoder->hyper.L : 0);
     size_t most = L * GLIM_TAPE_NODES * GLIM_NODE_SITES + 32;
     glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
-    struct listing l = {m, glim__calloc(m->ctx, most, sizeof *l.names), 0};
-    bool ok = t && l.names && list_model(&l, m, t);
+    struct listing l = {.m = m,
+                        .names = glim__calloc(m->ctx, most, sizeof *l.names),
+                        .weights = glim__calloc(m->ctx, most, sizeof *l.weights)};
+    bool ok = t && l.names && l.weights && list_model(&l, m, t);
     m->sites = ok ? glim__arena_alloc(&m->arena, l.n * sizeof *m->sites) : NULL;
-    m->n_sites = m->sites ? l.n : 0;
-    if (m->sites)
+    m->weights = ok ? glim__arena_alloc(&m->arena, l.n_weights * sizeof *m->weights) : NULL;
+    ok = m->sites && m->weights;
+    if (ok) {
         memcpy(m->sites, l.names, l.n * sizeof *l.names);
+        memcpy(m->weights, l.weights, l.n_weights * sizeof *l.weights);
+        m->n_sites = l.n;
+        m->n_weights = l.n_weights;
+    }
     if (m->encoder) { /* plans ask it for them */
         m->encoder->sites = m->sites;
         m->encoder->n_sites = m->n_sites;
     }
     glim__free(m->ctx, l.names);
+    glim__free(m->ctx, l.weights);
     glim__free(m->ctx, t);
-    return m->sites ? GLIM_OK : glim__oom(m->ctx, err, "the list of sites", most * sizeof *l.names);
+    return ok ? GLIM_OK : glim__oom(m->ctx, err, "the list of sites", most * sizeof *l.names);
 }
 
 static glim_status load(glim_model *m, glim_error *err) {
@@ -247,4 +271,9 @@ glim_context *glim_model_context(const glim_model *m) {
 const char *const *glim_model_sites(const glim_model *m, size_t *count) {
     *count = m->n_sites;
     return m->sites;
+}
+
+const glim_weight *glim_model_weights(const glim_model *m, size_t *count) {
+    *count = m->n_weights;
+    return m->weights;
 }

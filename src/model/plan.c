@@ -161,6 +161,30 @@ static bool hooked(const glim_model *m, const glim_hook *hooks, size_t n, const 
     return hooked_by(m, hooks, n, end, false) || hooked_by(m, hooks, n, end, true);
 }
 
+/* Inputs of products that are kept for the weights' hooks only; whose, the hook may choose,
+   but a layer has no more than all. */
+static uint64_t inputs_kept(const glim_model *m, size_t rows) {
+    const glim_hook every = {.pattern = "*", .actions = GLIM_HOOK_WEIGHT};
+    glim_rows shape = {.T = (int64_t)rows}, read = {.T = 1}; /* the memory is kept anyway */
+    glim_tape *t = glim__calloc(m->ctx, 1, sizeof *t);
+    if (!t)
+        return UINT64_MAX / 4;
+    uint64_t most = 0;
+    for (int last = 0; last < 2; last++) {
+        uint64_t kept[2] = {0, 0}, working = 0;
+        for (int hooked = 0; hooked < 2; hooked++) {
+            glim__tape_begin(t, m->ctx, NULL, &shape);
+            t->memory_rows = &read;
+            t->hooks = &every;
+            t->n_hooks = (size_t)hooked;
+            plan_block(t, m, last ? m->hyper.L - 1 : 0, true, &kept[hooked], &working);
+        }
+        most = kept[1] - kept[0] > most ? kept[1] - kept[0] : most;
+    }
+    glim__free(m->ctx, t);
+    return most;
+}
+
 uint64_t glim_session_plan_hooks(const glim_model *m, const glim_hook *hooks, size_t n, size_t rows,
                                  size_t source, bool keep, uint64_t *per_kept_layer) {
     const glim_hyper *h = &m->hyper;
@@ -175,10 +199,16 @@ uint64_t glim_session_plan_hooks(const glim_model *m, const glim_hook *hooks, si
         most = 4 * (T * H * C + T * H * D);
     uint64_t pattern = whole ? 4 * H * T * padded : 0;
     uint64_t one = heads ? 4 * T * (uint64_t)source : 0;
+    bool weights = false;
+    for (size_t i = 0; i < n; i++)
+        weights = weights || (hooks[i].actions & GLIM_HOOK_WEIGHT);
+    uint64_t inputs = weights && keep ? inputs_kept(m, rows) : 0;
     if (per_kept_layer)
-        *per_kept_layer = keep ? pattern : 0;
+        *per_kept_layer = keep ? pattern + inputs : 0;
+    if (weights && keep && m->encoder)
+        most += (uint64_t)m->encoder->hyper.L * inputs_kept(m->encoder, source);
     /* the pattern, its tight copy, and on the way back its gradient */
-    return most + (keep ? 3 : 2) * pattern + (keep ? 2 : 1) * one;
+    return most + inputs + (keep ? 3 : 2) * pattern + (keep ? 2 : 1) * one;
 }
 
 int glim__session_fits(glim_session *s, size_t wanted) {
