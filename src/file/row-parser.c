@@ -208,11 +208,12 @@ static glim_status feed_csv(glim_row_parser *p, const char *bytes, size_t n, boo
 
 /* ---- JSON lines ---- */
 
-static glim_status json_real_cell(glim_row_parser *p, const json_t *v, const char **out,
-                                  glim_error *err) {
+/* What has no plainer form: as JSON writes it. */
+static glim_status written_cell(glim_row_parser *p, const json_t *v, const char **out,
+                                glim_error *err) {
     glim_buffer text;
     glim__buffer_init(&text, p->ctx);
-    json_t *copy = json_real(json_real_value(v));
+    json_t *copy = json_deep_copy(v);
     glim_status status = glim__json_write(&text, copy, 0, false, err);
     json_decref(copy);
     if (!status)
@@ -226,8 +227,8 @@ static glim_status json_cell(glim_row_parser *p, const json_t *v, const char *na
     char text[40];
     if (json_is_string(v))
         return copy_cell(p, p->cells, json_string_value(v), json_string_length(v), out, err);
-    if (json_is_real(v))
-        return json_real_cell(p, v, out, err);
+    if (json_is_real(v) || (p->nested && (json_is_array(v) || json_is_object(v))))
+        return written_cell(p, v, out, err);
     if (json_is_integer(v))
         snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
     else if (json_is_boolean(v))

@@ -23,6 +23,7 @@ struct glim_row_parser {
     glim_context *ctx;
     const char *path; /* for messages */
     glim_table_format format;
+    bool nested;               /* lists and objects of JSON are cells, as JSON; else an error */
     glim_arena *names, *cells; /* where names of columns and cells are put */
     glim_row_taker *take;      /* NULL: the columns are all that is wanted */
     void *data;

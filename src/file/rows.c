@@ -163,11 +163,12 @@ static glim_status open_file(glim_rows *r, glim_error *err) {
     return status;
 }
 
-static glim_status fill(glim_rows *r, glim_error *err) {
+static glim_status fill(glim_rows *r, bool nested, glim_error *err) {
     glim_status status = open_file(r, err);
     if (status)
         return status;
     glim__row_parser_init(&r->parser, r->ctx, r->parser.format, r->path);
+    r->parser.nested = nested;
     r->parser.names = &r->names;
     r->parser.cells = &r->cells;
     r->parser.take = index_row;
@@ -178,7 +179,8 @@ static glim_status fill(glim_rows *r, glim_error *err) {
     return status;
 }
 
-glim_status glim__rows_open(glim_rows **out, glim_context *ctx, const char *path, glim_error *err) {
+glim_status glim__rows_open(glim_rows **out, glim_context *ctx, const char *path, bool nested,
+                            glim_error *err) {
     *out = NULL;
     glim_rows *r = glim__calloc(ctx, 1, sizeof *r);
     if (!r)
@@ -189,7 +191,7 @@ glim_status glim__rows_open(glim_rows **out, glim_context *ctx, const char *path
     glim__arena_init(&r->cells, ctx, 1 << 16);
     glim__buffer_init(&r->bytes, ctx);
     glim__row_parser_init(&r->parser, ctx, GLIM_TABLE_CSV, r->path);
-    glim_status status = r->path ? fill(r, err) : no_memory(r, err);
+    glim_status status = r->path ? fill(r, nested, err) : no_memory(r, err);
     if (status) {
         glim__rows_close(r);
         return status;

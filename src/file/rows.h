@@ -16,8 +16,10 @@
 typedef struct glim_rows glim_rows;
 
 /* Reads the whole file once. Errors: EUSAGE (a name that is no table's; a pipe, which can
-   be read only once), and those of glim__table_open; ECANCELLED. */
-glim_status glim__rows_open(glim_rows **out, glim_context *ctx, const char *path, glim_error *err);
+   be read only once), and those of glim__table_open; ECANCELLED. `nested`: a list or an
+   object in JSON is a cell, as its JSON text; else an error, as in tables. */
+glim_status glim__rows_open(glim_rows **out, glim_context *ctx, const char *path, bool nested,
+                            glim_error *err);
 void glim__rows_close(glim_rows *r); /* NULL is fine */
 size_t glim__rows_count(const glim_rows *r);
 const char *const *glim__rows_columns(const glim_rows *r, size_t *n);

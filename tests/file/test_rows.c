@@ -114,7 +114,8 @@ static void rows_are_those_of_the_table(void **state) {
             glim_rows *r;
             glim_error err = {0};
             size_t columns;
-            if (glim__table_open(&t, ctx, path, &err) || glim__rows_open(&r, ctx, path, &err))
+            if (glim__table_open(&t, ctx, path, &err) ||
+                glim__rows_open(&r, ctx, path, false, &err))
                 fail_msg("%s", err.message);
             assert_int_equal(glim__rows_count(r), t->n_rows);
             assert_int_equal(t->n_rows, n);
@@ -153,7 +154,7 @@ static void long_headers_and_rows_cross_pieces(void **state) {
     glim_table *table;
     glim_rows *r;
     glim_error err = {0};
-    if (glim__table_open(&table, ctx, path, &err) || glim__rows_open(&r, ctx, path, &err))
+    if (glim__table_open(&table, ctx, path, &err) || glim__rows_open(&r, ctx, path, false, &err))
         fail_msg("%s", err.message);
     assert_int_equal(table->n_columns, 2);
     compare(r, table, 2, 1);
@@ -184,7 +185,7 @@ static void memory_hardly_grows_with_rows(void **state) {
         glim_context *ctx = make_context(1, 0);
         glim_rows *r;
         glim_error err = {0};
-        if (glim__rows_open(&r, ctx, save("csv", t.s, t.n), &err))
+        if (glim__rows_open(&r, ctx, save("csv", t.s, t.n), false, &err))
             fail_msg("%s", err.message);
         glim_arena arena;
         const char **cells;
@@ -218,7 +219,7 @@ static void a_file_that_changed_is_refused(void **state) {
         const char **cells;
         glim_arena arena;
         const char *path = save("csv", text, sizeof text - 1);
-        assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_OK);
+        assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_OK);
         assert_int_equal(stat(path, &was), 0);
         FILE *f = fopen(path, how ? "r+b" : "ab");
         if (how)
@@ -243,9 +244,31 @@ static void digests_are_those_of_the_bytes(void **state) {
     glim_context *ctx = make_context(1, 0);
     glim_rows *r;
     const char *path = save("txt", "a\tb\n", 4);
-    assert_int_equal(glim__rows_open(&r, ctx, path, NULL), GLIM_OK);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, NULL), GLIM_OK);
     assert_string_equal(glim__rows_digest(r),
                         "5dd1197866f479824d9b483e1b7ae9ad3e518f3b4fd447c6b92d127dda6178c5");
+    glim__rows_close(r);
+    unlink(path);
+    end_context(ctx);
+}
+
+static void nested_values_are_cells_if_asked_for(void **state) {
+    static const char text[] = "{\"m\": [{\"a\": \"\u5b57\"}], \"n\": 1}\n{\"m\": {}}\n";
+    glim_context *ctx = make_context(1, 0);
+    glim_rows *r;
+    glim_error err = {0};
+    glim_arena arena;
+    const char **cells;
+    const char *path = save("jsonl", text, sizeof text - 1);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EFORMAT);
+    assert_contains(err.message, "column 'm' of row 1 is a list");
+    assert_int_equal(glim__rows_open(&r, ctx, path, true, &err), GLIM_OK);
+    glim__arena_init(&arena, ctx, 1 << 12);
+    assert_int_equal(glim__rows_read(r, 0, 2, &arena, &cells, &err), GLIM_OK);
+    assert_string_equal(cells[0], "[{\"a\":\"字\"}]");
+    assert_string_equal(cells[2], "{}");
+    assert_string_equal(cells[3], "");
+    glim__arena_release(&arena);
     glim__rows_close(r);
     unlink(path);
     end_context(ctx);
@@ -256,27 +279,27 @@ static void what_is_no_table_is_refused(void **state) {
     glim_rows *r;
     glim_error err = {0};
     char *path = path_of("csv");
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_EIO);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EIO);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_EUSAGE);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EUSAGE);
     assert_contains(err.message, "write them to a file first");
     unlink(path);
-    assert_int_equal(glim__rows_open(&r, ctx, "/tmp", &err), GLIM_EIO);
+    assert_int_equal(glim__rows_open(&r, ctx, "/tmp", false, &err), GLIM_EIO);
     assert_contains(err.message, "directory");
     path = save("md", "a", 1);
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_EUSAGE);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EUSAGE);
     assert_contains(err.message, "no table by its name");
     unlink(path);
     path = save("csv", "a,b\n1,2\n3\n", 10);
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_EFORMAT);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EFORMAT);
     assert_contains(err.message, "row 2 has 1 cells");
     path = save("csv", "a,b\n", 4);
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_EFORMAT);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_EFORMAT);
     assert_contains(err.message, "has no rows");
     assert_null(r);
     glim_context_cancel(ctx);
     path = save("csv", "a,b\n1,2\n", 8);
-    assert_int_equal(glim__rows_open(&r, ctx, path, &err), GLIM_ECANCELLED);
+    assert_int_equal(glim__rows_open(&r, ctx, path, false, &err), GLIM_ECANCELLED);
     unlink(path);
     end_context(ctx);
 }
@@ -295,7 +318,7 @@ static void no_refused_allocation_leaks(void **state) {
             glim_error err = {0};
             glim__arena_init(&arena, ctx, 1 << 12);
             glim__fail_allocation(ctx, nth);
-            status = glim__rows_open(&r, ctx, path, &err);
+            status = glim__rows_open(&r, ctx, path, false, &err);
             if (!status)
                 status = glim__rows_read(r, 0, 1, &arena, &cells, &err);
             if (status && status != GLIM_ENOMEM)
@@ -317,6 +340,7 @@ int main(void) {
         cmocka_unit_test(memory_hardly_grows_with_rows),
         cmocka_unit_test(a_file_that_changed_is_refused),
         cmocka_unit_test(digests_are_those_of_the_bytes),
+        cmocka_unit_test(nested_values_are_cells_if_asked_for),
         cmocka_unit_test(what_is_no_table_is_refused),
         cmocka_unit_test(no_refused_allocation_leaks),
     };

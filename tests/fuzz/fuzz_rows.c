@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     fwrite(data + 1, 1, n - 1, f);
     fclose(f);
     glim_status one = glim__table_open(&t, ctx, path, &err);
-    glim_status two = glim__rows_open(&r, ctx, path, &err);
+    glim_status two = glim__rows_open(&r, ctx, path, false, &err);
     if (!one != !two)
         abort();
     if (!one)
