@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AT_ONCE = 128, MOST_TOKENS = 2048, FEW_TOKENS = 256, LOOKED_AT = 4096 };
+enum { MOST_TOKENS = 2048, FEW_TOKENS = 256, LOOKED_AT = 4096 };
 
 /* What a gradient keeps without a budget is bounded (plan.c); batches beyond compute
    blocks twice. */
@@ -229,7 +229,7 @@ static glim_status walk_back(struct walk *w, glim_error *err) {
 static glim_status run_batch(struct walk *w, glim_error *err) {
     const glim_pass_visitor *v = w->visitor;
     glim_status status = lay_out(w, err);
-    if (!status && w->n_labels)
+    if (!status && (w->n_labels || v->value))
         status = forward(w, err);
     if (!status)
         add_losses(w);
@@ -256,10 +256,15 @@ static glim_status see(void *data, const glim_site *site, glim_error *err) {
                               site->data, site->value, err);
 }
 
+static glim_status see_value(void *data, const glim_site *site, glim_error *err) {
+    const struct walk *w = data;
+    return w->visitor->value(w->visitor->data, w->first + site->sequence, site, err);
+}
+
 static glim_status place_hooks(struct walk *w, glim_error *err) {
     size_t n;
     const glim_weight *all = glim_model_weights(w->m, &n);
-    w->hooks = glim__calloc(w->ctx, n + 1, sizeof *w->hooks);
+    w->hooks = glim__calloc(w->ctx, n + 2, sizeof *w->hooks);
     w->whose = glim__calloc(w->ctx, n + 1, sizeof *w->whose);
     if (!w->hooks || !w->whose)
         return oom(w, n * sizeof *w->hooks, err);
@@ -273,6 +278,9 @@ static glim_status place_hooks(struct walk *w, glim_error *err) {
                                            .data = &w->whose[w->n_hooks]};
         w->n_hooks++;
     }
+    if (w->visitor->value && w->options->site)
+        w->hooks[w->n_hooks++] = (glim_hook){
+            .pattern = w->options->site, .actions = GLIM_HOOK_READ, .visit = see_value, .data = w};
     return GLIM_OK;
 }
 
@@ -280,12 +288,12 @@ static glim_status run(struct walk *w, glim_samples *samples, size_t first, size
                        glim_error *err) {
     glim_arena arena;
     glim_status status = GLIM_OK;
-    glim_example *x = glim__calloc(w->ctx, AT_ONCE, sizeof *x);
+    glim_example *x = glim__calloc(w->ctx, GLIM_PASS_SAMPLES, sizeof *x);
     glim__arena_init(&arena, w->ctx, 1 << 16);
     if (!x)
-        status = oom(w, AT_ONCE * sizeof *x, err);
+        status = oom(w, GLIM_PASS_SAMPLES * sizeof *x, err);
     for (size_t at = 0, n; at < count && !status; at += n) {
-        n = count - at < AT_ONCE ? count - at : AT_ONCE;
+        n = count - at < GLIM_PASS_SAMPLES ? count - at : GLIM_PASS_SAMPLES;
         status = glim__samples_read(samples, first + at, n, &arena, x, err);
         for (size_t i = 0; i < n && !status; i += w->count) {
             w->first = first + at + i;
@@ -370,7 +378,7 @@ glim_status glim__pass_measure(const glim_model *model, glim_samples *samples,
     glim_status status = look(model, samples, seen, &one, out, err);
     if (status)
         return status;
-    uint64_t kept, tables = AT_ONCE * (uint64_t)out->longest * 12 + (1 << 18);
+    uint64_t kept, tables = GLIM_PASS_SAMPLES * (uint64_t)out->longest * 12 + (1 << 18);
     out->bytes = batch_bytes(model, &one, &hook, back, back, &kept) + tables;
     size_t most = options && options->most_tokens ? options->most_tokens : MOST_TOKENS;
     size_t mean = (size_t)(out->tokens / seen) + 1, many = most / mean ? most / mean : 1;
