@@ -7,6 +7,10 @@
 static const glim_influence_method *const methods[] = {
     &glim_influence_diagnostics,
     &glim_influence_functions,
+    &glim_influence_similarity,
+    &glim_influence_loss,
+    &glim_influence_distance,
+    &glim_influence_duplicates,
     NULL,
 };
 

@@ -77,6 +77,8 @@ typedef struct glim_influence_method {
 } glim_influence_method;
 
 extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions;
+extern const glim_influence_method glim_influence_similarity, glim_influence_loss,
+    glim_influence_distance, glim_influence_duplicates;
 
 /* All methods, NULL-terminated; one by name, or NULL. */
 const glim_influence_method *const *glim__influence_methods(void);
