@@ -18,7 +18,7 @@
 
 #include <glim/influence.h>
 
-typedef struct glim_sample {
+typedef struct glim_example {
     const int32_t *ids; /* (count) what is run; of an encoder-decoder what is written */
     const uint8_t *types;
     size_t count;
@@ -28,7 +28,7 @@ typedef struct glim_sample {
     const int32_t *labels;  /* (n_wanted) token, or class */
     size_t n_wanted;
     bool cut; /* longer than the context: its end is lost */
-} glim_sample;
+} glim_example;
 
 typedef struct glim_samples glim_samples;
 
@@ -56,7 +56,7 @@ const char *glim__samples_digest(const glim_samples *s);
 /* Samples first .. first + count - 1; everything is in `arena`. Errors: EIO (the file has
    changed since), and those of tokens. */
 glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim_arena *arena,
-                               glim_sample *out, glim_error *err);
+                               glim_example *out, glim_error *err);
 /* What people see of a sample: its text (what is read first) and what it should say. */
 glim_status glim__samples_words(glim_samples *s, size_t i, glim_arena *arena, const char **text,
                                 const char **label, glim_error *err);
