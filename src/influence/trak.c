@@ -23,6 +23,11 @@ static void digest_model(glim_digest *d, const glim_model *m) {
         const glim_tensor *t = glim__gguf_tensor_at(m->file, i);
         glim__digest_bytes(d, t->data, (size_t)t->bytes);
     }
+    if (m->base) { /* a head of its own on some of the blocks */
+        glim__digest_number(d, (uint64_t)m->hyper.L);
+        glim__digest_bytes(d, m->head.data, (size_t)m->head.rows * m->head.row_bytes);
+        glim__digest_bytes(d, m->head_bias, (size_t)m->outputs * sizeof *m->head_bias);
+    }
 }
 
 static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, glim_error *err) {
