@@ -11,6 +11,11 @@ static const glim_influence_method *const methods[] = {
     &glim_influence_loss,
     &glim_influence_distance,
     &glim_influence_duplicates,
+    &glim_influence_tracin,
+    &glim_influence_gradient_product,
+    &glim_influence_gradient_cosine,
+    &glim_influence_datainf,
+    &glim_influence_trak,
     NULL,
 };
 

@@ -54,6 +54,7 @@ typedef struct glim_pass_options {
     size_t most_tokens; /* of a batch; 0 = what memory allows, up to 2,048 */
     const char *site;   /* that `value` of the visitor sees; samples without a label go through
                            then too */
+    const glim_hook *hook; /* one more, such as one that writes; or NULL */
 } glim_pass_options;
 
 /* Samples first .. first + count - 1 through a model with the tokens and outputs of the one
