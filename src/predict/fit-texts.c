@@ -36,20 +36,6 @@ struct reading {
 
 /* ---- tokens ---- */
 
-/* A text that is too long loses its end, not the marks behind it. */
-static size_t shorten(const glim_tokens *tokens, size_t most, int32_t *ids) {
-    size_t end = tokens->count, marks = 0;
-    while (marks < end && tokens->at[end - 1 - marks].kind == GLIM_TOKEN_SPECIAL)
-        marks++;
-    marks = end > most ? marks : 0;
-    size_t text = end > most ? most - marks : end;
-    for (size_t i = 0; i < text; i++)
-        ids[i] = tokens->at[i].id;
-    for (size_t i = 0; i < marks; i++)
-        ids[text + i] = tokens->at[end - marks + i].id;
-    return text + marks;
-}
-
 static glim_status take_text(struct reading *r, const char *text, const char *where,
                              glim_error *err) {
     size_t most = (size_t)glim_model_facts(r->cut)->context_length;
@@ -59,11 +45,15 @@ static glim_status take_text(struct reading *r, const char *text, const char *wh
     if (status)
         return glim_prefix(err, status, "%s", where);
     size_t n = tokens->count < most ? tokens->count : most;
+    uint32_t *kept = glim__alloc(r->ctx, n * sizeof *kept);
     out->ids = glim__arena_alloc(&r->arena, n * sizeof *out->ids);
-    if (out->ids)
-        out->n = shorten(tokens, most, out->ids);
+    if (kept && out->ids)
+        out->n = glim__tokens_shorten(tokens, most, kept);
     else
         status = glim__oom(r->ctx, err, "the tokens", n * sizeof *out->ids);
+    for (size_t i = 0; i < out->n && !status; i++)
+        out->ids[i] = tokens->at[kept[i]].id;
+    glim__free(r->ctx, kept);
     r->shortened += tokens->count > most;
     r->total += n;
     r->longest = n > r->longest ? n : r->longest;

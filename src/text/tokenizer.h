@@ -113,6 +113,9 @@ void glim__token_types(const glim_tokenizer *t, const glim_tokens *tokens, uint8
 glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
                                    const glim_chat_template *tmpl, const glim_message *messages,
                                    size_t n, glim_error *err);
+/* Which tokens stay, kept (count), when at most `most` may: a text that is too long loses its
+   end, not the marks behind it. Returns how many. */
+size_t glim__tokens_shorten(const glim_tokens *tokens, size_t most, uint32_t *kept);
 /* Makes tokens of the text without a byte in [from, to) the template's; they keep
    their bytes. One that lies on an edge keeps those inside, and spaces before them. */
 void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to);

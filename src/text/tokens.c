@@ -316,6 +316,19 @@ glim_status glim__tokens_from_chat(glim_tokens **out, const glim_tokenizer *t,
     return finish(out, tokens, &list, status);
 }
 
+size_t glim__tokens_shorten(const glim_tokens *tokens, size_t most, uint32_t *kept) {
+    size_t end = tokens->count, marks = 0, n = 0;
+    while (marks < end && tokens->at[end - 1 - marks].kind == GLIM_TOKEN_SPECIAL)
+        marks++;
+    marks = end <= most ? 0 : marks < most ? marks : most;
+    size_t text = end > most ? most - marks : end;
+    for (size_t i = 0; i < text; i++)
+        kept[n++] = (uint32_t)i;
+    for (size_t i = 0; i < marks; i++)
+        kept[n++] = (uint32_t)(end - marks + i);
+    return n;
+}
+
 void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to) {
     for (size_t i = 0; i < tokens->count; i++) {
         glim_token *t = &tokens->at[i];

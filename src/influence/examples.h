@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* examples.h: the words of one row become tokens and labels. */
+#ifndef GLIM_INFLUENCE_EXAMPLES_H
+#define GLIM_INFLUENCE_EXAMPLES_H
+
+#include "influence/samples.h"
+#include "text/tokenizer.h"
+
+typedef enum glim_form {
+    GLIM_FORM_CLASS,  /* a text and its class */
+    GLIM_FORM_TEXT,   /* a text alone */
+    GLIM_FORM_ANSWER, /* a text and what follows it, to the letter */
+    GLIM_FORM_WORD,   /* a text and a label, as words that follow */
+    GLIM_FORM_CHAT,
+    GLIM_FORM_PAIR /* a text and what is written about it */
+} glim_form;
+
+/* `class_id` is the label of GLIM_FORM_CLASS. */
+glim_status glim__example_make(const glim_model *m, glim_form form, const char *text,
+                               const char *label, int32_t class_id, glim_arena *arena,
+                               glim_example *out, glim_error *err);
+
+#endif
