@@ -131,7 +131,7 @@ static glim_status pass(struct fit *s, uint8_t stage,
     memset(s->chosen, 0, s->options->n_weights);
     for (size_t i = s->first; i < s->end; i++)
         if (s->stage[i] == stage)
-            any = s->chosen[s->out->each[i].weight] = 1;
+            s->chosen[s->out->each[i].weight] = any = true;
     if (!any)
         return GLIM_OK;
     glim_gather gather = {.ctx = s->ctx, .weights = s->options->weights, .take = take, .data = s};
