@@ -12,6 +12,17 @@
 
 #include "influence/samples.h"
 
+/* A sample whose forward is done: output k is glim_session_logits(session, sequence, k),
+   and labels[k] (n_labels) what it should have said, or what was drawn. */
+typedef struct glim_pass_sample {
+    size_t sample;
+    const glim_example *example;
+    const int32_t *labels;
+    double loss; /* NaN without labels; then there may have been no forward */
+    const glim_session *session;
+    size_t sequence;
+} glim_pass_sample;
+
 typedef struct glim_pass_visitor {
     /* One sample and one chosen weight (its index in glim_model_weights): g (rows, F),
        a (rows, C), valid during the call. */
@@ -22,6 +33,13 @@ typedef struct glim_pass_visitor {
     glim_status (*batch)(void *data, size_t first, size_t count, const double *loss,
                          glim_error *err);
     void *data;
+    /* Between forward and walk, each sample in its order. */
+    glim_status (*forward)(void *data, const glim_pass_sample *s, glim_error *err);
+    /* What is walked back instead of the loss: the seed is minus the log-probability of label
+       k, and may be changed but for its sequence and row; what it then points to must stay
+       until the batch is done. A sample's seeds come in their order. */
+    glim_status (*seed)(void *data, const glim_pass_sample *s, size_t k, glim_seed *seed,
+                        glim_error *err);
 } glim_pass_visitor;
 
 typedef struct glim_pass_options {
@@ -32,17 +50,35 @@ typedef struct glim_pass_options {
     size_t most_tokens; /* of a batch; 0 = what memory allows, up to 2,048 */
 } glim_pass_options;
 
-/* Samples first .. first + count - 1. Either function of the visitor may be NULL; without
-   `weight` nothing is walked back. */
+/* Samples first .. first + count - 1 through a model with the tokens and outputs of the one
+   that they were opened for: that one, or a checkpoint of it. Functions of the visitor may
+   be NULL; without `weight` nothing is walked back. Progress by samples. Errors: those of
+   samples, of passes and of the visitor. */
 glim_status glim__pass(const glim_model *model, glim_samples *samples, size_t first, size_t count,
                        const glim_pass_options *options, const glim_pass_visitor *visitor,
                        glim_error *err);
-/* Bytes at least, beside what the visitor keeps. */
+
+/* How much a pass is: counted of all samples, or estimated from 4,096 of them that lie even
+   distances apart. */
+typedef struct glim_pass_size {
+    uint64_t tokens; /* that go forward, and as many back */
+    uint64_t bytes;  /* at least, beside what the visitor keeps: the longest sample alone */
+    uint64_t wanted; /* bytes with full batches and nothing computed twice */
+    size_t longest;  /* tokens of a sample */
+    size_t cut;      /* samples that are longer than the context */
+    size_t silent;   /* samples without a label */
+    bool counted;
+} glim_pass_size;
+
+glim_status glim__pass_measure(const glim_model *model, glim_samples *samples,
+                               const glim_pass_options *options, bool back, glim_pass_size *out,
+                               glim_error *err);
+/* Bytes at least, beside what the visitor keeps; UINT64_MAX when samples cannot be read. */
 uint64_t glim__pass_plan(const glim_model *model, glim_samples *samples,
                          const glim_pass_options *options);
 /* chosen (weights of the model): those whose names fit one of the patterns, parted by commas;
    NULL = the feed-forward parts, "*mlp.W_in,*mlp.W_gate,*mlp.W_out"; "all" = of all blocks.
-   Errors: EUSAGE (a pattern that fits none, with near names). */
+   Errors: EUSAGE (a pattern that fits none, with the names that there are). */
 glim_status glim__weights_choose(const glim_model *model, const char *patterns, uint8_t *chosen,
                                  glim_error *err);
 

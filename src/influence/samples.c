@@ -412,7 +412,7 @@ glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim
         status = row_cells(s, row, &words, &cells, err);
         if (status)
             break;
-        const char *label = s->label < SIZE_MAX ? cells[s->label] : NULL;
+        const char *label = s->label < SIZE_MAX ? cells[s->label] : "";
         if (s->form == GLIM_FORM_CLASS)
             class_id = glim__map_get(&s->classes, label, strlen(label));
         status = glim__example_make(s->model, s->form, cells[s->in], label, class_id, arena,

@@ -47,12 +47,13 @@ static glim_status take_text(struct reading *r, const char *text, const char *wh
     size_t n = tokens->count < most ? tokens->count : most;
     uint32_t *kept = glim__alloc(r->ctx, n * sizeof *kept);
     out->ids = glim__arena_alloc(&r->arena, n * sizeof *out->ids);
-    if (kept && out->ids)
+    if (kept && out->ids) {
         out->n = glim__tokens_shorten(tokens, most, kept);
-    else
+        for (size_t i = 0; i < out->n; i++)
+            out->ids[i] = tokens->at[kept[i]].id;
+    } else {
         status = glim__oom(r->ctx, err, "the tokens", n * sizeof *out->ids);
-    for (size_t i = 0; i < out->n && !status; i++)
-        out->ids[i] = tokens->at[kept[i]].id;
+    }
     glim__free(r->ctx, kept);
     r->shortened += tokens->count > most;
     r->total += n;

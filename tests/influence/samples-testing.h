@@ -47,4 +47,15 @@ static inline glim_model *fit_head(const glim_model *base, const char *pool, gli
     return m;
 }
 
+/* A group's teardown. */
+static inline int clean_rows(void **state) {
+    static const char *const ends[] = {"csv", "tsv", "txt", "jsonl"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/tmp/glim-samples-%d.%s", (int)getpid(), ends[i]);
+        unlink(path);
+    }
+    return 0;
+}
+
 #endif

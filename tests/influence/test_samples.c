@@ -337,16 +337,6 @@ static void no_refused_allocation_leaks(void **state) {
     }
 }
 
-static int clean(void **state) {
-    static const char *const ends[] = {"csv", "tsv", "txt", "jsonl"};
-    for (size_t i = 0; i < 4; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "/tmp/glim-samples-%d.%s", (int)getpid(), ends[i]);
-        unlink(path);
-    }
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_is_said_token_by_token),
@@ -361,5 +351,5 @@ int main(void) {
         cmocka_unit_test(a_given_row_is_read_as_from_a_file),
         cmocka_unit_test(no_refused_allocation_leaks),
     };
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, NULL, clean_rows);
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* least-squares.h: the classical fit of numbers, from samples that are read in blocks. */
+#ifndef GLIM_INFLUENCE_LEAST_SQUARES_H
+#define GLIM_INFLUENCE_LEAST_SQUARES_H
+
+#include "influence/regression.h"
+#include "predict/fit.h"
+
+/* Without a penalty, by the triangle of all rows; unlike glim_fit it takes columns that
+   depend on each other (one of them gets 0) and keeps no rows. Reads the samples twice. */
+glim_status glim__least_squares(glim_linear **out, glim_context *ctx, const glim_features *f,
+                                glim_error *err);
+
+#endif
