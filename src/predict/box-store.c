@@ -8,94 +8,26 @@
  */
 #include "predict/black-box.h"
 #include "base/json.h"
+#include "file/store.h"
 
 #include <math.h>
-#include <sodium.h>
-#include <sqlite3.h>
 #include <string.h>
 
-enum { APPLICATION = 0x676C696D, VERSION = 1, HASH = 32 }; /* "glim" */
+enum { HASH = 32 };
+
+static const char tables[] =
+    "CREATE TABLE IF NOT EXISTS box(id INTEGER PRIMARY KEY, identity BLOB UNIQUE NOT NULL,"
+    " spec TEXT NOT NULL, classes TEXT NOT NULL, named INTEGER NOT NULL, scale TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS answer(box INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " input BLOB NOT NULL, numbers BLOB NOT NULL,"
+    " PRIMARY KEY(box, kind, input)) WITHOUT ROWID;";
 
 struct glim_box_store {
-    sqlite3 *db;
+    glim_store *file;
     sqlite3_stmt *find, *put;
     sqlite3_int64 box; /* its number; 0 = it has not answered yet */
     uint8_t identity[HASH];
-    char path[256]; /* for messages, maybe cut */
 };
-
-static glim_status fail(glim_box_store *s, glim_error *err) {
-    int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
-    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
-        return glim_fail(err, GLIM_EFORMAT, "'%s' is no sound store of answers (name another file)",
-                         s->path);
-    if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
-        return glim_fail(err, GLIM_EIO, "'%s' is in use by another glim", s->path);
-    return glim_fail(err, code == SQLITE_NOMEM ? GLIM_ENOMEM : GLIM_EIO, "the store '%s': %s",
-                     s->path, s->db ? sqlite3_errmsg(s->db) : "out of memory");
-}
-
-static glim_status run(glim_box_store *s, const char *sql, glim_error *err) {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? GLIM_OK : fail(s, err);
-}
-
-/* The first column of the first row, or -1 with *status. */
-static sqlite3_int64 number(glim_box_store *s, const char *sql, glim_status *status,
-                            glim_error *err) {
-    sqlite3_stmt *q = NULL;
-    sqlite3_int64 n = -1;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-        n = sqlite3_column_int64(q, 0);
-    else
-        *status = fail(s, err);
-    sqlite3_finalize(q);
-    return n;
-}
-
-/* A new file gets its tables; one of another program is left alone. */
-static glim_status check_tables(glim_box_store *s, glim_error *err) {
-    glim_status status = GLIM_OK;
-    char set[128];
-    sqlite3_int64 application = number(s, "PRAGMA application_id", &status, err);
-    sqlite3_int64 tables = 0, version = 0;
-    if (!status)
-        tables = number(s, "SELECT count(*) FROM sqlite_master", &status, err);
-    if (!status)
-        version = number(s, "PRAGMA user_version", &status, err);
-    if (status)
-        return status;
-    if (tables && application != APPLICATION)
-        return glim_fail(err, GLIM_EFORMAT,
-                         "'%s' is another program's database (name another file)", s->path);
-    if (tables && version != VERSION)
-        return glim_fail(err, GLIM_EUNSUPPORTED, "'%s' is a store of version %d; this glim has %d",
-                         s->path, (int)version, VERSION);
-    if (tables)
-        return GLIM_OK;
-    snprintf(set, sizeof set, "PRAGMA application_id=%d;PRAGMA user_version=%d;", APPLICATION,
-             VERSION);
-    status = run(s, set, err);
-    return status ? status
-                  : run(s,
-                        "CREATE TABLE box(id INTEGER PRIMARY KEY, identity BLOB UNIQUE NOT NULL,"
-                        " spec TEXT NOT NULL, classes TEXT NOT NULL, named INTEGER NOT NULL,"
-                        " scale TEXT NOT NULL);"
-                        "CREATE TABLE answer(box INTEGER NOT NULL, kind INTEGER NOT NULL,"
-                        " input BLOB NOT NULL, numbers BLOB NOT NULL,"
-                        " PRIMARY KEY(box, kind, input)) WITHOUT ROWID;",
-                        err);
-}
-
-/* Several may begin with the same file at once. */
-static glim_status make_tables(glim_box_store *s, glim_error *err) {
-    glim_status status = run(s, "BEGIN IMMEDIATE", err);
-    if (status)
-        return status;
-    status = check_tables(s, err);
-    if (status)
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    return status ? status : run(s, "COMMIT", err);
-}
 
 /* ---- who answers ---- */
 
@@ -120,7 +52,7 @@ static glim_status set_classes(glim_box_store *s, glim_black_box *box, const cha
                                const char *scale, glim_error *err) {
     json_t *list = NULL;
     glim_scale how;
-    glim_status status = glim__json_parse(&list, text, strlen(text), s->path, err);
+    glim_status status = glim__json_parse(&list, text, strlen(text), "a store's classes", err);
     if (status)
         return status;
     size_t n = json_array_size(list);
@@ -131,7 +63,7 @@ static glim_status set_classes(glim_box_store *s, glim_black_box *box, const cha
     if (!names)
         status = glim__oom(box->ctx, err, "the classes", n * sizeof *names);
     else if (!ok)
-        status = glim_fail(err, GLIM_EFORMAT, "'%s' is no sound store of answers", s->path);
+        status = glim__store_unsound(s->file, err);
     else
         status = glim__box_set_classes(box, named ? names : NULL, n, how, NULL, 0, err);
     glim__free(box->ctx, names);
@@ -142,10 +74,11 @@ static glim_status set_classes(glim_box_store *s, glim_black_box *box, const cha
 static glim_status find_box(glim_box_store *s, glim_black_box *box, glim_error *err) {
     sqlite3_stmt *q = NULL;
     glim_status status = GLIM_OK;
-    if (sqlite3_prepare_v2(s->db, "SELECT id, classes, named, scale FROM box WHERE identity = ?",
-                           -1, &q, NULL) != SQLITE_OK ||
+    if (sqlite3_prepare_v2(glim__store_db(s->file),
+                           "SELECT id, classes, named, scale FROM box WHERE identity = ?", -1, &q,
+                           NULL) != SQLITE_OK ||
         sqlite3_bind_blob(q, 1, s->identity, HASH, SQLITE_STATIC) != SQLITE_OK) {
-        status = fail(s, err);
+        status = glim__store_fail(s->file, err);
     } else {
         int step = sqlite3_step(q);
         const char *classes = (const char *)sqlite3_column_text(q, 1),
@@ -154,7 +87,7 @@ static glim_status find_box(glim_box_store *s, glim_black_box *box, glim_error *
             s->box = sqlite3_column_int64(q, 0);
             status = set_classes(s, box, classes, sqlite3_column_int(q, 2), scale, err);
         } else if (step != SQLITE_DONE) {
-            status = fail(s, err);
+            status = glim__store_fail(s->file, err);
         }
     }
     sqlite3_finalize(q);
@@ -171,7 +104,7 @@ static glim_status add_box(glim_box_store *s, const glim_black_box *box, glim_er
                      ? json_dumps(list, JSON_COMPACT)
                      : NULL;
     bool ok = text &&
-              sqlite3_prepare_v2(s->db,
+              sqlite3_prepare_v2(glim__store_db(s->file),
                                  "INSERT INTO box(identity, spec, classes, named, scale)"
                                  " VALUES(?, ?, ?, ?, ?)"
                                  " ON CONFLICT(identity) DO UPDATE SET spec = excluded.spec"
@@ -187,7 +120,7 @@ static glim_status add_box(glim_box_store *s, const glim_black_box *box, glim_er
     s->box = ok ? sqlite3_column_int64(q, 0) : 0;
     ok = ok && sqlite3_step(q) == SQLITE_DONE;
     glim_status status = ok     ? GLIM_OK
-                         : text ? fail(s, err)
+                         : text ? glim__store_fail(s->file, err)
                                 : glim__oom(box->ctx, err, "the classes", box->info.n_classes * 8);
     sqlite3_finalize(q);
     free(text);
@@ -201,23 +134,15 @@ glim_status glim__box_store_open(glim_black_box *box, const char *path, glim_err
     glim_box_store *s = box->store = glim__calloc(box->ctx, 1, sizeof *s);
     if (!s)
         return glim__oom(box->ctx, err, "the store", sizeof *s);
-    snprintf(s->path, sizeof s->path, "%.250s", path);
-    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-        SQLITE_OK)
-        return fail(s, err);
-    sqlite3_busy_timeout(s->db, 2000);
-    glim_status status = make_tables(s, err);
+    glim_status status = glim__store_open(&s->file, box->ctx, path, tables, err);
     if (!status)
-        status = run(s, "PRAGMA cache_size=-2000", err);
-    if (!status &&
-        (sqlite3_prepare_v2(s->db,
-                            "SELECT numbers FROM answer WHERE box = ? AND kind = ? AND input = ?",
-                            -1, &s->find, NULL) != SQLITE_OK ||
-         sqlite3_prepare_v2(s->db,
-                            "INSERT OR REPLACE INTO answer(box, kind, input, numbers)"
-                            " VALUES(?, ?, ?, ?)",
-                            -1, &s->put, NULL) != SQLITE_OK))
-        status = fail(s, err);
+        status = glim__store_prepare(
+            s->file, &s->find,
+            "SELECT numbers FROM answer WHERE box = ? AND kind = ? AND input = ?", err);
+    if (!status)
+        status = glim__store_prepare(
+            s->file, &s->put,
+            "INSERT OR REPLACE INTO answer(box, kind, input, numbers) VALUES(?, ?, ?, ?)", err);
     identify(s, box);
     return status ? status : find_box(s, box, err);
 }
@@ -228,7 +153,7 @@ void glim__box_store_close(glim_black_box *box) {
         return;
     sqlite3_finalize(s->find);
     sqlite3_finalize(s->put);
-    sqlite3_close(s->db);
+    glim__store_close(s->file);
     glim__free(box->ctx, s);
     box->store = NULL;
 }
@@ -253,7 +178,7 @@ glim_status glim__box_store_find(glim_black_box *box, const glim_input *in, doub
     if (!s->box)
         return GLIM_OK;
     if (!bind_input(s, s->find, box->kind, in, hash))
-        return fail(s, err);
+        return glim__store_fail(s->file, err);
     int step = sqlite3_step(s->find);
     if (step == SQLITE_ROW && (size_t)sqlite3_column_bytes(s->find, 0) == bytes) {
         memcpy(row, sqlite3_column_blob(s->find, 0), bytes);
@@ -262,7 +187,7 @@ glim_status glim__box_store_find(glim_black_box *box, const glim_input *in, doub
             *found = *found && isfinite(row[k]);
     }
     sqlite3_reset(s->find);
-    return step == SQLITE_ROW || step == SQLITE_DONE ? GLIM_OK : fail(s, err);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? GLIM_OK : glim__store_fail(s->file, err);
 }
 
 static glim_status put_rows(glim_black_box *box, const glim_input *inputs, const double *rows,
@@ -276,23 +201,24 @@ static glim_status put_rows(glim_black_box *box, const glim_input *inputs, const
             sqlite3_bind_blob(s->put, 4, rows + i * K, (int)(K * sizeof *rows), SQLITE_STATIC) !=
                 SQLITE_OK ||
             sqlite3_step(s->put) != SQLITE_DONE)
-            status = fail(s, err);
+            status = glim__store_fail(s->file, err);
     sqlite3_reset(s->put);
     return status;
 }
 
 glim_status glim__box_store_put(glim_black_box *box, const glim_input *inputs, const double *rows,
                                 size_t n, glim_error *err) {
-    glim_status status = run(box->store, "BEGIN IMMEDIATE", err);
+    glim_box_store *s = box->store;
+    sqlite3_int64 known = s->box;
+    glim_status status = glim__store_begin(s->file, err);
     if (status)
         return status;
-    bool known = box->store->box;
     status = put_rows(box, inputs, rows, n, err);
-    if (!status)
-        status = run(box->store, "COMMIT", err);
-    if (status) {
-        sqlite3_exec(box->store->db, "ROLLBACK", NULL, NULL, NULL);
-        box->store->box = known ? box->store->box : 0;
-    }
+    if (status)
+        glim__store_rollback(s->file);
+    else
+        status = glim__store_commit(s->file, err);
+    if (status)
+        s->box = known;
     return status;
 }
