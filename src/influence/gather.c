@@ -53,10 +53,20 @@ static void copy(glim_gather *s, size_t rows, const float *g, const float *a) {
     }
 }
 
+/* A sample without an answer is walked or not, by what else is in its batch. */
+static bool no_gradient(const float *g, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (g[i] != 0)
+            return false;
+    return true;
+}
+
 glim_status glim__gather_add(void *gather, size_t sample, size_t weight, size_t rows,
                              const float *g, const float *a, glim_error *err) {
     glim_gather *s = gather;
     glim_status status = GLIM_OK;
+    if (no_gradient(g, rows * s->weights[weight].rows))
+        return GLIM_OK;
     if (s->now.count && (weight != s->now.weight || s->now.count == GLIM_GATHER_MOST ||
                          s->now.start[s->now.count] + rows > ROWS_MOST))
         status = glim__gather_flush(s, err);

@@ -33,7 +33,8 @@ typedef struct glim_gather {
 size_t glim__gather_ld(size_t n);
 /* Columns of what a weight reads, with its bias. */
 size_t glim__weight_reads(const glim_weight *w);
-/* One sample and weight (glim_pass_visitor.weight, with the gather as data). */
+/* One sample and weight (glim_pass_visitor.weight, with the gather as data). What has no
+   gradient anywhere is left out. */
 glim_status glim__gather_add(void *gather, size_t sample, size_t weight, size_t rows,
                              const float *g, const float *a, glim_error *err);
 /* Hands out what is left. */

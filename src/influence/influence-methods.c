@@ -7,6 +7,7 @@
 static const glim_influence_method *const methods[] = {
     &glim_influence_diagnostics,
     &glim_influence_functions,
+    &glim_influence_ekfac,
     NULL,
 };
 

@@ -76,7 +76,8 @@ typedef struct glim_influence_method {
                        const glim_influence_out *out, glim_error *err);
 } glim_influence_method;
 
-extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions;
+extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions,
+    glim_influence_ekfac;
 
 /* All methods, NULL-terminated; one by name, or NULL. */
 const glim_influence_method *const *glim__influence_methods(void);

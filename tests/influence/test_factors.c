@@ -45,8 +45,8 @@ static void open_run(struct run *r, const char *name, int threads, size_t batch,
                          .drawn = tensor(r, "", "drawn")->data,
                          .T = T,
                          .batch = batch};
-    r->asked = (id_walk){
-        .m = r->m, .ids = tensor(r, "", "queries")->data, .T = T, .batch = batch % 3 + 1};
+    r->asked =
+        (id_walk){.m = r->m, .ids = tensor(r, "", "queries")->data, .T = T, .batch = batch % 3 + 1};
     r->walk = (glim_walk){walk_ids, &r->train, N};
     r->ask = (glim_walk){walk_ids, &r->asked, Q};
     const glim_weight *all = glim_model_weights(r->m, &n);
@@ -92,8 +92,8 @@ static glim_status take_self(void *data, const glim_gathered *all, glim_error *e
     struct run *r = data;
     const glim_factor *f = glim__factors_of(&r->factors, all->weight);
     double out[GLIM_GATHER_MOST];
-    glim_status status = glim__spectrum_self(&r->spectrum, f, all, glim__factor_damping(f, NAN),
-                                             out, err);
+    glim_status status =
+        glim__spectrum_self(&r->spectrum, f, all, glim__factor_damping(f, NAN), out, err);
     for (size_t k = 0; k < all->count; k++)
         r->self[all->sample[k]] += out[k];
     return status;

@@ -24,8 +24,8 @@ static inline glim_status walk_see(void *data, const glim_site *site, glim_error
     const glim_weight *all = glim_model_weights(w->m, &n);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(all[i].name, site->name) && w->chosen[i])
-            return w->visitor->weight(w->visitor->data, w->first + site->sequence, i,
-                                      site->dims[0], site->data, site->value, err);
+            return w->visitor->weight(w->visitor->data, w->first + site->sequence, i, site->dims[0],
+                                      site->data, site->value, err);
     return GLIM_OK;
 }
 
@@ -54,14 +54,13 @@ static inline glim_status walk_ids(void *data, size_t first, size_t count, bool 
             q[i] = (glim_sequence){
                 .ids = w->ids + row * T, .count = T, .wanted = wanted, .n_wanted = T - 1};
             for (size_t k = 0; k + 1 < T; k++)
-                seeds[i * (T - 1) + k] =
-                    (glim_seed){.sequence = i,
-                                .wanted = k,
-                                .ids = sampled ? w->drawn + row * (T - 1) + k
-                                               : w->ids + row * T + k + 1,
-                                .weights = &minus,
-                                .n = 1,
-                                .log_softmax = true};
+                seeds[i * (T - 1) + k] = (glim_seed){.sequence = i,
+                                                     .wanted = k,
+                                                     .ids = sampled ? w->drawn + row * (T - 1) + k
+                                                                    : w->ids + row * T + k + 1,
+                                                     .weights = &minus,
+                                                     .n = 1,
+                                                     .log_softmax = true};
         }
         glim_batch b = {.sequences = q, .count = n, .hooks = &hook, .n_hooks = 1, .keep = true};
         run_batch(s, &b);
