@@ -14,6 +14,7 @@ typedef struct id_walk {
     const glim_model *m;
     const int32_t *ids, *drawn; /* (n, T), (n, T - 1) */
     size_t T, batch, first;
+    size_t poison; /* 1 + a sample whose gradient is not finite */
     const glim_pass_visitor *visitor;
     const uint8_t *chosen;
 } id_walk;
@@ -22,11 +23,16 @@ static inline glim_status walk_see(void *data, const glim_site *site, glim_error
     const id_walk *w = data;
     size_t n;
     const glim_weight *all = glim_model_weights(w->m, &n);
-    for (size_t i = 0; i < n; i++)
+    float was = site->data[0];
+    glim_status status = GLIM_OK;
+    if (w->poison == w->first + site->sequence + 1)
+        site->data[0] = NAN;
+    for (size_t i = 0; i < n && !status; i++)
         if (!strcmp(all[i].name, site->name) && w->chosen[i])
-            return w->visitor->weight(w->visitor->data, w->first + site->sequence, i, site->dims[0],
-                                      site->data, site->value, err);
-    return GLIM_OK;
+            status = w->visitor->weight(w->visitor->data, w->first + site->sequence, i,
+                                        site->dims[0], site->data, site->value, err);
+    site->data[0] = was;
+    return status;
 }
 
 static inline glim_status walk_ids(void *data, size_t first, size_t count, bool sampled,
@@ -40,8 +46,8 @@ static inline glim_status walk_ids(void *data, size_t first, size_t count, bool 
     glim_seed *seeds = calloc(many, sizeof *seeds);
     float *d = malloc(T * w->batch * (size_t)glim_model_facts(w->m)->width * sizeof *d);
     glim_hook hook = {.pattern = "*", .actions = GLIM_HOOK_WEIGHT, .visit = walk_see, .data = w};
-    glim_session *s = new_session(w->m, 0);
-    glim_status status = GLIM_OK;
+    glim_session *s = NULL;
+    glim_status status = glim_session_new(&s, w->m, 0, err);
     w->visitor = v;
     w->chosen = chosen;
     for (uint32_t t = 0; t < T; t++)
@@ -63,8 +69,9 @@ static inline glim_status walk_ids(void *data, size_t first, size_t count, bool 
                                                      .log_softmax = true};
         }
         glim_batch b = {.sequences = q, .count = n, .hooks = &hook, .n_hooks = 1, .keep = true};
-        run_batch(s, &b);
-        status = glim_session_backward(s, seeds, n * (T - 1), d, err);
+        status = glim_session_forward(s, &b, err);
+        if (!status)
+            status = glim_session_backward(s, seeds, n * (T - 1), d, err);
         if (!status && v->batch)
             status = v->batch(v->data, w->first, n, NULL, err);
     }
