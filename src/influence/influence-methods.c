@@ -16,6 +16,7 @@ static const glim_influence_method *const methods[] = {
     &glim_influence_gradient_cosine,
     &glim_influence_datainf,
     &glim_influence_trak,
+    &glim_influence_ekfac,
     NULL,
 };
 

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EK-FAC as a method: samples and queries of a model, and a store of factors. */
+#include "influence/ekfac.h"
+#include "influence/factor-store.h"
+#include "influence/queries.h"
+
+#include <math.h>
+#include <string.h>
+
+struct options {
+    const char *weights, *labels, *by, *factors;
+    double damping;
+    int64_t fit_samples;
+    bool self;
+};
+
+/* A walk of samples through the model. */
+struct passer {
+    const glim_model *model;
+    glim_samples *samples;
+    uint64_t seed;
+    bool logit; /* what is walked back is the label's output, not its log-probability */
+    glim_pass_visitor visitor;
+};
+
+struct work {
+    const glim_influence_work *w;
+    const struct options *o;
+    struct passer train, asked;
+    uint8_t *chosen;
+    glim_factor_store store;
+    glim_factor_keeper keeper;
+    glim_ekfac k;
+};
+
+/* ---- walks ---- */
+
+static glim_status seed_logit(void *data, const glim_pass_sample *s, size_t k, glim_seed *seed,
+                              glim_error *err) {
+    seed->log_softmax = false;
+    return GLIM_OK;
+}
+
+static glim_status go(void *data, size_t first, size_t count, bool sampled, const uint8_t *chosen,
+                      const glim_pass_visitor *visitor, glim_error *err) {
+    struct passer *p = data;
+    glim_pass_options o = {.chosen = chosen, .sampled = sampled, .seed = p->seed};
+    p->visitor = *visitor;
+    if (p->logit)
+        p->visitor.seed = seed_logit;
+    return glim__pass(p->model, p->samples, first, count, &o, &p->visitor, err);
+}
+
+static bool is(const char *what, const char *name) {
+    return what && !strcmp(what, name);
+}
+
+static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
+    const glim_influence_work *w = s->w;
+    size_t most = s->o->fit_samples > 0 ? (size_t)s->o->fit_samples : 0;
+    s->train = (struct passer){.model = w->model, .samples = w->samples, .seed = w->seed};
+    s->asked = (struct passer){.model = w->model,
+                               .samples = w->query_samples,
+                               .seed = w->seed,
+                               .logit = is(w->target.output, "logit")};
+    s->k = (glim_ekfac){.ctx = w->ctx,
+                        .train = {go, &s->train, w->n},
+                        .queries = {go, &s->asked, w->query_samples ? w->n_queries : 0},
+                        .factors = {.weights = weights,
+                                    .chosen = s->chosen,
+                                    .n_weights = n,
+                                    .empirical = is(s->o->labels, "given"),
+                                    .most = most < w->n ? most : 0},
+                        .damping = s->o->damping < 0 ? NAN : s->o->damping,
+                        .sign = is(w->target.output, "loss") ? -1 : 1,
+                        .parts = is(s->o->by, "none") ? NULL : s->o->by};
+    s->k.self = s->o->self || !s->k.queries.count;
+}
+
+static void end(struct work *s) {
+    glim__factor_store_close(&s->store);
+    glim__free(s->w->ctx, s->chosen);
+}
+
+static glim_status begin(struct work *s, const glim_influence_work *w, const void *opts,
+                         glim_error *err) {
+    size_t n;
+    const glim_weight *weights = glim_model_weights(w->model, &n);
+    *s = (struct work){.w = w, .o = opts, .chosen = glim__calloc(w->ctx, n + 1, 1)};
+    if (!s->chosen)
+        return glim__oom(w->ctx, err, "weights", n);
+    lay_out(s, weights, n);
+    const char *patterns = s->o->weights && *s->o->weights ? s->o->weights : NULL;
+    return glim__weights_choose(w->model, patterns, s->chosen, err);
+}
+
+static glim_status open_store(struct work *s, glim_error *err) {
+    glim_factor_origin origin = {.model = s->w->model,
+                                 .samples = glim__samples_digest(s->w->samples),
+                                 .most = s->k.factors.most,
+                                 .seed = s->w->seed,
+                                 .empirical = s->k.factors.empirical};
+    if (!s->o->factors || !*s->o->factors)
+        return GLIM_OK;
+    glim_status status = glim__factor_store_open(&s->store, s->w->ctx, s->o->factors, &origin, err);
+    s->keeper = glim__factor_store_keeper(&s->store);
+    s->k.factors.keeper = &s->keeper;
+    return status;
+}
+
+/* ---- what is told ---- */
+
+static void judge(const struct work *s, const glim_ekfac_told *told, glim_document *doc) {
+    glim_document_check_add(doc, "damping", told->damping,
+                            "added to the eigenvalues, the mean over matrices");
+    glim_document_check_add(doc, "matrices", (double)told->weights, "that the curvature is of");
+    if (s->store.found)
+        glim_document_note(doc, "factors of %zu of %zu matrices came from '%.200s'", s->store.found,
+                           told->weights, s->o->factors);
+    if (s->store.other)
+        glim_document_note(doc,
+                           "'%.200s' has factors of another model, training file or option "
+                           "as well: those were not used",
+                           s->o->factors);
+    if (told->zero)
+        glim_document_note(doc, "%zu of %zu matrices have no gradient on these samples", told->zero,
+                           told->weights);
+    if (told->zero == told->weights)
+        glim_document_judge(doc, GLIM_VERDICT_DISTRUST,
+                            "no sample has a gradient: all influences are 0");
+    else if (s->k.train.count < 10)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL, "a curvature of %zu samples says little",
+                            s->k.train.count);
+}
+
+static glim_status run(const glim_influence_work *w, const void *opts,
+                       const glim_influence_out *out, glim_error *err) {
+    struct work s;
+    glim_ekfac_told told = {0};
+    glim_status status = begin(&s, w, opts, err);
+    if (!status)
+        status = open_store(&s, err);
+    if (!status)
+        status = glim__ekfac_run(&s.k, out, &told, err);
+    if (!status && out->doc)
+        judge(&s, &told, out->doc);
+    end(&s);
+    return status;
+}
+
+static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan *out,
+                               uint64_t rounds, uint64_t groups, glim_error *err) {
+    const glim_influence_work *w = s->w;
+    glim_pass_options o = {.chosen = s->chosen};
+    glim_pass_size train = {0}, asked = {0};
+    glim_status status = glim__pass_measure(w->model, w->samples, &o, true, &train, err);
+    if (!status && s->k.queries.count)
+        status = glim__pass_measure(w->model, w->query_samples, &o, true, &asked, err);
+    double share = s->k.factors.most ? (double)s->k.factors.most / (double)w->n : 1;
+    uint64_t fit = (uint64_t)(share * (double)train.tokens);
+    out->forward_tokens = 2 * rounds * fit + groups * train.tokens + asked.tokens;
+    out->backward_tokens = out->forward_tokens;
+    *bytes = train.bytes > asked.bytes ? train.bytes : asked.bytes;
+    size_t longest = train.longest > asked.longest ? train.longest : asked.longest;
+    size_t rows = longest > 1024 ? longest : 1024; /* that are gathered, and turned */
+    for (size_t i = 0; i < s->k.factors.n_weights; i++) {
+        const glim_weight *m = &s->k.factors.weights[i];
+        uint64_t turned =
+            8 * (uint64_t)rows * (m->rows + m->cols + 64) + 8 * (uint64_t)m->rows * (m->cols + 1);
+        if (s->chosen[i] && 2 * turned > out->bytes)
+            out->bytes = 2 * turned;
+    }
+    out->bounded = train.counted;
+    return status;
+}
+
+static glim_status plan(const glim_influence_work *w, const void *opts, glim_plan *out,
+                        glim_error *err) {
+    struct work s;
+    uint64_t sums, all, pass = 0, Q = w->query_samples ? w->n_queries : 0;
+    glim_status status = begin(&s, w, opts, err);
+    uint64_t kept = status ? 0 : glim__factors_plan(&s.k.factors, &sums, &all);
+    if (!status)
+        status = plan_passes(&s, &pass, out, 1, 1, err);
+    if (!status) {
+        uint64_t few = glim__queries_plan(&s.k.factors, Q < 16 ? Q : 16);
+        uint64_t many = glim__queries_plan(&s.k.factors, Q);
+        uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + pass + out->bytes;
+        uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
+        out->bytes = file + own + rows + (sums > few ? sums : few);
+        out->bytes_wanted = file + own + rows + (all > many ? all : many);
+    }
+    end(&s);
+    return status;
+}
+
+static const glim_param params[] = {
+    {.name = "weights",
+     .type = GLIM_STRING,
+     .offset = offsetof(struct options, weights),
+     .value_name = "NAMES",
+     .help = "matrices, with * for anything, parted by commas; all: of all blocks"},
+    {.name = "damping",
+     .type = GLIM_REAL,
+     .offset = offsetof(struct options, damping),
+     .def.r = -1,
+     .min = -1,
+     .max = 1e30,
+     .help = "added to eigenvalues; -1: a tenth of their mean, matrix by matrix"},
+    {.name = "labels",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct options, labels),
+     .def.s = "sampled",
+     .choices = "sampled|given",
+     .help = "of the curvature: drawn from the model's answers, or the samples' own"},
+    {.name = "fit-samples",
+     .type = GLIM_INT,
+     .offset = offsetof(struct options, fit_samples),
+     .def.i = 100000,
+     .min = 0,
+     .max = 1e15,
+     .help = "samples that the curvature is made of, from the first; 0: all"},
+    {.name = "by",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct options, by),
+     .def.s = "none",
+     .choices = "none|layer|module",
+     .help = "influence of each part of the model as well"},
+    {.name = "self",
+     .type = GLIM_BOOL,
+     .offset = offsetof(struct options, self),
+     .help = "also each sample's influence on itself"},
+    {.name = "factors",
+     .type = GLIM_STRING,
+     .offset = offsetof(struct options, factors),
+     .value_name = "FILE",
+     .help = "keep the curvature here: later queries use it, a stopped run goes on"},
+    {0},
+};
+
+const glim_influence_method glim_influence_ekfac = {
+    .name = "ekfac",
+    .summary = "how each sample moved what a model says, by curvature in Kronecker factors",
+    .cite = "Grosse et al. 2023, arXiv:2308.03296; George et al. 2018, arXiv:1806.03884",
+    .costs = "three passes forward and back over the samples, and eigenvectors of each matrix",
+    .caption = "these are samples that training would have to weigh differently to change the "
+               "answer, near the weights as they are; it is no account of where a fact came from",
+    .needs = GLIM_INFLUENCE_GRADIENT,
+    .params = params,
+    .opts_size = sizeof(struct options),
+    .plan = plan,
+    .run = run,
+};

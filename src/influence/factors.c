@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fit goes in rounds. A round has as many weights as their sums fit the room: a pass for
+ * the covariances, their eigenvectors, a pass for Lambda. After each half what is made is
+ * kept, so that whoever is interrupted loses one pass of one round at most.
+ */
+#include "influence/factors.h"
+#include "influence/covariance.h"
+#include "influence/spectrum.h"
+
+#include "tensor/eigen.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct sums {
+    glim_covariance in, out;
+    double *lambda; /* (F, C) */
+};
+
+struct fit {
+    glim_context *ctx;
+    const glim_walk *walk;
+    const glim_factor_options *options;
+    glim_factors *out;
+    size_t samples;
+    uint8_t *stage;    /* (n) 0 nothing, 1 the bases, 2 all */
+    uint8_t *chosen;   /* of this round, by weight of the model */
+    size_t first, end; /* of this round, among out->each */
+    struct sums *sums; /* (n) */
+    size_t *index;     /* (n_weights) which of out->each */
+    glim_spectrum spectrum;
+};
+
+/* ---- one factor ---- */
+
+glim_status glim__factor_alloc(glim_factor *f, glim_context *ctx, glim_error *err) {
+    f->in = glim__calloc(ctx, f->C * f->C, sizeof *f->in);
+    f->out = glim__calloc(ctx, f->F * f->F, sizeof *f->out);
+    f->in_at = glim__calloc(ctx, f->C, sizeof *f->in_at);
+    f->out_at = glim__calloc(ctx, f->F, sizeof *f->out_at);
+    f->lambda = glim__calloc(ctx, f->F * f->C, sizeof *f->lambda);
+    if (f->in && f->out && f->in_at && f->out_at && f->lambda)
+        return GLIM_OK;
+    return glim__oom(ctx, err, "factors", f->C * f->C + f->F * f->F + f->F * f->C);
+}
+
+static void factor_release(glim_factor *f, glim_context *ctx) {
+    glim__free(ctx, f->in);
+    glim__free(ctx, f->out);
+    glim__free(ctx, f->in_at);
+    glim__free(ctx, f->out_at);
+    glim__free(ctx, f->lambda);
+}
+
+void glim__factors_release(glim_factors *f) {
+    for (size_t i = 0; i < f->n; i++)
+        factor_release(&f->each[i], f->ctx);
+    glim__free(f->ctx, f->each);
+    *f = (glim_factors){0};
+}
+
+const glim_factor *glim__factors_of(const glim_factors *f, size_t weight) {
+    for (size_t i = 0; i < f->n; i++)
+        if (f->each[i].weight == weight)
+            return &f->each[i];
+    return NULL;
+}
+
+double glim__factor_damping(const glim_factor *f, double damping) {
+    return isnan(damping) ? 0.1 * f->mean : damping;
+}
+
+/* ---- sizes ---- */
+
+static uint64_t sums_of(size_t F, size_t C) {
+    uint64_t covariances = glim__covariance_plan(F) + glim__covariance_plan(C);
+    uint64_t lambda = 8 * (uint64_t)F * C;
+    return covariances > lambda ? covariances : lambda;
+}
+
+/* Eigenvectors in double of the larger side, on top. */
+static uint64_t turning_of(size_t F, size_t C) {
+    size_t n = F > C ? F : C;
+    return glim__eigen_plan(n) + 8 * ((uint64_t)n * n + n);
+}
+
+uint64_t glim__factors_plan(const glim_factor_options *o, uint64_t *sums, uint64_t *all) {
+    uint64_t kept = 0, each = 0, most = 0, total = 0;
+    for (size_t i = 0; i < o->n_weights; i++) {
+        if (!o->chosen[i])
+            continue;
+        uint64_t F = o->weights[i].rows, C = glim__weight_reads(&o->weights[i]);
+        kept += 4 * (F * F + C * C + F * C) + 8 * (F + C);
+        total += sums_of(F, C);
+        each = sums_of(F, C) > each ? sums_of(F, C) : each;
+        most = turning_of(F, C) > most ? turning_of(F, C) : most;
+    }
+    *sums = each + most;
+    *all = total + most;
+    return kept;
+}
+
+/* ---- passes ---- */
+
+static glim_status take_covariances(void *data, const glim_gathered *all, glim_error *err) {
+    struct fit *s = data;
+    struct sums *sums = &s->sums[s->index[all->weight]];
+    glim__covariance_add(&sums->in, s->ctx, all->a, all->lda, all->start[all->count]);
+    glim__covariance_add(&sums->out, s->ctx, all->g, all->ldg, all->start[all->count]);
+    return GLIM_OK;
+}
+
+static glim_status take_squares(void *data, const glim_gathered *all, glim_error *err) {
+    struct fit *s = data;
+    size_t i = s->index[all->weight];
+    return glim__spectrum_add(&s->spectrum, &s->out->each[i], all, s->sums[i].lambda, err);
+}
+
+static glim_status batch_ends(void *data, size_t first, size_t count, const double *loss,
+                              glim_error *err) {
+    return glim__gather_flush(data, err);
+}
+
+/* One pass over the samples of the fit with the weights of `stage` of this round. */
+static glim_status pass(struct fit *s, uint8_t stage,
+                        glim_status (*take)(void *, const glim_gathered *, glim_error *),
+                        glim_error *err) {
+    bool any = false;
+    memset(s->chosen, 0, s->options->n_weights);
+    for (size_t i = s->first; i < s->end; i++)
+        if (s->stage[i] == stage)
+            s->chosen[s->out->each[i].weight] = any = true;
+    if (!any)
+        return GLIM_OK;
+    glim_gather gather = {.ctx = s->ctx, .weights = s->options->weights, .take = take, .data = s};
+    glim_pass_visitor visitor = {.weight = glim__gather_add, .batch = batch_ends, .data = &gather};
+    glim_status status =
+        s->walk->go(s->walk->data, 0, s->samples, !s->options->empirical, s->chosen, &visitor, err);
+    if (!status)
+        status = glim__gather_flush(&gather, err);
+    glim__gather_release(&gather);
+    return status;
+}
+
+/* ---- from covariances to bases ---- */
+
+static glim_status basis(struct fit *s, glim_covariance *c, const glim_factor *f, float *out,
+                         double *values, glim_error *err) {
+    glim_error why = {0};
+    double *vectors = glim__alloc(s->ctx, c->n * c->n * sizeof *vectors);
+    if (!vectors)
+        return glim__oom(s->ctx, err, "eigenvectors", c->n * c->n * sizeof *vectors);
+    glim__covariance_mean(c, s->ctx);
+    glim_status status = glim__eigen(s->ctx, c->sum, c->n, values, vectors, &why);
+    if (status == GLIM_ENUMERIC)
+        glim_fail(err, status, "the gradients of '%s' are not finite",
+                  s->options->weights[f->weight].name);
+    else if (status && err)
+        *err = why;
+    for (size_t i = 0; i < c->n * c->n && !status; i++)
+        out[i] = (float)vectors[i];
+    glim__free(s->ctx, vectors);
+    return status;
+}
+
+static glim_status keep(struct fit *s, size_t i, bool whole, glim_error *err) {
+    const glim_factor_keeper *k = s->options->keeper;
+    s->stage[i] = whole ? 2 : 1;
+    return k ? k->put(k->data, &s->out->each[i], whole, err) : GLIM_OK;
+}
+
+static glim_status first_half(struct fit *s, glim_error *err) {
+    glim_status status = GLIM_OK;
+    for (size_t i = s->first; i < s->end && !status; i++)
+        if (!s->stage[i]) {
+            status = glim__covariance_init(&s->sums[i].in, s->ctx, s->out->each[i].C, err);
+            if (!status)
+                status = glim__covariance_init(&s->sums[i].out, s->ctx, s->out->each[i].F, err);
+        }
+    if (!status)
+        status = pass(s, 0, take_covariances, err);
+    for (size_t i = s->first; i < s->end; i++) {
+        glim_factor *f = &s->out->each[i];
+        if (!s->stage[i] && !status)
+            status = basis(s, &s->sums[i].in, f, f->in, f->in_at, err);
+        if (!s->stage[i] && !status)
+            status = basis(s, &s->sums[i].out, f, f->out, f->out_at, err);
+        if (!s->stage[i] && !status)
+            status = keep(s, i, false, err);
+        glim__covariance_release(&s->sums[i].in, s->ctx);
+        glim__covariance_release(&s->sums[i].out, s->ctx);
+    }
+    return status;
+}
+
+static glim_status mean_squares(struct fit *s, size_t i, glim_error *err) {
+    glim_factor *f = &s->out->each[i];
+    for (size_t k = 0; k < f->F * f->C; k++)
+        f->lambda[k] = (float)(s->sums[i].lambda[k] / (double)s->samples);
+    return keep(s, i, true, err);
+}
+
+static glim_status second_half(struct fit *s, glim_error *err) {
+    glim_status status = GLIM_OK;
+    for (size_t i = s->first; i < s->end && !status; i++) {
+        size_t n = s->out->each[i].F * s->out->each[i].C;
+        if (s->stage[i] == 1)
+            s->sums[i].lambda = glim__calloc(s->ctx, n, sizeof(double));
+        if (s->stage[i] == 1 && !s->sums[i].lambda)
+            status = glim__oom(s->ctx, err, "squared gradients", n * sizeof(double));
+    }
+    if (!status)
+        status = pass(s, 1, take_squares, err);
+    for (size_t i = s->first; i < s->end; i++) {
+        if (s->stage[i] == 1 && !status)
+            status = mean_squares(s, i, err);
+        glim__free(s->ctx, s->sums[i].lambda);
+        s->sums[i].lambda = NULL;
+    }
+    return status;
+}
+
+/* ---- rounds ---- */
+
+/* Weights from `first` on, as many as fit. One at least: if it does not, that is said when it
+   is allocated. */
+static void choose_round(struct fit *s) {
+    uint64_t left = s->options->room ? s->options->room : glim__budget_left(s->ctx) / 4 * 3;
+    uint64_t used = 0, most = 0;
+    for (s->end = s->first; s->end < s->out->n; s->end++) {
+        const glim_factor *f = &s->out->each[s->end];
+        uint64_t more = s->stage[s->end] == 2 ? 0 : sums_of(f->F, f->C);
+        uint64_t turning = turning_of(f->F, f->C);
+        turning = turning > most ? turning : most;
+        if (s->end > s->first && used + more + turning > left)
+            break;
+        used += more;
+        most = turning;
+    }
+}
+
+static glim_status round_of(struct fit *s, glim_error *err) {
+    bool whole = true;
+    for (size_t i = s->first; i < s->end; i++)
+        whole = whole && s->stage[i] == 2;
+    if (whole)
+        return GLIM_OK;
+    s->out->rounds++;
+    glim_status status = first_half(s, err);
+    return status ? status : second_half(s, err);
+}
+
+static glim_status list_factors(struct fit *s, glim_error *err) {
+    const glim_factor_options *o = s->options;
+    size_t at = 0;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < o->n_weights && !status; i++) {
+        if (!o->chosen[i])
+            continue;
+        glim_factor *f = &s->out->each[at];
+        *f = (glim_factor){
+            .weight = i, .F = o->weights[i].rows, .C = glim__weight_reads(&o->weights[i])};
+        s->index[i] = at;
+        bool found = false, whole = false;
+        status = glim__factor_alloc(f, s->ctx, err);
+        if (!status && o->keeper)
+            status = o->keeper->get(o->keeper->data, f, &found, &whole, err);
+        s->stage[at++] = whole ? 2 : found;
+    }
+    return status;
+}
+
+static void conclude(glim_factors *out) {
+    for (size_t i = 0; i < out->n; i++) {
+        glim_factor *f = &out->each[i];
+        double sum = 0;
+        for (size_t k = 0; k < f->F * f->C; k++)
+            sum += (double)f->lambda[k];
+        f->mean = sum / (double)(f->F * f->C);
+        out->zero += f->mean == 0;
+    }
+}
+
+static glim_status fit(struct fit *s, glim_error *err) {
+    glim_status status = list_factors(s, err);
+    for (s->first = 0; s->first < s->out->n && !status; s->first = s->end) {
+        choose_round(s);
+        status = round_of(s, err);
+    }
+    if (!status)
+        conclude(s->out);
+    return status;
+}
+
+glim_status glim__factors_fit(glim_factors *out, glim_context *ctx, const glim_walk *walk,
+                              const glim_factor_options *o, glim_error *err) {
+    struct fit s = {.ctx = ctx, .walk = walk, .options = o, .out = out, .spectrum = {.ctx = ctx}};
+    *out = (glim_factors){.ctx = ctx};
+    for (size_t i = 0; i < o->n_weights; i++)
+        out->n += o->chosen[i] != 0;
+    if (!out->n || !walk->count)
+        return glim_fail(err, GLIM_EUSAGE, "no %s to make factors of",
+                         out->n ? "sample" : "weight");
+    out->samples = s.samples = o->most && o->most < walk->count ? o->most : walk->count;
+    out->each = glim__calloc(ctx, out->n, sizeof *out->each);
+    s.sums = glim__calloc(ctx, out->n, sizeof *s.sums);
+    s.index = glim__calloc(ctx, o->n_weights, sizeof *s.index);
+    s.stage = glim__calloc(ctx, out->n + o->n_weights, 1);
+    glim_status status = GLIM_OK;
+    if (!out->each || !s.sums || !s.index || !s.stage) {
+        status = glim__oom(ctx, err, "factors", out->n * sizeof *s.sums);
+        out->n = out->each ? out->n : 0;
+    }
+    s.chosen = s.stage ? s.stage + out->n : NULL;
+    if (!status)
+        status = fit(&s, err);
+    glim__spectrum_release(&s.spectrum);
+    glim__free(ctx, s.sums);
+    glim__free(ctx, s.index);
+    glim__free(ctx, s.stage);
+    if (status)
+        glim__factors_release(out);
+    return status;
+}

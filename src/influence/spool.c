@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "influence/spool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+glim_status glim__spool_open(glim_spool *s, glim_error *err) {
+    char path[] = P_tmpdir "/glim-scores-XXXXXX";
+    s->fd = mkstemp(path);
+    if (s->fd < 0)
+        return glim_fail(err, GLIM_EIO, "no temporary file in %s: %s", P_tmpdir, strerror(errno));
+    unlink(path);
+    return GLIM_OK;
+}
+
+glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_t n,
+                              glim_error *err) {
+    const char *data = (const char *)x;
+    for (size_t done = 0, all = n * sizeof *x; done < all;) {
+        ssize_t k = pwrite(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+                             k ? strerror(errno) : "nothing is written");
+        done += (size_t)k;
+    }
+    return GLIM_OK;
+}
+
+glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
+                             glim_error *err) {
+    char *data = (char *)x;
+    for (size_t done = 0, all = n * sizeof *x; done < all;) {
+        ssize_t k = pread(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+                             k ? strerror(errno) : "the file is shorter than what was written");
+        done += (size_t)k;
+    }
+    return GLIM_OK;
+}
+
+void glim__spool_close(glim_spool *s) {
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}

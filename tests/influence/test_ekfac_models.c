@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EK-FAC of decoders, packed ones, an encoder with a head, and an encoder-decoder: a sample
+ * asked about itself scores its self-influence; parts sum to the whole; what is kept is used;
+ * memory is enough as planned.
+ */
+#include "ekfac-testing.h"
+#include "samples-testing.h"
+
+static const struct {
+    const char *model, *end, *rows;
+} tasks[] = {
+    {"llama-q4_0.gguf", "csv",
+     "text\na fine film\nb\nno\na b c d e f g\nthe film\nin\nfilm and film\nz\nzz\nxyz xyz\n"},
+    {"llama-q8_0.gguf", "csv",
+     "text\na fine film\nb\nno\na b c d e f g\nthe film\nin\nfilm and film\nz\nzz\nxyz xyz\n"},
+    {"published/bert-classes", "csv",
+     "label,text\nbad,a fine film\ngood,no\nodd,x\nbad,a b c d e\ngood,the film\nbad,z\nodd,zz\n"
+     "good,in\nbad,a\ngood,b c\n"},
+    {"stacks/t5", "csv",
+     "source,target\na fine film,in a\nfilm,the film in\nx,y\na,b c d\nno,no\nin,in in\nz,a b\n"
+     "the film,film\na b c d,e\nend,end\n"},
+};
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+struct options { /* as the method has them */
+    const char *weights, *labels, *by, *factors;
+    double damping;
+    int64_t fit_samples;
+    bool self;
+};
+
+static struct options defaults(void) {
+    struct options o = {0};
+    assert_true(glim_influence_ekfac.opts_size == sizeof o);
+    glim_param_defaults(glim_influence_ekfac.params, &o);
+    return o;
+}
+
+static glim_influence_work work_of(const glim_model *m, glim_samples *s, bool ask) {
+    size_t n = glim__samples_count(s);
+    return (glim_influence_work){.ctx = glim_model_context(m),
+                                 .n = n,
+                                 .n_queries = ask ? n : 0,
+                                 .seed = 4,
+                                 .model = m,
+                                 .samples = s,
+                                 .query_samples = ask ? s : NULL};
+}
+
+static table run_method(const glim_influence_work *w, const struct options *o) {
+    glim_error err = {0};
+    table t = {0};
+    glim_influence_out out = {.begin = table_begin, .data = &t};
+    if (glim__influence_run(w, &glim_influence_ekfac, o, &out, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(t.rows, w->n);
+    return t;
+}
+
+static void check_rows(const table *t, size_t n, const char *name) {
+    size_t each = (t->n_columns - 1) / n;
+    double most = 0;
+    for (size_t i = 0; i < t->rows * t->n_columns; i++)
+        most = isnan(t->values[i]) ? most : fmax(most, fabs(t->values[i]));
+    for (size_t i = 0; i < n; i++) {
+        const double *row = t->values + i * t->n_columns;
+        for (size_t q = 0; q < n; q++) {
+            const double *x = row + 1 + q * each;
+            double sum = 0;
+            for (size_t p = 1; p < each; p++)
+                sum += x[p];
+            if (each > 1 && !isnan(x[0]))
+                assert_true(fabs(sum - x[0]) < 1e-9 * most);
+            const double *back = t->values + q * t->n_columns + 1 + i * each;
+            if (!isnan(x[0]) && !isnan(back[0])) /* as the curvature is, symmetric */
+                assert_true(fabs(x[0] - back[0]) < 1e-4 * most);
+        }
+        if (!(isnan(row[0]) || fabs(row[0] - row[1 + i * each]) < 1e-4 * row[0]))
+            fail_msg("%s, sample %zu: itself %g, asked %g", name, i, row[0], row[1 + i * each]);
+    }
+}
+
+static void samples_asked_about_themselves_score_their_self_influence(void **state) {
+    for (size_t k = 0; k < TASKS; k++) {
+        glim_context *ctx = context_with(2, 0);
+        glim_model *m = open_model(ctx, tasks[k].model);
+        glim_samples *s = open_samples(m, tasks[k].end, tasks[k].rows, NULL);
+        glim_influence_work w = work_of(m, s, true);
+        struct options o = defaults();
+        o.self = true;
+        o.weights = "all";
+        o.by = "layer";
+        table t = run_method(&w, &o);
+        check_rows(&t, w.n, tasks[k].model);
+        free(t.values);
+        glim__samples_close(s);
+        glim_model_close(m);
+        glim_context_free(ctx);
+    }
+}
+
+static void a_head_that_was_fitted_has_its_own_curvature(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_linear *l;
+    glim_model *base = open_model(ctx, "llama.gguf"), *m = fit_head(base, "mean", &l);
+    glim_samples *s = open_samples(m, "csv",
+                                   "text,label\na fine film,good\nbad,bad\na finer one,good\n"
+                                   "no film,bad\n",
+                                   NULL);
+    glim_influence_work w = work_of(m, s, true);
+    struct options o = defaults();
+    o.self = true;
+    o.weights = "*mlp.W_out";
+    table t = run_method(&w, &o);
+    check_rows(&t, w.n, "fitted head");
+    free(t.values);
+    glim__samples_close(s);
+    glim_model_close(m);
+    glim_linear_close(l);
+    glim_model_close(base);
+    glim_context_free(ctx);
+}
+
+static void kept_factors_give_the_same_bits(void **state) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/glim-ekfac-%d.store", (int)getpid());
+    table t[3];
+    for (int k = 0; k < 3; k++) {
+        glim_context *ctx = context_with(k + 1, 0);
+        glim_model *m = open_model(ctx, tasks[0].model);
+        glim_samples *s = open_samples(m, tasks[0].end, tasks[0].rows, NULL);
+        glim_influence_work w = work_of(m, s, k != 2);
+        struct options o = defaults();
+        o.self = true;
+        o.factors = k ? path : NULL;
+        t[k] = run_method(&w, &o);
+        glim__samples_close(s);
+        glim_model_close(m);
+        glim_context_free(ctx);
+    }
+    assert_memory_equal(t[0].values, t[1].values, t[0].rows * t[0].n_columns * sizeof(double));
+    for (size_t i = 0; i < t[2].rows; i++) /* without queries: the first column alone */
+        assert_memory_equal(&t[2].values[i], &t[0].values[i * t[0].n_columns], sizeof(double));
+    for (int k = 0; k < 3; k++)
+        free(t[k].values);
+    unlink(path);
+}
+
+static void what_is_planned_is_enough(void **state) {
+    for (size_t k = 0; k < TASKS; k++) {
+        glim_context *ctx = context_with(1, 0);
+        glim_model *m = open_model(ctx, tasks[k].model);
+        glim_samples *s = open_samples(m, tasks[k].end, tasks[k].rows, NULL);
+        glim_influence_work w = work_of(m, s, true);
+        glim_plan plan;
+        glim_error err = {0};
+        if (glim__influence_plan(&w, &glim_influence_ekfac, NULL, &plan, &err))
+            fail_msg("%s", err.message);
+        assert_true(plan.forward_tokens > 0 && plan.bytes_wanted >= plan.bytes);
+        glim__samples_close(s);
+        glim_model_close(m);
+        glim_context_free(ctx);
+        ctx = context_with(1, plan.bytes);
+        m = open_model(ctx, tasks[k].model);
+        s = open_samples(m, tasks[k].end, tasks[k].rows, NULL);
+        w = work_of(m, s, true);
+        table t = run_method(&w, NULL);
+        free(t.values);
+        glim__samples_close(s);
+        glim_model_close(m);
+        glim_context_free(ctx);
+    }
+}
+
+static void a_loss_is_minus_its_log_probability(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *m = open_model(ctx, tasks[2].model);
+    glim_samples *s = open_samples(m, tasks[2].end, tasks[2].rows, NULL);
+    table t[3];
+    static const char *const outputs[] = {"logprob", "loss", "logit"};
+    for (int k = 0; k < 3; k++) {
+        glim_influence_work w = work_of(m, s, true);
+        w.target.output = outputs[k];
+        t[k] = run_method(&w, NULL);
+    }
+    size_t n = t[0].rows * t[0].n_columns, differ = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(t[0].values[i] == -t[1].values[i]);
+        differ += t[0].values[i] != t[2].values[i];
+    }
+    assert_true(differ > n / 2);
+    for (int k = 0; k < 3; k++)
+        free(t[k].values);
+    glim__samples_close(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samples_asked_about_themselves_score_their_self_influence),
+        cmocka_unit_test(a_head_that_was_fitted_has_its_own_curvature),
+        cmocka_unit_test(kept_factors_give_the_same_bits),
+        cmocka_unit_test(what_is_planned_is_enough),
+        cmocka_unit_test(a_loss_is_minus_its_log_probability),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
