@@ -75,7 +75,8 @@ typedef struct cli_options {
     double strength, l1_ratio, held_out;
     bool raw_scale;
     /* sample influence */
-    const char *train, *query, *by_group;
+    const char *train, *query, *by_group, *checkpoint[CLI_OTHERS];
+    double rate;
     int64_t check;
 } cli_options;
 
@@ -109,6 +110,7 @@ struct cli_command {
     bool takes_method;               /* the method's own parameters are flags too */
     bool takes_metrics;              /* and those of metrics, --METRIC.PARAM */
     bool takes_influence;            /* the same, of a method of sample influence */
+    bool keeps;                      /* --store is not only for the answers of programs */
     glim_status (*run)(cli_run *run);
 };
 

@@ -217,5 +217,6 @@ const cli_command cli_evaluate = {
     .groups = groups,
     .takes_method = true,
     .takes_metrics = true,
+    .keeps = true,
     .run = run_evaluate,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * glim influence: which training samples a fitted model leans on, and which made it say
- * what it says. The method streams blocks; here they go to the ends that are shown, to the
+ * glim influence: which training samples a model leans on, and which made it say what it
+ * says. The method streams blocks; here they go to the ends that are shown, to the
  * files of --csv and --raw, and leave four numbers a sample for flags and figures.
  */
 #include "base/map.h"
@@ -46,7 +46,7 @@ static const glim_param own_flags[] = {
      .type = GLIM_STRING,
      .offset = AT(label),
      .value_name = "COLUMN",
-     .help = "what was predicted (default: as fitted, or label)"},
+     .help = "what was predicted, or should be said (default: label)"},
     {.name = "text",
      .type = GLIM_STRING,
      .offset = AT(text_column),
@@ -81,13 +81,19 @@ static const glim_param own_flags[] = {
      .type = GLIM_STRING,
      .offset = AT(target),
      .value_name = "CLASS",
-     .help = "the class that is traced (default: the query's label)",
+     .help = "what is traced: a class, or what TEXT goes on with",
      .group = "What is traced"},
     {.name = "against",
      .type = GLIM_STRING,
      .offset = AT(against),
      .value_name = "CLASS",
      .help = "why the target and not this"},
+    {.name = "generate",
+     .type = GLIM_INT,
+     .offset = AT(generate),
+     .min = 0,
+     .max = 4096,
+     .help = "with --model: the N tokens that it puts behind TEXT"},
     {.name = "output",
      .type = GLIM_CHOICE,
      .offset = AT(output),
@@ -103,7 +109,25 @@ static const glim_param own_flags[] = {
      .offset = AT(check),
      .min = 0,
      .max = 100000,
-     .help = "fit again without N samples (and on N halves): does it hold?"},
+     .help = "of N samples, what refits or steps really change"},
+    {.name = "checkpoint",
+     .type = GLIM_STRING,
+     .offset = AT(checkpoint),
+     .max = CLI_OTHERS,
+     .value_name = "FILE:RATE",
+     .help = "with --model: other weights of its training (again)"},
+    {.name = "rate",
+     .type = GLIM_REAL,
+     .offset = AT(rate),
+     .def.r = 1,
+     .min = 1e-12,
+     .max = 1e12,
+     .help = "learning rate at the model itself"},
+    {.name = "store",
+     .type = GLIM_STRING,
+     .offset = AT(store),
+     .value_name = "FILE",
+     .help = "keep what is costly, for other queries (SQLite)"},
     {.name = "top",
      .type = GLIM_INT,
      .offset = AT(top),
@@ -135,7 +159,7 @@ static glim_status write_csv(cli_influence *c, const glim_influence_block *b, gl
     glim__buffer_clear(&c->line);
     for (size_t i = 0; i < b->count; i++) {
         const char *label = cli_sample_label(&c->train, b->first + i);
-        glim__buffer_printf(&c->line, "%u,", c->train.rows[b->first + i] + 1);
+        glim__buffer_printf(&c->line, "%zu,", cli_sample_row(&c->train, b->first + i));
         put_csv_text(&c->line, label ? label : "");
         for (size_t k = 0; k < c->n_columns; k++) {
             double v = b->values[i * c->n_columns + k];
@@ -173,6 +197,7 @@ static glim_status take(void *data, const glim_influence_block *b, glim_error *e
     glim_influence_sink ends = glim_extremes_sink(c->ends);
     glim_status status = ends.take(ends.data, b, err);
     take_marks(c, b);
+    cli_influence_take_steps(c, b);
     if (!status && c->writes_csv)
         status = write_csv(c, b, err);
     if (status || !c->writes_raw)
@@ -316,6 +341,8 @@ static glim_status check_truth(cli_influence *c, const glim_influence_work *w) {
     size_t steps;
     if (!run->o.check)
         return GLIM_OK;
+    if (c->streams)
+        return cli_influence_steps(c, w);
     if (!c->query.n)
         return glim_fail(
             &run->err, GLIM_EUSAGE,
@@ -393,11 +420,13 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
     glim_influence_out out = {begin, c, c->doc};
     double start = glim__seconds();
-    glim_status status = value_queries(c, w);
+    glim_status status = c->streams ? cli_influence_value_model(c) : value_queries(c, w);
     if (!status)
         status = describe(c);
     if (!status)
         status = find_groups(c);
+    if (!status && c->streams)
+        status = cli_influence_choose_steps(c);
     if (!status)
         status = glim__influence_run(w, c->method, run->method_opts, &out, &run->err);
     if (!status)
@@ -442,9 +471,9 @@ static glim_status put_plan(cli_influence *c, const glim_influence_work *w) {
     glim_plan plan;
     glim_status status = glim__influence_plan(w, c->method, run->method_opts, &plan, &run->err);
     uint64_t texts = 0, kept = 0, session = 0;
-    if (!status && run->base)
+    if (!status && run->base && !c->streams)
         status = cli_influence_count(c, &plan.forward_tokens, &session);
-    if (run->base)
+    if (run->base && !c->streams)
         texts = (uint64_t)(c->train.n + c->query.n) * c->train.width * sizeof(float);
     kept = c->train.n * (sizeof(cli_mark) + sizeof(size_t)) + c->train.n * 8;
     plan.bytes += kept;
@@ -470,6 +499,9 @@ static void release(cli_influence *c) {
     glim__free(ctx, c->groups.sum);
     glim__free(ctx, c->groups.actual);
     glim__buffer_release(&c->line);
+    glim__free(ctx, c->steps.samples);
+    glim__free(ctx, c->steps.influence);
+    glim__free(ctx, c->steps.change);
     glim_extremes_free(c->ends);
     glim__truth_release(&c->truth);
     glim_document_free(c->doc);
@@ -484,6 +516,7 @@ static glim_status run_influence(cli_run *run) {
     glim__buffer_init(&c.line, run->ctx);
     glim_status status = cli_influence_open(&c);
     c.method = run->influence ? run->influence
+               : c.streams    ? c.query.n ? &glim_influence_gradient_cosine : &glim_influence_loss
                : c.query.n    ? &glim_influence_functions
                               : &glim_influence_diagnostics;
     glim_influence_work w = {
@@ -496,6 +529,8 @@ static glim_status run_influence(cli_run *run) {
         .train = &c.train.features,
         .queries = c.query.n ? &c.query.features : NULL,
     };
+    if (c.streams)
+        cli_influence_model_work(&c, &w);
     if (!status && o->dry_run) {
         status = put_plan(&c, &w);
         release(&c);
@@ -520,15 +555,19 @@ static const glim_param *const groups[] = {cli_flags_model,  own_flags,      cli
 static const char *const examples[] = {
     "glim influence --train houses.csv --label price",
     "glim influence --train wine.csv --predictor fit:wine.fit --table wine.csv --row 3",
-    "glim influence -m MiniLM --predictor fit:mood.fit --train reviews.csv \"a fine film\"", NULL};
+    "glim influence -m MiniLM --predictor fit:mood.fit --train reviews.csv \"a fine film\"",
+    "glim influence -m model.gguf --train tuning.jsonl --method ekfac \"Who are you?\" --generate "
+    "20",
+    NULL};
 
 const cli_command cli_influence_command = {
     .name = "influence",
-    .summary = "which training samples a fitted model leans on",
+    .summary = "which training samples made a model say this",
     .synopsis = "--train FILE [TEXT | --query FILE]",
     .text = "text",
     .examples = examples,
     .groups = groups,
     .takes_influence = true,
+    .keeps = true,
     .run = run_influence,
 };

@@ -17,7 +17,7 @@ bool cli_is_fitted(const cli_run *run) {
 
 glim_status cli_open_fitted(cli_run *run) {
     const char *class_name = run->o.class_name;
-    if (run->o.store && run->command != &cli_evaluate)
+    if (run->o.store && !run->command->keeps)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--store keeps the answers of programs and servers; this is a file");
     glim_status status = glim_linear_open(&run->linear, run->ctx, run->o.predictor + 4, &run->err);

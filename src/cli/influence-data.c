@@ -237,8 +237,9 @@ static glim_status open_head(cli_influence *c) {
                          run->o.predictor);
     if (run->o.model)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "of a model's texts a head is looked at: fit one (glim fit -m MODEL "
-                         "--data FILE -o HEAD), then give --predictor fit:HEAD");
+                         "%s is about a fitted head: fit one (glim fit -m MODEL --data FILE -o "
+                         "HEAD), then give --predictor fit:HEAD; --list names methods for models",
+                         run->influence->name);
     return fit_here(c);
 }
 
@@ -374,6 +375,8 @@ glim_status cli_influence_open(cli_influence *c) {
     cli_run *run = c->run;
     if (!run->o.train)
         return glim_fail(&run->err, GLIM_EUSAGE, "there are no training samples (--train FILE)");
+    if (cli_influence_streams(run))
+        return cli_influence_open_model(c);
     c->train.path = run->o.train;
     glim_status status = glim__table_open(&c->train.t, run->ctx, run->o.train, &run->err);
     if (!status)
@@ -424,6 +427,7 @@ static void close_samples(cli_run *run, cli_samples *s) {
 }
 
 void cli_influence_close(cli_influence *c) {
+    cli_influence_close_model(c);
     glim__head_release(&c->head);
     close_samples(c->run, &c->train);
     close_samples(c->run, &c->query);
@@ -431,7 +435,15 @@ void cli_influence_close(cli_influence *c) {
 
 /* ---- words ---- */
 
+size_t cli_sample_row(const cli_samples *s, size_t i) {
+    return 1 + (s->stream ? glim__samples_row(s->stream, i) : s->rows[i]);
+}
+
 void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, glim_buffer *out) {
+    if (s->stream) {
+        cli_stream_words(s, i, out);
+        return;
+    }
     const glim_linear_info *l = glim_linear_facts(c->run->linear);
     if (s->text != SIZE_MAX) {
         glim__buffer_puts(out, glim__table_cell(s->t, s->rows[i], s->text));
@@ -444,12 +456,16 @@ void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, gl
 }
 
 const char *cli_sample_label(const cli_samples *s, size_t i) {
+    if (s->stream)
+        return cli_stream_label(s, i);
     if (s->label == SIZE_MAX || isnan(s->y[i]))
         return NULL;
     return glim__table_cell(s->t, s->rows[i], s->label);
 }
 
 double cli_sample_says(cli_influence *c, const cli_samples *s, size_t i) {
+    if (s->stream)
+        return NAN;
     size_t P = s->width;
     double *x = glim__calloc(c->run->ctx, P + 1 + c->head.O, sizeof *x), *z = x + P + 1, out = NAN;
     if (x && !s->features.read(s->features.data, i, 1, x, x + P, NULL)) {

@@ -56,9 +56,9 @@ size_t cli_figure_column(const cli_influence *c) {
 static void put_stem(html_page *p, const cli_influence *c, const struct axes *a, size_t i) {
     double v = (double)c->marks[i].score;
     bool over = v > c->score_limit;
-    glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %u: %.4g",
+    glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %zu: %.4g",
                         over ? " over" : "", across(a, (double)i), down(a, v), TOP + TALL,
-                        c->train.rows[i] + 1, v);
+                        cli_sample_row(&c->train, i), v);
     glim__buffer_puts(p->b, "</title></path>\n");
 }
 
@@ -89,10 +89,10 @@ void cli_figure_stems(html_page *p, const cli_influence *c) {
             continue;
         taken[named++] = x;
         glim__buffer_printf(p->b,
-                            "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%u"
+                            "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%zu"
                             "</text>",
                             x, down(&a, e->high[k].value) - 3,
-                            c->train.rows[e->high[k].sample] + 1);
+                            cli_sample_row(&c->train, e->high[k].sample));
     }
     glim__buffer_puts(p->b, "</svg></div>\n");
 }
@@ -152,11 +152,12 @@ void cli_figure_plane(html_page *p, cli_influence *c, size_t most) {
             continue;
         glim__buffer_printf(
             p->b,
-            "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %u: "
+            "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %zu: "
             "leverage %.4g, residual %.4g, Cook's distance %.4g</title></circle>\n",
             (double)m->score > c->score_limit ? "over" : "", across(&a, (double)m->leverage),
             down(&a, (double)m->residual), 1.5 + 10 * sqrt(top > 0 ? (double)m->score / top : 0),
-            c->train.rows[list[k]] + 1, (double)m->leverage, (double)m->residual, (double)m->score);
+            cli_sample_row(&c->train, list[k]), (double)m->leverage, (double)m->residual,
+            (double)m->score);
     }
     glim__free(c->run->ctx, list);
     glim__buffer_puts(p->b, "</svg></div>\n");

@@ -116,5 +116,5 @@ glim_status cli_influence_flags(cli_influence *c) {
         if (isnan(c->score_limit)) /* self-influence has no convention */
             c->score_limit = e->mean + 3 * e->deviation;
     }
-    return find_twins(c);
+    return c->streams ? GLIM_OK : find_twins(c);
 }

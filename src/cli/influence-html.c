@@ -46,15 +46,15 @@ static void put_cell(html_page *p, const char *text, int most) {
 
 static void put_row(html_page *p, cli_influence *c, size_t i, double value) {
     char text[48];
-    const char *label = cli_sample_label(&c->train, i);
     double says = cli_sample_says(c, &c->train, i);
     glim_buffer words;
     glim__buffer_init(&words, c->run->ctx);
+    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>%.4g</td>",
+                        cli_sample_row(&c->train, i), value);
+    const char *label = cli_sample_label(&c->train, i);
+    put_cell(p, label ? label : "", c->streams ? TEXT : 24);
     cli_sample_words(c, &c->train, i, &words);
-    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%u</th><td>%.4g</td>", c->train.rows[i] + 1,
-                        value);
-    put_cell(p, label ? label : "", 24);
-    snprintf(text, sizeof text, "%.4g", says);
+    snprintf(text, sizeof text, isnan(says) ? "" : "%.4g", says);
     put_cell(p, c->head.logistic && says >= 0 ? class_name(c, (size_t)says) : text, 24);
     put_cell(p, words.data ? words.data : "", TEXT);
     glim__buffer_puts(p->b, "</tr>\n");
@@ -83,17 +83,28 @@ static void put_ends(html_page *p, cli_influence *c, const glim_influence_entry 
 
 /* ---- parts ---- */
 
-static void put_head(html_page *p, const cli_influence *c) {
+static void put_model(html_page *p, const cli_influence *c) {
+    if (c->streams) {
+        argument(p, "%.200s", glim_model_facts(c->run->model)->path);
+        argument(p, "%.100s", c->train.path);
+        argument(p, "%s", c->method->name);
+        glim__html_say(p, "p", "influence.whole-model");
+        return;
+    }
     const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    glim_verdict v = c->doc->verdict;
-    argument(p, "%zu", c->train.n);
-    glim__html_say(p, "h1", c->query.n ? "influence.traced" : "influence.title");
     argument(p, "%s", i->n_classes ? "logistic" : "linear");
     argument(p, "%zu", i->width);
     argument(p, "%g", i->strength);
     argument(p, "%.100s", c->train.path);
     argument(p, "%s", c->method->name);
     glim__html_say(p, "p", "influence.model");
+}
+
+static void put_head(html_page *p, const cli_influence *c) {
+    glim_verdict v = c->doc->verdict;
+    argument(p, "%zu", c->train.n);
+    glim__html_say(p, "h1", c->query.n ? "influence.traced" : "influence.title");
+    put_model(p, c);
     glim__buffer_puts(p->b, "</header>\n");
     glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
                         (int)v, marks[v]);
@@ -111,17 +122,22 @@ static void put_query(html_page *p, cli_influence *c, size_t q) {
     glim__buffer_puts(p->b, "<section class=\"level\">");
     glim__html_say(p, "h2", "influence.query");
     argument(p, "%s", c->run->o.output ? c->run->o.output : "logprob");
-    argument(p, "%.100s", class_name(c, c->queries[q].of));
+    const char *of = c->streams ? cli_sample_label(&c->query, q) : class_name(c, c->queries[q].of);
+    glim__html_plain(glim__html_arg(p), of ? of : "…", of ? strlen(of) : 3, TEXT);
     argument(p, "%.4g", c->queries[q].value);
     glim__html_say(p, "p class=\"note\"", "influence.value");
     for (size_t k = 0; k < c->n_columns; k++) {
+        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
+        if (c->columns[k].query == q && !strcmp(c->names[k], "similarity")) {
+            glim__html_say(p, "h3", "influence.alike");
+            put_ends(p, c, e->high, e->n_high);
+        }
         if (c->columns[k].query != q || strcmp(c->names[k], "influence") != 0)
             continue;
-        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
         glim__html_say(p, "h3", "influence.helpful");
-        put_ends(p, c, e->high, e->n_high);
+        put_ends(p, c, e->high, cli_of_sign(e->high, e->n_high, 1));
         glim__html_say(p, "h3", "influence.harmful");
-        put_ends(p, c, e->low, e->n_low);
+        put_ends(p, c, e->low, cli_of_sign(e->low, e->n_low, -1));
     }
     glim__buffer_puts(p->b, "</section>\n");
 }
@@ -224,6 +240,19 @@ static glim_status put_data(html_page *p, cli_influence *c) {
     return status;
 }
 
+/* Of methods that have other numbers than a score of each sample by itself. */
+static void put_columns(html_page *p, cli_influence *c) {
+    for (size_t k = 0; k < c->n_columns && c->streams; k++) {
+        if (c->columns[k].query != GLIM_NO_QUERY || k == c->score ||
+            !strcmp(c->names[k], "duplicate-of"))
+            continue;
+        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
+        argument(p, "%s", c->names[k]);
+        glim__html_say(p, "h2", "influence.largest");
+        put_ends(p, c, e->high, e->n_high);
+    }
+}
+
 glim_status cli_influence_html(cli_influence *c) {
     cli_run *run = c->run;
     glim_buffer b;
@@ -241,8 +270,14 @@ glim_status cli_influence_html(cli_influence *c) {
         glim__html_say(&p, "h2", "influence.leaned");
         put_ends(&p, c, e->high, e->n_high);
     }
+    put_columns(&p, c);
     put_flags(&p, c);
     put_truth(&p, c);
+    if (c->steps.n) {
+        argument(&p, "%zu", c->steps.n);
+        argument(&p, "%.3f", c->steps.rank);
+        glim__html_say(&p, "p", "influence.steps");
+    }
     put_foot(&p, c);
     glim_status status = put_data(&p, c);
     b.failed = b.failed || p.args.failed;

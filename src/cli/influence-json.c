@@ -24,15 +24,17 @@ static json_t *words_of(cli_influence *c, const cli_samples *s, size_t i) {
 
 /* The class, or the number. */
 static json_t *says(const cli_influence *c, double what) {
+    if (isnan(what))
+        return json_null();
     const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    if (isnan(what) || !i->n_classes)
+    if (!i->n_classes)
         return glim__json_number(what);
     return word(i->classes[(size_t)what]);
 }
 
 static json_t *sample_json(cli_influence *c, size_t i, bool *ok) {
     json_t *o = json_object();
-    glim__json_set(ok, o, "row", count(c->train.rows[i] + 1));
+    glim__json_set(ok, o, "row", count(cli_sample_row(&c->train, i)));
     glim__json_set(ok, o, "label", word(cli_sample_label(&c->train, i)));
     glim__json_set(ok, o, "predicted", says(c, cli_sample_says(c, &c->train, i)));
     glim__json_set(ok, o, "text", words_of(c, &c->train, i));
@@ -102,8 +104,8 @@ static json_t *flags_json(cli_influence *c, bool *ok) {
     }
     for (size_t i = 0; i < c->twins.n; i++) {
         json_t *pair = json_array();
-        glim__json_add(ok, pair, count(c->train.rows[c->twins.first[i]] + 1));
-        glim__json_add(ok, pair, count(c->train.rows[c->twins.other[i]] + 1));
+        glim__json_add(ok, pair, count(cli_sample_row(&c->train, c->twins.first[i])));
+        glim__json_add(ok, pair, count(cli_sample_row(&c->train, c->twins.other[i])));
         glim__json_add(ok, pairs, pair);
     }
     glim__json_set(ok, twins, "count", count(c->twins.pairs));
@@ -154,7 +156,7 @@ static json_t *truth_json(const cli_influence *c, bool *ok) {
             glim__json_add(ok, predicted, glim__json_number(t->predicted[k * t->queries + q]));
             glim__json_add(ok, actual, glim__json_number(t->actual[k * t->queries + q]));
         }
-        glim__json_set(ok, one, "row", count(c->train.rows[t->samples[k]] + 1));
+        glim__json_set(ok, one, "row", count(cli_sample_row(&c->train, t->samples[k])));
         glim__json_set(ok, one, "influence", predicted);
         glim__json_set(ok, one, "refit", actual);
         glim__json_add(ok, samples, one);
@@ -175,7 +177,43 @@ static json_t *truth_json(const cli_influence *c, bool *ok) {
     return o;
 }
 
+static json_t *streamed_model(const cli_influence *c, bool *ok) {
+    const glim_model_info *m = glim_model_facts(c->run->model);
+    json_t *o = json_object(), *more = json_array();
+    for (size_t k = 0; k < c->n_checkpoints; k++)
+        glim__json_add(ok, more, word(glim_model_facts(c->checkpoints[k])->path));
+    glim__json_set(ok, o, "file", word(m->path));
+    glim__json_set(ok, o, "digest", word(m->digest));
+    glim__json_set(ok, o, "kind", json_string("model"));
+    glim__json_set(ok, o, "architecture", word(m->architecture));
+    glim__json_set(ok, o, "quantisation", word(m->quantisation));
+    glim__json_set(ok, o, "checkpoints", more);
+    return o;
+}
+
+/* Steps of training beside influences. */
+static json_t *steps_json(const cli_influence *c, bool *ok) {
+    const cli_steps *t = &c->steps;
+    json_t *o = json_object(), *samples = json_array();
+    for (size_t k = 0; k < t->n; k++) {
+        json_t *one = json_object(), *predicted = json_array(), *actual = json_array();
+        for (size_t q = 0; q < t->queries; q++) {
+            glim__json_add(ok, predicted, glim__json_number(t->influence[k * t->queries + q]));
+            glim__json_add(ok, actual, glim__json_number(t->change[k * t->queries + q]));
+        }
+        glim__json_set(ok, one, "row", count(cli_sample_row(&c->train, t->samples[k])));
+        glim__json_set(ok, one, "influence", predicted);
+        glim__json_set(ok, one, "change", actual);
+        glim__json_add(ok, samples, one);
+    }
+    glim__json_set(ok, o, "spearman", glim__json_number(t->rank));
+    glim__json_set(ok, o, "samples", samples);
+    return o;
+}
+
 static json_t *model_json(const cli_influence *c, bool *ok) {
+    if (c->streams)
+        return streamed_model(c, ok);
     const glim_linear_info *i = glim_linear_facts(c->run->linear);
     json_t *o = json_object(), *classes = json_array();
     for (size_t k = 0; k < i->n_classes; k++)
@@ -260,6 +298,7 @@ json_t *cli_influence_json(cli_influence *c, bool *ok) {
     glim__json_set(ok, o, "flags", flags_json(c, ok));
     glim__json_set(ok, o, "groups", groups_json(c, ok));
     glim__json_set(ok, o, "truth", c->checked ? truth_json(c, ok) : json_null());
+    glim__json_set(ok, o, "steps", c->steps.n ? steps_json(c, ok) : json_null());
     glim__json_set(ok, o, "checks", checks_json(c->doc, ok));
     glim__json_set(ok, o, "verdict", json_string(verdicts[c->doc->verdict]));
     glim__json_set(ok, o, "verdict_reason", word(c->doc->verdict_reason));

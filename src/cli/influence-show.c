@@ -56,7 +56,7 @@ static void put_sample(struct showing *s, size_t i, double value, bool is_signed
     const char *label = cli_sample_label(&s->c->train, i);
     int narrow = s->p.width < 60, most = narrow ? 8 : LABEL;
     snprintf(text, sizeof text, "%s%s", is_signed && value > 0 ? "+" : "", number(room, value));
-    glim__buffer_printf(&s->p.b, "%*u %*s  ", ROW, s->c->train.rows[i] + 1, NUMBER, text);
+    glim__buffer_printf(&s->p.b, "%*zu %*s  ", ROW, cli_sample_row(&s->c->train, i), NUMBER, text);
     put_label(s, label ? label : "", most);
     glim__buffer_putc(&s->p.b, ' ');
     put_words(s, &s->c->train, i, ROW + 1 + NUMBER + 2 + most + 1);
@@ -70,14 +70,27 @@ static const char *class_name(const cli_influence *c, size_t k) {
 
 /* ---- parts ---- */
 
-static void put_head(struct showing *s) {
+static void put_model(struct showing *s) {
     const cli_influence *c = s->c;
+    if (c->streams) {
+        const glim_model_info *m = glim_model_facts(c->run->model);
+        say(s, "Model: %s, %s%s%s", m->path, m->architecture, m->quantisation ? ", " : "",
+            m->quantisation ? m->quantisation : "");
+        if (c->n_checkpoints)
+            say(s, "and %zu checkpoints of its training", c->n_checkpoints);
+        return;
+    }
     const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    static const char *const verdicts[] = {"ok", "careful", "do not trust"};
-    say(s, "%s of %zu samples in %s", c->method->name, c->train.n, c->train.path);
     say(s, "Model: %s, %zu features%s%s, penalty %g%s", i->n_classes ? "logistic" : "linear",
         i->width, i->site ? " of " : "", i->site ? i->site : "", i->strength,
         c->run->o.predictor ? "" : ", fitted here");
+}
+
+static void put_head(struct showing *s) {
+    const cli_influence *c = s->c;
+    static const char *const verdicts[] = {"ok", "careful", "do not trust"};
+    say(s, "%s of %zu samples in %s", c->method->name, c->train.n, c->train.path);
+    put_model(s);
     say(s, "Verdict: %s%s%s", verdicts[c->doc->verdict], *c->doc->verdict_reason ? ": " : "",
         c->doc->verdict_reason);
     if (c->partial)
@@ -92,33 +105,62 @@ static void put_ends(struct showing *s, const char *title, const glim_influence_
         put_sample(s, e[k].sample, e[k].value, is_signed);
 }
 
+/* Samples whose influence has the sign: with few samples an end has others too. */
+static void put_side(struct showing *s, const char *title, const glim_influence_entry *e, size_t n,
+                     int sign) {
+    size_t of_sign = cli_of_sign(e, n, sign);
+    put_ends(s, title, e, of_sign, true);
+    if (!of_sign)
+        say(s, "(none)");
+}
+
+/* What the numbers of a query are about. */
+static void put_value(struct showing *s, size_t q, const char *output) {
+    const cli_influence *c = s->c;
+    const char *against = c->run->o.against;
+    char room[32];
+    if (c->streams) {
+        const char *says = cli_sample_label(&c->query, q);
+        glim__buffer_printf(&s->p.b, "%s of ", output);
+        if (says)
+            glim__page_label(&s->p, &s->p.b, says, strlen(says), s->p.width - 30, 0);
+        else
+            glim__buffer_puts(&s->p.b, "its own words");
+        glim__buffer_printf(&s->p.b, ": %s", number(room, c->queries[q].value));
+        glim__page_end_line(&s->p);
+        return;
+    }
+    say(s, "%s of %s%s%s: %s", output, class_name(c, c->queries[q].of), against ? " against " : "",
+        against ? against : "", number(room, c->queries[q].value));
+    if (c->head.logistic && c->queries[q].predicted != c->queries[q].of)
+        say(s, "(the model says %s)", class_name(c, c->queries[q].predicted));
+}
+
 static void put_query(struct showing *s, size_t q) {
     cli_influence *c = s->c;
-    char room[32], title[160];
+    char title[160];
     const char *label = cli_sample_label(&c->query, q);
-    const char *output = c->run->o.output            ? c->run->o.output
-                         : c->run->o.against         ? "logit"
-                         : c->head.logistic || label ? "logprob"
-                                                     : "value";
+    const char *output = c->run->o.output                          ? c->run->o.output
+                         : c->run->o.against                       ? "logit"
+                         : c->streams || c->head.logistic || label ? "logprob"
+                                                                   : "value";
     bool loss = !strcmp(output, "loss");
     glim__buffer_printf(&s->p.b, "\nQuery %zu: ", q + 1);
     put_words(s, &c->query, q, 14);
     glim__page_end_line(&s->p);
-    say(s, "%s of %s%s%s: %s", output, class_name(c, c->queries[q].of),
-        c->run->o.against ? " against " : "", c->run->o.against ? c->run->o.against : "",
-        number(room, c->queries[q].value));
-    if (c->head.logistic && c->queries[q].predicted != c->queries[q].of)
-        say(s, "(the model says %s)", class_name(c, c->queries[q].predicted));
+    put_value(s, q, output);
     for (size_t k = 0; k < c->n_columns; k++) {
+        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
+        if (c->columns[k].query == q && !strcmp(c->names[k], "similarity"))
+            put_ends(s, "Most alike (row, cosine, label):", e->high, e->n_high, true);
         if (c->columns[k].query != q || strcmp(c->names[k], "influence") != 0)
             continue;
-        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
         snprintf(title, sizeof title, "%s (row, influence, label): without it %s would fall",
                  loss ? "Raise it" : "Helpful", output);
-        put_ends(s, title, e->high, e->n_high, true);
+        put_side(s, title, e->high, e->n_high, 1);
         snprintf(title, sizeof title, "%s: without it %s would rise", loss ? "Lower it" : "Harmful",
                  output);
-        put_ends(s, title, e->low, e->n_low, true);
+        put_side(s, title, e->low, e->n_low, -1);
     }
 }
 
@@ -164,8 +206,8 @@ static void put_flags(struct showing *s) {
             "another label",
             c->twins.pairs, c->twins.groups, c->twins.differing);
     for (size_t i = 0; i < c->twins.n && i < most; i++)
-        say(s, "  rows %u and %u", c->train.rows[c->twins.first[i]] + 1,
-            c->train.rows[c->twins.other[i]] + 1);
+        say(s, "  rows %zu and %zu", cli_sample_row(&c->train, c->twins.first[i]),
+            cli_sample_row(&c->train, c->twins.other[i]));
 }
 
 static void put_groups(struct showing *s) {
@@ -211,6 +253,41 @@ static void put_truth(struct showing *s) {
             100 * t->found[k].recall, t->planted);
 }
 
+/* Numbers of samples by themselves, of methods that have others than a score. */
+static void put_columns(struct showing *s) {
+    cli_influence *c = s->c;
+    char room[32], title[200];
+    for (size_t k = 0; k < c->n_columns && c->streams; k++) {
+        const glim_influence_column *column = &c->columns[k];
+        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
+        if (column->query != GLIM_NO_QUERY || k == c->score || !strcmp(c->names[k], "duplicate-of"))
+            continue;
+        bool limited = !isnan(column->threshold);
+        snprintf(title, sizeof title, "Largest %s (row, %s, label)%s%s", c->names[k], c->names[k],
+                 limited ? ": beyond " : "", limited ? number(room, column->threshold) : "");
+        glim__buffer_putc(&s->p.b, '\n');
+        say(s, limited ? "%s: %zu of %zu" : "%s", title, e->beyond, e->defined);
+        put_ends(s, NULL, e->high, e->n_high, column->is_signed);
+    }
+}
+
+static void put_steps(struct showing *s) {
+    const cli_steps *t = &s->c->steps;
+    char room[32];
+    if (t->n)
+        say(s,
+            "\nIs it true? A step of training was taken on each of %zu samples: what it changed "
+            "agrees with the influences by Spearman %s (1 is right)",
+            t->n, number(room, t->rank));
+}
+
+static bool speaks_of_queries(const cli_influence *c) {
+    for (size_t k = 0; k < c->n_columns; k++)
+        if (c->columns[k].query != GLIM_NO_QUERY)
+            return true;
+    return false;
+}
+
 glim_status cli_influence_show(cli_influence *c) {
     const glim_view_options o = {.ascii = cli_ascii(c->run), .color = GLIM_COLOR_NONE};
     struct showing s = {.c = c, .p = {.d = c->doc, .o = &o, .width = cli_width(c->run)}};
@@ -218,14 +295,16 @@ glim_status cli_influence_show(cli_influence *c) {
     glim__buffer_init(&s.p.b, c->run->ctx);
     s.p.width = s.p.width > 120 ? 120 : s.p.width < 40 ? 40 : s.p.width;
     put_head(&s);
-    for (size_t q = 0; q < shown && c->method == &glim_influence_functions; q++)
+    for (size_t q = 0; q < shown && speaks_of_queries(c); q++)
         put_query(&s, q);
-    if (shown < c->query.n)
+    if (shown < c->query.n && speaks_of_queries(c))
         say(&s, "\n... and %zu more queries (--json, --csv)", c->query.n - shown);
     put_leaned(&s);
+    put_columns(&s);
     put_flags(&s);
     put_groups(&s);
     put_truth(&s);
+    put_steps(&s);
     for (size_t i = 0; i < c->doc->n_notes; i++)
         say(&s, "%sNote: %s", i ? "" : "\n", c->doc->notes[i]);
     say(&s, "\n%s", c->method->caption);

@@ -7,9 +7,10 @@
 #include "file/table.h"
 #include "base/outfile.h"
 #include "influence/head.h"
+#include "influence/samples.h"
 #include "influence/truth.h"
 
-/* Rows of a table as samples of a head, in memory. */
+/* Rows of a table as samples of a head, in memory; or samples that stream through a model. */
 typedef struct cli_samples {
     const char *path; /* for messages */
     glim_table *t;
@@ -23,6 +24,8 @@ typedef struct cli_samples {
     char digest[65];
     glim_features_array array;
     glim_features features;
+    glim_samples *stream; /* then no more of the above than path, n, left_out and digest */
+    glim_arena words;     /* of the sample that was read last */
 } cli_samples;
 
 /* What is kept of every sample for flags and figures. */
@@ -37,6 +40,15 @@ typedef struct cli_query {
     size_t predicted;
 } cli_query;
 
+/* What one step of training on a sample does to what queries say, beside its influence. */
+typedef struct cli_steps {
+    size_t n, queries;
+    size_t *samples;   /* (n) rising */
+    double *influence; /* (n, queries) */
+    double *change;    /* (n, queries) */
+    double rank;       /* mean over queries of Spearman's correlation; NaN = undefined */
+} cli_steps;
+
 /* Samples that look alike to the model. */
 typedef struct cli_twins {
     size_t pairs, groups, differing; /* samples with a twin before; groups; with other labels */
@@ -49,6 +61,11 @@ enum { CLI_TWINS = 20 };
 typedef struct cli_influence {
     cli_run *run;
     cli_samples train, query;
+    bool streams;
+    glim_model *checkpoints[CLI_OTHERS];
+    double rates[1 + CLI_OTHERS];
+    size_t n_checkpoints;
+    struct glim_store *store;
     glim_head head;     /* for predictions */
     cli_query *queries; /* (query.n) */
     const glim_influence_method *method;
@@ -70,19 +87,37 @@ typedef struct cli_influence {
     bool grouped;
     cli_twins twins;
     glim_truth truth;
-    bool checked;
+    cli_steps steps;
+    bool checked; /* the truth is filled in */
     double seconds;
     bool partial;
 } cli_influence;
+
+/* The same of samples that stream (influence-model.c); cli_influence_streams tells when. */
+bool cli_influence_streams(const cli_run *run);
+glim_status cli_influence_open_model(cli_influence *c);
+void cli_influence_close_model(cli_influence *c);
+void cli_influence_model_work(const cli_influence *c, glim_influence_work *w);
+glim_status cli_influence_value_model(cli_influence *c);
+/* --check of a model (influence-steps.c): which samples, their influences as blocks come by,
+   and after the run the steps. */
+glim_status cli_influence_choose_steps(cli_influence *c);
+void cli_influence_take_steps(cli_influence *c, const glim_influence_block *b);
+glim_status cli_influence_steps(cli_influence *c, const glim_influence_work *w);
+void cli_stream_words(const cli_samples *s, size_t i, glim_buffer *out);
+const char *cli_stream_label(const cli_samples *s, size_t i);
 
 /* Opens or fits the head, reads samples and queries (influence-data.c). */
 glim_status cli_influence_open(cli_influence *c);
 void cli_influence_close(cli_influence *c);
 /* With --dry-run texts are not run: their tokens, and the bytes of a session. */
 glim_status cli_influence_count(cli_influence *c, uint64_t *tokens, uint64_t *session);
+/* The row of its file, from 1. */
+size_t cli_sample_row(const cli_samples *s, size_t i);
 /* The words of a sample: its text, or its cells. */
 void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, glim_buffer *out);
-/* Its label as written, or NULL. And what the head says of it: the class, or (numbers) the value.
+/* Its label as written, or NULL; of a stream until the next is read. And what the head says of it:
+ * the class, or (numbers) the value.
  */
 const char *cli_sample_label(const cli_samples *s, size_t i);
 double cli_sample_says(cli_influence *c, const cli_samples *s, size_t i);
@@ -98,6 +133,14 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 
 /* Samples with the largest scores, at most `most`; returns how many. */
 size_t cli_largest(cli_influence *c, size_t most, size_t *out);
+
+/* How many of the entries, which are sorted, have this sign. */
+static inline size_t cli_of_sign(const glim_influence_entry *e, size_t n, int sign) {
+    size_t k = 0;
+    while (k < n && e[k].value * sign > 0)
+        k++;
+    return k;
+}
 
 /* Answers: terminal, JSON, HTML. */
 glim_status cli_influence_show(cli_influence *c);
