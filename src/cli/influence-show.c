@@ -55,11 +55,14 @@ static void put_sample(struct showing *s, size_t i, double value, bool is_signed
     char room[32], text[48];
     const char *label = cli_sample_label(&s->c->train, i);
     int narrow = s->p.width < 60, most = narrow ? 8 : LABEL;
+    bool labelled = label || !s->c->streams;
     snprintf(text, sizeof text, "%s%s", is_signed && value > 0 ? "+" : "", number(room, value));
     glim__buffer_printf(&s->p.b, "%*zu %*s  ", ROW, cli_sample_row(&s->c->train, i), NUMBER, text);
-    put_label(s, label ? label : "", most);
-    glim__buffer_putc(&s->p.b, ' ');
-    put_words(s, &s->c->train, i, ROW + 1 + NUMBER + 2 + most + 1);
+    if (labelled) {
+        put_label(s, label ? label : "", most);
+        glim__buffer_putc(&s->p.b, ' ');
+    }
+    put_words(s, &s->c->train, i, ROW + 1 + NUMBER + 2 + (labelled ? most + 1 : 0));
     glim__page_end_line(&s->p);
 }
 
