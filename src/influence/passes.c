@@ -265,7 +265,7 @@ static glim_status see_value(void *data, const glim_site *site, glim_error *err)
 static glim_status place_hooks(struct walk *w, glim_error *err) {
     size_t n;
     const glim_weight *all = glim_model_weights(w->m, &n);
-    w->hooks = glim__calloc(w->ctx, n + 2, sizeof *w->hooks);
+    w->hooks = glim__calloc(w->ctx, n + 2, sizeof *w->hooks); /* and two others */
     w->whose = glim__calloc(w->ctx, n + 1, sizeof *w->whose);
     if (!w->hooks || !w->whose)
         return oom(w, n * sizeof *w->hooks, err);
@@ -279,6 +279,8 @@ static glim_status place_hooks(struct walk *w, glim_error *err) {
                                            .data = &w->whose[w->n_hooks]};
         w->n_hooks++;
     }
+    if (w->options->hook)
+        w->hooks[w->n_hooks++] = *w->options->hook;
     if (w->visitor->value && w->options->site)
         w->hooks[w->n_hooks++] = (glim_hook){
             .pattern = w->options->site, .actions = GLIM_HOOK_READ, .visit = see_value, .data = w};
