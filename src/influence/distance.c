@@ -20,7 +20,7 @@
 enum { NEAREST = 10 };
 
 struct options {
-    int64_t references, seed;
+    int64_t references;
 };
 
 struct far {
@@ -212,7 +212,7 @@ static glim_status run(const glim_influence_work *w, const void *opts,
     glim__progress_begin_items(w->ctx, "distance", w->n + f->R);
     glim_status status = make_room(f, err);
     if (!status) {
-        draw(f, (uint64_t)o->seed);
+        draw(f, w->seed);
         status = refer(f, err);
     }
     double beyond = status ? NAN : fence(f);
@@ -263,12 +263,6 @@ static const glim_param params[] = {
      .min = 16,
      .max = 65536,
      .help = "samples that distances are measured to; their vectors are kept"},
-    {.name = "seed",
-     .type = GLIM_INT,
-     .offset = offsetof(struct options, seed),
-     .min = 0,
-     .max = 1e15,
-     .help = "which samples they are"},
     {0},
 };
 

@@ -218,7 +218,8 @@ static void what_is_unlike_the_rest_is_far(void **state) {
     for (int few = 0; few < 2; few++) {
         struct pool p;
         open_pool(&p, 1, "qwen2.gguf", rows, NULL);
-        static const char *const some[] = {"references=20", "seed=3", NULL};
+        p.work.seed = 3;
+        static const char *const some[] = {"references=20", NULL};
         kept r = run_method(&p.work, "distance", few ? some : NULL);
         assert_int_equal(r.n, 60);
         for (size_t i = 0; i < 60; i++) {
