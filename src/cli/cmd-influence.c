@@ -239,9 +239,7 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     c->score = find_column(c, "cooks-distance");
     c->score = c->score == SIZE_MAX ? find_column(c, "self-influence") : c->score;
     c->leverage = find_column(c, "leverage");
-    c->residual = find_column(c, "studentised-external");
-    c->residual = c->residual == SIZE_MAX ? find_column(c, "studentised-internal") : c->residual;
-    c->residual = c->residual == SIZE_MAX ? find_column(c, "deviance-residual") : c->residual;
+    c->residual = find_column(c, "studentised-internal");
     c->loss = find_column(c, "loss");
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
@@ -371,6 +369,8 @@ static glim_status value_queries(cli_influence *c, const glim_influence_work *w)
 static glim_status describe(cli_influence *c) {
     glim_document *doc = c->doc;
     doc->kind = "influence";
+    doc->target.text = c->train.path;
+    doc->target.text_len = strlen(c->train.path);
     doc->method.name = c->method->name;
     doc->method.summary = c->method->summary;
     doc->method.cite = c->method->cite;
