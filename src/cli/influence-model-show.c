@@ -98,10 +98,13 @@ static void put_steps(struct showing *s) {
 glim_status cli_model_influence_show(cli_model_influence *c) {
     const glim_view_options o = {.ascii = cli_ascii(c->run), .color = GLIM_COLOR_NONE};
     struct showing s = {.c = c, .p = {.d = c->doc, .o = &o, .width = cli_width(c->run)}};
+    static const char *const verdicts[] = {"ok", "careful", "do not trust"};
     glim__buffer_init(&s.p.b, c->run->ctx);
     s.p.width = s.p.width > 120 ? 120 : s.p.width < 40 ? 40 : s.p.width;
     say(&s, "%s of %zu samples in %s", c->method->name, glim__samples_count(c->train),
         c->run->o.train);
+    say(&s, "Verdict: %s%s%s", verdicts[c->doc->verdict], *c->doc->verdict_reason ? ": " : "",
+        c->doc->verdict_reason);
     if (c->partial)
         say(&s, "Interrupted after %zu samples: what follows is about those", c->done);
     for (size_t k = 0; k < c->n_columns; k++) {
@@ -188,6 +191,7 @@ static json_t *steps_json(const cli_model_influence *c, bool *ok) {
 }
 
 json_t *cli_model_influence_json(cli_model_influence *c, bool *ok) {
+    static const char *const verdicts[] = {"ok", "careful", "distrust"};
     const glim_model_info *info = glim_model_facts(c->run->model);
     json_t *o = json_object(), *queries = json_array(), *notes = json_array();
     json_t *model = json_object(), *train = json_object(), *method = json_object();
@@ -215,6 +219,8 @@ json_t *cli_model_influence_json(cli_model_influence *c, bool *ok) {
     glim__json_set(ok, o, "queries", queries);
     glim__json_set(ok, o, "columns", columns_json(c, ok));
     glim__json_set(ok, o, "truth", c->checked ? steps_json(c, ok) : json_null());
+    glim__json_set(ok, o, "verdict", json_string(verdicts[c->doc->verdict]));
+    glim__json_set(ok, o, "verdict_reason", word(c->doc->verdict_reason));
     glim__json_set(ok, o, "notes", notes);
     glim__json_set(ok, o, "seconds", glim__json_number(c->seconds));
     glim__json_set(ok, o, "seed", json_integer((json_int_t)c->run->o.seed));

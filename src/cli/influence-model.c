@@ -226,10 +226,16 @@ static glim_status correlate(cli_model_influence *c) {
     c->pearson = glim__truth_pearson(x, y, n);
     glim_status status = glim__truth_spearman(ctx, x, y, n, &c->spearman, &c->run->err);
     glim__free(ctx, x);
-    if (!status)
-        glim_document_check_add(c->doc, "tail_patch", c->spearman,
-                                "rank correlation of influences and what one real step on each "
-                                "sample did to the first query; 1 is right");
+    if (status)
+        return status;
+    glim_document_check_add(c->doc, "tail_patch", c->spearman,
+                            "rank correlation of influences and what one real step on each "
+                            "sample did to the first query; 1 is right");
+    if (!(c->spearman >= 0.5))
+        glim_document_judge(c->doc, GLIM_VERDICT_CAREFUL,
+                            "real steps on samples do not follow the influences (rank "
+                            "correlation %.2f)",
+                            c->spearman);
     return status;
 }
 
