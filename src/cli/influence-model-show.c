@@ -211,7 +211,7 @@ json_t *cli_model_influence_json(cli_model_influence *c, bool *ok) {
     glim__json_set(ok, method, "summary", json_string(c->method->summary));
     glim__json_set(ok, method, "cite", json_string(c->method->cite));
     glim__json_set(ok, method, "caption", json_string(c->method->caption));
-    glim__json_set(ok, o, "schema", json_string("glim.influence/1"));
+    glim__json_set(ok, o, "schema", json_string("glim.model-influence/1"));
     glim__json_set(ok, o, "glim", json_string(glim_version()));
     glim__json_set(ok, o, "method", method);
     glim__json_set(ok, o, "model", model);

@@ -9,9 +9,12 @@ import subprocess
 import tempfile
 import unittest
 
+from jsonschema import Draft202012Validator
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
 MODEL = ROOT / "tests/golden/models/llama-q4_0.gguf"
+SCHEMA = json.loads((ROOT / "docs/schema/glim.model-influence-1.schema.json").read_text())
 METHODS = ["tracin", "gradient-product", "gradient-cosine", "datainf", "trak"]
 TEXTS = [f"{a} {b}, {c}" for a in ("a fine film", "no end", "the word") for b in ("in it", "at last")
          for c in ("again", "and x y z")]
@@ -34,7 +37,9 @@ class Case(unittest.TestCase):
     def answer(self, *args):
         r = run("--train", self.train, "--json", "-q", *args)
         self.assertEqual(r.returncode, 0, r.stderr.decode())
-        return json.loads(r.stdout)
+        answer = json.loads(r.stdout)
+        Draft202012Validator(SCHEMA).validate(answer)
+        return answer
 
     def refused(self, *args):
         r = run("--train", self.train, *args)
