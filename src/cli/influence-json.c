@@ -206,6 +206,7 @@ static json_t *steps_json(const cli_influence *c, bool *ok) {
         glim__json_set(ok, one, "change", actual);
         glim__json_add(ok, samples, one);
     }
+    glim__json_set(ok, o, "pearson", glim__json_number(t->pearson));
     glim__json_set(ok, o, "spearman", glim__json_number(t->rank));
     glim__json_set(ok, o, "samples", samples);
     return o;

@@ -105,6 +105,7 @@ static glim_status common_rate(cli_influence *c, glim_tail_patch *t, double *rat
 static glim_status agree(cli_influence *c) {
     cli_steps *s = &c->steps;
     size_t defined = 0;
+    double sum_pearson = 0;
     double *a = glim__calloc(c->run->ctx, 2 * s->n, sizeof *a), *b = a + s->n, sum = 0;
     glim_status status = a ? GLIM_OK : glim__oom(c->run->ctx, &c->run->err, "ranks", s->n * 16);
     for (size_t q = 0; q < s->queries && !status; q++) {
@@ -118,9 +119,11 @@ static glim_status agree(cli_influence *c) {
         status = glim__truth_spearman(c->run->ctx, a, b, n, &rank, &c->run->err);
         if (!isnan(rank)) {
             sum += rank;
+            sum_pearson += glim__truth_pearson(a, b, n);
             defined++;
         }
     }
+    s->pearson = defined ? sum_pearson / (double)defined : NAN;
     s->rank = defined ? sum / (double)defined : NAN;
     glim__free(c->run->ctx, a);
     return status;

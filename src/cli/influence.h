@@ -46,7 +46,8 @@ typedef struct cli_steps {
     size_t *samples;   /* (n) rising */
     double *influence; /* (n, queries) */
     double *change;    /* (n, queries) */
-    double rank;       /* mean over queries of Spearman's correlation; NaN = undefined */
+    /* means over queries of Pearson's and Spearman's correlation; NaN = undefined */
+    double pearson, rank;
 } cli_steps;
 
 /* Samples that look alike to the model. */

@@ -30,8 +30,9 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
         if (!status)
             status = glim__gradient_work_tell(&g, out->doc, err);
         if (!status && out->doc)
-            glim_document_note(out->doc, "DataInf is meant for low-rank adapters; these are whole "
-                                         "matrices, of which its inverse is coarse.");
+            glim_document_judge(out->doc, GLIM_VERDICT_CAREFUL,
+                                "DataInf is meant for low-rank adapters; of whole matrices, as "
+                                "here, its inverse is coarse");
     }
     glim__gradient_work_release(&g);
     return status;

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""glim influence through a model's weights, as a user meets it."""
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+from jsonschema import Draft202012Validator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
+MODEL = ROOT / "tests/golden/models/llama-q4_0.gguf"
+STACKS = ROOT / "tests/golden/models/stacks"
+SCHEMA = json.loads((ROOT / "docs/schema/glim.influence-1.schema.json").read_text())
+METHODS = ["tracin", "gradient-product", "gradient-cosine", "datainf", "trak", "ekfac"]
+TEXTS = [f"{a} {b}, {c}" for a in ("a fine film", "no end", "the word") for b in ("in it", "at last")
+         for c in ("again", "and x y z")]
+
+
+def run(*args):
+    return subprocess.run([GLIM, "influence", "-m", str(MODEL), *map(str, args)], timeout=120,
+                          capture_output=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.train = pathlib.Path(cls.folder.name) / "train.csv"
+        with cls.train.open("w", newline="") as f:
+            csv.writer(f).writerows([["text"]] + [[t] for t in TEXTS])
+
+    def answer(self, *args):
+        r = run("--train", self.train, "--json", "-q", *args)
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        answer = json.loads(r.stdout)
+        Draft202012Validator(SCHEMA).validate(answer)
+        return answer
+
+    def refused(self, *args):
+        r = run("--train", self.train, *args)
+        self.assertEqual(r.returncode, 2, r.stderr.decode())
+        return r.stderr.decode()
+
+    def test_every_method_answers(self):
+        for method in METHODS:
+            a = self.answer("--method", method, TEXTS[5])
+            (column,) = (c for c in a["columns"] if c["name"] == "influence")
+            self.assertEqual(column["defined"], len(TEXTS), method)
+            self.assertEqual(a["queries"][0]["text"], TEXTS[5])
+            if method == "gradient-cosine":
+                self.assertEqual(column["high"][0]["row"], 6)
+                self.assertAlmostEqual(column["high"][0]["value"], 1, places=5)
+
+    def test_real_steps_do_what_the_product_says(self):
+        a = self.answer("--method", "gradient-product", "--check", 8, TEXTS[0])
+        self.assertGreater(a["steps"]["pearson"], 0.99)
+        self.assertEqual(len(a["steps"]["samples"]), 8)
+        self.assertEqual(a["checks"]["steps"]["value"], a["steps"]["spearman"])
+
+    def test_checkpoints_are_added_at_their_rates(self):
+        out = pathlib.Path(self.folder.name) / "rows.csv"
+        rows = []
+        for more in ([], ["--rate", 0.5, "--checkpoint", f"{MODEL}:0.25", "--checkpoint", f"{MODEL}:0.25"]):
+            r = run("--train", self.train, "--method", "tracin", "-q", "--csv", out, *more, TEXTS[1])
+            self.assertEqual(r.returncode, 0, r.stderr.decode())
+            rows.append(list(csv.DictReader(out.read_text().splitlines())))
+        for x, y in zip(*rows, strict=True):
+            self.assertAlmostEqual(float(x["influence:1"]), float(y["influence:1"]), places=4)
+        self.assertEqual([r["row"] for r in rows[0]], [str(i + 1) for i in range(len(TEXTS))])
+
+    def test_without_a_query_samples_meet_themselves(self):
+        a = self.answer("--method", "tracin")
+        self.assertEqual([c["name"] for c in a["columns"]], ["self-influence"])
+
+    def test_a_store_gives_the_same_again(self):
+        store = pathlib.Path(self.folder.name) / "kept.store"
+        once, again = (self.answer("--method", "trak", "--store", store, TEXTS[2])["columns"]
+                       for _ in range(2))
+        self.assertEqual(once, again)
+
+    def test_what_cannot_be_is_said(self):
+        self.assertIn("FILE:RATE", self.refused("--method", "tracin", "--checkpoint", "x.gguf:-1", "a b"))
+        self.assertIn("--query", self.refused("--method", "trak"))
+        self.assertIn("nowhere", self.refused("--method", "tracin", "--weights", "nowhere*", "a b"))
+        r = run("--train", self.train, "--method", "tracin", "")
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn("text", r.stderr.decode())
+
+    def test_what_a_text_says_is_given_or_written(self):
+        a = self.answer("--method", "gradient-product", "no end", "--target", " in it")
+        self.assertEqual((a["queries"][0]["text"], a["queries"][0]["label"]), ("no end", " in it"))
+        pairs = pathlib.Path(self.folder.name) / "pairs.csv"
+        pairs.write_text("source,target\nthe cat is red,die Katze ist rot\na dog,ein Hund\n")
+        r = subprocess.run([GLIM, "influence", "-q", "--json", "-m", STACKS / "marian", "--train",
+                            pairs, "the cat is red"], capture_output=True, timeout=60)
+        a = json.loads(r.stdout)
+        Draft202012Validator(SCHEMA).validate(a)
+        self.assertEqual(a["queries"][0]["label"], "die Katze ist rot")
+        (column,) = (c for c in a["columns"] if c["name"] == "influence")
+        self.assertEqual(column["high"][0]["row"], 1)
+
+    def test_methods_without_gradients_and_classifiers(self):
+        classes = pathlib.Path(self.folder.name) / "classes.csv"
+        classes.write_text("text,label\na good film,good\na bad one,bad\nvery good,good\n"
+                           "a good film,bad\n")
+        model = ROOT / "tests/golden/models/published/bert-classes"
+        for method in ("loss", "duplicates", "similarity", "tracin"):
+            r = subprocess.run([GLIM, "influence", "-q", "--json", "-m", model, "--train", classes,
+                                "--method", method, "a good film"], capture_output=True, timeout=60)
+            self.assertEqual(r.returncode, 0, r.stderr.decode())
+            a = json.loads(r.stdout)
+            Draft202012Validator(SCHEMA).validate(a)
+            self.assertIn(a["queries"][0]["label"], ("good", "bad", "odd"))
+        r = subprocess.run([GLIM, "influence", "-q", "--json", "-m", model, "--train", classes,
+                            "--method", "duplicates"], capture_output=True, timeout=60)
+        differs = next(c for c in json.loads(r.stdout)["columns"] if c["name"] == "label-differs")
+        self.assertEqual({e["row"] for e in differs["high"] if e["value"]}, {1, 4})
+
+    def test_a_report_lists_what_the_document_says(self):
+        page = pathlib.Path(self.folder.name) / "why.html"
+        a = self.answer("--method", "gradient-cosine", TEXTS[5], "--html", page, "--lang", "zh-CN")
+        text = page.read_text(encoding="utf-8")
+        for entry in a["columns"][0]["high"]:
+            self.assertIn(entry["text"], text)
+        self.assertIn("样本", text)
+
+    def test_plans_tell_tokens_and_bytes(self):
+        r = run("--train", self.train, "--method", "datainf", "--dry-run", "a fine film")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        self.assertIn("tokens", r.stdout.decode())
+
+    def test_narrow_terminals(self):
+        for width in (40, 80):
+            r = subprocess.run(
+                [GLIM, "influence", "-m", MODEL, "--train", self.train, "--method", "tracin", "-q",
+                 "--width", str(width), TEXTS[3]], capture_output=True, timeout=60)
+            self.assertEqual(r.returncode, 0, r.stderr.decode())
+            self.assertTrue(all(len(line) <= width for line in r.stdout.decode().splitlines()))
+
+
+if __name__ == "__main__":
+    unittest.main()
