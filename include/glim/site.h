@@ -26,7 +26,8 @@ typedef enum glim_hook_action {
     /* Of weights (glim_model_weights), on backward: what the gradient of a matrix W (F, C) is
        made of. dims are {rows, F, C}; data (rows, F) is the gradient of what the product gave,
        value (rows, C) what it read: dW = data^T value, of which nothing is formed. Names of
-       weights are matched by hooks with this action only. */
+       weights are matched by hooks with this action only. With WRITE instead on the way there:
+       data (rows, F) is what the product gave, and may be changed, as if W were another. */
     GLIM_HOOK_WEIGHT = 16
 } glim_hook_action;
 

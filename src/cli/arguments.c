@@ -17,13 +17,17 @@ struct found {
     void *options;
 };
 
+const glim_param *cli_own_params(const cli_run *run) {
+    return run->influence ? run->influence->params : run->method ? run->method->params : NULL;
+}
+
 static struct found find_in(cli_run *run, const char *name, size_t len, char letter) {
     for (size_t g = 0; run->command->groups[g]; g++)
         for (const glim_param *p = run->command->groups[g]; p->type != GLIM_PARAM_END; p++)
             if (letter ? p->letter == letter
                        : strlen(p->name) == len && !memcmp(p->name, name, len))
                 return (struct found){p, &run->o};
-    const glim_param *own = run->method ? run->method->params : NULL;
+    const glim_param *own = cli_own_params(run);
     for (; own && own->type != GLIM_PARAM_END && !letter; own++)
         if (strlen(own->name) == len && !memcmp(own->name, name, len))
             return (struct found){own, run->method_opts};
@@ -81,7 +85,7 @@ static glim_status unknown(cli_run *run, const char *arg, size_t n) {
                          (int)n, arg, other, other);
     for (size_t g = 0; run->command->groups[g]; g++)
         consider(run->command->groups[g], arg + 2, n - 2, &best, &near);
-    consider(run->method ? run->method->params : NULL, arg + 2, n - 2, &best, &near);
+    consider(cli_own_params(run), arg + 2, n - 2, &best, &near);
     if (near)
         return glim_fail(&run->err, GLIM_EUSAGE, "%s has no flag '%.*s' (did you mean --%s?)",
                          run->command->name, (int)n, arg, near);
@@ -177,24 +181,27 @@ static glim_status find_method(cli_run *run, int argc, char **argv) {
     }
     if (!name)
         return GLIM_OK;
-    run->method = glim_method_find(name);
-    if (!run->method)
+    bool samples = run->command->takes_influence;
+    run->influence = samples ? glim__influence_find(name) : NULL;
+    run->method = samples ? NULL : glim_method_find(name);
+    if (!run->method && !run->influence)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "there is no method '%.60s' (glim explain --list "
-                         "names them)",
-                         name);
-    run->method_opts = calloc(1, run->method->opts_size + 1);
+                         "there is no method '%.60s' (glim %s --list names them)", name,
+                         samples ? "influence" : "explain");
+    run->method_opts =
+        calloc(1, (samples ? run->influence->opts_size : run->method->opts_size) + 1);
     if (!run->method_opts)
         return glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
-    if (run->method->params)
-        glim_param_defaults(run->method->params, run->method_opts);
+    if (cli_own_params(run))
+        glim_param_defaults(cli_own_params(run), run->method_opts);
     return GLIM_OK;
 }
 
 glim_status cli_parse(cli_run *run, int argc, char **argv) {
     for (size_t g = 0; run->command->groups[g]; g++)
         glim_param_defaults(run->command->groups[g], &run->o);
-    glim_status status = run->command->takes_method ? find_method(run, argc, argv) : GLIM_OK;
+    bool methods = run->command->takes_method || run->command->takes_influence;
+    glim_status status = methods ? find_method(run, argc, argv) : GLIM_OK;
     bool flags = true;
     for (int i = 2; i < argc && !status; i++) {
         if (flags && !strcmp(argv[i], "--")) {

@@ -10,6 +10,8 @@
 #include "base/buffer.h"
 #include "base/json.h"
 
+#include "influence/influence-methods.h"
+
 #include <glim/glim.h>
 
 enum { CLI_SITES = 64 };
@@ -71,6 +73,9 @@ typedef struct cli_options {
     int64_t row, folds, iterations;
     double strength, l1_ratio, held_out;
     bool raw_scale;
+    /* sample influence */
+    const char *train, *query, *by_group;
+    int64_t check;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -82,6 +87,7 @@ struct cli_run {
     cli_options o;
     void *method_opts; /* of the chosen method */
     const glim_method *method;
+    const glim_influence_method *influence; /* of glim influence */
     glim_context *ctx;
     glim_model *model;
     glim_model *base;         /* what a fitted model was put on, or NULL */
@@ -99,6 +105,7 @@ struct cli_command {
     const char *const *examples;     /* NULL-terminated */
     const glim_param *const *groups; /* NULL-terminated */
     bool takes_method;               /* the method's own parameters are flags too */
+    bool takes_influence;            /* the same, of a method of sample influence */
     glim_status (*run)(cli_run *run);
 };
 
@@ -116,6 +123,8 @@ const cli_command *cli_nearest(const char *name);
 /* Edit distance of a (n bytes) and b. */
 int cli_distance(const char *a, size_t n, const char *b);
 
+/* The parameters of the chosen method, or NULL. */
+const glim_param *cli_own_params(const cli_run *run);
 /* Parses argv[2..) into run->o. EUSAGE names the flag and the nearest one. */
 glim_status cli_parse(cli_run *run, int argc, char **argv);
 /* Refuses two answers at one place, and answers that would overwrite an input. */

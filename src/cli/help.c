@@ -97,18 +97,21 @@ static bool is_common(const cli_command *c, const glim_param *group) {
 /* With a method chosen, its parameters are the page. */
 static void method_help(const cli_run *run, FILE *out) {
     const glim_method *m = run->method;
+    const glim_influence_method *s = run->influence;
+    const char *command = s ? "influence" : "explain";
     char title[320];
-    snprintf(title, sizeof title, "glim explain --method %s: %s", m->name, m->summary);
+    snprintf(title, sizeof title, "glim %s --method %s: %s", command, s ? s->name : m->name,
+             s ? s->summary : m->summary);
     print_wrapped(title, 0, 0, out);
-    print_wrapped(m->cite, 0, 0, out);
+    print_wrapped(s ? s->cite : m->cite, 0, 0, out);
     fputc('\n', out);
-    if (m->params)
-        print_table(m->params, out);
+    if (cli_own_params(run))
+        print_table(cli_own_params(run), out);
     else
         fprintf(out, "  no parameters\n");
     fputc('\n', out);
-    print_wrapped(m->caption, 0, 0, out);
-    fprintf(out, "Other flags: glim explain --help\n");
+    print_wrapped(s ? s->caption : m->caption, 0, 0, out);
+    fprintf(out, "Other flags: glim %s --help\n", command);
 }
 
 /* A long example goes on behind a backslash, as a shell takes it. */
@@ -121,7 +124,7 @@ static void print_example(const char *text, bool first, FILE *out) {
 
 void cli_help(const cli_run *run, FILE *out) {
     const cli_command *c = run->command;
-    if (run->method) {
+    if (run->method || run->influence) {
         method_help(run, out);
         return;
     }

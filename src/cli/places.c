@@ -71,7 +71,9 @@ glim_status cli_check_outputs(cli_run *run) {
                                {"the store", o->store},
                                {"the gold", o->gold},
                                {"the explanation", o->explanation},
-                               {"the rationale", o->rationale}};
+                               {"the rationale", o->rationale},
+                               {"the training samples", o->train},
+                               {"the queries", o->query}};
     const struct place out[] = {{"--json", o->json},
                                 {"--csv", o->csv},
                                 {"--html", o->html},

@@ -112,8 +112,10 @@ static const char *site_name(const glim_tape *t, const glim_tape_node *n, int wh
 /* Whether a hook asks for one of the actions; with GLIM_HOOK_HEADS among them only those
    that see a pattern head by head, else only those that see it whole. */
 static bool asks(const glim_hook *h, glim_site_kind kind, unsigned actions) {
-    if ((kind == GLIM_SITE_WEIGHT) != !!(actions & GLIM_HOOK_WEIGHT))
+    if ((kind == GLIM_SITE_WEIGHT) != !!(h->actions & GLIM_HOOK_WEIGHT))
         return false;
+    if (kind == GLIM_SITE_WEIGHT) /* on the way there, or on the way back */
+        return actions & (h->actions & GLIM_HOOK_WRITE ? GLIM_HOOK_WRITE : GLIM_HOOK_WEIGHT);
     bool heads = kind == GLIM_SITE_PATTERN &&
                  (h->actions & (GLIM_HOOK_HEADS | GLIM_HOOK_WRITE)) == GLIM_HOOK_HEADS;
     return (h->actions & actions & ~(unsigned)GLIM_HOOK_HEADS) &&
@@ -234,8 +236,9 @@ static glim_status show_result(glim_tape *t, const glim_tape_node *n, int which,
     return status;
 }
 
-/* Output gradient and input of a product, a sequence at a time. */
-static glim_status show_weight(glim_tape *t, const glim_tape_node *n, int which, glim_error *err) {
+/* Output (back: its gradient) and input of a product, a sequence at a time. */
+static glim_status show_weight(glim_tape *t, const glim_tape_node *n, int which, bool back,
+                               glim_error *err) {
     const glim_tape_node *x = &t->nodes[n->inputs[0]];
     glim_status status = GLIM_OK;
     for (size_t p = 0; p < n->rows->n_parts && !status; p++) {
@@ -243,10 +246,10 @@ static glim_status show_weight(glim_tape *t, const glim_tape_node *n, int which,
         glim_site site = {.sequence = p,
                           .n_dims = 3,
                           .dims = {(size_t)part->count, (size_t)n->cols, (size_t)x->cols},
-                          .data = n->grad + part->first * n->cols,
+                          .data = (back ? n->grad : n->data) + part->first * n->cols,
                           .value = x->data + part->first * x->cols,
-                          .gradient = true};
-        status = show(t, n, which, GLIM_HOOK_WEIGHT, &site, err);
+                          .gradient = back};
+        status = show(t, n, which, back ? GLIM_HOOK_WEIGHT : GLIM_HOOK_WRITE, &site, err);
     }
     return status;
 }
@@ -272,6 +275,8 @@ static glim_status show_forward(glim_tape *t, const glim_tape_node *n, glim_erro
             status = show_rows(t, n, i, n->aux, n->as.experts->count, false, err);
         else if (kind == GLIM_SITE_RESULT && !t->replay)
             status = show_result(t, n, i, err);
+        else if (kind == GLIM_SITE_WEIGHT)
+            status = show_weight(t, n, i, false, err);
         if (status)
             return status;
     }
@@ -397,7 +402,7 @@ static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
                 return status;
         }
         if (kind == GLIM_SITE_WEIGHT && wants(t, n, i, GLIM_HOOK_WEIGHT)) {
-            glim_status status = show_weight(t, n, i, err);
+            glim_status status = show_weight(t, n, i, true, err);
             if (status)
                 return status;
         }

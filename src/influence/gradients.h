@@ -50,7 +50,5 @@ glim_status glim__model_gradients_init(glim_gradients *out, glim_model_gradients
                                        const glim_model *model, glim_samples *samples,
                                        const char *patterns, glim_error *err);
 void glim__model_gradients_release(glim_model_gradients *room);
-/* Bytes at least of a walk. */
-uint64_t glim__model_gradients_plan(const glim_model_gradients *room);
 
 #endif

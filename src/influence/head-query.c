@@ -133,7 +133,7 @@ glim_status glim__head_queries_init(glim_head_queries *q, glim_head *h,
         return glim_fail(err, GLIM_EUSAGE, "the queries have %zu features, the model reads %zu",
                          queries->width, h->P);
     q->x = glim__calloc(h->ctx, n, h->ld * sizeof *q->x);
-    q->a = glim__calloc(h->ctx, n, h->O * sizeof *q->a);
+    q->a = glim__calloc(h->ctx, n + 1, h->O * sizeof *q->a);
     q->turned = glim__calloc(h->ctx, h->p * q->ldq + VECTOR, sizeof *q->turned);
     q->beside = glim__calloc(h->ctx, h->p * q->ldn + VECTOR, sizeof *q->beside);
     if (!q->x || !q->a || !q->turned || !q->beside)

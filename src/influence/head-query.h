@@ -16,9 +16,10 @@ glim_status glim__head_target(const glim_head *h, const glim_influence_target *t
 
 typedef struct glim_head_queries {
     const glim_head *h;
-    size_t n, ldq;  /* ldq: n O in whole vectors */
-    double *x;      /* (n, ld) standardised, with the 1 */
-    double *a;      /* (n, O); of a softmax without what all classes have in common */
+    size_t n, ldq; /* ldq: n O in whole vectors */
+    double *x;     /* (n, ld) standardised, with the 1 */
+    double *a;     /* (n + 1, O), the last is scratch; of a softmax without what all classes have in
+                      common */
     double *turned; /* (p, ldq) V: element (j, q O + k) */
     double *beside; /* (p, ldn) the queries' x, transposed; ldn: n in whole vectors */
     size_t ldn;

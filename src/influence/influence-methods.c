@@ -8,6 +8,11 @@ static const glim_influence_method *const methods[] = {
     &glim_influence_diagnostics,
     &glim_influence_functions,
     &glim_influence_ekfac,
+    &glim_influence_tracin,
+    &glim_influence_gradient_product,
+    &glim_influence_gradient_cosine,
+    &glim_influence_datainf,
+    &glim_influence_trak,
     NULL,
 };
 

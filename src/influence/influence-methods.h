@@ -49,6 +49,8 @@ typedef struct glim_influence_work {
     glim_samples *samples, *query_samples;
     const glim_model *const *checkpoints; /* [n_checkpoints] besides `model` */
     size_t n_checkpoints;
+    const double *rates;      /* [1 + n_checkpoints] learning rates, `model` first; NULL = 1 */
+    struct glim_store *store; /* NULL = nothing is kept for later (file/store.h) */
 } glim_influence_work;
 
 /* Where the numbers go. begin is called once before the first block; its columns, names
@@ -76,8 +78,10 @@ typedef struct glim_influence_method {
                        const glim_influence_out *out, glim_error *err);
 } glim_influence_method;
 
-extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions,
-    glim_influence_ekfac;
+extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions;
+extern const glim_influence_method glim_influence_tracin, glim_influence_gradient_product,
+    glim_influence_gradient_cosine, glim_influence_datainf, glim_influence_trak;
+extern const glim_influence_method glim_influence_ekfac;
 
 /* All methods, NULL-terminated; one by name, or NULL. */
 const glim_influence_method *const *glim__influence_methods(void);

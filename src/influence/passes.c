@@ -273,6 +273,8 @@ static glim_status place_hooks(struct walk *w, glim_error *err) {
                                            .data = &w->whose[w->n_hooks]};
         w->n_hooks++;
     }
+    if (w->options->hook)
+        w->hooks[w->n_hooks++] = *w->options->hook;
     return GLIM_OK;
 }
 

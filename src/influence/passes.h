@@ -47,7 +47,8 @@ typedef struct glim_pass_options {
     bool sampled;          /* labels are drawn from the model's own answers (the true Fisher
                               information), by seed, sample and row */
     uint64_t seed;
-    size_t most_tokens; /* of a batch; 0 = what memory allows, up to 2,048 */
+    size_t most_tokens;    /* of a batch; 0 = what memory allows, up to 2,048 */
+    const glim_hook *hook; /* one more, such as one that writes; or NULL */
 } glim_pass_options;
 
 /* Samples first .. first + count - 1 through a model with the tokens and outputs of the one

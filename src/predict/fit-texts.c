@@ -248,6 +248,35 @@ glim_status glim_fit_representation(glim_linear **out, glim_fit_report *report,
     return status;
 }
 
+glim_status glim__represent(float **out, const glim_model *model, const glim_fit_texts *how,
+                            const char *const *texts, size_t n, size_t *cut, glim_error *err) {
+    struct reading r = {.ctx = model->ctx, .how = how};
+    char where[64];
+    *out = NULL;
+    glim_status status = glim__model_cut(&r.cut, model, how->site, how->pool, err);
+    if (status)
+        return status;
+    glim__arena_init(&r.arena, r.ctx, 1 << 18);
+    r.texts = glim__calloc(r.ctx, n + 1, sizeof *r.texts);
+    if (!r.texts)
+        status = glim__oom(r.ctx, err, "the texts", n * sizeof *r.texts);
+    for (; r.target.n < n && !status; r.target.n++) {
+        snprintf(where, sizeof where, "text %zu", r.target.n + 1);
+        status = take_text(&r, texts[r.target.n], where, err);
+        if (!status)
+            status = glim__check_cancel(r.ctx, err);
+    }
+    if (!status && n)
+        status = represent(&r, err);
+    *cut = r.shortened;
+    if (!status) {
+        *out = r.x;
+        r.x = NULL;
+    }
+    release(&r);
+    return status;
+}
+
 /* ---- the head ---- */
 
 /* Of two classes each gets half of the log odds: the softmax is the same. */

@@ -74,6 +74,13 @@ glim_fit_data glim__fit_target_data(const glim_fit_target *g);
 glim_status glim__fit_encode(const glim_fit_column *columns, size_t n, const char *const *cells,
                              const char *where, bool *missing, double *x, glim_error *err);
 
+/* ---- texts (fit-texts.c) ---- */
+
+/* The representation of n texts, none of them empty: *out (n, the model's width), to be freed
+   with glim__free. Of `how` site and pool are read. *cut: how many lost their end. */
+glim_status glim__represent(float **out, const glim_model *model, const glim_fit_texts *how,
+                            const char *const *texts, size_t n, size_t *cut, glim_error *err);
+
 /* ---- the problem (fit-problem.c) ---- */
 
 typedef struct glim_fit_problem {

@@ -7,6 +7,8 @@
 #include "ekfac-testing.h"
 #include "samples-testing.h"
 
+#include "file/store.h"
+
 static const struct {
     const char *model, *end, *rows;
 } tasks[] = {
@@ -24,7 +26,7 @@ static const struct {
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 struct options { /* as the method has them */
-    const char *weights, *labels, *by, *factors;
+    const char *weights, *labels, *by;
     double damping;
     int64_t fit_samples;
     bool self;
@@ -133,8 +135,12 @@ static void kept_factors_give_the_same_bits(void **state) {
         glim_influence_work w = work_of(m, s, k != 2);
         struct options o = defaults();
         o.self = true;
-        o.factors = k ? path : NULL;
+        glim_store *store = NULL;
+        if (k)
+            assert_int_equal(glim__store_open(&store, ctx, path, NULL, NULL), GLIM_OK);
+        w.store = store;
         t[k] = run_method(&w, &o);
+        glim__store_close(store);
         glim__samples_close(s);
         glim_model_close(m);
         glim_context_free(ctx);

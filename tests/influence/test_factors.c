@@ -265,8 +265,10 @@ static const char *store_path(void) {
 static glim_factor_keeper open_keeper(glim_factor_store *s, glim_context *ctx, const glim_model *m,
                                       const char *samples) {
     glim_error err = {0};
+    glim_store *store;
     glim_factor_origin o = {.model = m, .samples = samples, .seed = 1};
-    if (glim__factor_store_open(s, ctx, store_path(), &o, &err))
+    if (glim__store_open(&store, ctx, store_path(), NULL, &err) ||
+        glim__factor_store_init(s, store, &o, &err))
         fail_msg("%s", err.message);
     s->weights = weights; /* the made-up ones */
     return glim__factor_store_keeper(s);
@@ -306,7 +308,7 @@ static void a_stopped_fit_goes_on_with_the_same_bits(void **state) {
             check_same(&fs, &whole);
         assert_int_equal(s.found, k < 3 ? 0 : k < 5 ? 1 : 2);
         glim__factors_release(&fs);
-        glim__factor_store_close(&s);
+        glim__store_close(s.store);
     }
     unlink(store_path());
     glim__factors_release(&whole);
@@ -328,7 +330,7 @@ static void factors_of_something_else_are_not_found(void **state) {
         assert_int_equal(s.other, k == 1 || k == 2);
         assert_int_equal(fs.rounds, k != 3);
         glim__factors_release(&fs);
-        glim__factor_store_close(&s);
+        glim__store_close(s.store);
     }
     unlink(store_path());
     glim_model_close(models[0]);

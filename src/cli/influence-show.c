@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answer of `glim influence` in the terminal: the head, the verdict, for every query
+ * what helped and what harmed, the samples that the fit leans on, and what wants a look.
+ */
+#include "cli/influence.h"
+#include "view/page.h"
+#include "view/width.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { MOST_QUERIES = 3, LABEL = 14, NUMBER = 11, ROW = 7 };
+
+struct showing {
+    cli_influence *c;
+    glim_page p;
+};
+
+static void GLIM_PRINTF(2, 3) say(struct showing *s, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    glim__page_wrapped(&s->p, text);
+}
+
+static const char *number(char out[32], double x) {
+    if (!isfinite(x))
+        return "-";
+    snprintf(out, 32, fabs(x) >= 1e5 || (x != 0 && fabs(x) < 1e-3) ? "%.2e" : "%.4g", x);
+    return out;
+}
+
+/* Text of a sample in what is left of the line. */
+static void put_words(struct showing *s, const cli_samples *from, size_t i, int used) {
+    glim_buffer words;
+    glim__buffer_init(&words, s->c->run->ctx);
+    cli_sample_words(s->c, from, i, &words);
+    int room = s->p.width - used;
+    if (room > 4 && words.data)
+        glim__page_label(&s->p, &s->p.b, words.data, words.len, room, 0);
+    s->p.b.failed = s->p.b.failed || words.failed;
+    glim__buffer_release(&words);
+}
+
+static int put_label(struct showing *s, const char *text, int most) {
+    return glim__page_label(&s->p, &s->p.b, text, strlen(text), most, most);
+}
+
+/* "   row 12  +0.031  negative  a film ..." */
+static void put_sample(struct showing *s, size_t i, double value, bool is_signed) {
+    char room[32], text[48];
+    const char *label = cli_sample_label(&s->c->train, i);
+    int narrow = s->p.width < 60, most = narrow ? 8 : LABEL;
+    snprintf(text, sizeof text, "%s%s", is_signed && value > 0 ? "+" : "", number(room, value));
+    glim__buffer_printf(&s->p.b, "%*u %*s  ", ROW, s->c->train.rows[i] + 1, NUMBER, text);
+    put_label(s, label ? label : "", most);
+    glim__buffer_putc(&s->p.b, ' ');
+    put_words(s, &s->c->train, i, ROW + 1 + NUMBER + 2 + most + 1);
+    glim__page_end_line(&s->p);
+}
+
+static const char *class_name(const cli_influence *c, size_t k) {
+    const glim_linear_info *i = glim_linear_facts(c->run->linear);
+    return i->n_classes ? i->classes[k] : "the number";
+}
+
+/* ---- parts ---- */
+
+static void put_head(struct showing *s) {
+    const cli_influence *c = s->c;
+    const glim_linear_info *i = glim_linear_facts(c->run->linear);
+    static const char *const verdicts[] = {"ok", "careful", "do not trust"};
+    say(s, "%s of %zu samples in %s", c->method->name, c->train.n, c->train.path);
+    say(s, "Model: %s, %zu features%s%s, penalty %g%s", i->n_classes ? "logistic" : "linear",
+        i->width, i->site ? " of " : "", i->site ? i->site : "", i->strength,
+        c->run->o.predictor ? "" : ", fitted here");
+    say(s, "Verdict: %s%s%s", verdicts[c->doc->verdict], *c->doc->verdict_reason ? ": " : "",
+        c->doc->verdict_reason);
+    if (c->partial)
+        say(s, "Interrupted after %zu samples: what follows is about those", c->done);
+}
+
+static void put_ends(struct showing *s, const char *title, const glim_influence_entry *e, size_t n,
+                     bool is_signed) {
+    say(s, "%s", title);
+    for (size_t k = 0; k < n; k++)
+        put_sample(s, e[k].sample, e[k].value, is_signed);
+}
+
+static void put_query(struct showing *s, size_t q) {
+    cli_influence *c = s->c;
+    char room[32], title[160];
+    const char *label = cli_sample_label(&c->query, q);
+    const char *output = c->run->o.output            ? c->run->o.output
+                         : c->run->o.against         ? "logit"
+                         : c->head.logistic || label ? "logprob"
+                                                     : "value";
+    bool loss = !strcmp(output, "loss");
+    glim__buffer_printf(&s->p.b, "\nQuery %zu: ", q + 1);
+    put_words(s, &c->query, q, 14);
+    glim__page_end_line(&s->p);
+    say(s, "%s of %s%s%s: %s", output, class_name(c, c->queries[q].of),
+        c->run->o.against ? " against " : "", c->run->o.against ? c->run->o.against : "",
+        number(room, c->queries[q].value));
+    if (c->head.logistic && c->queries[q].predicted != c->queries[q].of)
+        say(s, "(the model says %s)", class_name(c, c->queries[q].predicted));
+    for (size_t k = 0; k < c->n_columns; k++) {
+        if (c->columns[k].query != q || strcmp(c->names[k], "influence") != 0)
+            continue;
+        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
+        snprintf(title, sizeof title, "%s (row, influence, label): without it %s would fall",
+                 loss ? "Raise it" : "Helpful", output);
+        put_ends(s, title, e->high, e->n_high, true);
+        snprintf(title, sizeof title, "%s: without it %s would rise", loss ? "Lower it" : "Harmful",
+                 output);
+        put_ends(s, title, e->low, e->n_low, true);
+    }
+}
+
+static void put_leaned(struct showing *s) {
+    cli_influence *c = s->c;
+    char room[32];
+    if (c->score == SIZE_MAX)
+        return;
+    const glim_influence_ends *e = glim_extremes_column(c->ends, c->score);
+    bool cook = !strcmp(c->names[c->score], "cooks-distance");
+    glim__buffer_putc(&s->p.b, '\n');
+    if (cook)
+        say(s,
+            "The fit leans most on (row, Cook's distance, label): %zu of %zu lie beyond 4/n = %s",
+            e->beyond, e->defined, number(room, c->score_limit));
+    else
+        say(s, "The fit leans most on (row, influence on its own loss, label):");
+    put_ends(s, "", e->high, e->n_high, false);
+}
+
+static void put_flags(struct showing *s) {
+    cli_influence *c = s->c;
+    size_t most = (size_t)c->run->o.top;
+    size_t *list = glim__calloc(c->run->ctx, most, sizeof *list);
+    const unsigned kinds[] = {CLI_MISLABELLED, CLI_FAR};
+    for (size_t k = 0; k < 2 && list; k++) {
+        size_t n = cli_flagged(c, kinds[k], most, list), shown = n < most ? n : most;
+        if (!n)
+            continue;
+        say(s, "\n%s: %zu (row, %s, label)",
+            k ? "Far from the others (leverage beyond 2p/n)"
+              : "Likely mislabelled (the fit leans on them and says another class)",
+            n, k ? "leverage" : "score");
+        for (size_t i = 0; i < shown; i++)
+            put_sample(s, list[i],
+                       k ? (double)c->marks[list[i]].leverage : (double)c->marks[list[i]].score,
+                       false);
+    }
+    glim__free(c->run->ctx, list);
+    if (c->twins.pairs)
+        say(s,
+            "\nThe same to the model: %zu samples repeat one before (%zu groups), %zu of them with "
+            "another label",
+            c->twins.pairs, c->twins.groups, c->twins.differing);
+    for (size_t i = 0; i < c->twins.n && i < most; i++)
+        say(s, "  rows %u and %u", c->train.rows[c->twins.first[i]] + 1,
+            c->train.rows[c->twins.other[i]] + 1);
+}
+
+static void put_groups(struct showing *s) {
+    enum { MOST = 20 };
+    cli_influence *c = s->c;
+    char a[32], b[32];
+    if (!c->grouped)
+        return;
+    say(s,
+        "\nGroups by %s (samples, sum of influences on query 1, change by a refit without them):",
+        c->run->o.by_group);
+    for (size_t k = 0; k < c->groups.n && k < MOST; k++) {
+        glim__buffer_printf(&s->p.b, "%*zu %*s %*s  ", ROW, c->groups.sizes[k], NUMBER,
+                            number(a, c->groups.sum[k * c->query.n]), NUMBER,
+                            number(b, c->groups.actual[k * c->query.n]));
+        put_label(s, c->groups.names[k], 30);
+        glim__page_end_line(&s->p);
+    }
+    if (c->groups.n > MOST)
+        say(s, "... and %zu more (--json)", c->groups.n - MOST);
+}
+
+static void put_truth(struct showing *s) {
+    const glim_truth *t = &s->c->truth;
+    char a[32], b[32], d[32];
+    if (!s->c->checked)
+        return;
+    say(s,
+        "\nIs it true? Fitted again without each of %zu samples: the changes agree with the "
+        "influences by Pearson %s, Spearman %s (1 is right)",
+        t->removed, number(a, t->pearson), number(b, t->spearman));
+    if (!isnan(t->lds))
+        say(s,
+            "Fitted on %zu halves: sums of influences order them by Spearman %s; cosine of "
+            "gradients "
+            "%s, of features %s",
+            t->subsets, number(a, t->lds), number(b, t->lds_gradient), number(d, t->lds_cosine));
+    if (!t->planted)
+        return;
+    say(s, "With %zu labels made wrong: area under the detection curve", t->planted);
+    for (size_t k = 0; k < 3; k++)
+        say(s, "  %s %.3f; %.0f %% found among the first %zu", t->found[k].name, t->found[k].area,
+            100 * t->found[k].recall, t->planted);
+}
+
+glim_status cli_influence_show(cli_influence *c) {
+    const glim_view_options o = {.ascii = cli_ascii(c->run), .color = GLIM_COLOR_NONE};
+    struct showing s = {.c = c, .p = {.d = c->doc, .o = &o, .width = cli_width(c->run)}};
+    size_t shown = c->query.n < MOST_QUERIES ? c->query.n : MOST_QUERIES;
+    glim__buffer_init(&s.p.b, c->run->ctx);
+    s.p.width = s.p.width > 120 ? 120 : s.p.width < 40 ? 40 : s.p.width;
+    put_head(&s);
+    for (size_t q = 0; q < shown && c->method == &glim_influence_functions; q++)
+        put_query(&s, q);
+    if (shown < c->query.n)
+        say(&s, "\n... and %zu more queries (--json, --csv)", c->query.n - shown);
+    put_leaned(&s);
+    put_flags(&s);
+    put_groups(&s);
+    put_truth(&s);
+    for (size_t i = 0; i < c->doc->n_notes; i++)
+        say(&s, "%sNote: %s", i ? "" : "\n", c->doc->notes[i]);
+    say(&s, "\n%s", c->method->caption);
+    return cli_put_buffer(c->run, &s.p.b, "the answer");
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* influence.h: what the files of `glim influence` share. */
+#ifndef GLIM_CLI_INFLUENCE_H
+#define GLIM_CLI_INFLUENCE_H
+
+#include "cli/cli.h"
+#include "file/table.h"
+#include "base/outfile.h"
+#include "influence/head.h"
+#include "influence/truth.h"
+
+/* Rows of a table as samples of a head, in memory. */
+typedef struct cli_samples {
+    const char *path; /* for messages */
+    glim_table *t;
+    size_t n, width;
+    uint32_t *rows; /* (n) of the table */
+    double *x;      /* (n, width) of a table */
+    float *x32;     /* (n, width) of texts */
+    double *y;      /* (n) value or class; NaN = not given */
+    size_t left_out, held_out, cut;
+    size_t label, text, group; /* columns; SIZE_MAX = none */
+    char digest[65];
+    glim_features_array array;
+    glim_features features;
+} cli_samples;
+
+/* What is kept of every sample for flags and figures. */
+typedef struct cli_mark {
+    float score, leverage, residual; /* Cook's distance, or self-influence; NaN = not there */
+    float loss;
+} cli_mark;
+
+typedef struct cli_query {
+    double value; /* f */
+    size_t of;    /* class that f is about */
+    size_t predicted;
+} cli_query;
+
+/* Samples that look alike to the model. */
+typedef struct cli_twins {
+    size_t pairs, groups, differing; /* samples with a twin before; groups; with other labels */
+    size_t *first, *other;           /* (n) examples */
+    size_t n;
+} cli_twins;
+
+enum { CLI_TWINS = 20 };
+
+typedef struct cli_influence {
+    cli_run *run;
+    cli_samples train, query;
+    glim_head head;     /* for predictions */
+    cli_query *queries; /* (query.n) */
+    const glim_influence_method *method;
+    glim_document *doc;
+    /* what came: columns, their ends, marks */
+    glim_influence_column *columns;
+    char **names;
+    size_t n_columns;
+    glim_extremes *ends;
+    cli_mark *marks;                        /* (train.n) */
+    size_t score, leverage, residual, loss; /* columns, or SIZE_MAX */
+    size_t done;                            /* samples */
+    double score_limit;
+    glim_outfile csv, raw;
+    bool writes_csv, writes_raw;
+    glim_buffer line;
+    float *single; /* a block as floats */
+    glim_groups groups;
+    bool grouped;
+    cli_twins twins;
+    glim_truth truth;
+    bool checked;
+    double seconds;
+    bool partial;
+} cli_influence;
+
+/* Opens or fits the head, reads samples and queries (influence-data.c). */
+glim_status cli_influence_open(cli_influence *c);
+void cli_influence_close(cli_influence *c);
+/* With --dry-run texts are not run: their tokens, and the bytes of a session. */
+glim_status cli_influence_count(cli_influence *c, uint64_t *tokens, uint64_t *session);
+/* The words of a sample: its text, or its cells. */
+void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, glim_buffer *out);
+/* Its label as written, or NULL. And what the head says of it: the class, or (numbers) the value.
+ */
+const char *cli_sample_label(const cli_samples *s, size_t i);
+double cli_sample_says(cli_influence *c, const cli_samples *s, size_t i);
+
+/* Why a sample wants a look (influence-flags.c). */
+enum { CLI_MISLABELLED = 1, CLI_FAR = 2, CLI_INFLUENTIAL = 4 };
+unsigned cli_sample_flags(cli_influence *c, size_t i);
+/* Finds twins and the limit of scores, after the run. */
+glim_status cli_influence_flags(cli_influence *c);
+/* Flagged samples by their scores, the largest first: at most `most` into out; the number of
+   all. `kinds` are those that count. */
+size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
+
+/* Answers: terminal, JSON, HTML. */
+glim_status cli_influence_show(cli_influence *c);
+json_t *cli_influence_json(cli_influence *c, bool *ok);
+glim_status cli_influence_html(cli_influence *c);
+
+#endif

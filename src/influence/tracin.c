@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TracIn, and its two simplest cases, which other methods have to beat: one checkpoint at
+ * rate 1 is the product of gradients; without lengths, their cosine.
+ */
+#include "influence/first-order.h"
+#include "influence/gradient-work.h"
+
+struct opts {
+    const char *weights, *by;
+    bool cosine, per_answer, self;
+};
+
+/* The three differ in what may be asked of them. */
+static glim_status with(const glim_influence_work *w, const struct opts *o, bool cosine,
+                        const glim_influence_out *out, glim_plan *plan, glim_error *err) {
+    glim_gradient_work g;
+    glim_status status = glim__gradient_work_init(&g, w, o->weights, err);
+    if (status)
+        return status;
+    glim_first_order f = {.train = g.train,
+                          .queries = w->n_queries ? g.queries : NULL,
+                          .rates = w->rates,
+                          .n = g.n,
+                          .cosine = cosine,
+                          .per_answer = o->per_answer,
+                          .self = o->self || !w->n_queries,
+                          .by = o->by,
+                          .sign = g.sign};
+    uint64_t bytes = 0;
+    if (plan) {
+        status = glim__first_order_plan(&f, &bytes, err);
+        if (!status)
+            status = glim__gradient_work_plan(&g, 1, bytes, plan, err);
+    } else {
+        status = glim__first_order_run(&f, out, err);
+        if (!status)
+            status = glim__gradient_work_tell(&g, out->doc, err);
+    }
+    glim__gradient_work_release(&g);
+    return status;
+}
+
+static glim_status fits(const glim_influence_work *w, const void *opts, glim_error *err) {
+    const struct opts *o = opts;
+    if (o->cosine && o->per_answer)
+        return glim_fail(
+            err, GLIM_EUSAGE,
+            "--cosine divides by lengths of gradients already: leave out --per-answer");
+    if ((o->cosine || o->by) && !w->n_queries)
+        return glim_fail(
+            err, GLIM_EUSAGE,
+            "self-influence has neither cosine nor parts: give a text or --query FILE");
+    return glim__gradient_work_fits(w, err);
+}
+
+static glim_status plan_plain(const glim_influence_work *w, const void *opts, glim_plan *out,
+                              glim_error *err) {
+    const struct opts *o = opts;
+    return with(w, o, o->cosine, NULL, out, err);
+}
+
+static glim_status run_plain(const glim_influence_work *w, const void *opts,
+                             const glim_influence_out *out, glim_error *err) {
+    const struct opts *o = opts;
+    return with(w, o, o->cosine, out, NULL, err);
+}
+
+static glim_status plan_cosine(const glim_influence_work *w, const void *opts, glim_plan *out,
+                               glim_error *err) {
+    return with(w, opts, true, NULL, out, err);
+}
+
+static glim_status run_cosine(const glim_influence_work *w, const void *opts,
+                              const glim_influence_out *out, glim_error *err) {
+    return with(w, opts, true, out, NULL, err);
+}
+
+/* The first two rows are those of all three. */
+static const glim_param params[] = {
+    {.name = "weights",
+     .type = GLIM_STRING,
+     .offset = offsetof(struct opts, weights),
+     .value_name = "NAMES",
+     .help = "weights whose gradients meet, with *; all; default: the feed-forward parts"},
+    {.name = "by",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, by),
+     .choices = "layer|module",
+     .help = "a column for each part of the model as well"},
+    {.name = "self",
+     .type = GLIM_BOOL,
+     .offset = offsetof(struct opts, self),
+     .help = "also a sample's influence on itself: large for rare and wrong ones"},
+    {.name = "cosine",
+     .type = GLIM_BOOL,
+     .offset = offsetof(struct opts, cosine),
+     .help = "divide by the lengths of both gradients"},
+    {.name = "per-answer",
+     .type = GLIM_BOOL,
+     .offset = offsetof(struct opts, per_answer),
+     .help = "divide by a sample's number of labels, so that long texts do not dominate"},
+    {0},
+};
+
+static const glim_param baseline_params[] = {
+    {.name = "weights",
+     .type = GLIM_STRING,
+     .offset = offsetof(struct opts, weights),
+     .value_name = "NAMES",
+     .help = "weights whose gradients meet, with *; all; default: the feed-forward parts"},
+    {.name = "by",
+     .type = GLIM_CHOICE,
+     .offset = offsetof(struct opts, by),
+     .choices = "layer|module",
+     .help = "a column for each part of the model as well"},
+    {0},
+};
+
+const glim_influence_method glim_influence_tracin = {
+    .name = "tracin",
+    .summary = "what steps of training on each sample did to a query, over one or more checkpoints",
+    .cite = "Pruthi, Liu, Kale, Sundararajan 2020, arXiv:2002.08484",
+    .costs = "one pass over the samples, forward and back, for each checkpoint",
+    .caption = "it tells of first steps only: what other samples made up for is not taken off, and "
+               "long samples have long gradients",
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_CHECKPOINTS,
+    .params = params,
+    .opts_size = sizeof(struct opts),
+    .fits = fits,
+    .plan = plan_plain,
+    .run = run_plain,
+};
+
+const glim_influence_method glim_influence_gradient_product = {
+    .name = "gradient-product",
+    .summary = "the dot product of a sample's gradient and a query's: a baseline",
+    .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .costs = "one pass over the samples, forward and back",
+    .caption = "a baseline: samples with large gradients lead for every query",
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .params = baseline_params,
+    .opts_size = sizeof(struct opts),
+    .fits = fits,
+    .plan = plan_plain,
+    .run = run_plain,
+};
+
+const glim_influence_method glim_influence_gradient_cosine = {
+    .name = "gradient-cosine",
+    .summary = "the cosine of a sample's gradient and a query's: a baseline that is hard to beat",
+    .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .costs = "one pass over the samples, forward and back",
+    .caption = "it tells which samples pull the same way, not how far they moved anything",
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .params = baseline_params,
+    .opts_size = sizeof(struct opts),
+    .fits = fits,
+    .plan = plan_cosine,
+    .run = run_cosine,
+};

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TRAK as a method: projected.c does it. Kept features are found by the bytes of the weights,
+ * not by the model's digest, which is of its header: checkpoints of one training have the
+ * same header.
+ */
+#include "influence/gradient-work.h"
+#include "influence/projected.h"
+#include "model/model.h"
+
+#include <string.h>
+
+struct opts {
+    const char *weights;
+    int64_t features;
+    double ridge;
+};
+
+static void digest_model(glim_digest *d, const glim_model *m) {
+    size_t n = glim__gguf_tensor_count(m->file);
+    glim__digest_text(d, glim__gguf_digest(m->file));
+    for (size_t i = 0; i < n; i++) {
+        const glim_tensor *t = glim__gguf_tensor_at(m->file, i);
+        glim__digest_bytes(d, t->data, (size_t)t->bytes);
+    }
+    if (m->base) { /* a head of its own on some of the blocks */
+        glim__digest_number(d, (uint64_t)m->hyper.L);
+        glim__digest_bytes(d, m->head.data, (size_t)m->head.rows * m->head.row_bytes);
+        glim__digest_bytes(d, m->head_bias, (size_t)m->outputs * sizeof *m->head_bias);
+    }
+}
+
+static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, glim_error *err) {
+    *out = NULL;
+    if (!g->work->store)
+        return GLIM_OK;
+    glim_store_key *keys = glim__calloc(g->ctx, g->n, sizeof *keys);
+    if (!keys)
+        return glim__oom(g->ctx, err, "keys", g->n * sizeof *keys);
+    for (size_t k = 0; k < g->n; k++) {
+        glim_digest d;
+        glim__digest_begin(&d);
+        digest_model(&d, glim__gradient_work_model(g, k));
+        glim__digest_text(&d, glim__samples_digest(g->work->samples));
+        glim__digest_number(&d, g->train[k].n);
+        glim__digest_bytes(&d, g->train[k].chosen, g->train[k].n_weights);
+        keys[k] = glim__digest_end(&d);
+    }
+    *out = keys;
+    return GLIM_OK;
+}
+
+static glim_projected projected(const glim_gradient_work *g, const struct opts *o,
+                                const glim_store_key *keys) {
+    return (glim_projected){.train = g->train,
+                            .queries = g->queries,
+                            .n = g->n,
+                            .k = (size_t)o->features,
+                            .seed = g->work->seed,
+                            .ridge = o->ridge,
+                            .store = g->work->store,
+                            .keys = keys};
+}
+
+static glim_status plan(const glim_influence_work *w, const void *opts, glim_plan *out,
+                        glim_error *err) {
+    glim_gradient_work g;
+    uint64_t bytes, disk;
+    glim_status status = glim__gradient_work_init(&g, w, ((const struct opts *)opts)->weights, err);
+    if (status)
+        return status;
+    const glim_projected f = projected(&g, opts, NULL);
+    status = glim__projected_plan(&f, &bytes, &disk, err);
+    if (!status)
+        status = glim__gradient_work_plan(&g, 1, bytes, out, err);
+    glim__gradient_work_release(&g);
+    return status;
+}
+
+static glim_status run(const glim_influence_work *w, const void *opts,
+                       const glim_influence_out *out, glim_error *err) {
+    glim_gradient_work g;
+    glim_store_key *keys = NULL;
+    glim_status status = glim__gradient_work_init(&g, w, ((const struct opts *)opts)->weights, err);
+    if (status)
+        return status;
+    status = make_keys(&g, &keys, err);
+    const glim_projected f = projected(&g, opts, keys);
+    if (!status)
+        status = glim__projected_run(&f, out, err);
+    if (!status)
+        status = glim__gradient_work_tell(&g, out->doc, err);
+    glim__free(w->ctx, keys);
+    glim__gradient_work_release(&g);
+    return status;
+}
+
+static glim_status fits(const glim_influence_work *w, const void *opts, glim_error *err) {
+    if (w->target.output && !strcmp(w->target.output, "loss"))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "trak tells of the log odds of what a query says; leave out the target");
+    return glim__gradient_work_fits(w, err);
+}
+
+static const glim_param params[] = {
+    {.name = "weights",
+     .type = GLIM_STRING,
+     .offset = offsetof(struct opts, weights),
+     .value_name = "NAMES",
+     .help = "weights whose gradients are projected, with *; all; default: the feed-forward parts"},
+    {.name = "features",
+     .type = GLIM_INT,
+     .offset = offsetof(struct opts, features),
+     .def.i = 0,
+     .min = 0,
+     .max = 16384,
+     .help = "numbers that stand for a gradient; 0: a fifth of the samples, 2048 at most"},
+    {.name = "ridge",
+     .type = GLIM_REAL,
+     .offset = offsetof(struct opts, ridge),
+     .def.r = 0,
+     .min = 0,
+     .max = 1e6,
+     .help = "added to the features' products, times their mean square"},
+    {0},
+};
+
+const glim_influence_method glim_influence_trak = {
+    .name = "trak",
+    .summary = "a logistic regression over randomly projected gradients stands for the model",
+    .cite = "Park, Georgiev, Ilyas, Leclerc, Madry 2023, arXiv:2303.14186",
+    .costs = "one pass over the samples, forward and back, for each checkpoint; kept features "
+             "serve other queries",
+    .caption = "one model is a noisy witness: the paper averages over many that were trained on "
+               "halves of the samples",
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_CHECKPOINTS,
+    .params = params,
+    .opts_size = sizeof(struct opts),
+    .fits = fits,
+    .plan = plan,
+    .run = run,
+};
