@@ -11,7 +11,7 @@
 struct options {
     const char *weights, *labels, *by;
     double damping;
-    int64_t fit_samples;
+    int64_t fit_samples, query_rank;
     bool self;
 };
 
@@ -72,6 +72,8 @@ static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
                                     .n_weights = n,
                                     .empirical = is(s->o->labels, "given"),
                                     .most = most < w->n ? most : 0},
+                        .rank = s->o->query_rank > 0 ? (size_t)s->o->query_rank : 0,
+                        .seed = w->seed,
                         .damping = s->o->damping < 0 ? NAN : s->o->damping,
                         .sign = is(w->target.output, "loss") ? -1 : 1,
                         .parts = is(s->o->by, "none") ? NULL : s->o->by};
@@ -114,9 +116,17 @@ static void judge(const struct work *s, const glim_ekfac_told *told, glim_docume
     glim_document_check_add(doc, "damping", told->damping,
                             "added to the eigenvalues, the mean over matrices");
     glim_document_check_add(doc, "matrices", (double)told->weights, "that the curvature is of");
+    if (s->k.rank)
+        glim_document_check_add(doc, "query_rank_error", told->lost,
+                                "of a query's gradient, what its low rank leaves out; the worst");
+    if (told->lost > 0.3)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "rank %zu leaves out %.0f %% of a query's gradient (a larger "
+                            "--query-rank)",
+                            s->k.rank, 100 * told->lost);
     if (s->store.found)
-        glim_document_note(doc, "factors of %zu of %zu matrices came from '%.200s'", s->store.found,
-                           told->weights, s->o->factors);
+        glim_document_note(doc, "The store had the factors of %zu of %zu matrices.", s->store.found,
+                           told->weights);
     if (s->store.other)
         glim_document_note(doc, "The store has factors of another model, training file or option "
                                 "as well: those were not used.");
@@ -181,8 +191,8 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
     if (!status)
         status = plan_passes(&s, &pass, out, 1, 1, err);
     if (!status) {
-        uint64_t few = glim__queries_plan(&s.k.factors, Q < 16 ? Q : 16);
-        uint64_t many = glim__queries_plan(&s.k.factors, Q);
+        uint64_t few = glim__queries_plan(&s.k.factors, s.k.rank, Q < 16 ? Q : 16);
+        uint64_t many = glim__queries_plan(&s.k.factors, s.k.rank, Q);
         uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + pass + out->bytes;
         uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
         out->bytes = file + own + rows + (sums > few ? sums : few);
@@ -226,6 +236,12 @@ static const glim_param params[] = {
      .min = 0,
      .max = 1e15,
      .help = "samples that the curvature is made of, from the first; 0: all"},
+    {.name = "query-rank",
+     .type = GLIM_INT,
+     .offset = offsetof(struct options, query_rank),
+     .min = 0,
+     .max = 4096,
+     .help = "vectors that stand for a query's gradient in each matrix; 0: all of it"},
     {.name = "by",
      .type = GLIM_CHOICE,
      .offset = offsetof(struct options, by),

@@ -170,7 +170,10 @@ static void queries_are_the_inverse_times_the_gradient(void **state) {
     for (size_t d = 0; d < 3; d++) {
         glim_queries q;
         double damping = glim__factor_damping(&fs.each[0], dampings[d]), size = 0;
-        assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, dampings[d], 11, 1, NULL), GLIM_OK);
+        assert_int_equal(glim__queries_make(&q, &fs,
+                                            &(glim_query_options){&walk, &o, dampings[d], 0, 0}, 11,
+                                            1, NULL),
+                         GLIM_OK);
         read_query(ctx, &q, u);
         curvature(&fs.each[0], damping, h);
         gradient(&m, 11, v);
@@ -201,7 +204,9 @@ static void self_influence_is_the_score_with_oneself(void **state) {
     glim_factor_options o = {.weights = weights, .chosen = one, .n_weights = 2};
     glim_walk walk = {walk_made, &m, 50};
     glim_queries q;
-    assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, NAN, 7, 1, NULL), GLIM_OK);
+    assert_int_equal(
+        glim__queries_make(&q, &fs, &(glim_query_options){&walk, &o, NAN, 0, 0}, 7, 1, NULL),
+        GLIM_OK);
     double u[FC], score = 0;
     read_query(ctx, &q, u);
     gradient(&m, 7, v);
@@ -232,7 +237,9 @@ static void weights_without_a_gradient_have_no_influence(void **state) {
     assert_int_equal(fs.zero, 2);
     glim_factor_options o = {.weights = weights, .chosen = both, .n_weights = 2};
     glim_walk walk = {walk_made, &m, 4};
-    assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, NAN, 0, 1, NULL), GLIM_OK);
+    assert_int_equal(
+        glim__queries_make(&q, &fs, &(glim_query_options){&walk, &o, NAN, 0, 0}, 0, 1, NULL),
+        GLIM_OK);
     read_query(ctx, &q, u);
     for (size_t e = 0; e < FC; e++)
         assert_true(u[e] == 0);
