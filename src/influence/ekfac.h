@@ -35,7 +35,7 @@ typedef struct glim_ekfac_told {
 
 /* Columns: self-influence, then of every query "influence" and its parts
    ("influence.blocks.3"). Errors: those of factors and queries, of `begin` and the sink. */
-glim_status glim__ekfac_run(const glim_ekfac *k, const glim_influence_out *out,
+glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *out,
                             glim_ekfac_told *told, glim_error *err);
 
 #endif

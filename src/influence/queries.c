@@ -108,11 +108,13 @@ static glim_status turn_back(struct making *s, const glim_factor *f, glim_error 
 
 static void pack(const struct making *s, const glim_factor *f, float *packed, size_t query) {
     size_t padded = s->q->padded, wide = across(f->C);
-    for (size_t i = 0; i < f->F; i++)
-        for (size_t j = 0; j < f->C; j++) {
-            size_t tile = i / M * wide + j / N, at = tile * TILE + i % M * N + j % N;
-            packed[at * padded + query] = s->one[j * f->F + i];
+    for (size_t j = 0; j < f->C; j++) {
+        const float *column = s->one + j * f->F;
+        for (size_t i = 0; i < f->F; i++) {
+            size_t at = (i / M * wide + j / N) * TILE + i % M * N + j % N;
+            packed[at * padded + query] = column[i];
         }
+    }
 }
 
 /* What is kept of query `sample` with factor i. */
