@@ -2,15 +2,16 @@
 /* EK-FAC as a method: samples and queries of a model, and a store of factors. */
 #include "influence/ekfac.h"
 #include "influence/factor-store.h"
+#include "influence/gradient-work.h"
 #include "influence/queries.h"
 
 #include <math.h>
 #include <string.h>
 
 struct options {
-    const char *weights, *labels, *by, *factors;
+    const char *weights, *labels, *by;
     double damping;
-    int64_t fit_samples;
+    int64_t fit_samples, query_rank;
     bool self;
 };
 
@@ -71,6 +72,8 @@ static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
                                     .n_weights = n,
                                     .empirical = is(s->o->labels, "given"),
                                     .most = most < w->n ? most : 0},
+                        .rank = s->o->query_rank > 0 ? (size_t)s->o->query_rank : 0,
+                        .seed = w->seed,
                         .damping = s->o->damping < 0 ? NAN : s->o->damping,
                         .sign = is(w->target.output, "loss") ? -1 : 1,
                         .parts = is(s->o->by, "none") ? NULL : s->o->by};
@@ -78,7 +81,6 @@ static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
 }
 
 static void end(struct work *s) {
-    glim__factor_store_close(&s->store);
     glim__free(s->w->ctx, s->chosen);
 }
 
@@ -100,9 +102,9 @@ static glim_status open_store(struct work *s, glim_error *err) {
                                  .most = s->k.factors.most,
                                  .seed = s->w->seed,
                                  .empirical = s->k.factors.empirical};
-    if (!s->o->factors || !*s->o->factors)
+    if (!s->w->store)
         return GLIM_OK;
-    glim_status status = glim__factor_store_open(&s->store, s->w->ctx, s->o->factors, &origin, err);
+    glim_status status = glim__factor_store_init(&s->store, s->w->store, &origin, err);
     s->keeper = glim__factor_store_keeper(&s->store);
     s->k.factors.keeper = &s->keeper;
     return status;
@@ -114,17 +116,23 @@ static void judge(const struct work *s, const glim_ekfac_told *told, glim_docume
     glim_document_check_add(doc, "damping", told->damping,
                             "added to the eigenvalues, the mean over matrices");
     glim_document_check_add(doc, "matrices", (double)told->weights, "that the curvature is of");
+    if (s->k.rank)
+        glim_document_check_add(doc, "query_rank_error", told->lost,
+                                "of a query's gradient, what its low rank leaves out; the worst");
+    if (told->lost > 0.3)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "rank %zu leaves out %.0f %% of a query's gradient (a larger "
+                            "--query-rank)",
+                            s->k.rank, 100 * told->lost);
     if (s->store.found)
-        glim_document_note(doc, "factors of %zu of %zu matrices came from '%.200s'", s->store.found,
-                           told->weights, s->o->factors);
-    if (s->store.other)
-        glim_document_note(doc,
-                           "'%.200s' has factors of another model, training file or option "
-                           "as well: those were not used",
-                           s->o->factors);
-    if (told->zero)
-        glim_document_note(doc, "%zu of %zu matrices have no gradient on these samples", told->zero,
+        glim_document_note(doc, "The store had the factors of %zu of %zu matrices.", s->store.found,
                            told->weights);
+    if (s->store.other)
+        glim_document_note(doc, "The store has factors of another model, training file or option "
+                                "as well: those were not used.");
+    if (told->zero)
+        glim_document_note(doc, "%zu of %zu matrices have no gradient on these samples.",
+                           told->zero, told->weights);
     if (told->zero == told->weights)
         glim_document_judge(doc, GLIM_VERDICT_DISTRUST,
                             "no sample has a gradient: all influences are 0");
@@ -183,8 +191,8 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
     if (!status)
         status = plan_passes(&s, &pass, out, 1, 1, err);
     if (!status) {
-        uint64_t few = glim__queries_plan(&s.k.factors, Q < 16 ? Q : 16);
-        uint64_t many = glim__queries_plan(&s.k.factors, Q);
+        uint64_t few = glim__queries_plan(&s.k.factors, s.k.rank, Q < 16 ? Q : 16);
+        uint64_t many = glim__queries_plan(&s.k.factors, s.k.rank, Q);
         uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + pass + out->bytes;
         uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
         out->bytes = file + own + rows + (sums > few ? sums : few);
@@ -194,12 +202,20 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
     return status;
 }
 
+/* A logit has a gradient as well, besides what all methods of gradients take. */
+static glim_status fits(const glim_influence_work *w, const void *opts, glim_error *err) {
+    glim_influence_work plain = *w;
+    if (is(w->target.output, "logit"))
+        plain.target.output = NULL;
+    return glim__gradient_work_fits(&plain, err);
+}
+
 static const glim_param params[] = {
     {.name = "weights",
      .type = GLIM_STRING,
      .offset = offsetof(struct options, weights),
      .value_name = "NAMES",
-     .help = "matrices, with * for anything, parted by commas; all: of all blocks"},
+     .help = "weights whose curvature is made, with *; all; default: the feed-forward parts"},
     {.name = "damping",
      .type = GLIM_REAL,
      .offset = offsetof(struct options, damping),
@@ -220,21 +236,22 @@ static const glim_param params[] = {
      .min = 0,
      .max = 1e15,
      .help = "samples that the curvature is made of, from the first; 0: all"},
+    {.name = "query-rank",
+     .type = GLIM_INT,
+     .offset = offsetof(struct options, query_rank),
+     .min = 0,
+     .max = 4096,
+     .help = "vectors that stand for a query's gradient in each matrix; 0: all of it"},
     {.name = "by",
      .type = GLIM_CHOICE,
      .offset = offsetof(struct options, by),
      .def.s = "none",
      .choices = "none|layer|module",
-     .help = "influence of each part of the model as well"},
+     .help = "a column for each part of the model as well"},
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct options, self),
-     .help = "also each sample's influence on itself"},
-    {.name = "factors",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct options, factors),
-     .value_name = "FILE",
-     .help = "keep the curvature here: later queries use it, a stopped run goes on"},
+     .help = "also a sample's influence on itself: large for rare and wrong ones"},
     {0},
 };
 
@@ -248,6 +265,7 @@ const glim_influence_method glim_influence_ekfac = {
     .needs = GLIM_INFLUENCE_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct options),
+    .fits = fits,
     .plan = plan,
     .run = run,
 };

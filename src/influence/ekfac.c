@@ -176,14 +176,21 @@ static glim_status see(void *data, size_t sample, size_t weight, size_t rows, co
     return glim__gather_add(&r->gather, sample, weight, rows, g, a, err);
 }
 
-static glim_status group_pass(struct run *r, glim_error *err) {
+static glim_status group_pass(struct run *r, glim_ekfac_told *told, glim_error *err) {
     const glim_ekfac *k = r->k;
+    glim_query_options how = {.walk = &k->queries,
+                              .factors = &k->factors,
+                              .damping = k->damping,
+                              .rank = k->rank,
+                              .seed = k->seed};
     glim_pass_visitor visitor = {.weight = see, .batch = batch_ends, .data = r};
     glim_status status = GLIM_OK;
     r->base = 0;
     if (r->count)
-        status = glim__queries_make(&r->queries, &r->factors, &k->queries, &k->factors, k->damping,
-                                    r->first, r->count, err);
+        status = glim__queries_make(&r->queries, &r->factors, &how, r->first, r->count, err);
+    for (size_t q = 0; q < r->count && !status; q++)
+        if (r->queries.size[q] > 0)
+            told->lost = fmax(told->lost, sqrt(r->queries.lost[q] / r->queries.size[q]));
     if (!status)
         status =
             k->train.go(k->train.data, 0, k->train.count, false, k->factors.chosen, &visitor, err);
@@ -196,7 +203,8 @@ static glim_status group_pass(struct run *r, glim_error *err) {
 /* Queries at a time: half of what is left, in sixteens; all have the same bits in any. */
 static size_t group_of(const glim_ekfac *k) {
     size_t n = k->queries.count;
-    uint64_t each = glim__queries_plan(&k->factors, 16), left = glim__budget_left(k->ctx) / 2;
+    uint64_t each = glim__queries_plan(&k->factors, k->rank, 16),
+             left = glim__budget_left(k->ctx) / 2;
     if (k->group || !n)
         return k->group && k->group < n ? k->group : n;
     size_t sixteens = each && left / each < n ? (size_t)(left / each) : n;
@@ -209,7 +217,7 @@ static glim_status groups(struct run *r, size_t group, glim_ekfac_told *told, gl
     glim_status status = group < n ? glim__spool_open(&r->spool, err) : GLIM_OK;
     do {
         r->count = n - r->first < group ? n - r->first : group;
-        status = status ? status : group_pass(r, err);
+        status = status ? status : group_pass(r, told, err);
         told->groups++;
         r->first += r->count;
     } while (r->first < n && !status);

@@ -22,17 +22,20 @@ typedef struct glim_ekfac {
     bool self;                   /* a column of self-influence */
     const char *parts;           /* "layer", "module", NULL: as glim__parts_make */
     size_t group;                /* queries at a time; 0 = as memory allows */
+    size_t rank;                 /* as of glim_query_options */
+    uint64_t seed;
 } glim_ekfac;
 
 /* What a run tells besides rows. */
 typedef struct glim_ekfac_told {
     size_t rounds, groups, zero, weights;
     double damping; /* the mean over weights of what was added */
+    double lost;    /* the share of a query that low rank left out, the worst; 0 = all is kept */
 } glim_ekfac_told;
 
 /* Columns: self-influence, then of every query "influence" and its parts
    ("influence.blocks.3"). Errors: those of factors and queries, of `begin` and the sink. */
-glim_status glim__ekfac_run(const glim_ekfac *k, const glim_influence_out *out,
+glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *out,
                             glim_ekfac_told *told, glim_error *err);
 
 #endif

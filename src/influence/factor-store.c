@@ -45,26 +45,20 @@ static glim_status add_model(glim_digest *d, const glim_model *m, glim_error *er
     return status;
 }
 
-glim_status glim__factor_store_open(glim_factor_store *s, glim_context *ctx, const char *path,
+glim_status glim__factor_store_init(glim_factor_store *s, glim_store *store,
                                     const glim_factor_origin *o, glim_error *err) {
-    *s = (glim_factor_store){.ctx = ctx};
+    *s = (glim_factor_store){.ctx = o->model->ctx, .store = store};
     size_t n;
     s->weights = glim_model_weights(o->model, &n);
     glim__digest_begin(&s->common);
     glim__digest_text(&s->common, "ekfac");
     glim__digest_number(&s->common, FORMAT);
     glim__digest_text(&s->common, glim_version());
-    glim__digest_text(&s->common, glim__kernels(ctx)->name);
+    glim__digest_text(&s->common, glim__kernels(s->ctx)->name);
     glim__digest_text(&s->common, o->samples);
     glim__digest_number(&s->common, o->most);
     glim__digest_number(&s->common, o->empirical ? UINT64_MAX : o->seed);
-    glim_status status = add_model(&s->common, o->model, err);
-    return status ? status : glim__store_open(&s->store, ctx, path, NULL, err);
-}
-
-void glim__factor_store_close(glim_factor_store *s) {
-    glim__store_close(s->store);
-    *s = (glim_factor_store){0};
+    return add_model(&s->common, o->model, err);
 }
 
 /* ---- reading ---- */

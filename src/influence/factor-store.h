@@ -26,10 +26,9 @@ typedef struct glim_factor_origin {
     bool empirical;
 } glim_factor_origin;
 
-/* Opens or makes the file. Reads all weights of the model once, for their digest. */
-glim_status glim__factor_store_open(glim_factor_store *s, glim_context *ctx, const char *path,
+/* Borrows the store. Reads all weights of the model once, for their digest. */
+glim_status glim__factor_store_init(glim_factor_store *s, glim_store *store,
                                     const glim_factor_origin *origin, glim_error *err);
-void glim__factor_store_close(glim_factor_store *s);
 /* Borrows s. */
 glim_factor_keeper glim__factor_store_keeper(glim_factor_store *s);
 /* Bytes on disk. */

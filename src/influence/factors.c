@@ -149,7 +149,7 @@ static glim_status pass(struct fit *s, uint8_t stage,
 static glim_status basis(struct fit *s, glim_covariance *c, const glim_factor *f, float *out,
                          double *values, glim_error *err) {
     glim_error why = {0};
-    double *vectors = glim__alloc(s->ctx, c->n * c->n * sizeof *vectors);
+    double *vectors = glim__spare_take(s->ctx, c->n * c->n * sizeof *vectors);
     if (!vectors)
         return glim__oom(s->ctx, err, "eigenvectors", c->n * c->n * sizeof *vectors);
     glim__covariance_mean(c, s->ctx);
@@ -161,7 +161,7 @@ static glim_status basis(struct fit *s, glim_covariance *c, const glim_factor *f
         *err = why;
     for (size_t i = 0; i < c->n * c->n && !status; i++)
         out[i] = (float)vectors[i];
-    glim__free(s->ctx, vectors);
+    glim__spare_give(s->ctx, vectors);
     return status;
 }
 

@@ -7,6 +7,7 @@
  * save the way back and cost two products for every training sample.
  */
 #include "influence/queries.h"
+#include "influence/low-rank.h"
 
 #include "tensor/linear.h"
 
@@ -27,12 +28,20 @@ static size_t pad(size_t count) {
     return (count + 15) / 16 * 16;
 }
 
-uint64_t glim__queries_plan(const glim_factor_options *o, size_t count) {
+static bool is_low(size_t rank, size_t F, size_t C) {
+    return rank && rank < F && rank < C;
+}
+
+static size_t floats_of(size_t rank, size_t F, size_t C, size_t count) {
+    return is_low(rank, F, C) ? count * rank * (F + C) : tiles_of(F, C) * TILE * pad(count);
+}
+
+uint64_t glim__queries_plan(const glim_factor_options *o, size_t rank, size_t count) {
     uint64_t sum = 0;
     for (size_t i = 0; i < o->n_weights; i++)
         if (o->chosen[i])
-            sum += (uint64_t)tiles_of(o->weights[i].rows, glim__weight_reads(&o->weights[i])) *
-                   TILE * pad(count) * sizeof(float);
+            sum += sizeof(float) * (uint64_t)floats_of(rank, o->weights[i].rows,
+                                                       glim__weight_reads(&o->weights[i]), count);
     return sum;
 }
 
@@ -62,7 +71,7 @@ static glim_status room(glim_context *ctx, float **p, size_t *have, size_t need,
 /* s->one = the gradient in the eigenbasis over Lambda. False when it is not finite. */
 static bool divide(struct making *s, const glim_factor *f, const glim_gathered *all, size_t k) {
     const glim_kernels *kernels = glim__kernels(s->q->ctx);
-    double damping = glim__factor_damping(f, s->q->damping);
+    double damping = glim__factor_damping(f, s->q->how.damping);
     size_t C = f->C, from = all->start[k], to = all->start[k + 1];
     bool finite = true;
     memset(s->one, 0, f->F * C * sizeof *s->one);
@@ -99,11 +108,35 @@ static glim_status turn_back(struct making *s, const glim_factor *f, glim_error 
 
 static void pack(const struct making *s, const glim_factor *f, float *packed, size_t query) {
     size_t padded = s->q->padded, wide = across(f->C);
-    for (size_t i = 0; i < f->F; i++)
-        for (size_t j = 0; j < f->C; j++) {
-            size_t tile = i / M * wide + j / N, at = tile * TILE + i % M * N + j % N;
-            packed[at * padded + query] = s->one[j * f->F + i];
+    for (size_t j = 0; j < f->C; j++) {
+        const float *column = s->one + j * f->F;
+        for (size_t i = 0; i < f->F; i++) {
+            size_t at = (i / M * wide + j / N) * TILE + i % M * N + j % N;
+            packed[at * padded + query] = column[i];
         }
+    }
+}
+
+/* What is kept of query `sample` with factor i. */
+static glim_status keep(const struct making *s, size_t i, size_t sample, glim_error *err) {
+    glim_queries *q = s->q;
+    const glim_factor *f = &q->factors->each[i];
+    size_t at = sample - s->first, rank = q->how.rank;
+    double lost = 0, size = 0;
+    if (!q->left[i]) {
+        pack(s, f, q->packed[i], at);
+        return GLIM_OK;
+    }
+    glim_low_rank how = {.rows = f->C,
+                         .cols = f->F,
+                         .rank = rank,
+                         .seed = q->how.seed + f->weight,
+                         .stream = sample};
+    glim_status status = glim__low_rank(q->ctx, &how, s->one, q->left[i] + at * rank * f->C,
+                                        q->right[i] + at * rank * f->F, &lost, &size, err);
+    q->lost[at] += lost;
+    q->size[at] += size;
+    return status;
 }
 
 static size_t factor_at(const glim_factors *f, size_t weight) {
@@ -131,7 +164,7 @@ static glim_status take_query(void *data, const glim_gathered *all, glim_error *
                              all->sample[k] + 1);
         status = turn_back(s, f, err);
         if (!status)
-            pack(s, f, s->q->packed[i], all->sample[k] - s->first);
+            status = keep(s, i, all->sample[k], err);
     }
     return status;
 }
@@ -141,8 +174,9 @@ static glim_status flush(void *data, size_t first, size_t count, const double *l
     return glim__gather_flush(data, err);
 }
 
-static glim_status fill(glim_queries *q, const glim_walk *walk, const glim_factor_options *o,
-                        size_t first, glim_error *err) {
+static glim_status fill(glim_queries *q, size_t first, glim_error *err) {
+    const glim_factor_options *o = q->how.factors;
+    const glim_walk *walk = q->how.walk;
     struct making s = {.q = q, .first = first};
     glim_gather gather = {.ctx = q->ctx, .weights = o->weights, .take = take_query, .data = &s};
     glim_pass_visitor visitor = {.weight = glim__gather_add, .batch = flush, .data = &gather};
@@ -157,35 +191,52 @@ static glim_status fill(glim_queries *q, const glim_walk *walk, const glim_facto
     return status;
 }
 
-glim_status glim__queries_make(glim_queries *q, const glim_factors *factors, const glim_walk *walk,
-                               const glim_factor_options *o, double damping, size_t first,
-                               size_t count, glim_error *err) {
-    *q = (glim_queries){.ctx = factors->ctx,
-                        .factors = factors,
-                        .damping = damping,
-                        .count = count,
-                        .padded = pad(count)};
-    q->packed = glim__calloc(q->ctx, factors->n, sizeof *q->packed);
-    glim_status status =
-        q->packed ? GLIM_OK : glim__oom(q->ctx, err, "queries", factors->n * sizeof *q->packed);
-    for (size_t i = 0; i < factors->n && !status; i++) {
-        size_t n = tiles_of(factors->each[i].F, factors->each[i].C) * TILE * q->padded;
+static glim_status make_room(glim_queries *q, size_t i, glim_error *err) {
+    size_t F = q->factors->each[i].F, C = q->factors->each[i].C;
+    size_t n = floats_of(q->how.rank, F, C, q->count);
+    bool low = is_low(q->how.rank, F, C);
+    if (low) {
+        q->left[i] = glim__calloc(q->ctx, q->count * q->how.rank * C + 16, sizeof(float));
+        q->right[i] = glim__calloc(q->ctx, q->count * q->how.rank * F + 16, sizeof(float));
+    } else {
         q->packed[i] = glim__calloc(q->ctx, n, sizeof(float));
-        if (!q->packed[i])
-            status = glim__oom(q->ctx, err, "gradients of queries", n * sizeof(float));
     }
+    return (low ? q->left[i] && q->right[i] : q->packed[i] != NULL)
+               ? GLIM_OK
+               : glim__oom(q->ctx, err, "gradients of queries", n * sizeof(float));
+}
+
+glim_status glim__queries_make(glim_queries *q, const glim_factors *factors,
+                               const glim_query_options *how, size_t first, size_t count,
+                               glim_error *err) {
+    *q = (glim_queries){
+        .ctx = factors->ctx, .factors = factors, .how = *how, .count = count, .padded = pad(count)};
+    q->packed = glim__calloc(q->ctx, 3 * factors->n, sizeof *q->packed);
+    q->lost = glim__calloc(q->ctx, 2 * count, sizeof *q->lost);
+    glim_status status = GLIM_OK;
+    if (!q->packed || !q->lost) {
+        status = glim__oom(q->ctx, err, "queries", factors->n * 3 * sizeof *q->packed);
+    } else {
+        q->left = q->packed + factors->n;
+        q->right = q->left + factors->n;
+        q->size = q->lost + count;
+    }
+    for (size_t i = 0; i < factors->n && !status; i++)
+        status = make_room(q, i, err);
     if (!status)
-        status = fill(q, walk, o, first, err);
+        status = fill(q, first, err);
     if (status)
         glim__queries_release(q);
     return status;
 }
 
 void glim__queries_release(glim_queries *q) {
-    for (size_t i = 0; q->packed && i < q->factors->n; i++)
+    for (size_t i = 0; q->packed && i < 3 * q->factors->n; i++)
         glim__free(q->ctx, q->packed[i]);
-    if (q->ctx)
+    if (q->ctx) {
         glim__free(q->ctx, q->packed);
+        glim__free(q->ctx, q->lost);
+    }
     *q = (glim_queries){0};
 }
 
@@ -233,9 +284,36 @@ static void score_item(void *data, size_t item, int worker) {
         }
 }
 
+/* Rows meet the vectors of all queries in two products. */
+static glim_status score_low(const glim_queries *q, size_t i, const glim_gathered *all, double *out,
+                             glim_error *err) {
+    size_t n = q->count * q->how.rank, rows = all->start[all->count], rank = q->how.rank;
+    glim_matrix left = glim__plain_matrix(q->left[i], n, all->C);
+    glim_matrix right = glim__plain_matrix(q->right[i], n, all->F);
+    float *x = glim__spare_take(q->ctx, (2 * rows * n + 16) * sizeof *x), *y = x + rows * n;
+    if (!x)
+        return glim__oom(q->ctx, err, "scores", 2 * rows * n * sizeof *x);
+    glim_status status =
+        glim__linear(q->ctx, x, n, all->a, all->lda, (int64_t)rows, &left, NULL, err);
+    if (!status)
+        status = glim__linear(q->ctx, y, n, all->g, all->ldg, (int64_t)rows, &right, NULL, err);
+    for (size_t k = 0; k < all->count && !status; k++)
+        for (size_t c = 0; c < q->count; c++) {
+            double sum = 0;
+            for (size_t t = all->start[k]; t < all->start[k + 1]; t++)
+                for (size_t e = t * n + c * rank; e < t * n + (c + 1) * rank; e++)
+                    sum += (double)x[e] * (double)y[e];
+            out[k * q->count + c] = sum;
+        }
+    glim__spare_give(q->ctx, x);
+    return status;
+}
+
 glim_status glim__queries_score(const glim_queries *q, size_t i, const glim_gathered *all,
                                 double *out, glim_error *err) {
     size_t items = (all->F + ROWS - 1) / ROWS, each = all->count * q->padded;
+    if (q->left[i])
+        return score_low(q, i, all, out, err);
     glim_status status =
         glim__scratch_reserve(q->ctx, (M * TILE + M * q->padded + 16) * sizeof(float), err);
     double *parts = glim__spare_take(q->ctx, items * each * sizeof *parts);
@@ -257,21 +335,36 @@ glim_status glim__queries_score(const glim_queries *q, size_t i, const glim_gath
     return status;
 }
 
+/* u^T a, in double, for the row r of U of one query. */
+static double row_times(const glim_queries *q, size_t i, size_t r, size_t query, const float *a,
+                        size_t C) {
+    double sum = 0;
+    for (size_t c = 0; c < C; c++) {
+        size_t at = (r / M * across(C) + c / N) * TILE + r % M * N + c % N;
+        sum += (double)q->packed[i][at * q->padded + query] * (double)a[c];
+    }
+    return sum;
+}
+
+static double times(const float *x, const float *y, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++)
+        sum += (double)x[k] * (double)y[k];
+    return sum;
+}
+
 glim_status glim__queries_tokens(const glim_queries *q, size_t i, const glim_gathered *all,
                                  size_t k, size_t query, double *out, glim_error *err) {
-    size_t wide = across(all->C);
+    size_t rank = q->how.rank;
     for (size_t t = all->start[k]; t < all->start[k + 1]; t++) {
         const float *g = all->g + t * all->ldg, *a = all->a + t * all->lda;
         double sum = 0;
-        for (size_t r = 0; r < all->F; r++) {
-            double row = 0;
-            for (size_t c = 0; c < all->C; c++) {
-                size_t at = (r / M * wide + c / N) * TILE + r % M * N + c % N;
-                row += (double)q->packed[i][at * q->padded + query] * (double)a[c];
-            }
-            sum += row * (double)g[r];
-        }
+        for (size_t r = 0; r < all->F && !q->left[i]; r++)
+            sum += row_times(q, i, r, query, a, all->C) * (double)g[r];
+        for (size_t e = query * rank; e < (query + 1) * rank && q->left[i]; e++)
+            sum += times(q->left[i] + e * all->C, a, all->C) *
+                   times(q->right[i] + e * all->F, g, all->F);
         out[t - all->start[k]] = sum;
     }
-    return GLIM_OK;
+    return glim__check_cancel(q->ctx, err);
 }

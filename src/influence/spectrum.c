@@ -73,7 +73,7 @@ static double weighted(const struct squares *s, const float *tile, size_t i, siz
 
 static void squares_item(void *data, size_t item, int worker) {
     struct squares *s = data;
-    float tile[M * N];
+    float tile[M * N] = {0};
     size_t end = (item + 1) * ROWS < s->all->F ? (item + 1) * ROWS : s->all->F;
     for (size_t i = item * ROWS; i < end; i += M)
         for (size_t j = 0; j < s->all->C; j += N)

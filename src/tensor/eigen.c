@@ -352,8 +352,8 @@ glim_status glim__tridiagonal_solve(glim_context *ctx, double *d, double *e, siz
     size_t ld = glim__eigen_ld(n), each = n * ld + 16;
     struct divide s = {.ctx = ctx, .kernels = glim__kernels(ctx), .d = d, .e = e, .z = z, .ld = ld};
     glim_status status = glim__scratch_reserve(ctx, ld * sizeof *d, err);
-    s.v = glim__alloc(ctx, each * sizeof *s.v);
-    s.packed = glim__alloc(ctx, (each + n * LANE) * sizeof *s.packed);
+    s.v = glim__spare_take(ctx, each * sizeof *s.v);
+    s.packed = glim__spare_take(ctx, (each + n * LANE) * sizeof *s.packed);
     s.all = glim__calloc(ctx, 2 * n, sizeof *s.all);
     s.roots = glim__calloc(ctx, 2 * n, sizeof *s.roots);
     if (!status && (!s.v || !s.packed || !s.all || !s.roots))
@@ -364,8 +364,8 @@ glim_status glim__tridiagonal_solve(glim_context *ctx, double *d, double *e, siz
         memset(z, 0, n * ld * sizeof *z);
         status = divide(&s, 0, n, err);
     }
-    glim__free(ctx, s.v);
-    glim__free(ctx, s.packed);
+    glim__spare_give(ctx, s.v);
+    glim__spare_give(ctx, s.packed);
     glim__free(ctx, s.all);
     glim__free(ctx, s.roots);
     return status;
@@ -410,12 +410,13 @@ glim_status glim__eigen(glim_context *ctx, const double *a, size_t n, double *va
     if (!isfinite(scale))
         return glim_fail(err, GLIM_ENUMERIC, "a matrix has elements that are not finite");
     double by = scale > 0 ? 1 / scale : 1;
-    double *work = glim__calloc(ctx, 2 * each + 3 * n, sizeof *work);
+    double *work = glim__spare_take(ctx, (2 * each + 3 * n) * sizeof *work);
     entry *order = glim__calloc(ctx, n, sizeof *order);
     glim_status status = GLIM_OK;
     if (!work || !order)
         status = glim__oom(ctx, err, "eigenvectors", 2 * each * sizeof *work);
     if (!status) {
+        memset(work, 0, each * sizeof *work);
         double *z = work + each, *d = z + each, *e = d + n, *tau = e + n;
         for (size_t i = 0; i < n; i++)
             for (size_t j = i; j < n; j++)
@@ -428,7 +429,7 @@ glim_status glim__eigen(glim_context *ctx, const double *a, size_t n, double *va
         if (!status)
             put_out(d, z, order, n, scale > 0 ? scale : 1, values, vectors);
     }
-    glim__free(ctx, work);
+    glim__spare_give(ctx, work);
     glim__free(ctx, order);
     return status;
 }

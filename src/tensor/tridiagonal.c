@@ -4,7 +4,7 @@
  * Panels of 32 columns (Dongarra, Sorensen, Hammarling 1989): inside a panel a column is
  * brought up to date when its turn comes, behind it the rest of the matrix is, in one product.
  * Half of the work is the product of the matrix with v, which memory bounds: rows are read as
- * they lie, four at a time.
+ * they lie, sixteen at a time.
  *
  * The matrix is kept whole, both triangles: twice the arithmetic in products that run near
  * the peak, for rows that are contiguous everywhere.
@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = 32, STRIP = 512, ROWS = 48, LANES = 8 };
+enum { PANEL = 32, STRIP = 512, ROWS = 48, LANES = 8, STREAMS = 16 };
 
 size_t glim__eigen_ld(size_t n) {
     size_t ld = (n + 7) / 8 * 8;
@@ -42,22 +42,16 @@ struct reduction {
     size_t row;                 /* what is multiplied with: v of this column */
 };
 
-/* Columns of one strip of (rest of a) v. */
+/* Columns of one strip of (rest of a) v. Few rows at a time, so that they are streams. */
 static void times_item(void *data, size_t item, int worker) {
     struct reduction *s = data;
     size_t from = s->row + 1, p = s->row - s->first, lo = from + item * STRIP;
-    size_t hi = lo + STRIP < s->n ? lo + STRIP : s->n, k = from;
+    size_t hi = lo + STRIP < s->n ? lo + STRIP : s->n;
     const double *v = s->v + p * s->ld;
     double *w = s->w + p * s->ld;
-    memset(w + lo, 0, (hi - lo) * sizeof *w);
-    for (; k + 4 <= s->n; k += 4) {
-        const double *a = s->a + k * s->ld, *b = a + s->ld, *c = b + s->ld, *d = c + s->ld;
-        for (size_t j = lo; j < hi; j++)
-            w[j] += (v[k] * a[j] + v[k + 1] * b[j]) + (v[k + 2] * c[j] + v[k + 3] * d[j]);
-    }
-    for (; k < s->n; k++)
-        for (size_t j = lo; j < hi; j++)
-            w[j] += v[k] * s->a[k * s->ld + j];
+    for (size_t k = from; k < s->n; k += STREAMS)
+        s->kernels->tile_f64(1, (int)(hi - lo), s->n - k < STREAMS ? s->n - k : STREAMS, v + k, 0,
+                             1, s->a + k * s->ld + lo, (ptrdiff_t)s->ld, w + lo, 0, k > from);
 }
 
 /* x -= what the panel's reflections so far change in row i of the matrix. */

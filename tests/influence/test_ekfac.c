@@ -97,9 +97,9 @@ static void tokens_have_the_parts_that_kronfluence_gives_them(void **state) {
     double *out = calloc(Q * N * T, sizeof *out);
     recorded_open(&r, "llama-biases", 1, 7, false);
     const glim_factor_options *o = &r.k.factors;
+    glim_query_options how = {.walk = &r.k.queries, .factors = o, .damping = NAN};
     assert_int_equal(glim__factors_fit(&factors, r.ctx, &r.k.train, o, NULL), GLIM_OK);
-    assert_int_equal(glim__queries_make(&queries, &factors, &r.k.queries, o, NAN, 0, Q, NULL),
-                     GLIM_OK);
+    assert_int_equal(glim__queries_make(&queries, &factors, &how, 0, Q, NULL), GLIM_OK);
     struct tokens s = {&factors, &queries, out};
     glim_gather gather = {.ctx = r.ctx, .weights = o->weights, .take = take_tokens, .data = &s};
     glim_pass_visitor v = {.weight = glim__gather_add, .data = &gather};
@@ -144,6 +144,36 @@ static void neither_batches_nor_threads_nor_groups_change_a_bit(void **state) {
     free(first.values);
 }
 
+/* ---- low rank ---- */
+
+/* Rank 31 of 32: hardly less than all; fewer: not the same, and told. Bits as before. */
+static void queries_of_low_rank_are_near(void **state) {
+    static const size_t ranks[] = {0, 30, 6, 6};
+    table t[4];
+    double lost[4], off[4] = {0}, most = 0;
+    size_t n = 0;
+    for (size_t k = 0; k < 4; k++) {
+        recorded r;
+        recorded_open(&r, "llama", k == 3 ? 3 : 1, k == 3 ? 9 : 4, true);
+        r.k.rank = ranks[k];
+        r.k.group = k == 3 ? 2 : 0;
+        t[k] = recorded_run(&r);
+        lost[k] = r.told.lost;
+        n = N * t[k].n_columns;
+        recorded_close(&r);
+    }
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, fabs(t[0].values[i]));
+    for (size_t k = 1; k < 4; k++)
+        for (size_t i = 0; i < n; i++)
+            off[k] = fmax(off[k], fabs(t[k].values[i] - t[0].values[i]) / most);
+    assert_true(lost[0] == 0 && lost[1] < 0.05 && lost[2] > lost[1] && lost[2] < 0.9);
+    assert_true(off[1] < 0.02 && off[1] < off[2]);
+    assert_memory_equal(t[2].values, t[3].values, n * sizeof *t[2].values);
+    for (size_t k = 0; k < 4; k++)
+        free(t[k].values);
+}
+
 /* ---- calm ---- */
 
 static void memory_that_is_refused_is_said(void **state) {
@@ -186,6 +216,7 @@ int main(void) {
         cmocka_unit_test(scores_are_those_of_kronfluence),
         cmocka_unit_test(tokens_have_the_parts_that_kronfluence_gives_them),
         cmocka_unit_test(neither_batches_nor_threads_nor_groups_change_a_bit),
+        cmocka_unit_test(queries_of_low_rank_are_near),
         cmocka_unit_test(memory_that_is_refused_is_said),
         cmocka_unit_test(what_is_not_finite_names_its_matrix),
     };

@@ -7,13 +7,17 @@
 #include "ekfac-testing.h"
 #include "samples-testing.h"
 
+#include "file/store.h"
+
 static const struct {
     const char *model, *end, *rows;
 } tasks[] = {
     {"llama-q4_0.gguf", "csv",
-     "text\na fine film\nb\nno\na b c d e f g\nthe film\nin\nfilm and film\nz\nzz\nxyz xyz\n"},
+     "text\na fine film\nb c\nno way\na b c d e f g\nthe film\nin it\nfilm and film\nz z\nzz z\n"
+     "xyz xyz\n"},
     {"llama-q8_0.gguf", "csv",
-     "text\na fine film\nb\nno\na b c d e f g\nthe film\nin\nfilm and film\nz\nzz\nxyz xyz\n"},
+     "text\na fine film\nb c\nno way\na b c d e f g\nthe film\nin it\nfilm and film\nz z\nzz z\n"
+     "xyz xyz\n"},
     {"published/bert-classes", "csv",
      "label,text\nbad,a fine film\ngood,no\nodd,x\nbad,a b c d e\ngood,the film\nbad,z\nodd,zz\n"
      "good,in\nbad,a\ngood,b c\n"},
@@ -24,9 +28,9 @@ static const struct {
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 struct options { /* as the method has them */
-    const char *weights, *labels, *by, *factors;
+    const char *weights, *labels, *by;
     double damping;
-    int64_t fit_samples;
+    int64_t fit_samples, query_rank;
     bool self;
 };
 
@@ -133,8 +137,12 @@ static void kept_factors_give_the_same_bits(void **state) {
         glim_influence_work w = work_of(m, s, k != 2);
         struct options o = defaults();
         o.self = true;
-        o.factors = k ? path : NULL;
+        glim_store *store = NULL;
+        if (k)
+            assert_int_equal(glim__store_open(&store, ctx, path, NULL, NULL), GLIM_OK);
+        w.store = store;
         t[k] = run_method(&w, &o);
+        glim__store_close(store);
         glim__samples_close(s);
         glim_model_close(m);
         glim_context_free(ctx);
@@ -173,6 +181,20 @@ static void what_is_planned_is_enough(void **state) {
     }
 }
 
+/* Whatever is in its batch, a single token says nothing. */
+static void samples_without_an_answer_have_no_influence(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *m = open_model(ctx, tasks[0].model);
+    glim_samples *s = open_samples(m, "csv", "text\na fine film\nb\nfilm and film\n", NULL);
+    glim_influence_work w = work_of(m, s, false);
+    table t = run_method(&w, NULL);
+    assert_true(t.n_columns == 1 && t.values[0] > 0 && isnan(t.values[1]) && t.values[2] > 0);
+    free(t.values);
+    glim__samples_close(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 static void a_loss_is_minus_its_log_probability(void **state) {
     glim_context *ctx = context_with(1, 0);
     glim_model *m = open_model(ctx, tasks[2].model);
@@ -203,6 +225,7 @@ int main(void) {
         cmocka_unit_test(a_head_that_was_fitted_has_its_own_curvature),
         cmocka_unit_test(kept_factors_give_the_same_bits),
         cmocka_unit_test(what_is_planned_is_enough),
+        cmocka_unit_test(samples_without_an_answer_have_no_influence),
         cmocka_unit_test(a_loss_is_minus_its_log_probability),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

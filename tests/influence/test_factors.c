@@ -8,6 +8,9 @@
 #include "influence/factor-store.h"
 #include "influence/queries.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { F = 5, C = 4, R = C + 1, SAMPLES = 4000, FC = F * R };
@@ -16,6 +19,7 @@ enum { F = 5, C = 4, R = C + 1, SAMPLES = 4000, FC = F * R };
 struct made {
     size_t rows, seen;
     size_t stop_at; /* the walk ends when so many were seen; 0 = never */
+    size_t kill_at; /* the process ends */
     bool silent;    /* no gradient at all */
     uint64_t seed;
 };
@@ -42,6 +46,8 @@ static glim_status walk_made(void *data, size_t first, size_t count, bool sample
     for (size_t i = first; i < first + count && !status; i++) {
         if (m->stop_at && m->seen == m->stop_at)
             return glim_fail(err, GLIM_ECANCELLED, "stopped");
+        if (m->kill_at && m->seen == m->kill_at)
+            raise(SIGKILL);
         for (size_t t = 0; t < m->rows; t++)
             make_row(m, i, t, g + t * F, a + t * C);
         for (size_t w = 0; w < 2 && !status; w++)
@@ -170,7 +176,10 @@ static void queries_are_the_inverse_times_the_gradient(void **state) {
     for (size_t d = 0; d < 3; d++) {
         glim_queries q;
         double damping = glim__factor_damping(&fs.each[0], dampings[d]), size = 0;
-        assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, dampings[d], 11, 1, NULL), GLIM_OK);
+        assert_int_equal(glim__queries_make(&q, &fs,
+                                            &(glim_query_options){&walk, &o, dampings[d], 0, 0}, 11,
+                                            1, NULL),
+                         GLIM_OK);
         read_query(ctx, &q, u);
         curvature(&fs.each[0], damping, h);
         gradient(&m, 11, v);
@@ -201,7 +210,9 @@ static void self_influence_is_the_score_with_oneself(void **state) {
     glim_factor_options o = {.weights = weights, .chosen = one, .n_weights = 2};
     glim_walk walk = {walk_made, &m, 50};
     glim_queries q;
-    assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, NAN, 7, 1, NULL), GLIM_OK);
+    assert_int_equal(
+        glim__queries_make(&q, &fs, &(glim_query_options){&walk, &o, NAN, 0, 0}, 7, 1, NULL),
+        GLIM_OK);
     double u[FC], score = 0;
     read_query(ctx, &q, u);
     gradient(&m, 7, v);
@@ -232,7 +243,9 @@ static void weights_without_a_gradient_have_no_influence(void **state) {
     assert_int_equal(fs.zero, 2);
     glim_factor_options o = {.weights = weights, .chosen = both, .n_weights = 2};
     glim_walk walk = {walk_made, &m, 4};
-    assert_int_equal(glim__queries_make(&q, &fs, &walk, &o, NAN, 0, 1, NULL), GLIM_OK);
+    assert_int_equal(
+        glim__queries_make(&q, &fs, &(glim_query_options){&walk, &o, NAN, 0, 0}, 0, 1, NULL),
+        GLIM_OK);
     read_query(ctx, &q, u);
     for (size_t e = 0; e < FC; e++)
         assert_true(u[e] == 0);
@@ -258,15 +271,18 @@ static void one_sample_is_enough(void **state) {
 
 static const char *store_path(void) {
     static char path[64];
-    snprintf(path, sizeof path, "/tmp/glim-factors-%d.store", (int)getpid());
+    if (!*path) /* children have that of their parent */
+        snprintf(path, sizeof path, "/tmp/glim-factors-%d.store", (int)getpid());
     return path;
 }
 
 static glim_factor_keeper open_keeper(glim_factor_store *s, glim_context *ctx, const glim_model *m,
                                       const char *samples) {
     glim_error err = {0};
+    glim_store *store;
     glim_factor_origin o = {.model = m, .samples = samples, .seed = 1};
-    if (glim__factor_store_open(s, ctx, store_path(), &o, &err))
+    if (glim__store_open(&store, ctx, store_path(), NULL, &err) ||
+        glim__factor_store_init(s, store, &o, &err))
         fail_msg("%s", err.message);
     s->weights = weights; /* the made-up ones */
     return glim__factor_store_keeper(s);
@@ -306,10 +322,63 @@ static void a_stopped_fit_goes_on_with_the_same_bits(void **state) {
             check_same(&fs, &whole);
         assert_int_equal(s.found, k < 3 ? 0 : k < 5 ? 1 : 2);
         glim__factors_release(&fs);
-        glim__factor_store_close(&s);
+        glim__store_close(s.store);
     }
     unlink(store_path());
     glim__factors_release(&whole);
+    glim_model_close(model);
+    glim_context_free(ctx);
+}
+
+/* In a child that is killed when it has seen so many samples, or whose files cannot grow. */
+static void fit_in_a_child(size_t kill_at, rlim_t most_bytes) {
+    pid_t child = fork();
+    if (!child) {
+        glim_context *ctx = context_with(1, 0);
+        glim_model *model = open_model(ctx, "gpt2.gguf");
+        glim_factor_store s;
+        glim_factors fs;
+        glim_error err = {0};
+        struct made m = {.rows = 5, .seed = 6, .kill_at = kill_at};
+        glim_factor_keeper keeper = open_keeper(&s, ctx, model, "abc");
+        glim_walk walk = {walk_made, &m, 30};
+        glim_factor_options o = {
+            .weights = weights, .chosen = both, .n_weights = 2, .keeper = &keeper, .room = 1};
+        signal(SIGXFSZ, SIG_IGN);
+        if (most_bytes)
+            setrlimit(RLIMIT_FSIZE, &(struct rlimit){most_bytes, most_bytes});
+        glim_status status = glim__factors_fit(&fs, ctx, &walk, &o, &err);
+        _exit(status == GLIM_EIO && strstr(err.message, store_path()) ? 7 : status ? 8 : 0);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(kill_at ? WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL
+                        : WIFEXITED(how) && WEXITSTATUS(how) == (most_bytes ? 7 : 0));
+}
+
+static void a_killed_fit_and_a_full_disk_lose_nothing_that_was_kept(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *model = open_model(ctx, "gpt2.gguf");
+    struct made m = {.rows = 5, .seed = 6}, again = m;
+    glim_factors whole = fit(ctx, &m, 30, both, NULL);
+    glim_factor_store s;
+    unlink(store_path());
+    fit_in_a_child(45, 0); /* in the second pass */
+    fit_in_a_child(0, 8192);
+    fit_in_a_child(50, 0); /* in the second round */
+    glim_factor_keeper keeper = open_keeper(&s, ctx, model, "abc");
+    glim_walk walk = {walk_made, &again, 30};
+    glim_factor_options o = {
+        .weights = weights, .chosen = both, .n_weights = 2, .keeper = &keeper, .room = 1};
+    glim_factors fs;
+    assert_int_equal(glim__factors_fit(&fs, ctx, &walk, &o, NULL), GLIM_OK);
+    assert_int_equal(s.found, 1);
+    assert_true(again.seen <= 60);
+    check_same(&fs, &whole);
+    glim__factors_release(&fs);
+    glim__factors_release(&whole);
+    glim__store_close(s.store);
+    unlink(store_path());
     glim_model_close(model);
     glim_context_free(ctx);
 }
@@ -328,7 +397,7 @@ static void factors_of_something_else_are_not_found(void **state) {
         assert_int_equal(s.other, k == 1 || k == 2);
         assert_int_equal(fs.rounds, k != 3);
         glim__factors_release(&fs);
-        glim__factor_store_close(&s);
+        glim__store_close(s.store);
     }
     unlink(store_path());
     glim_model_close(models[0]);
@@ -344,6 +413,7 @@ int main(void) {
         cmocka_unit_test(weights_without_a_gradient_have_no_influence),
         cmocka_unit_test(one_sample_is_enough),
         cmocka_unit_test(a_stopped_fit_goes_on_with_the_same_bits),
+        cmocka_unit_test(a_killed_fit_and_a_full_disk_lose_nothing_that_was_kept),
         cmocka_unit_test(factors_of_something_else_are_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
