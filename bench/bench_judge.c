@@ -67,13 +67,27 @@ static glim_status listen(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status;
 }
 
+/* The method's defaults, but as many steps as the peer takes. */
+static void *options_of(const glim_method *m) {
+    glim_error err;
+    void *opts = calloc(1, m->opts_size + 1);
+    const glim_param *refine = m->params ? glim_param_find(m->params, "refine") : NULL;
+    if (m->params)
+        glim_param_defaults(m->params, opts);
+    if (refine && glim_param_set(refine, opts, "none", &err))
+        die(&err);
+    return opts;
+}
+
 static void judge_method(struct bench *b, glim_predictor *p, const glim_method *m) {
     glim_error err;
+    void *opts = options_of(m);
     glim_document *doc = NULL;
     glim_evaluation *e = NULL;
-    glim_evaluate_options how = {.metrics = b->metrics, .draws = b->draws, .method = m};
+    glim_evaluate_options how = {
+        .metrics = b->metrics, .draws = b->draws, .method = m, .method_opts = opts};
     double t = processor();
-    if (glim_explain(&doc, p, m, NULL, 0, &err))
+    if (glim_explain(&doc, p, m, opts, 0, &err))
         die(&err);
     b->explain += processor() - t;
     record.values = p->values;
@@ -91,6 +105,7 @@ static void judge_method(struct bench *b, glim_predictor *p, const glim_method *
     json_decref(record.masks);
     glim_evaluation_free(e);
     glim_document_free(doc);
+    free(opts);
 }
 
 static void describe(json_t *told, const glim_predictor *p, const glim_tokens *t) {

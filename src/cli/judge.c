@@ -3,6 +3,7 @@
 #include "cli/judge.h"
 #include "cli/bind.h"
 #include "cli/given.h"
+#include "evaluate/judging.h"
 #include "predict/predictor.h"
 
 #include <string.h>
@@ -119,12 +120,17 @@ glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
 
 glim_status cli_judge_plan(cli_judged *j, glim_plan *plan, uint64_t *most) {
     cli_run *run = j->run;
+    uint64_t bytes = 0;
     *plan = (glim_plan){.seconds = -1, .bounded = true};
     glim_status status = cli_judge_claims(j);
     if (!status && !run->o.explanation)
         status = glim_explain_plan(plan, j->p, run->method, run->method_opts, &run->err);
     if (!status)
         status = glim_evaluate_plan(most, j->p, j->doc, &j->how, &run->err);
+    if (!status)
+        status = glim__judging_bytes(&bytes, j->p, j->doc, &j->how, plan->bytes, &run->err);
+    plan->bytes = bytes > plan->bytes ? bytes : plan->bytes;
+    plan->bytes_wanted = bytes > plan->bytes_wanted ? bytes : plan->bytes_wanted;
     return status;
 }
 
