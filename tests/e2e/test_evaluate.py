@@ -264,7 +264,7 @@ class Texts(Case):
     def test_an_interrupted_run_tells_what_it_reached(self):
         data = self.write("texts.csv", "text\n" + "Hello 世界 again and again\n" * 1000)
         go = subprocess.Popen([GLIM, "evaluate", "-m", str(MODEL), "--data", str(data), "--json",
-                               "--inputs", "1000", "--draws", "2000", "-q"],
+                               "--inputs", "1000", "--draws", "300", "-q"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         time.sleep(2)
         go.send_signal(signal.SIGINT)
