@@ -4,9 +4,9 @@
  * Each line of TEXTS, cut to TOKENS where that is not 0, is explained by each of METHODS
  * ("occlusion,gradient"), and each explanation judged by METRICS, beside DRAWS random orders. FIT
  * is
- * "-", or a fitted model that is put on MODEL. One thread; processor time, the better of two
- * runs. OUT gets the times and, of a third run, tokens, units, and the masks that each judgement
- * wants, without repeats, with glim's values, so that the peer does the same work and is seen to.
+ * "-", or a fitted model that is put on MODEL. One thread; processor time. OUT gets the times,
+ * tokens, units, and the masks that each judgement wants, without repeats, with glim's values, so
+ * that the peer does the same work and is seen to.
  */
 #include "base/buffer.h"
 #include "base/json.h"
@@ -32,7 +32,7 @@ struct bench {
     size_t tokens, draws;
     double explain, evaluate; /* seconds */
     uint64_t forward, asked;
-    json_t *told; /* of the text under way, or NULL: nothing is recorded */
+    json_t *told; /* of the text under way */
 };
 
 /* Stands before p->values while a judgement is recorded. */
@@ -67,19 +67,32 @@ static glim_status listen(glim_predictor *p, const uint8_t *keep, size_t n, glim
     return status;
 }
 
+/* The method's defaults, but as many steps as the peer takes. */
+static void *options_of(const glim_method *m) {
+    glim_error err;
+    void *opts = calloc(1, m->opts_size + 1);
+    const glim_param *refine = m->params ? glim_param_find(m->params, "refine") : NULL;
+    if (m->params)
+        glim_param_defaults(m->params, opts);
+    if (refine && glim_param_set(refine, opts, "none", &err))
+        die(&err);
+    return opts;
+}
+
 static void judge_method(struct bench *b, glim_predictor *p, const glim_method *m) {
     glim_error err;
+    void *opts = options_of(m);
     glim_document *doc = NULL;
     glim_evaluation *e = NULL;
-    glim_evaluate_options how = {.metrics = b->metrics, .draws = b->draws, .method = m};
+    glim_evaluate_options how = {
+        .metrics = b->metrics, .draws = b->draws, .method = m, .method_opts = opts};
     double t = processor();
-    if (glim_explain(&doc, p, m, NULL, 0, &err))
+    if (glim_explain(&doc, p, m, opts, 0, &err))
         die(&err);
     b->explain += processor() - t;
     record.values = p->values;
     record.masks = json_object();
-    if (b->told)
-        p->values = listen;
+    p->values = listen;
     t = processor();
     if (glim_evaluate(&e, p, doc, &how, &err))
         die(&err);
@@ -91,6 +104,7 @@ static void judge_method(struct bench *b, glim_predictor *p, const glim_method *
     json_decref(record.masks);
     glim_evaluation_free(e);
     glim_document_free(doc);
+    free(opts);
 }
 
 static void describe(json_t *told, const glim_predictor *p, const glim_tokens *t) {
@@ -125,15 +139,13 @@ static void judge_text(struct bench *b, const char *text, json_t *all) {
     if (glim_predictor_lm(&p, b->model, t, &o, &err) || glim__memo_open(&memo, p, &err))
         die(&err);
     b->explain += processor() - began;
-    b->told = all ? json_object() : NULL;
-    if (all)
-        describe(b->told, p, t);
+    b->told = json_object();
+    describe(b->told, p, t);
     for (size_t i = 0; b->methods[i]; i++)
         judge_method(b, p, b->methods[i]);
     p->cost(p, &forward, &backward);
     b->forward += forward;
-    if (all)
-        json_array_append_new(all, b->told);
+    json_array_append_new(all, b->told);
     glim__memo_close(memo);
     glim_predictor_free(p);
     glim_tokens_free(t);
@@ -143,8 +155,6 @@ static void judge_all(struct bench *b, const char *path, json_t *all) {
     glim_error err;
     glim_buffer file;
     glim__buffer_init(&file, b->ctx);
-    b->explain = b->evaluate = 0;
-    b->forward = b->asked = 0;
     if (glim__file_read(&file, path, 1 << 24, &err))
         die(&err);
     for (char *line = strtok(file.data, "\n"); line; line = strtok(NULL, "\n"))
@@ -175,7 +185,6 @@ static void open_all(struct bench *b, const char *model, const char *fit) {
 int main(int argc, char **argv) {
     struct bench b = {0};
     glim_error err;
-    double explain = 1e9, evaluate = 1e9;
     if (argc != 10) {
         fprintf(stderr, "usage: bench_judge MODEL FIT TEXTS METHODS METRICS UNITS TOKENS DRAWS "
                         "OUT\n");
@@ -186,14 +195,9 @@ int main(int argc, char **argv) {
     b.units = strcmp(argv[6], "token") ? GLIM_UNIT_WORD : GLIM_UNIT_TOKEN;
     b.tokens = (size_t)atoi(argv[7]);
     b.draws = (size_t)atoi(argv[8]);
-    for (int i = 0; i < 2; i++) {
-        judge_all(&b, argv[3], NULL);
-        explain = b.explain < explain ? b.explain : explain;
-        evaluate = b.evaluate < evaluate ? b.evaluate : evaluate;
-    }
     json_t *texts = json_array();
     judge_all(&b, argv[3], texts);
-    json_t *out = json_pack("{sfsfsIsIso}", "explain", explain, "evaluate", evaluate, "forward",
+    json_t *out = json_pack("{sfsfsIsIso}", "explain", b.explain, "evaluate", b.evaluate, "forward",
                             (json_int_t)b.forward, "asked", (json_int_t)b.asked, "texts", texts);
     if (!out || json_dump_file(out, argv[9], JSON_COMPACT)) {
         glim_fail(&err, GLIM_EIO, "'%s' was not written", argv[9]);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judging explanations beside PyTorch and Captum: the same masks, values compared.
 
-    bench/judge.py [--only curves|reviews] [--part N] [--texts N]
+    bench/judge.py [--only curves|reviews] [--part N] [--texts N] [--runs N]
 
 curves: occlusion of 100 tokens of SmolLM2 and its curves and AOPC, beside two random orders, and
 the reversed and the leave-one-out one. The peer is transformers on the dequantised weights.
@@ -27,6 +27,7 @@ PARSER = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
 PARSER.add_argument("--only", choices=("curves", "reviews"))
 PARSER.add_argument("--part", type=int, default=1)
 PARSER.add_argument("--texts", type=int, default=200, help="reviews that are judged")
+PARSER.add_argument("--runs", type=int, default=2, help="of both sides, in turn; the best counts")
 GIVEN = PARSER.parse_args()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
@@ -106,7 +107,7 @@ def ask(model, text, masks, neutral, size):
 
 def best_size(model, inputs, sizes):
     """The batch size that needs the least on some of the inputs."""
-    some = sorted(inputs, key=len)[::max(1, len(inputs) // 64)][:64]
+    some = sorted(inputs, key=len)[::max(1, len(inputs) // 64)][-32:]
     answer(model, some[:4], 4)
     return min(sizes, key=lambda n: spent(lambda: answer(model, some, n)))
 
@@ -119,9 +120,9 @@ def show(what, mine, peer, other, more):
 
 def curves(folder):
     path = cache_dir() / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    found = glim(folder, path, "-", [TEXT], "occlusion", CURVES, "token", 100)
+    found = mine = glim(folder, path, "-", [TEXT], "occlusion", CURVES, "token", 100)
     text = found["texts"][0]
-    masks = text["masks"]["occlusion"]
+    masks = {m: v for m, v in text["masks"]["occlusion"].items() if "1" in m}  # not the empty text
     model = transformers.AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32).eval()
     with torch.inference_mode():
@@ -132,15 +133,20 @@ def curves(folder):
         rows = hidden[torch.arange(len(ids)), lengths - 1]
         return model.lm_head(rows).log_softmax(-1)[:, target]
     size = best_size(logprob, [masked(text, m, None) for m in masks], (8, 32))
-    seconds, off = ask(logprob, text, masks, None, size)
-    assert off < 0.05, off
+    seconds = 1e9
+    for run in range(GIVEN.runs):
+        if run:
+            found = glim(folder, path, "-", [TEXT], "occlusion", CURVES, "token", 100)
+            mine = {k: min(mine[k], found[k]) for k in ("explain", "evaluate")}
+        needed, off = ask(logprob, text, masks, None, size)
+        assert off < 0.05, off
+        seconds = min(seconds, needed)
     ones = [m for m in masks if sum(k == "0" for k in m) == 1]
     loo = seconds * sum(len(m) - 1 for m in ones) / sum(m.count("1") for m in masks)
-    mine = found["explain"] + found["evaluate"]
     rows = sum(m.count("1") for m in masks)
-    show("occlusion, its curves and AOPC, 100 tokens", mine, f"PyTorch, {size} a batch", seconds,
+    show("occlusion, its curves and AOPC, 100 tokens", mine["explain"] + mine["evaluate"], f"PyTorch, {size} a batch", seconds,
          f"{len(masks)} masks of {rows} tokens; glim runs {found['forward']}")
-    show("the curves and AOPC alone", found["evaluate"], f"PyTorch, {size} a batch", seconds - loo,
+    show("the curves and AOPC alone", mine["evaluate"], f"PyTorch, {size} a batch", seconds - loo,
          "leave-one-out is known on both sides")
 
 
@@ -194,30 +200,40 @@ def reviews(folder):
     with open(cache_dir() / "reviews/test.csv", newline="", encoding="utf-8") as f:
         texts = [" ".join(r["review"].split()) for r in csv.DictReader(f)]
     texts = [t for t in texts if 20 <= len(t.split()) <= 30][:GIVEN.texts]
-    found = glim(folder, path, fit, texts, "occlusion,integrated-gradients,gradient",
-                 CURVES + ",infidelity,sensitivity-n", "word", 0)
     model = Classifier(path, fit)
-    explain = evaluate = off = 0.0
-    masks = 0
-    first = found["texts"][0]
-    size = best_size(model, [masked(first, m, 103) for m in first["masks"]["occlusion"]], (16, 64))
-    for text in found["texts"]:
+    mine, other, size = {"explain": 1e9, "evaluate": 1e9}, [1e9, 1e9], None
+    for _ in range(GIVEN.runs):
+        found = glim(folder, path, fit, texts, "occlusion,integrated-gradients,gradient",
+                     CURVES + ",infidelity,sensitivity-n", "word", 0)
+        mine = {k: min(mine[k], found[k]) for k in mine}
+        first = found["texts"][0]
+        model.k = 0
+        size = size or best_size(
+            model, [masked(first, m, 103) for m in first["masks"]["occlusion"]], (16, 64))
+        other = list(map(min, other, reviews_by_peers(model, found["texts"], size)))
+    masks = [set(m) for t in found["texts"] for m in t["masks"].values()]
+    apart = [set().union(*t["masks"].values()) for t in found["texts"]]
+    peer = f"Captum and PyTorch, {size} a batch"
+    show(f"{len(texts)} reviews, three methods judged by six metrics, MiniLM", sum(mine.values()), peer,
+         sum(other), f"{sum(map(len, masks))} masks, none twice for a method; "
+         f"{sum(map(len, apart))} when methods share them")
+    show("of which the methods", mine["explain"], "Captum", other[0], "")
+    show("of which the judging", mine["evaluate"], "PyTorch", other[1], "")
+
+
+def reviews_by_peers(model, texts, size):
+    """Seconds of the methods and of the judging."""
+    explain = evaluate = 0.0
+    for text in texts:
         model.k = None
         with torch.inference_mode():
             model.k = int(model(torch.tensor([text["ids"]]))[0].argmax())
         explain += spent(lambda text=text: captum_methods(model, text, size))
-        for mine in text["masks"].values():
-            masks += len(mine)
-            seconds, far = ask(model, text, mine, 103, size)
+        for masks in text["masks"].values():
+            seconds, off = ask(model, text, masks, 103, size)
+            assert off < 1e-2, off
             evaluate += seconds
-            off = max(off, far)
-    assert off < 1e-2, off
-    mine = found["explain"] + found["evaluate"]
-    what = f"{len(texts)} reviews, three methods judged by six metrics, MiniLM"
-    show(what, mine, f"Captum and PyTorch, {size} a batch", explain + evaluate,
-         f"{masks} masks, none twice for a method")
-    show("of which the methods", found["explain"], "Captum", explain, "")
-    show("of which the judging", found["evaluate"], "PyTorch", evaluate, "")
+    return explain, evaluate
 
 
 def main():

@@ -174,8 +174,7 @@ GLIM_API glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p,
 typedef struct glim_evaluate_cost {
     uint64_t masks; /* masked inputs */
     uint64_t runs;  /* of the method */
-    uint64_t held;  /* bytes that are there beside the method's while it is run again */
-    glim_plan plan; /* of the masked inputs alone; bytes with what the evaluation holds */
+    glim_plan plan; /* tokens of the masked inputs alone; bytes of judging and of the method */
 } glim_evaluate_cost;
 /* doc needs no scores. Asks nothing. Errors: those of glim_evaluate. */
 GLIM_API glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,

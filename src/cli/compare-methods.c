@@ -168,7 +168,6 @@ static glim_status plan_judging(cli_comparison *c, glim_predictor *p, const glim
         doc->method.is_signed = m->is_signed;
         status = glim_evaluate_plan(&cost, p, doc, &how, &c->run->err);
     }
-    kept += glim_context_bytes(c->run->ctx);
     cost.plan.bytes += kept;
     cost.plan.bytes_wanted += kept;
     c->masked += cost.masks;

@@ -113,7 +113,7 @@ const glim_param cli_flags_calls[] = {
      .type = GLIM_STRING,
      .offset = AT(store),
      .value_name = "FILE",
-     .help = "keep answers there, of evaluate results too; ask none again"},
+     .help = "keep answers (evaluate: results) there, ask none again"},
     {0},
 };
 

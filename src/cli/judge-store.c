@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "predict/predictor.h"
 #include "tensor/kernels.h"
+#include "text/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,11 +109,20 @@ static bool add_metrics(glim_digest *d, const cli_judged *j) {
     return fine;
 }
 
-static glim_status add_weights(glim_digest *d, cli_judged *j) {
+/* Tokens that stand for what is absent; the others are seen in the answer. */
+static void add_tokens(glim_digest *d, const glim_tokenizer *tokenizer) {
+    const glim_tokenizer_info *t = glim__tokenizer_info(tokenizer);
+    const int32_t ids[] = {t->vocab, t->bos, t->eos, t->unk, t->pad, t->mask, t->cls, t->sep};
+    glim__digest_bytes(d, ids, sizeof ids);
+}
+
+static glim_status add_model(glim_digest *d, cli_judged *j) {
     const glim_model *m = j->run->base ? j->run->base : j->p->model;
     glim_status status = GLIM_OK;
     if (!m || !m->file)
         return GLIM_OK;
+    if (m->tokenizer)
+        add_tokens(d, m->tokenizer);
     size_t n = glim__gguf_tensor_count(m->file);
     glim__digest_text(d, glim__gguf_digest(m->file));
     for (size_t i = 0; i < n && !status; i++) {
@@ -148,7 +158,7 @@ static glim_status begin_key(cli_judged *j) {
     glim__digest_text(&d, run->linear ? glim_linear_facts(run->linear)->digest : NULL);
     add_table(&d, j->p->table);
     glim_status status =
-        fine ? add_weights(&d, j) : glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
+        fine ? add_model(&d, j) : glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
     j->kept->common = glim__digest_end(&d);
     j->kept->begun = !status;
     return status;
@@ -158,6 +168,7 @@ static glim_status begin_key(cli_judged *j) {
 static void add_input(glim_digest *d, const glim_predictor *p, const glim_document *doc) {
     const size_t pixels = (size_t)doc->input.image.width * (size_t)doc->input.image.height;
     glim__digest_bytes(d, doc->input.text ? doc->input.text : "", doc->input.text_len);
+    glim__digest_text(d, doc->model.digest); /* of a plugin its bytes */
     glim__digest_text(d, doc->target.kind);
     glim__digest_text(d, doc->target.output);
     glim__digest_bytes(d, doc->target.text ? doc->target.text : "", doc->target.text_len);

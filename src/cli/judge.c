@@ -4,6 +4,7 @@
 #include "cli/bind.h"
 #include "cli/given.h"
 #include "cli/judge-flags.h"
+#include "evaluate/judging.h"
 #include "predict/predictor.h"
 
 #include <string.h>
@@ -138,9 +139,8 @@ static void add_up(cli_judge_cost *c, const glim_evaluate_cost *judging) {
     c->plan.backward_tokens = times * c->plan.backward_tokens + more->backward_tokens;
     c->plan.asks = times * c->plan.asks + more->asks;
     c->plan.bounded = c->plan.bounded && more->bounded;
-    c->plan.bytes = larger(c->plan.bytes + judging->held, more->bytes);
-    c->plan.bytes_wanted =
-        larger(c->plan.bytes_wanted + judging->held, larger(more->bytes_wanted, c->plan.bytes));
+    c->plan.bytes = larger(c->plan.bytes, more->bytes);
+    c->plan.bytes_wanted = larger(c->plan.bytes_wanted, more->bytes_wanted);
 }
 
 glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out) {
@@ -157,8 +157,6 @@ glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out) {
         status = glim_evaluate_plan(&judging, j->p, j->doc, &how, &run->err);
     if (status)
         return status;
-    judging.plan.bytes += glim_context_bytes(run->ctx);
-    judging.plan.bytes_wanted += glim_context_bytes(run->ctx);
     add_up(out, &judging);
     return GLIM_OK;
 }

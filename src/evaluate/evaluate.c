@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRAWS = 20, BLOCK = 16 << 20 };
+enum { DRAWS = 20 };
 
 /* What a metric said of one case of one row; of all cases where their masks are the same. */
 struct request {
@@ -39,11 +39,6 @@ static const char *unfit(const struct judging *j, const glim_predictor *p, const
 
 /* ---- asking ---- */
 
-static size_t block_masks(const glim_game *g) {
-    size_t most = BLOCK / (g->d + 8 * g->rows);
-    return most > g->d ? most : g->d; /* leave-one-out's fit at once */
-}
-
 static glim_status ask(struct judging *j, glim_game *g, size_t row, const struct request *list,
                        size_t n, size_t masks, glim_error *err) {
     glim_status status = masks ? glim__game_values(g, j->masks, masks, j->values, err) : GLIM_OK;
@@ -61,8 +56,7 @@ static glim_status ask(struct judging *j, glim_game *g, size_t row, const struct
     return status;
 }
 
-/* Whether a metric has masks of its own to ask in this case. */
-static bool asks(const struct judging *j, const glim_measure *m, size_t kase) {
+bool glim__judging_asks(const struct judging *j, const glim_measure *m, size_t kase) {
     const glim_metric *metric = m->metric;
     if (!metric->read || m->why)
         return false;
@@ -74,23 +68,20 @@ static bool asks(const struct judging *j, const glim_measure *m, size_t kase) {
 }
 
 static glim_status ask_all(struct judging *j, glim_game *g, size_t row, glim_error *err) {
-    size_t n_metrics = j->e->n_measures, most = block_masks(g), n = 0, masks = 0;
+    size_t n_metrics = j->e->n_measures, most = j->most, n = 0, masks = 0;
     glim_context *ctx = g->p->ctx;
     struct request *list = glim__calloc(ctx, n_metrics * j->n_cases + 1, sizeof *list);
     glim_status status = list ? GLIM_OK : glim__oom(ctx, err, "requests", n_metrics * 64);
     for (size_t k = 0; k < j->n_cases && !status; k++)
         for (size_t i = 0; i < n_metrics && !status; i++) {
             const glim_metric *m = j->e->measures[i].metric;
-            if (!asks(j, &j->e->measures[i], k))
+            if (!glim__judging_asks(j, &j->e->measures[i], k))
                 continue;
             size_t want = m->masks ? m->masks(&j->cases[k], j->opts[i], NULL) : 0;
             if (masks && masks + want > most) {
                 status = ask(j, g, row, list, n, masks, err);
                 n = masks = 0;
             }
-            if (want > most && !status)
-                status = glim_fail(err, GLIM_ELIMIT, "'%s' wants %zu inputs of %zu units at once",
-                                   m->name, want, g->d);
             if (!status && want)
                 m->masks(&j->cases[k], j->opts[i], j->masks + masks * g->d);
             list[n++] = (struct request){i, k, want, masks};
@@ -117,7 +108,7 @@ static glim_status leave_one_out(struct judging *j, glim_game *g, glim_error *er
 
 static bool make_room(struct judging *j, glim_game *g) {
     glim_context *ctx = g->p->ctx;
-    size_t n = j->n_cases, d = g->d, most = block_masks(g);
+    size_t n = j->n_cases, d = g->d, most = j->most;
     j->cases = glim__calloc(ctx, n, sizeof *j->cases);
     j->phi = glim__calloc(ctx, n * d, sizeof *j->phi);
     j->order = glim__calloc(ctx, n * d, sizeof *j->order);
@@ -182,8 +173,9 @@ static glim_status judge_row(struct judging *j, glim_game *g, size_t row, double
 
 static glim_status play(glim_game *g, void *data, glim_error *err) {
     struct judging *j = data;
-    glim_status status =
-        make_room(j, g) ? GLIM_OK : glim__oom(g->p->ctx, err, "an evaluation", BLOCK);
+    glim_status status = glim__judging_size(j, g, err);
+    if (!status && !make_room(j, g))
+        status = glim__oom(g->p->ctx, err, "an evaluation", j->most * (g->d + 8 * g->rows));
     double *none = glim__calloc(g->p->ctx, g->rows, sizeof *none);
     if (!status && !none)
         status = glim__oom(g->p->ctx, err, "an evaluation", g->rows * sizeof *none);
@@ -197,48 +189,6 @@ static glim_status play(glim_game *g, void *data, glim_error *err) {
     glim__free(g->p->ctx, none);
     give_room(j, g->p->ctx);
     return status;
-}
-
-/* ---- how much it will be ---- */
-
-/* What n masked inputs cost; one that lacks the first unit costs as much as any. */
-static void add_asks(struct judging *j, glim_game *g, uint64_t n) {
-    size_t U = g->p->units->count;
-    glim_plan one = {0};
-    for (size_t u = 0; u < U; u++)
-        g->keep[u] = g->feature[u] != 0;
-    g->p->plan_values(g->p, g->keep, 1, g->absent, &one);
-    uint64_t room = (uint64_t)block_masks(g) * (g->d + 8 * g->rows) +
-                    j->n_cases * (uint64_t)(16 * g->d + 64 * j->e->n_measures);
-    glim_plan *all = &j->cost->plan;
-    j->cost->masks += n;
-    all->forward_tokens += n * one.forward_tokens;
-    all->asks += n * one.asks;
-    all->bytes = one.bytes + room > all->bytes ? one.bytes + room : all->bytes;
-    all->bytes_wanted =
-        one.bytes_wanted + room > all->bytes_wanted ? one.bytes_wanted + room : all->bytes_wanted;
-}
-
-/* How many masks a metric wants depends on the number of features alone. */
-static glim_status count(glim_game *g, void *data, glim_error *err) {
-    struct judging *j = data;
-    double *phi = glim__calloc(g->p->ctx, g->d, sizeof *phi);
-    size_t *order = glim__calloc(g->p->ctx, g->d, sizeof *order);
-    glim_case c = {.d = g->d, .phi = phi, .order = order, .is_signed = true};
-    uint64_t n = 1 + (j->wants_loo ? g->d : 0);
-    for (size_t i = 0; i < g->d && order; i++)
-        order[i] = i;
-    for (size_t k = 0; k < j->n_cases && phi && order; k++)
-        for (size_t i = 0; i < j->e->n_measures; i++) {
-            const glim_metric *m = j->e->measures[i].metric;
-            if (m->masks && asks(j, &j->e->measures[i], k))
-                n += g->rows * (uint64_t)m->masks(&c, j->opts[i], NULL);
-        }
-    add_asks(j, g, n);
-    bool fine = phi && order;
-    glim__free(g->p->ctx, phi);
-    glim__free(g->p->ctx, order);
-    return fine ? GLIM_OK : glim__oom(g->p->ctx, err, "a plan", g->d * 16);
 }
 
 /* ---- the whole ---- */
@@ -311,7 +261,7 @@ static glim_status check_units(const glim_predictor *p, const glim_document *doc
                      doc->input.n_units, doc->n_rows, p->units->count, p->n_rows);
 }
 
-static glim_status judge(struct judging *j, glim_predictor *p, glim_game_fn *fn, glim_error *err) {
+glim_status glim__judge(struct judging *j, glim_predictor *p, glim_game_fn *fn, glim_error *err) {
     glim_document *notes = NULL;
     glim_status status = new_evaluation(j, p, err);
     if (!status)
@@ -325,14 +275,14 @@ static glim_status judge(struct judging *j, glim_predictor *p, glim_game_fn *fn,
     return status;
 }
 
-static void begin(struct judging *j, glim_evaluate_options *o) {
+void glim__judging_begin(struct judging *j, glim_evaluate_options *o) {
     o->absent = o->absent ? o->absent : "auto";
     o->draws = o->draws > 1 ? o->draws : DRAWS;
     j->o = o;
     j->n_cases = FIRST_DRAW + o->draws;
 }
 
-static void end(struct judging *j, glim_context *ctx) {
+void glim__judging_end(struct judging *j, glim_context *ctx) {
     for (size_t i = 0; j->opts && i < j->e->n_measures; i++)
         glim__free(ctx, j->opts[i]);
     glim__free(ctx, j->opts);
@@ -344,13 +294,13 @@ glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_d
     struct judging j = {.doc = doc};
     double began = glim__seconds();
     *out = NULL;
-    begin(&j, &o);
+    glim__judging_begin(&j, &o);
     glim_status status = check_units(p, doc, err);
     if (!status)
-        status = judge(&j, p, play, err);
+        status = glim__judge(&j, p, play, err);
     if (!status)
         status = glim__reruns(&j, p, err);
-    end(&j, p->ctx);
+    glim__judging_end(&j, p->ctx);
     if (status) {
         glim_evaluation_free(j.e);
         return status;
@@ -359,21 +309,6 @@ glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_d
     j.e->seconds = glim__seconds() - began;
     *out = j.e;
     return GLIM_OK;
-}
-
-glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,
-                               const glim_document *doc, const glim_evaluate_options *options,
-                               glim_error *err) {
-    glim_evaluate_options o = options ? *options : (glim_evaluate_options){0};
-    struct judging j = {.doc = doc, .cost = most};
-    *most = (glim_evaluate_cost){.plan = {.seconds = -1, .bounded = false}};
-    begin(&j, &o);
-    glim_status status = judge(&j, p, count, err);
-    if (!status)
-        glim__reruns_count(&j, p, most);
-    end(&j, p->ctx);
-    glim_evaluation_free(j.e);
-    return status;
 }
 
 void glim_evaluation_free(glim_evaluation *e) {

@@ -23,7 +23,23 @@ struct judging {
     double *loo;                /* (d, rows) of the game; (d) of the row behind it */
     bool wants_loo;
     glim_evaluate_cost *cost; /* of a plan, else NULL */
+    size_t most;    /* masks of a block */
+    uint64_t bytes; /* while planning: what a run needs at least, beside what lies there */
 };
+
+/* evaluate.c: options filled in, and what belongs to them; calls fn for each game between. */
+void glim__judging_begin(struct judging *j, glim_evaluate_options *o);
+glim_status glim__judge(struct judging *j, glim_predictor *p, glim_game_fn *fn, glim_error *err);
+void glim__judging_end(struct judging *j, glim_context *ctx);
+/* Whether a metric has masks of its own to ask in this case. */
+bool glim__judging_asks(const struct judging *j, const glim_measure *m, size_t kase);
+
+/* judging-plan.c: j->most, from the masks that are wanted and the memory that is left. */
+glim_status glim__judging_size(struct judging *j, const glim_game *g, glim_error *err);
+/* The bytes that explaining and judging need at least, when explaining needs `explain`. */
+glim_status glim__judging_bytes(uint64_t *bytes, glim_predictor *p, const glim_document *doc,
+                                const glim_evaluate_options *options, uint64_t explain,
+                                glim_error *err);
 
 /* cases.c: the cases of a row whose scores lie in phi's first d. */
 void glim__cases_make(struct judging *j, const glim_case *like);

@@ -46,19 +46,13 @@ static size_t seeds_of(const struct judging *j) {
 /* A document of another run lies beside the first. */
 void glim__reruns_count(const struct judging *j, glim_predictor *p, glim_evaluate_cost *out) {
     glim_subject s = subject_of(j, p);
-    uint64_t document = j->doc->input.n_units * (64 * (uint64_t)j->doc->n_rows + 512);
-    bool model = false;
     out->runs = wants_seeds(j) ? seeds_of(j) - 1 : 0;
-    out->held = seeds_of(j) * 8 * (uint64_t)(j->doc->n_rows * j->doc->input.n_units) + document;
     for (size_t i = 0; i < j->e->n_measures; i++) {
         const glim_measure *m = &j->e->measures[i];
         if (m->why)
             continue;
         out->runs += m->metric->runs ? m->metric->runs(&s, j->opts[i]) : 0;
-        model = model || (m->metric->needs & GLIM_NEEDS_MODEL);
     }
-    if (model)
-        out->held += glim_model_facts(p->model)->file_bytes;
 }
 
 static glim_status fill_seeds(glim_subject *s, double *again, size_t seeds, size_t n,

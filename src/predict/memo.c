@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { MOST = 16 << 20, HEAD = 1 + 2 * sizeof(uint64_t), SLOT = 48 };
+enum { MOST = 16 << 20, PART = 16, HEAD = 1 + 2 * sizeof(uint64_t), SLOT = 48 };
 
 struct glim_memo {
     glim_predictor *p;
@@ -105,7 +105,7 @@ static glim_status ask(glim_predictor *p, const uint8_t *keep, size_t n, glim_ab
 
 glim_status glim__memo_open(glim_memo **out, glim_predictor *p, glim_error *err) {
     size_t key = HEAD + (p->units->count + 7) / 8, one = key + SLOT + p->n_rows * sizeof(double);
-    uint64_t left = glim__budget_left(p->ctx) / 8, room = left < MOST ? left : MOST;
+    uint64_t left = glim__budget_left(p->ctx) / PART, room = left < MOST ? left : MOST;
     *out = NULL;
     if (!p->model || p->memo || room / one < 16) /* black boxes remember by themselves */
         return GLIM_OK;

@@ -8,7 +8,7 @@
 typedef struct glim_memo glim_memo;
 
 /* From here on p->values remembers, until the memo is closed, which must be before p is freed.
-   It takes some MiB at most, and an eighth of what the budget leaves; *out stays NULL where there
+   It takes some MiB at most, and a sixteenth of what the budget leaves; *out stays NULL where there
    is no use for it. Errors: ENOMEM. */
 glim_status glim__memo_open(glim_memo **out, glim_predictor *p, glim_error *err);
 void glim__memo_close(glim_memo *m); /* NULL is fine */

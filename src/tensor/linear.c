@@ -139,14 +139,13 @@ static void pack_item(void *data, size_t item, int worker) {
     }
 }
 
-/* Y rows (first .. first+n) x columns (r .. r+m) from the tile (m, 32). */
-static void put_tile(const struct forward *s, const float *tile, int64_t first, int n, int64_t r,
-                     int m) {
-    float *y = s->y + (size_t)first * s->ldy + (size_t)r;
-    glim__transpose(y, s->ldy, tile, N, m, n);
-    for (int t = 0; t < n && s->bias; t++)
-        for (int i = 0; i < m; i++)
-            y[(size_t)t * s->ldy + (size_t)i] += s->bias[r + i];
+/* Y rows (first .. first+n) x columns (r .. r+m) from the tile (m, 32), to which the bias is
+   added while a row of it is a row of W. */
+static void put_tile(const struct forward *s, float *tile, int64_t first, int n, int64_t r, int m) {
+    for (int i = 0; i < m && s->bias; i++)
+        for (int t = 0; t < n; t++)
+            tile[i * N + t] += s->bias[r + i];
+    glim__transpose(s->y + (size_t)first * s->ldy + (size_t)r, s->ldy, tile, N, m, n);
 }
 
 static void forward_item(void *data, size_t item, int worker) {

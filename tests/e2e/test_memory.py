@@ -122,6 +122,12 @@ class Memory(unittest.TestCase):
                     self.within_plan("explain", "-m", model,
                                      *(options[:2] if encoder else options), text)
 
+    def test_evaluations(self):
+        for options in ([], ["--method", "integrated-gradients", "--refine", "none", "--steps", "6"],
+                        ["--generate", "3", "--draws", "200"]):
+            with self.subTest(options=options):
+                self.within_plan("evaluate", "-m", MODELS / "gemma3.gguf", *options, TEXT)
+
     def test_walks_by_rules_and_other_words(self):
         models = [(MODELS / f"{name}.gguf", TEXT, WALKS) for name in TINY]
         models.append((MODELS / "stacks/marian", "the house and the river", WALKS[3:6:2]))
