@@ -73,8 +73,7 @@ static glim_status judge(cli_judged *j) {
     glim_status status = cli_judge_scores(j);
     if (status)
         return status;
-    cli_judge_remake(j);
-    status = glim_evaluate(&e, j->p, j->doc, &j->how, &run->err);
+    status = cli_judge_scored(j, &e);
     if (!status)
         status = cli_judge_show(j, e, NULL);
     glim_evaluation_free(e);
@@ -126,9 +125,10 @@ static glim_status evaluate(cli_run *run, glim_predictor *p) {
 static glim_status many(cli_run *run, const glim_table *t, size_t texts, cli_pick_make *make,
                         void *data) {
     cli_judged j = {.run = run};
-    if (run->o.explanation || run->o.rationale)
+    if (run->o.explanation || run->o.rationale || run->o.paraphrases)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--explanation and --rationale are of one input (of a table: --row N)");
+                         "--explanation, --rationale and --paraphrases are of one input (of a "
+                         "table: --row N)");
     glim_status status = cli_judge_many(&j, begin, t, texts, make, data);
     end(&j);
     return status;
@@ -184,6 +184,11 @@ static const glim_param judge_flags[] = {
      .offset = AT(rationale),
      .value_name = "UNITS",
      .help = "\"0 3 4\", or a file: units that people marked"},
+    {.name = "paraphrases",
+     .type = GLIM_STRING,
+     .offset = AT(paraphrases),
+     .value_name = "FILE",
+     .help = "the same text otherwise, one a line"},
     {.name = "data",
      .type = GLIM_STRING,
      .offset = AT(data),

@@ -4,7 +4,10 @@
  * --seed. Each is explained and judged by itself; only its evaluation is kept.
  */
 #include "cli/judge.h"
+#include "cli/judge-flags.h"
 #include "evaluate/bootstrap.h"
+#include "evaluate/examples.h"
+#include "predict/predictor.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +19,8 @@ struct many {
     size_t *rows; /* (inputs.chosen) */
     glim_evaluation **all;
     glim_profile_inputs inputs;
-    glim_document *doc;  /* of the first, for what all have in common */
+    glim_document *doc; /* of the first, for what all have in common */
+    glim_examples examples;
     cli_judge_cost cost; /* by plan */
     glim_error first;    /* of the first that failed */
     size_t units, target_rows;
@@ -51,10 +55,11 @@ static glim_status judge_one(struct many *m) {
     if (!status && !has_units(j->p, j->doc)) {
         m->inputs.empty++;
     } else if (!status) {
-        j->how.remake = NULL;
-        cli_judge_remake(j);
-        status = glim_evaluate(&e, j->p, j->doc, &j->how, &j->run->err);
+        status = cli_judge_scored(j, &e);
     }
+    if (e)
+        status = glim__examples_add(&m->examples, j->doc, j->p->columns ? j->p->column_names : NULL,
+                                    &j->run->err);
     if (e) {
         m->all[m->inputs.judged++] = e;
         keep_document(m);
@@ -211,6 +216,10 @@ static glim_status show_all(struct many *m) {
     glim_status status =
         glim_evaluations_mean(&e, run->ctx, m->all, m->inputs.judged, m->j->how.seed, &run->err);
     if (!status)
+        status =
+            glim__examples_tell(&m->examples, cli_metric_given(run, &glim_metric_example_coverage),
+                                m->j->how.seed, e, &run->err);
+    if (!status)
         status = summarise(m);
     m->j->doc = m->doc;
     if (!status)
@@ -247,6 +256,7 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     struct many m = {.j = j, .begin = begin, .table = t, .texts = texts != SIZE_MAX};
     m.cost.plan = (glim_plan){.seconds = -1, .bounded = true};
     j->run->planned = true;
+    glim__examples_init(&m.examples, j->run->ctx);
     glim_status status = choose(&m);
     if (!status)
         status = do_all(&m, make, data);
@@ -254,6 +264,7 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     for (size_t i = 0; m.all && i < m.inputs.judged && !j->run->o.dry_run; i++)
         glim_evaluation_free(m.all[i]);
     glim_document_free(m.doc);
+    glim__examples_release(&m.examples);
     glim__free(j->run->ctx, m.all);
     glim__free(j->run->ctx, m.rows);
     return status;

@@ -3,6 +3,7 @@
 #ifndef GLIM_CLI_JUDGE_H
 #define GLIM_CLI_JUDGE_H
 
+#include "cli/again.h"
 #include "cli/pick.h"
 #include "view/profile.h"
 
@@ -15,12 +16,14 @@ typedef struct cli_judged {
     const glim_metric **metrics;
     uint8_t *rationale;
     glim_evaluate_options how;
+    cli_again again; /* what how.otherwise points to */
 } cli_judged;
 
 /* Makes j->doc: by the method, or from --explanation. */
 glim_status cli_judge_scores(cli_judged *j);
-/* Lets metrics ask a changed model, where the same input and target can be bound to it. */
-void cli_judge_remake(cli_judged *j);
+/* Judges j->doc: with all that metrics may ask besides, a changed model, another class, other
+   words, where these can be bound. */
+glim_status cli_judge_scored(cli_judged *j, glim_evaluation **out);
 /* What explaining and judging will cost; j->doc claims what the method will. */
 typedef struct cli_judge_cost {
     glim_plan plan;       /* of all */

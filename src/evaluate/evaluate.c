@@ -379,8 +379,10 @@ glim_status glim_evaluate_plan(glim_evaluate_cost *most, glim_predictor *p,
 void glim_evaluation_free(glim_evaluation *e) {
     if (!e)
         return;
-    for (size_t i = 0; i < e->n_measures; i++)
+    for (size_t i = 0; i < e->n_measures; i++) {
         glim__free(e->ctx, e->measures[i].params);
+        glim__free(e->ctx, e->measures[i].told);
+    }
     glim__free(e->ctx, e->measures);
     glim__free(e->ctx, e);
 }

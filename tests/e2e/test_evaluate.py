@@ -159,7 +159,7 @@ class Linear(Case):
         low, high = e["inputs"]["intervals"]["accuracy"]
         self.assertLess(high - low, 1e-6)
         for m in e["measures"]:
-            if m["why"] is None:
+            if m["why"] is None and m["metric"] != "example-coverage":  # it is of all at once
                 self.assertEqual(m["inputs"], 12)
                 self.assertLessEqual(m["low"], m["value"] + 1e-12, m["metric"])
                 self.assertGreaterEqual(m["high"], m["value"] - 1e-12, m["metric"])
@@ -342,6 +342,68 @@ class Beside(Case):
                      "--evaluate", says="judges one explanation")
 
 
+class Otherwise(Case):
+    """The same question about another class, or in other words."""
+    ONLY = ("--metrics", "random-class,class-coverage,wording-kendall,paraphrase-kendall")
+    BOX = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py")
+
+    def test_classes_of_every_kind_of_predictor(self):
+        looks = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
+                 "--task", "image", "--patch", "3")
+        picture = next(iter(sorted((ROOT / "tests/golden/images/pictures").glob("*.png"))))
+        labels = ("-m", MODEL, TEXT, "--labels", "a,b c", "--prompt-file",
+                  ROOT / "tests/golden/prompt.txt")
+        classes = ("-m", ROOT / "tests/golden/models/published/bert-classes", TEXT)
+        for asked in ((*self.BOX, "a good film"), (*looks, picture), labels, ("-m", MODEL, TEXT),
+                      classes):
+            m = self.measures(self.judged(*asked, "--method", "occlusion", *self.ONLY))
+            self.assertTrue(m["class-coverage"]["note"].startswith("explained: ")
+                            or m["class-coverage"]["why"] == "no class is that likely", asked)
+            self.assertIsNone(m["wording-kendall"]["why"] if asked[0] == "-m" else None, asked)
+
+    def test_attention_alone_fails_and_says_why(self):
+        e = self.judged("-m", MODEL, TEXT, "--method", "attention-rollout", *self.ONLY)
+        m = self.measures(e)["random-class"]
+        self.assertEqual((m["value"], m["failed"], e["verdict"]), (1, True, "distrust"))
+        self.assertIn("does not depend on what is asked", m["note"])
+
+    def test_words_of_english_and_chinese_are_written_otherwise(self):
+        for text in ("a good film, with great acting", "好的电影，演员很好。 很好"):
+            m = self.measures(self.judged(*self.BOX, text, *self.ONLY))["wording-kendall"]
+            self.assertRegex(m["note"] or m["why"], r"ways to write it")
+        few, many = (self.measures(self.judged(*self.BOX, "a good film", *self.ONLY,
+                                               f"--wording-kendall.typos={n}"))["wording-kendall"]
+                     for n in (0, 4))
+        self.assertNotEqual(few["note"], many["note"])
+
+    def test_paraphrases_of_people(self):
+        file = self.write("para.txt", "great film\n\na film that is great\r\n")
+        m = self.measures(self.judged(*self.BOX, "a great film", "--paraphrases", file, *self.ONLY))
+        self.assertIn("answer: 2 of 2", m["paraphrase-kendall"]["note"])
+        self.assertEqual(m["paraphrase-kendall"]["value"], 1)
+        bare = self.measures(self.judged(*self.BOX, "a good film", *self.ONLY))
+        self.assertIn("--paraphrases", bare["paraphrase-kendall"]["why"])
+        self.refused(3, "evaluate", *self.BOX, "a good film", "--paraphrases",
+                     self.write("empty", "\n \n"), says="has no paraphrase")
+        self.refused(2, "evaluate", "-m", MODEL, TEXT, "--generate", 2, "--paraphrases", file,
+                     says="one target of one text")
+        self.refused(2, "evaluate", "-m", MODEL, "--data", self.write("t.csv", "text\na b\n"),
+                     "--paraphrases", file, says="of one input")
+
+    def test_the_examples_to_look_at_first_cover_most(self):
+        words = ["good film", "bad film", "great acting here", "a dull plot", "so good", "so bad"]
+        data = self.write("texts.csv", "text\n" + "\n".join(words) + "\n")
+        asked = (*self.BOX, "--data", data, "--metrics", "example-coverage,gini")
+        values = [self.measures(self.judged(*asked, f"--example-coverage.picks={k}"))
+                  ["example-coverage"] for k in (1, 3, 6)]
+        self.assertLess(values[0]["value"], values[1]["value"])
+        self.assertGreater(values[1]["value"], values[1]["random"])
+        self.assertAlmostEqual(values[2]["value"], 1, 12)
+        self.assertEqual(values[0]["inputs"], len(words))
+        one = self.measures(self.judged(*self.BOX, "good film", "--metrics", "example-coverage"))
+        self.assertIn("of many explanations", one["example-coverage"]["why"])
+
+
 class Models(Case):
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
@@ -475,7 +537,7 @@ class Models(Case):
     def test_csv_and_list(self):
         rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")
                                    .splitlines()))
-        self.assertEqual(len(rows), 29 + 5)
+        self.assertEqual(len(rows), 34 + 5)
         self.assertEqual({len(r) for r in rows}, {14})
         self.assertIn("aopc-comprehensiveness", self.ok("evaluate", "--list"))
 
