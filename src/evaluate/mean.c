@@ -101,7 +101,8 @@ static glim_status add_measure(const struct inputs *in, size_t at, glim_measure 
     }
     if (!m->inputs)
         m->why = first->told ? NULL : first->why; /* what is written lives with the first */
-    m->why = m->inputs || m->why ? m->why : "it is undefined here";
+    m->why = m->inputs || m->why ? m->why
+                                 : "undefined: the scores, or the model's answers, do not differ";
     m->failed = m->inputs && m->metric->limited &&
                 (m->metric->higher ? m->value < m->metric->limit : m->value > m->metric->limit);
     return GLIM_OK;

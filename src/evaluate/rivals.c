@@ -61,7 +61,7 @@ static glim_status run_coverage(const glim_subject *s, const void *opts, glim_an
             explained += is_explained(s->doc, &list[i]);
         }
     if (status || !possible) {
-        out->note = "no class is that likely";
+        out->note = n ? "no class is that likely" : "the model gives no class a probability";
         return status;
     }
     out->value[0] = (double)explained / (double)possible;

@@ -120,6 +120,14 @@ class Linear(Case):
         self.assertIn("6 of 8 units have no score in the file; they count as 0", e["notes"])
         self.assertEqual(self.measures(e)["feature-coverage"]["value"], 0.25)
 
+    def test_ties_are_told(self):
+        e = self.judged(*self.row, "--explanation", self.scores((n, int(n > "d")) for n in NAMES[:6]),
+                        "--metrics", "gini")
+        self.assertTrue(any(n.startswith("6 of 6 scores are equal to another one") for n in e["notes"]))
+        e = self.judged(*self.row, "--explanation", self.scores(zip(NAMES, WEIGHTS)),
+                        "--metrics", "gini")
+        self.assertFalse(any("equal to another" in n for n in e["notes"]))
+
     def test_ties_stay_in_place_and_the_seed_decides_the_rest(self):
         same = self.scores((n, 1 + (n > "d")) for n in NAMES)
         e = self.judged(*self.row, "--explanation", same, "--seed", "5")
@@ -131,8 +139,12 @@ class Linear(Case):
         self.assertNotEqual(other["measures"], e["measures"])
 
     def test_bad_files_are_refused(self):
-        for text, says in (("unit,score\na,1\nz,2\n", "'z' is none of the 7 units"),
-                           ("unit,score\nb,1\na,2\n", "'a' is none of"),
+        for text, says in (("unit,score\na,1\nz,2\n", "'z' is no unit of the input, whose next is 'b = 1' (or the"),
+                           ("unit,score\nb,1\na,2\n", "'a' is behind its place"),
+                           ("unit,score\nh,1\nz,2\n", "'z' is one too many"),
+                           ("unit,score\na,inf\n", "'inf' is no number"),
+                           ("{\"units\": [\"a\"], \"scores\": [NaN]}", "null: no score"),
+                           ("[[\"a\", 1]]", "is no explanation"),
                            ("unit,score\na,much\n", "'much' is no number"),
                            ("unit,score\na,\n", "no score for any unit"),
                            ("word,weight\na,1\n", "lacks the columns unit and score"),
@@ -439,6 +451,26 @@ class Models(Case):
         for x, y, z in zip(a["measures"], b["measures"], c["measures"]):
             self.assertAlmostEqual(x["value"], z["value"], 6)
             self.assertAlmostEqual(y["value"], z["value"], 12)
+
+    def test_marks_of_tokenizers_do_not_count(self):
+        read = [self.judged("-m", MODEL, TEXT, "--metrics", "gini,deletion-auc", "--explanation",
+                            self.write("why.json", json.dumps({"units": units, "scores": [1, 3]})))
+                for units in (["Hello", "again"], ["▁Hello", "Ġagain"], ["Hello</w>", "##again"])]
+        self.assertEqual(read[0]["measures"], read[1]["measures"])
+        self.assertEqual(read[0]["measures"], read[2]["measures"])
+        self.refused(3, "evaluate", "-m", MODEL, TEXT, "--explanation",
+                     self.write("cut.csv", "unit,score\nHel,1\nlo,1\n"), says="whose next is 'Hello' (--units")
+
+    def test_data_without_rows_and_models_of_one_class(self):
+        self.refused(3, "evaluate", "-m", MODEL, "--data", self.write("t.csv", "text\n"),
+                     says="has no rows")
+        only = self.write("only.py", "import json, sys\nfor line in sys.stdin:\n"
+                          " n = len(json.loads(line)['inputs'])\n print(json.dumps({'outputs': "
+                          "[[1.0]] * n, 'classes': ['only'], 'scale': 'prob'}), flush=True)\n")
+        m = self.measures(self.judged("--predictor", f"process:{sys.executable} {only}", "a b c d"))
+        self.assertIn("no other class", m["random-class"]["why"])
+        self.assertIn("do not differ", m["gini"]["why"])
+        self.assertEqual(m["class-coverage"]["value"], 1)
 
     def test_plausibility_stands_apart(self):
         bare = self.judged("-m", MODEL, TEXT)
