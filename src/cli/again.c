@@ -188,12 +188,15 @@ static glim_status rivals(void *data, const glim_rival **list, size_t *n, glim_e
 
 /* ---- what can be asked ---- */
 
-/* One target that could be another: no tokens that were written one after the other. */
+/* One target that could be another, of few enough to ask about each: no tokens that were written
+ * one after the other. */
 static bool has_rivals(const cli_run *run, const glim_predictor *p, const glim_document *doc) {
     if (p->n_rows != 1 || doc->rows || run->o.continuation || run->o.generate || run->o.against)
         return false;
-    if (run->box || run->linear)
-        return true;
+    if (run->box)
+        return glim_black_box_facts(run->box->box)->n_classes <= MOST;
+    if (run->linear)
+        return glim_linear_facts(run->linear)->n_classes <= MOST;
     if (is_picture(run))
         return glim_model_facts(run->model)->outputs <= MOST;
     glim_task task = glim_model_facts(run->model)->task;

@@ -23,7 +23,7 @@ const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
     if ((m->needs & GLIM_NEEDS_MODEL) && !j->o->remake)
         return "nobody makes the same input for another model";
     if ((m->needs & GLIM_NEEDS_RIVALS) && !(s.otherwise && s.otherwise->rivals))
-        return "which other classes there are is not known";
+        return "other classes are not known, or more than can be asked about";
     if ((m->needs & GLIM_NEEDS_WORDING) && !(s.otherwise && s.otherwise->text))
         return "the input is no text that could be put otherwise";
     return m->unfit ? m->unfit(&s) : NULL;

@@ -388,6 +388,19 @@ class Otherwise(Case):
                      for n in (0, 4))
         self.assertNotEqual(few["note"], many["note"])
 
+    def test_no_more_is_asked_of_a_program_than_planned(self):
+        count, said = self.path / "n", self.write("count.py", "import json, sys\nn = 0\n"
+            "for line in sys.stdin:\n r = json.loads(line)['inputs']\n n += len(r)\n"
+            " open(sys.argv[1], 'w').write(str(n))\n print(json.dumps({'outputs': [[.2, .8] if "
+            "'good' in x else [.6, .4] for x in r], 'classes': ['a', 'b'], 'scale': 'prob'}), "
+            "flush=True)\n")
+        box = ("--predictor", f"process:{sys.executable} {said} {count}", "a good long film to see")
+        for command in (("evaluate",), ("explain", "--evaluate")):
+            plan = json.loads(self.ok(*command, *box, "--dry-run", "--json"))
+            self.ok(*command, *box, "--json", "-q")
+            self.assertGreaterEqual(plan["asks"], int(count.read_text()))
+            self.assertGreater(int(count.read_text()), 10)
+
     def test_paraphrases_of_people(self):
         file = self.write("para.txt", "great film\n\na film that is great\r\n")
         m = self.measures(self.judged(*self.BOX, "a great film", "--paraphrases", file, *self.ONLY))
