@@ -35,7 +35,9 @@ enum {                           /* what a metric needs beside the scores */
        GLIM_NEEDS_MODEL = 32,    /* a model whose weights can be changed */
        GLIM_NEEDS_LOO = 64,      /* what the target loses without each feature */
        GLIM_NEEDS_SEEDS = 128,   /* the method's scores with other seeds */
-       GLIM_NEEDS_PROB = 256     /* a target that is a probability or its logarithm */
+       GLIM_NEEDS_PROB = 256,    /* a target that is a probability or its logarithm */
+       GLIM_NEEDS_RIVALS = 512,  /* the other classes or next tokens, and their probabilities */
+       GLIM_NEEDS_WORDING = 1024 /* a text that can be put otherwise */
 };
 
 /* The scores of one target row over the d features that it can see, as metrics get them. */
@@ -54,6 +56,27 @@ typedef struct glim_case {
     uint64_t seed;
 } glim_case;
 
+/* A class, or a next token, that the model might say of the input. */
+typedef struct glim_rival {
+    const char *text;
+    size_t len;
+    double prob;
+} glim_rival;
+
+/* The same question asked otherwise, by whoever bound the predictor. */
+typedef struct glim_otherwise {
+    void *data;
+    /* The predictor of the same input for another target, or of another text (NULL: the same) for
+       the same; target NULL: the likeliest. One lives at a time; freed by the caller of this. */
+    glim_status (*bind)(void *data, glim_predictor **out, const char *target, const char *text,
+                        size_t n, glim_error *err);
+    /* The likeliest first, the target among them; owned by data. NULL: they are not known. */
+    glim_status (*rivals)(void *data, const glim_rival **list, size_t *n, glim_error *err);
+    const char *text; /* what may be put otherwise; NULL = nothing */
+    size_t len;
+    const char *const *paraphrases; /* NULL-terminated, that people wrote; or NULL */
+} glim_otherwise;
+
 /* What is judged, for metrics that run the method again. */
 typedef struct glim_subject {
     glim_predictor *p;
@@ -69,12 +92,14 @@ typedef struct glim_subject {
     glim_status (*remake)(void *data, glim_predictor **out, const glim_model *model,
                           glim_error *err);
     void *remake_data;
+    const glim_otherwise *otherwise; /* or NULL */
 } glim_subject;
 
 /* What a metric that works by itself says of each target row; NaN beforehand. */
 typedef struct glim_answer {
     double *value, *chance; /* (rows) chance: what scores that say nothing get */
     const char *note;       /* what else to know, or NULL */
+    char told[200];         /* the same where it has to be written; else empty */
 } glim_answer;
 
 /* A metric asks in one of two ways. `masks` and `read`: the engine gathers the masks of all
@@ -131,6 +156,7 @@ typedef struct glim_measure {
     const char *why;  /* undefined or left out: why; else NULL */
     const char *note; /* what else to know of the value, or NULL */
     char *params;     /* of the metric, a JSON object; owned by the evaluation */
+    char *told;       /* what note points to, when it was written for this; or NULL */
 } glim_measure;
 
 typedef struct glim_evaluation {
@@ -162,6 +188,7 @@ typedef struct glim_evaluate_options {
     glim_status (*remake)(void *data, glim_predictor **out, const glim_model *model,
                           glim_error *err);
     void *remake_data;
+    const glim_otherwise *otherwise; /* NULL: no metric asks otherwise */
 } glim_evaluate_options;
 
 /* Judges the scores of doc, whose units are those of p. Metrics that do not apply are there

@@ -35,7 +35,7 @@ static glim_target_options target_of(const cli_run *run) {
                                  .auto_units = !strcmp(o->units, "auto")};
 }
 
-static glim_status make_predictor(cli_run *run, glim_predictor **out) {
+glim_status cli_make_predictor(cli_run *run, glim_predictor **out) {
     const cli_options *o = &run->o;
     glim_target_options t = target_of(run);
     unsigned needs = run->method ? run->method->needs : GLIM_CAN_PREDICT;
@@ -102,7 +102,7 @@ static glim_status make_model_text(cli_run *run, void *data, size_t row, glim_pr
     *out = NULL;
     if (!status)
         status = cli_texts_tokens(run, texts, row);
-    return status || !run->tokens ? status : make_predictor(run, out);
+    return status || !run->tokens ? status : cli_make_predictor(run, out);
 }
 
 static glim_status make_fitted_row(cli_run *run, void *data, size_t row, glim_predictor **out) {
@@ -143,6 +143,8 @@ static glim_status bind_box(cli_run *run, cli_bound *use, cli_many *many) {
     if (!status)
         status = cli_open_box(run, &box);
     struct box_rows rows = {box, &cells, &texts, &c};
+    const cli_box_bound bound = {box, &c, in_table ? &cells.row : NULL, image, &cut};
+    run->box = &bound;
     if (!status && texts.table)
         status = many(run, texts.table, texts.column, make_box_text, &rows);
     else if (!status && in_table && cli_wants_many(run))
@@ -154,10 +156,11 @@ static glim_status bind_box(cli_run *run, cli_bound *use, cli_many *many) {
     else if (!status)
         status =
             glim_predictor_black_box(&p, box, text.data ? text.data : "", text.len, &c, &run->err);
-    glim_image_free(image);
     if (!status && p)
         status = use(run, p);
+    run->box = NULL;
     glim_predictor_free(p);
+    glim_image_free(image);
     glim_black_box_close(box);
     cli_row_close(&cells);
     cli_texts_close(&texts);
@@ -214,7 +217,7 @@ glim_status cli_bind(cli_run *run, cli_bound *use, cli_many *many) {
         status = cli_wants_texts(run) ? many_texts(run, many) : cli_input(run);
     bool picked = !p && (cli_wants_texts(run) || (run->linear && !run->model));
     if (!status && !p && !picked)
-        status = make_predictor(run, &p);
+        status = cli_make_predictor(run, &p);
     if (!status && p)
         status = use(run, p);
     glim_predictor_free(p);

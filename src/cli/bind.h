@@ -11,6 +11,8 @@ typedef glim_status cli_bound(cli_run *run, glim_predictor *p);
    table or a file of texts are named, `many` instead. */
 glim_status cli_bind(cli_run *run, cli_bound *use, cli_many *many);
 
+/* A model over run's tokens and the target of the flags. */
+glim_status cli_make_predictor(cli_run *run, glim_predictor **out);
 /* Whether the same input and target can be bound to a model of the same shape; and that,
    with the document's target by its text. */
 bool cli_can_rebind(const cli_run *run, const glim_predictor *p, const glim_document *doc);

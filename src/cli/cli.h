@@ -42,7 +42,7 @@ typedef struct cli_options {
     const char *method;
     bool list;
     /* judging */
-    const char *explanation, *metrics, *absent, *rationale;
+    const char *explanation, *metrics, *absent, *rationale, *paraphrases;
     int64_t draws, inputs;
     bool evaluate;
     /* comparing */
@@ -82,6 +82,15 @@ typedef struct cli_options {
 
 typedef struct cli_command cli_command;
 
+/* A black box and what it is asked, for those that ask again. */
+typedef struct cli_box_bound {
+    glim_black_box *box;
+    const glim_class_options *how;
+    const glim_row *row;     /* of a table, or NULL */
+    const glim_image *image; /* or NULL */
+    const glim_image_options *cut;
+} cli_box_bound;
+
 /* A command's run: the parsed options and what was made of them. */
 typedef struct cli_run cli_run;
 struct cli_run {
@@ -96,6 +105,7 @@ struct cli_run {
     glim_model *base;         /* what a fitted model was put on, or NULL */
     glim_linear *linear;      /* of --predictor fit:FILE */
     struct glim_table *table; /* whose row is explained, or NULL */
+    const cli_box_bound *box; /* of --predictor, while it is open; or NULL */
     glim_tokens *tokens;
     uint64_t program; /* bytes of the program itself, once counted */
     bool planned;     /* the whole need is known and was compared with the budget */
@@ -185,6 +195,8 @@ void cli_wrote(const cli_run *run, const char *path);
 json_t *cli_plan_json(bool *ok, const char *method, const glim_plan *plan, bool asks);
 /* What a run would cost, as text or glim.plan/1. */
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan);
+/* What a predictor of the tokens holds: the cached input. */
+uint64_t cli_bound_bytes(const cli_run *run);
 /* The plan of a command that runs the tokens once: rows whose logits are wanted,
    tokens to come, with a backward pass or not. */
 glim_status cli_plan_pass(cli_run *run, size_t wanted, size_t more, bool backward);

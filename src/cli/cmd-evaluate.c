@@ -136,9 +136,10 @@ static glim_status evaluate(cli_run *run, glim_predictor *p) {
 static glim_status many(cli_run *run, const glim_table *t, size_t texts, cli_pick_make *make,
                         void *data) {
     cli_judged j = {.run = run};
-    if (run->o.explanation || run->o.rationale)
+    if (run->o.explanation || run->o.rationale || run->o.paraphrases)
         return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--explanation and --rationale are of one input (of a table: --row N)");
+                         "--explanation, --rationale and --paraphrases are of one input (of a "
+                         "table: --row N)");
     glim_status status = cli_judge_many(&j, begin, t, texts, make, data);
     end(&j);
     return status;
@@ -194,6 +195,11 @@ static const glim_param judge_flags[] = {
      .offset = AT(rationale),
      .value_name = "UNITS",
      .help = "\"0 3 4\", or a file: units that people marked"},
+    {.name = "paraphrases",
+     .type = GLIM_STRING,
+     .offset = AT(paraphrases),
+     .value_name = "FILE",
+     .help = "the same text otherwise, one a line"},
     {0},
 };
 static const glim_param *const groups[] = {cli_flags_model,     cli_flags_task,

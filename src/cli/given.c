@@ -103,11 +103,31 @@ static glim_status read_table(struct reading *r, const glim_table *t) {
 
 /* ---- lines to units ---- */
 
+/* Bytes of a text, which has no end of its own, that a message quotes. */
+static int shown(size_t n) {
+    return n > 40 ? 40 : (int)n;
+}
+
 static void trim(const char **s, size_t *n) {
     for (; *n && strchr(" \t\r\n", **s); (*n)--)
         (*s)++;
     while (*n && strchr(" \t\r\n", (*s)[*n - 1]))
         (*n)--;
+}
+
+/* What tokenizers write where a word begins, goes on or ends. */
+static void strip_marks(const char **s, size_t *n) {
+    static const char *const begins[] = {"\xe2\x96\x81", "\xc4\xa0", "##"};
+    static const char end[] = "</w>";
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        size_t len = strlen(begins[i]);
+        if (*n > len && !memcmp(*s, begins[i], len)) {
+            *s += len;
+            *n -= len;
+        }
+    }
+    if (*n > sizeof end - 1 && !memcmp(*s + *n - (sizeof end - 1), end, sizeof end - 1))
+        *n -= sizeof end - 1;
 }
 
 static bool is_unit(const struct reading *r, const struct line *line, size_t u) {
@@ -118,6 +138,12 @@ static bool is_unit(const struct reading *r, const struct line *line, size_t u) 
     trim(&b, &m);
     if (n == m && !memcmp(a, b, n))
         return true;
+    strip_marks(&a, &n);
+    if (n == m && !memcmp(a, b, n))
+        return true;
+    a = line->text; /* with its marks */
+    n = line->len;
+    trim(&a, &n);
     const char *column = r->p->columns && r->p->column_names ? r->p->column_names[u] : NULL;
     return column && strlen(column) == n && !memcmp(column, a, n);
 }
@@ -132,17 +158,55 @@ static size_t find_unit(const struct reading *r, const struct line *line, size_t
     return from;
 }
 
+static glim_status no_unit(struct reading *r, const struct line *line, size_t next) {
+    const glim_document *d = r->doc;
+    size_t n = d->input.n_units, before = 0;
+    while (before < next && !is_unit(r, line, before))
+        before++;
+    while (next < n && d->input.units[next].fixed)
+        next++;
+    if (before < next && before < n && is_unit(r, line, before))
+        return glim_fail(&r->run->err, GLIM_EFORMAT,
+                         "row %zu of '%s': '%.40s' is behind its place; units come in the input's "
+                         "order, each once",
+                         line->number, r->name, line->text);
+    if (next == n)
+        return glim_fail(&r->run->err, GLIM_EFORMAT,
+                         "row %zu of '%s': '%.40s' is one too many; the input has no unit left",
+                         line->number, r->name, line->text);
+    const char *text = d->input.units[next].text;
+    size_t len = d->input.units[next].text_len;
+    trim(&text, &len);
+    return glim_fail(&r->run->err, GLIM_EFORMAT,
+                     "row %zu of '%s': '%.40s' is no unit of the input, whose next is '%.*s'%s",
+                     line->number, r->name, line->text, shown(len), text,
+                     r->p->columns ? " (or the column's name)"
+                                   : " (--units takes smaller or larger ones)");
+}
+
+/* Equal scores are kept in the order of the text, which says nothing. */
+static bool note_ties(struct reading *r, size_t known) {
+    const glim_document *d = r->doc;
+    size_t ties = 0;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        for (size_t k = 0; k < d->input.n_units; k++)
+            if (k != u && d->scores[k] == d->scores[u]) {
+                ties++;
+                break;
+            }
+    return !ties || glim_document_note(r->doc,
+                                       "%zu of %zu scores are equal to another one; such units are "
+                                       "taken in the order of the text",
+                                       ties, known);
+}
+
 static glim_status spread(struct reading *r) {
     glim_document *d = r->doc;
     size_t n = d->input.n_units, next = 0, known = 0, free = 0;
     for (size_t i = 0; i < r->n; i++) {
         size_t u = find_unit(r, &r->lines[i], next);
         if (u == n)
-            return glim_fail(&r->run->err, GLIM_EFORMAT,
-                             "row %zu of '%s': '%.40s' is none of the %zu units of the input that "
-                             "are left (units: %s, in their order)",
-                             r->lines[i].number, r->name, r->lines[i].text, n - next,
-                             d->input.unit ? d->input.unit : "?");
+            return no_unit(r, &r->lines[i], next);
         bool counts = !d->input.units[u].fixed && u < r->p->row_end[0];
         d->scores[u] = counts ? r->lines[i].score : NAN;
         known += !isnan(d->scores[u]);
@@ -158,7 +222,7 @@ static glim_status spread(struct reading *r) {
                                             "count as 0",
                                             free - known, free))
         return glim__oom(r->run->ctx, &r->run->err, "a note", 0);
-    return GLIM_OK;
+    return note_ties(r, known) ? GLIM_OK : glim__oom(r->run->ctx, &r->run->err, "a note", 0);
 }
 
 static glim_status from_tool(struct reading *r, const json_t *all, const glim_table *t) {
@@ -191,11 +255,6 @@ static bool same(const char *a, size_t n, const char *b, size_t m) {
         clean && json_string_length(clean) == n && !memcmp(a ? a : "", json_string_value(clean), n);
     json_decref(clean);
     return yes;
-}
-
-/* Bytes of a text, which has no end of its own, that a message quotes. */
-static int shown(size_t n) {
-    return n > 40 ? 40 : (int)n;
 }
 
 /* The value tells models apart that are asked the same. */
@@ -238,6 +297,12 @@ static glim_status read_json(struct reading *r, const glim_buffer *in, glim_docu
     json_t *all = NULL;
     glim_error *err = &r->run->err;
     glim_status status = glim__json_parse(&all, in->data, in->len, r->name, err);
+    if (status && strstr(in->data, "NaN")) /* as Python writes it */
+        return glim_fail(err, GLIM_EFORMAT, "'%s' has NaN, which JSON has not (null: no score)",
+                         r->name);
+    if (!status && !json_is_object(all))
+        status = wrong(r, "is no explanation (an object with \"units\" and \"scores\", or a "
+                          "document of glim explain --json)");
     if (!status && !json_object_get(all, "schema")) {
         status = from_tool(r, all, NULL);
         *out = status ? NULL : r->doc;
@@ -273,7 +338,7 @@ glim_status cli_given(cli_run *run, const glim_predictor *p, glim_document **out
     size_t at = 0;
     while (at < in.len && strchr(" \t\r\n", in.data[at]))
         at++;
-    if (!status && at < in.len && in.data[at] == '{') {
+    if (!status && at < in.len && strchr("{[", in.data[at])) {
         status = read_json(&r, &in, out);
     } else if (!status) {
         status = glim__table_read(&t, run->ctx, in.data ? in.data : "", in.len, GLIM_TABLE_CSV,

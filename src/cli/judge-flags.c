@@ -62,6 +62,10 @@ glim_status cli_metric_param(cli_run *run, const char *name, const glim_param **
     return *options ? GLIM_OK : glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
 }
 
+const void *cli_metric_given(const cli_run *run, const glim_metric *m) {
+    return run->metric_opts ? run->metric_opts[place_of(m)] : NULL;
+}
+
 void cli_metrics_release(cli_run *run) {
     for (size_t i = 0; run->metric_opts && glim_metrics()[i]; i++)
         free(run->metric_opts[i]);

@@ -10,6 +10,8 @@
 /* The parameter that "METRIC.PARAM" names, and the options that it lies in. Errors: EUSAGE. */
 glim_status cli_metric_param(cli_run *run, const char *name, const glim_param **out,
                              void **options);
+/* The options that flags gave a metric, or NULL. */
+const void *cli_metric_given(const cli_run *run, const glim_metric *m);
 /* The metrics of --metrics in a list that is closed by NULL and freed with glim__free; NULL
    without the flag. Errors: EUSAGE, also of parameters of metrics that it leaves out. */
 glim_status cli_metrics(cli_run *run, const glim_metric ***out);

@@ -4,8 +4,11 @@
  * --seed. Each is explained and judged by itself; only its evaluation is kept.
  */
 #include "cli/judge.h"
+#include "cli/judge-flags.h"
 #include "evaluate/bootstrap.h"
+#include "evaluate/examples.h"
 #include "predict/memo.h"
+#include "predict/predictor.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,7 +20,8 @@ struct many {
     size_t *rows; /* (inputs.chosen) */
     glim_evaluation **all;
     glim_profile_inputs inputs;
-    glim_document *doc;  /* of the first, for what all have in common */
+    glim_document *doc; /* of the first, for what all have in common */
+    glim_examples examples;
     cli_judge_cost cost; /* by plan */
     glim_error first;    /* of the first that failed */
     size_t units, target_rows;
@@ -65,6 +69,9 @@ static glim_status judge_one(struct many *m) {
     if (!status && !e)
         status = judge_fresh(m, &e);
     glim__memo_close(memo);
+    if (!status && e)
+        status = glim__examples_add(&m->examples, j->doc, j->p->columns ? j->p->column_names : NULL,
+                                    &j->run->err);
     if (e) {
         m->all[m->inputs.judged++] = e;
         keep_document(m);
@@ -222,6 +229,10 @@ static glim_status show_all(struct many *m) {
     glim_status status =
         glim_evaluations_mean(&e, run->ctx, m->all, m->inputs.judged, m->j->how.seed, &run->err);
     if (!status)
+        status =
+            glim__examples_tell(&m->examples, cli_metric_given(run, &glim_metric_example_coverage),
+                                m->j->how.seed, e, &run->err);
+    if (!status)
         status = summarise(m);
     m->j->doc = m->doc;
     if (!status)
@@ -258,6 +269,7 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     struct many m = {.j = j, .begin = begin, .table = t, .texts = texts != SIZE_MAX};
     m.cost.plan = (glim_plan){.seconds = -1, .bounded = true};
     j->run->planned = true;
+    glim__examples_init(&m.examples, j->run->ctx);
     glim_status status = choose(&m);
     if (!status)
         status = cli_kept_open(j);
@@ -267,6 +279,7 @@ glim_status cli_judge_many(cli_judged *j, cli_judge_begin *begin, const glim_tab
     for (size_t i = 0; m.all && i < m.inputs.judged && !j->run->o.dry_run; i++)
         glim_evaluation_free(m.all[i]);
     glim_document_free(m.doc);
+    glim__examples_release(&m.examples);
     glim__free(j->run->ctx, m.all);
     glim__free(j->run->ctx, m.rows);
     cli_kept_close(j);

@@ -39,12 +39,13 @@ struct cli_kept {
    lies there, the input and its target as they are bound. */
 static bool is_harmless(const char *name) {
     static const char *const names[] = {
-        "json",       "csv",     "html",    "html-limit",  "lang",        "numbers", "threads",
-        "memory",     "kernels", "dry-run", "quiet",       "verbose",     "ascii",   "color",
-        "width",      "help",    "list",    "store",       "batch-size",  "timeout", "header",
-        "header-env", "model",   "method",  "concurrency", "explanation", "metrics", "rationale",
-        "data",       "text",    "label",   "inputs",      "table",       "row",     "file",
-        "context",    "chat",    "target",  "prompt-file", "context-file"};
+        "json",        "csv",         "html",        "html-limit",   "lang",       "numbers",
+        "threads",     "memory",      "kernels",     "dry-run",      "quiet",      "verbose",
+        "ascii",       "color",       "width",       "help",         "list",       "store",
+        "batch-size",  "timeout",     "header",      "header-env",   "model",      "method",
+        "concurrency", "explanation", "metrics",     "rationale",    "data",       "text",
+        "label",       "inputs",      "table",       "row",          "file",       "context",
+        "chat",        "target",      "prompt-file", "context-file", "paraphrases"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;
@@ -142,6 +143,17 @@ static void add_table(glim_digest *d, const glim_table *t) {
         glim__digest_text(d, t->cells[i]);
 }
 
+static glim_status add_paraphrases(glim_digest *d, cli_run *run) {
+    enum { MOST = 1 << 24 };
+    glim_buffer text;
+    glim__buffer_init(&text, run->ctx);
+    glim_status status =
+        run->o.paraphrases ? glim__file_read(&text, run->o.paraphrases, MOST, &run->err) : GLIM_OK;
+    glim__digest_bytes(d, text.data ? text.data : "", text.len);
+    glim__buffer_release(&text);
+    return status;
+}
+
 static glim_status begin_key(cli_judged *j) {
     cli_run *run = j->run;
     const glim_method *m = run->method;
@@ -159,6 +171,8 @@ static glim_status begin_key(cli_judged *j) {
     add_table(&d, j->p->table);
     glim_status status =
         fine ? add_model(&d, j) : glim_fail(&run->err, GLIM_ENOMEM, "out of memory");
+    if (!status)
+        status = add_paraphrases(&d, run);
     j->kept->common = glim__digest_end(&d);
     j->kept->begun = !status;
     return status;
@@ -227,6 +241,19 @@ static void read_notes(glim_reading *r, glim_document *doc) {
     }
 }
 
+/* Scores, which a document that only claims lacks. */
+static void read_scores(glim_reading *r, const glim_predictor *p, glim_document *doc) {
+    size_t n = doc->n_rows * doc->input.n_units;
+    bool lacks = !doc->scores;
+    r->failed = r->failed || glim__reading_number(r) != n ||
+                (lacks && glim__scores_new(p, doc, false, NULL));
+    for (size_t i = 0; i < n && !r->failed; i++) {
+        double score = glim__reading_real(r);
+        if (lacks)
+            doc->scores[i] = score;
+    }
+}
+
 static glim_status take_kept(cli_judged *j, glim_buffer *bytes, bool *found) {
     cli_kept *k = j->kept;
     glim_status status = glim__store_get(k->store, &k->key, 0, bytes, found, &j->run->err);
@@ -250,6 +277,7 @@ glim_status cli_kept_find(cli_judged *j, glim_evaluation **out) {
     if (!status && found) {
         glim_reading r = {bytes.data, bytes.data + bytes.len, false};
         read_notes(&r, j->doc);
+        read_scores(&r, j->p, j->doc);
         status = glim__evaluation_read(out, run->ctx, &r, j->how.metrics, &run->err);
     }
     glim__buffer_release(&bytes);
@@ -270,6 +298,10 @@ glim_status cli_kept_put(cli_judged *j, const glim_evaluation *e) {
     glim__record_number(&b, j->doc->n_notes);
     for (size_t i = 0; i < j->doc->n_notes; i++)
         glim__record_text(&b, j->doc->notes[i]);
+    size_t n = j->doc->n_rows * j->doc->input.n_units;
+    glim__record_number(&b, n);
+    for (size_t i = 0; i < n; i++)
+        glim__record_real(&b, j->doc->scores[i]);
     glim__evaluation_write(&b, e);
     glim_status status =
         b.failed ? glim__oom(run->ctx, &run->err, "an evaluation", b.len)

@@ -25,8 +25,9 @@ static bool wants_model(const cli_judged *j) {
 
 /* A target that its own text does not name again, such as a part of a character, cannot be
    asked of another model: tried on the model itself. */
-void cli_judge_remake(cli_judged *j) {
+static void let_remake(cli_judged *j) {
     glim_predictor *same = NULL;
+    j->how.remake = NULL;
     if (!wants_model(j) || !j->how.method || !cli_can_rebind(j->run, j->p, j->doc))
         return;
     if (!remake(j, &same, j->run->model, NULL) && same->n_rows == 1 &&
@@ -35,6 +36,17 @@ void cli_judge_remake(cli_judged *j) {
         j->how.remake_data = j;
     }
     glim_predictor_free(same);
+}
+
+glim_status cli_judge_scored(cli_judged *j, glim_evaluation **out) {
+    let_remake(j);
+    glim_status status = cli_again_init(&j->again, j->run, j->p, j->doc);
+    j->how.otherwise = &j->again.how;
+    if (!status)
+        status = glim_evaluate(out, j->p, j->doc, &j->how, &j->run->err);
+    cli_again_release(&j->again);
+    j->how.otherwise = NULL;
+    return status;
 }
 
 /* A method that is named beside a file made that file's scores. */
@@ -53,9 +65,7 @@ glim_status cli_judge_scores(cli_judged *j) {
 }
 
 glim_status cli_judge_evaluate(cli_judged *j, glim_evaluation **out) {
-    j->how.remake = NULL;
-    cli_judge_remake(j);
-    glim_status status = glim_evaluate(out, j->p, j->doc, &j->how, &j->run->err);
+    glim_status status = cli_judge_scored(j, out);
     return status ? status : cli_kept_put(j, *out);
 }
 
@@ -143,6 +153,16 @@ static void add_up(cli_judge_cost *c, const glim_evaluate_cost *judging) {
     c->plan.bytes_wanted = larger(c->plan.bytes_wanted, more->bytes_wanted);
 }
 
+/* Runs about another model, class or text bind it first, and again when the target is not its
+   likeliest. */
+static void add_binding(const cli_run *run, glim_evaluate_cost *judging) {
+    uint64_t times = 2 * (judging->runs + 1), each = run->tokens ? run->tokens->count + 8 : 1;
+    judging->plan.forward_tokens += times * each;
+    judging->plan.asks += run->box ? times : 0;
+    judging->plan.bytes += cli_bound_bytes(run);
+    judging->plan.bytes_wanted += cli_bound_bytes(run);
+}
+
 glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out) {
     cli_run *run = j->run;
     glim_evaluate_cost judging;
@@ -154,9 +174,14 @@ glim_status cli_judge_plan(cli_judged *j, cli_judge_cost *out) {
     if (!status && run->method && cli_can_rebind(run, j->p, j->doc))
         how.remake = no_remake;
     if (!status)
+        status = cli_again_init(&j->again, run, j->p, j->doc);
+    how.otherwise = &j->again.how;
+    if (!status)
         status = glim_evaluate_plan(&judging, j->p, j->doc, &how, &run->err);
+    cli_again_release(&j->again);
     if (status)
         return status;
+    add_binding(run, &judging);
     add_up(out, &judging);
     return GLIM_OK;
 }
@@ -197,7 +222,8 @@ static const char *method_absent(const cli_run *run) {
 
 /* All metrics that apply; what is repeated is repeated less often than glim evaluate does. */
 static glim_status cheaply(cli_run *run) {
-    static const char *const less[][2] = {{"sensitivity-max.draws", "3"}};
+    static const char *const less[][2] = {{"sensitivity-max.draws", "3"},
+                                          {"wording-kendall.typos", "1"}};
     glim_status status = GLIM_OK;
     for (size_t i = 0; i < sizeof less / sizeof *less && !status; i++) {
         const glim_param *p;
@@ -227,9 +253,8 @@ glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc) 
     glim_status status = cheaply(run);
     cli_judged j = beside(run, p, doc);
     glim_evaluation *e = NULL;
-    cli_judge_remake(&j);
     if (!status)
-        status = glim_evaluate(&e, p, doc, &j.how, &run->err);
+        status = cli_judge_scored(&j, &e);
     const glim_profile profile = {
         .e = e, .doc = doc, .absent = j.how.absent, .draws = j.how.draws, .seed = j.how.seed};
     if (!status)

@@ -3,6 +3,7 @@
 #ifndef GLIM_CLI_JUDGE_H
 #define GLIM_CLI_JUDGE_H
 
+#include "cli/again.h"
 #include "cli/pick.h"
 #include "view/profile.h"
 
@@ -18,12 +19,14 @@ typedef struct cli_judged {
     uint8_t *rationale;
     glim_evaluate_options how;
     cli_kept *kept; /* evaluations on disk (--store), or NULL */
+    cli_again again; /* what how.otherwise points to */
 } cli_judged;
 
 /* Makes j->doc: by the method, or from --explanation. */
 glim_status cli_judge_scores(cli_judged *j);
-/* Lets metrics ask a changed model, where the same input and target can be bound to it. */
-void cli_judge_remake(cli_judged *j);
+/* Judges j->doc: with all that metrics may ask besides, a changed model, another class, other
+   words, where these can be bound. */
+glim_status cli_judge_scored(cli_judged *j, glim_evaluation **out);
 /* A document that claims what the method will, as j->doc; scores of --explanation have theirs. */
 glim_status cli_judge_claims(cli_judged *j);
 /* Judges j->doc, and keeps the evaluation. */
@@ -34,8 +37,7 @@ glim_status cli_judge_evaluate(cli_judged *j, glim_evaluation **out);
 /* Nothing without --store. Errors: those of the store. */
 glim_status cli_kept_open(cli_judged *j);
 void cli_kept_close(cli_judged *j);
-/* What was kept of this input, or NULL; j->doc then has all that is shown of a document but
-   its scores. */
+/* What was kept of this input, or NULL; j->doc then has all that is shown of a document. */
 glim_status cli_kept_find(cli_judged *j, glim_evaluation **out);
 /* On disk when it returns. */
 glim_status cli_kept_put(cli_judged *j, const glim_evaluation *e);

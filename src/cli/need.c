@@ -59,6 +59,14 @@ static uint64_t cache_bytes(const glim_model_info *i, size_t T) {
     return (uint64_t)i->layers * 2 * (uint64_t)i->kv_heads * (uint64_t)i->head_width * T * 4;
 }
 
+uint64_t cli_bound_bytes(const cli_run *run) {
+    if (!run->model || !run->tokens)
+        return 0;
+    const glim_model_info *i = glim_model_facts(run->model);
+    return cache_bytes(i, run->tokens->count) +
+           32 * (uint64_t)run->tokens->count * (uint64_t)i->width;
+}
+
 /* The hooks of --site; *n of them, at most CLI_SITES. The text is `patterns`. */
 static void read_hooks(char *patterns, glim_hook *hooks, size_t *n) {
     *n = 0;

@@ -314,8 +314,10 @@ glim_status glim_evaluate(glim_evaluation **out, glim_predictor *p, const glim_d
 void glim_evaluation_free(glim_evaluation *e) {
     if (!e)
         return;
-    for (size_t i = 0; i < e->n_measures; i++)
+    for (size_t i = 0; i < e->n_measures; i++) {
         glim__free(e->ctx, e->measures[i].params);
+        glim__free(e->ctx, e->measures[i].told);
+    }
     glim__free(e->ctx, e->measures);
     glim__free(e->ctx, e->words);
     glim__free(e->ctx, e);

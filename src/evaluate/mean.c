@@ -97,11 +97,12 @@ static glim_status add_measure(const struct inputs *in, size_t at, glim_measure 
     for (size_t i = 0; i < in->n; i++) {
         const glim_measure *one = &in->list[i]->measures[at];
         m->n += one->why ? 0 : one->n;
-        m->note = m->note || one->why ? m->note : one->note;
+        m->note = m->note || one->why || one->told ? m->note : one->note;
     }
     if (!m->inputs)
-        m->why = first->why;
-    m->why = m->inputs || m->why ? m->why : "it is undefined here";
+        m->why = first->told ? NULL : first->why; /* what is written lives with the first */
+    m->why = m->inputs || m->why ? m->why
+                                 : "undefined: the scores, or the model's answers, do not differ";
     m->failed = m->inputs && m->metric->limited &&
                 (m->metric->higher ? m->value < m->metric->limit : m->value > m->metric->limit);
     return GLIM_OK;

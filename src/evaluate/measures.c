@@ -73,7 +73,9 @@ static void close_measure(glim_measure *m) {
     double n = (double)m->n;
     if (!m->n) {
         m->value = m->random = m->random_se = m->reversed = m->best = m->skill = NAN;
-        m->why = m->why ? m->why : m->note ? m->note : "it is undefined here";
+        m->why = m->why    ? m->why
+                 : m->note ? m->note
+                           : "undefined: the scores, or the model's answers, do not differ";
         return;
     }
     m->value /= n;

@@ -16,7 +16,8 @@ extern const glim_metric glim_metric_aopc_comprehensiveness, glim_metric_aopc_su
     glim_metric_gini, glim_metric_entropy, glim_metric_effective_number, glim_metric_n90,
     glim_metric_effective_complexity, glim_metric_feature_coverage, glim_metric_row_coverage,
     glim_metric_shown_share, glim_metric_completeness, glim_metric_token_f1, glim_metric_token_iou,
-    glim_metric_auprc;
+    glim_metric_auprc, glim_metric_class_coverage, glim_metric_random_class,
+    glim_metric_wording_kendall, glim_metric_paraphrase_kendall, glim_metric_example_coverage;
 
 /* Fills order (d): the most important first, equal ones in place. */
 void glim__importance_order(const double *phi, size_t d, bool is_signed, size_t *order);

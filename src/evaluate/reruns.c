@@ -13,12 +13,19 @@ enum { SEEDS = 5 };
 
 const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
                                const glim_metric *m) {
-    glim_subject s = {
-        .p = (glim_predictor *)p, .doc = j->doc, .method = j->o->method, .opts = j->o->method_opts};
+    glim_subject s = {.p = (glim_predictor *)p,
+                      .doc = j->doc,
+                      .method = j->o->method,
+                      .opts = j->o->method_opts,
+                      .otherwise = j->o->otherwise};
     if ((m->needs & GLIM_NEEDS_MODEL) && !p->model)
         return "there is no model whose weights could be changed";
     if ((m->needs & GLIM_NEEDS_MODEL) && !j->o->remake)
         return "nobody makes the same input for another model";
+    if ((m->needs & GLIM_NEEDS_RIVALS) && !(s.otherwise && s.otherwise->rivals))
+        return "other classes are not known, or more than can be asked about";
+    if ((m->needs & GLIM_NEEDS_WORDING) && !(s.otherwise && s.otherwise->text))
+        return "the input is no text that could be put otherwise";
     return m->unfit ? m->unfit(&s) : NULL;
 }
 
@@ -36,7 +43,8 @@ static glim_subject subject_of(const struct judging *j, glim_predictor *p) {
                           .opts = j->o->method_opts,
                           .seed = j->o->seed,
                           .remake = j->o->remake,
-                          .remake_data = j->o->remake_data};
+                          .remake_data = j->o->remake_data,
+                          .otherwise = j->o->otherwise};
 }
 
 static size_t seeds_of(const struct judging *j) {
@@ -74,8 +82,11 @@ static glim_status fill_seeds(glim_subject *s, double *again, size_t seeds, size
 }
 
 /* The rows' numbers become the measure's sums. */
-static void add_answer(glim_measure *m, const glim_answer *a, size_t rows) {
+static glim_status add_answer(glim_measure *m, const glim_answer *a, size_t rows, glim_context *ctx,
+                              glim_error *err) {
     m->note = a->note;
+    if (a->told[0])
+        m->note = m->told = glim__measure_text(ctx, a->told);
     for (size_t r = 0; r < rows; r++)
         if (!isnan(a->value[r])) {
             m->n++;
@@ -83,6 +94,7 @@ static void add_answer(glim_measure *m, const glim_answer *a, size_t rows) {
             m->random += a->chance[r];
             m->best += m->metric->best;
         }
+    return a->told[0] && !m->told ? glim__oom(ctx, err, "a note", sizeof a->told) : GLIM_OK;
 }
 
 static glim_status run_one(glim_subject *s, glim_measure *m, const void *opts, double *room,
@@ -94,9 +106,7 @@ static glim_status run_one(glim_subject *s, glim_measure *m, const void *opts, d
     glim_status status = m->metric->run(s, opts, &a, err);
     if (!status)
         status = glim__check_cancel(s->p->ctx, err);
-    if (!status)
-        add_answer(m, &a, rows);
-    return status;
+    return status ? status : add_answer(m, &a, rows, s->p->ctx, err);
 }
 
 glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err) {

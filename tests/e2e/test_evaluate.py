@@ -122,6 +122,14 @@ class Linear(Case):
         self.assertIn("6 of 8 units have no score in the file; they count as 0", e["notes"])
         self.assertEqual(self.measures(e)["feature-coverage"]["value"], 0.25)
 
+    def test_ties_are_told(self):
+        e = self.judged(*self.row, "--explanation", self.scores((n, int(n > "d")) for n in NAMES[:6]),
+                        "--metrics", "gini")
+        self.assertTrue(any(n.startswith("6 of 6 scores are equal to another one") for n in e["notes"]))
+        e = self.judged(*self.row, "--explanation", self.scores(zip(NAMES, WEIGHTS)),
+                        "--metrics", "gini")
+        self.assertFalse(any("equal to another" in n for n in e["notes"]))
+
     def test_ties_stay_in_place_and_the_seed_decides_the_rest(self):
         same = self.scores((n, 1 + (n > "d")) for n in NAMES)
         e = self.judged(*self.row, "--explanation", same, "--seed", "5")
@@ -133,8 +141,12 @@ class Linear(Case):
         self.assertNotEqual(other["measures"], e["measures"])
 
     def test_bad_files_are_refused(self):
-        for text, says in (("unit,score\na,1\nz,2\n", "'z' is none of the 7 units"),
-                           ("unit,score\nb,1\na,2\n", "'a' is none of"),
+        for text, says in (("unit,score\na,1\nz,2\n", "'z' is no unit of the input, whose next is 'b = 1' (or the"),
+                           ("unit,score\nb,1\na,2\n", "'a' is behind its place"),
+                           ("unit,score\nh,1\nz,2\n", "'z' is one too many"),
+                           ("unit,score\na,inf\n", "'inf' is no number"),
+                           ("{\"units\": [\"a\"], \"scores\": [NaN]}", "null: no score"),
+                           ("[[\"a\", 1]]", "is no explanation"),
                            ("unit,score\na,much\n", "'much' is no number"),
                            ("unit,score\na,\n", "no score for any unit"),
                            ("word,weight\na,1\n", "lacks the columns unit and score"),
@@ -161,7 +173,7 @@ class Linear(Case):
         low, high = e["inputs"]["intervals"]["accuracy"]
         self.assertLess(high - low, 1e-6)
         for m in e["measures"]:
-            if m["why"] is None:
+            if m["why"] is None and m["metric"] != "example-coverage":  # it is of all at once
                 self.assertEqual(m["inputs"], 12)
                 self.assertLessEqual(m["low"], m["value"] + 1e-12, m["metric"])
                 self.assertGreaterEqual(m["high"], m["value"] - 1e-12, m["metric"])
@@ -456,6 +468,81 @@ class Beside(Case):
                      "--evaluate", says="judges one explanation")
 
 
+class Otherwise(Case):
+    """The same question about another class, or in other words."""
+    ONLY = ("--metrics", "random-class,class-coverage,wording-kendall,paraphrase-kendall")
+    BOX = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/naive_bayes.py")
+
+    def test_classes_of_every_kind_of_predictor(self):
+        looks = ("--predictor", f"process:{sys.executable} {ROOT}/examples/predictors/brightness.py",
+                 "--task", "image", "--patch", "3")
+        picture = next(iter(sorted((ROOT / "tests/golden/images/pictures").glob("*.png"))))
+        labels = ("-m", MODEL, TEXT, "--labels", "a,b c", "--prompt-file",
+                  ROOT / "tests/golden/prompt.txt")
+        classes = ("-m", ROOT / "tests/golden/models/published/bert-classes", TEXT)
+        for asked in ((*self.BOX, "a good film"), (*looks, picture), labels, ("-m", MODEL, TEXT),
+                      classes):
+            m = self.measures(self.judged(*asked, "--method", "occlusion", *self.ONLY))
+            self.assertTrue(m["class-coverage"]["note"].startswith("explained: ")
+                            or m["class-coverage"]["why"] == "no class is that likely", asked)
+            self.assertIsNone(m["wording-kendall"]["why"] if asked[0] == "-m" else None, asked)
+
+    def test_attention_alone_fails_and_says_why(self):
+        e = self.judged("-m", MODEL, TEXT, "--method", "attention-rollout", *self.ONLY)
+        m = self.measures(e)["random-class"]
+        self.assertEqual((m["value"], m["failed"], e["verdict"]), (1, True, "distrust"))
+        self.assertIn("does not depend on what is asked", m["note"])
+
+    def test_words_of_english_and_chinese_are_written_otherwise(self):
+        for text in ("a good film, with great acting", "好的电影，演员很好。 很好"):
+            m = self.measures(self.judged(*self.BOX, text, *self.ONLY))["wording-kendall"]
+            self.assertRegex(m["note"] or m["why"], r"ways to write it")
+        few, many = (self.measures(self.judged(*self.BOX, "a good film", *self.ONLY,
+                                               f"--wording-kendall.typos={n}"))["wording-kendall"]
+                     for n in (0, 4))
+        self.assertNotEqual(few["note"], many["note"])
+
+    def test_no_more_is_asked_of_a_program_than_planned(self):
+        count, said = self.path / "n", self.write("count.py", "import json, sys\nn = 0\n"
+            "for line in sys.stdin:\n r = json.loads(line)['inputs']\n n += len(r)\n"
+            " open(sys.argv[1], 'w').write(str(n))\n print(json.dumps({'outputs': [[.2, .8] if "
+            "'good' in x else [.6, .4] for x in r], 'classes': ['a', 'b'], 'scale': 'prob'}), "
+            "flush=True)\n")
+        box = ("--predictor", f"process:{sys.executable} {said} {count}", "a good long film to see")
+        for command in (("evaluate",), ("explain", "--evaluate")):
+            plan = json.loads(self.ok(*command, *box, "--dry-run", "--json"))
+            self.ok(*command, *box, "--json", "-q")
+            self.assertGreaterEqual(plan["asks"], int(count.read_text()))
+            self.assertGreater(int(count.read_text()), 10)
+
+    def test_paraphrases_of_people(self):
+        file = self.write("para.txt", "great film\n\na film that is great\r\n")
+        m = self.measures(self.judged(*self.BOX, "a great film", "--paraphrases", file, *self.ONLY))
+        self.assertIn("answer: 2 of 2", m["paraphrase-kendall"]["note"])
+        self.assertEqual(m["paraphrase-kendall"]["value"], 1)
+        bare = self.measures(self.judged(*self.BOX, "a good film", *self.ONLY))
+        self.assertIn("--paraphrases", bare["paraphrase-kendall"]["why"])
+        self.refused(3, "evaluate", *self.BOX, "a good film", "--paraphrases",
+                     self.write("empty", "\n \n"), says="has no paraphrase")
+        self.refused(2, "evaluate", "-m", MODEL, TEXT, "--generate", 2, "--paraphrases", file,
+                     says="one target of one text")
+        self.refused(2, "evaluate", "-m", MODEL, "--data", self.write("t.csv", "text\na b\n"),
+                     "--paraphrases", file, says="of one input")
+
+    def test_the_examples_to_look_at_first_cover_most(self):
+        words = ["good film", "bad film", "great acting here", "a dull plot", "so good", "so bad"]
+        data = self.write("texts.csv", "text\n" + "\n".join(words) + "\n")
+        asked = (*self.BOX, "--data", data, "--metrics", "example-coverage,gini")
+        values = [self.measures(self.judged(*asked, f"--example-coverage.picks={k}"))
+                  ["example-coverage"] for k in (1, 3, 6)]
+        self.assertLess(values[0]["value"], values[1]["value"])
+        self.assertGreater(values[1]["value"], values[1]["random"])
+        self.assertAlmostEqual(values[2]["value"], 1, 12)
+        self.assertEqual(values[0]["inputs"], len(words))
+        one = self.measures(self.judged(*self.BOX, "good film", "--metrics", "example-coverage"))
+        self.assertIn("of many explanations", one["example-coverage"]["why"])
+
+
 class Models(Case):
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
@@ -491,6 +578,26 @@ class Models(Case):
         for x, y, z in zip(a["measures"], b["measures"], c["measures"]):
             self.assertAlmostEqual(x["value"], z["value"], 6)
             self.assertAlmostEqual(y["value"], z["value"], 12)
+
+    def test_marks_of_tokenizers_do_not_count(self):
+        read = [self.judged("-m", MODEL, TEXT, "--metrics", "gini,deletion-auc", "--explanation",
+                            self.write("why.json", json.dumps({"units": units, "scores": [1, 3]})))
+                for units in (["Hello", "again"], ["▁Hello", "Ġagain"], ["Hello</w>", "##again"])]
+        self.assertEqual(read[0]["measures"], read[1]["measures"])
+        self.assertEqual(read[0]["measures"], read[2]["measures"])
+        self.refused(3, "evaluate", "-m", MODEL, TEXT, "--explanation",
+                     self.write("cut.csv", "unit,score\nHel,1\nlo,1\n"), says="whose next is 'Hello' (--units")
+
+    def test_data_without_rows_and_models_of_one_class(self):
+        self.refused(3, "evaluate", "-m", MODEL, "--data", self.write("t.csv", "text\n"),
+                     says="has no rows")
+        only = self.write("only.py", "import json, sys\nfor line in sys.stdin:\n"
+                          " n = len(json.loads(line)['inputs'])\n print(json.dumps({'outputs': "
+                          "[[1.0]] * n, 'classes': ['only'], 'scale': 'prob'}), flush=True)\n")
+        m = self.measures(self.judged("--predictor", f"process:{sys.executable} {only}", "a b c d"))
+        self.assertIn("no other class", m["random-class"]["why"])
+        self.assertIn("do not differ", m["gini"]["why"])
+        self.assertEqual(m["class-coverage"]["value"], 1)
 
     def test_plausibility_stands_apart(self):
         bare = self.judged("-m", MODEL, TEXT)
@@ -589,7 +696,7 @@ class Models(Case):
     def test_csv_and_list(self):
         rows = list(csv.DictReader(self.ok("evaluate", "-m", MODEL, TEXT, "--csv", "-", "-q")
                                    .splitlines()))
-        self.assertEqual(len(rows), 29 + 5)
+        self.assertEqual(len(rows), 34 + 5)
         self.assertEqual({len(r) for r in rows}, {14})
         self.assertIn("aopc-comprehensiveness", self.ok("evaluate", "--list"))
 

@@ -159,6 +159,42 @@ static void ways_that_answer_alike_agree(void **state) {
     glim_evaluation_free(e);
 }
 
+/* Which ways the values were asked in, by their numbers. */
+static unsigned seen_ways;
+
+static glim_status see_way(glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
+                           double *out, glim_error *err) {
+    seen_ways |= 1U << absent;
+    return tabled_values(p, keep, n, absent, out, err);
+}
+
+static void every_way_that_the_predictor_has_is_tried(void **state) {
+    static struct tabled t;
+    const double w[] = {1, 3, -2, 0.5};
+    static const glim_metric *const one[] = {&glim_metric_masking_kendall, NULL};
+    const unsigned text = 1U << GLIM_ABSENT_DELETE | 1U << GLIM_ABSENT_MASK |
+                          1U << GLIM_ABSENT_MEAN | 1U << GLIM_ABSENT_ATTENTION,
+                   picture = 1U << GLIM_ABSENT_MASK | 1U << GLIM_ABSENT_MEAN |
+                             1U << GLIM_ABSENT_ZERO | 1U << GLIM_ABSENT_BLUR |
+                             1U << GLIM_ABSENT_OWN | 1U << GLIM_ABSENT_BLACK;
+    for (int i = 0; i < 2; i++) {
+        tabled_sum(&t, ctx, w, 4, 0);
+        t.base.values = see_way;
+        t.base.image = i;
+        seen_ways = 0;
+        glim_evaluation *e =
+            judge(&t.base, &glim_method_occlusion, NULL, (glim_evaluate_options){.metrics = one});
+        assert_int_equal(seen_ways, i ? picture : text);
+        glim_evaluation_free(e);
+        glim_document *doc = tabled_document(&t, w);
+        glim_evaluate_cost cost;
+        glim_evaluate_options o = {.metrics = one, .method = &glim_method_occlusion};
+        assert_int_equal(glim_evaluate_plan(&cost, &t.base, doc, &o, NULL), GLIM_OK);
+        assert_int_equal(cost.runs, i ? 5 : 3); /* the other ways than its own */
+        glim_document_free(doc);
+    }
+}
+
 /* ---- the engine ---- */
 
 static void what_a_metric_needs_and_lacks_is_said(void **state) {
@@ -300,6 +336,7 @@ int main(void) {
         cmocka_unit_test(the_gradient_of_a_sum_does_not_move),
         cmocka_unit_test(a_method_without_embeddings_has_no_sensitivity),
         cmocka_unit_test(ways_that_answer_alike_agree),
+        cmocka_unit_test(every_way_that_the_predictor_has_is_tried),
         cmocka_unit_test(what_a_metric_needs_and_lacks_is_said),
         cmocka_unit_test(people_enter_no_mark_but_their_own),
         cmocka_unit_test(a_failed_check_caps_the_accuracy),
