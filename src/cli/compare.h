@@ -138,6 +138,8 @@ glim_status cli_compare_choose(cli_comparison *c, const glim_predictor *p);
 glim_status cli_compare_methods(cli_comparison *c, glim_predictor *p, glim_document **docs,
                                 cli_said *said, size_t *n);
 glim_status cli_compare_plan_methods(cli_comparison *c, glim_predictor *p);
+/* Bytes of what is kept until the end: the first input's documents, what is said of each. */
+uint64_t cli_compare_kept(const cli_comparison *c, const glim_predictor *p);
 void cli_compare_add_plan(cli_comparison *c, const glim_plan *one);
 /* Differences over all inputs, by a paired bootstrap. */
 glim_status cli_compare_judge(cli_comparison *c);

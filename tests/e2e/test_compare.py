@@ -378,8 +378,15 @@ class Models(Case):
         self.refused("-m", LLAMA, "--other", LLAMA, "--methods", "gradient,occlusion", TEXT,
                      says="--method NAME")
         self.refused("-m", LLAMA, *["--other", LLAMA] * 8, TEXT, says="7 times")
-        self.refused("-m", MODELS / "published/bert-classes", "--other", LLAMA, "a cat",
-                     says="llama.gguf")
+        for other in (LLAMA, MODELS / "published/bert-labels", MODELS / "stacks/marian",
+                      ROOT / "tests/golden/images/mobilenet-v2"):
+            self.refused("-m", MODELS / "published/bert-classes", "--other", other, "a cat",
+                         says="do different things")
+        self.refused("-m", LLAMA, "--other", MODELS / "gemma3.gguf", "--target", "s", "--other",
+                     MODELS / "gpt2.gguf", "--data", self.texts(2), "--label", "mood", says="mood")
+        bytes_of = run("compare", "-m", F16, "--other", MODELS / "gemma3.gguf", "--generate", "3",
+                       "Hello small world") # what it writes is no text
+        self.assertIn("to '" + str(MODELS / "gemma3.gguf"), bytes_of.stderr.decode())
         piped = run("compare", "-m", LLAMA, "--other", LLAMA, "--file", "-", input=b"Hello")
         self.assertIn("twice", piped.stderr.decode())
         with tempfile.TemporaryDirectory() as d:
@@ -465,6 +472,9 @@ class Plans(Case):
                      ["-m", F16, "--other", Q8, "--generate", "3", "--method", "gradient", TEXT],
                      ["-m", LLAMA, "--other", LLAMA, "--chat", chat],
                      ["-m", F16, "--other", Q8, "--data", self.texts(6)],
+                     ["-m", MODELS / "stacks/marian", "--other", MODELS / "stacks/marian",
+                      "--method", "gradient", "the house and the river"],
+                     ["-m", LLAMA, "--methods", "gradient,attention-rollout,lime", TEXT],
                      ["-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(6)]):
             plan = json.loads(self.ok("compare", *args, "--dry-run", "--json"))
             Draft202012Validator(PLAN).validate(plan)
