@@ -244,7 +244,9 @@ static void put_matrices(html_page *p, const cli_comparison *c) {
 
 /* ---- methods over many inputs ---- */
 
-static void put_pair(html_page *p, const cli_comparison *c, const cli_difference *d) {
+static void put_pair(html_page *p, const cli_comparison *c, const cli_judgement *j,
+                     const cli_difference *d) {
+    const size_t *better = cli_difference_better(c, j, d);
     glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
     cli_html_name(p, c, d->first);
     glim__buffer_puts(p->b, " \xe2\x88\x92 ");
@@ -259,7 +261,10 @@ static void put_pair(html_page *p, const cli_comparison *c, const cli_difference
     }
     glim__buffer_puts(p->b, "</td><td>");
     if (isfinite(d->p))
-        glim__buffer_printf(p->b, d->p < 0.05 ? "<strong>%.2g</strong>" : "%.2g", d->p);
+        glim__buffer_printf(p->b, "%.2g", d->p);
+    glim__buffer_puts(p->b, "</td><td>");
+    if (better)
+        cli_html_name(p, c, *better);
     glim__buffer_puts(p->b, "</td></tr>\n");
 }
 
@@ -280,22 +285,22 @@ static void put_mean(html_page *p, const cli_comparison *c, const glim_interval 
 
 /* Open when there are few; else the summary says how many differ. */
 static void put_pairs(html_page *p, const cli_comparison *c, const cli_judgement *j) {
-    const char *const keys[] = {"compare.difference", "column.value", "column.interval",
-                                "compare.p", NULL};
+    const char *const keys[] = {"compare.difference", "column.value",   "column.interval",
+                                "compare.p",          "compare.better", NULL};
     size_t differ = 0;
     for (size_t i = 0; i < j->n_pairs; i++)
-        differ += j->pairs[i].p < 0.05;
+        differ += cli_difference_better(c, j, &j->pairs[i]) != NULL;
     glim__buffer_puts(p->b,
                       j->n_pairs <= FEW_PAIRS ? "<details open><summary>" : "<details><summary>");
     glim__buffer_printf(glim__html_arg(p), "%zu", differ);
     glim__buffer_printf(glim__html_arg(p), "%zu", j->n_pairs);
-    glim__html_say(p, "span", "compare.differ");
+    glim__html_say(p, "span", c->n_inputs < GLIM_FEW_INPUTS ? "compare.pairs" : "compare.differ");
     glim__buffer_puts(p->b, "</summary>\n");
     cli_html_open(p, "ranks profile compare");
     glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>");
     for (size_t i = 0; i < j->n_pairs; i++)
-        put_pair(p, c, &j->pairs[i]);
+        put_pair(p, c, j, &j->pairs[i]);
     cli_html_close(p);
     glim__buffer_puts(p->b, "</details>\n");
 }

@@ -271,3 +271,10 @@ glim_status cli_compare_judge(cli_comparison *c) {
     glim__free(c->run->ctx, x);
     return status;
 }
+
+const size_t *cli_difference_better(const cli_comparison *c, const cli_judgement *j,
+                                    const cli_difference *d) {
+    if (c->n_inputs < GLIM_FEW_INPUTS || !(d->p < 0.05))
+        return NULL;
+    return (d->told.mean > 0) == j->metric->higher ? &d->first : &d->second;
+}

@@ -193,13 +193,18 @@ class Methods(Case):
         page = self.ok("compare", "-m", LLAMA, "--methods", "occlusion,gradient", "--data",
                        self.texts(8), "--width", "80")
         self.assertIn("Fewer than 30 inputs", page)
+        self.assertNotIn("is better\n", page)
         self.assertLessEqual(max(map(len, page.splitlines())), 80)
 
     def test_thirty_inputs_are_enough_to_rank(self):
-        c = self.compared("-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(30))
+        args = ["-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(30)]
+        c = self.compared(*args)
         self.assertTrue(c["many"]["enough_to_rank"])
         d = c["many"]["judged"][0]["differences"]
         self.assertAlmostEqual(d[0]["p"], d[0]["p_holm"], 12) # one pair: no correction
+        self.assertLess(d[0]["p"], 0.05)
+        better = 1 if d[0]["mean"] > 0 else 2 # the more is lost, the better
+        self.assertIn(f": {better} is better\n", self.ok("compare", *args, "--width", "120"))
 
     def test_rows_of_a_table_are_inputs(self):
         box = f"process:{sys.executable} {ROOT / 'examples/predictors/rows.py'}"
