@@ -328,6 +328,18 @@ class Models(Case):
         self.assertAlmostEqual(c["models"][1]["flips"], np.mean(said[0] != said[1]), 12)
         self.assertEqual([r["likeliest"][0] for r in c["rows"]], [r["text"] for r in c["rows"]])
 
+    def test_many_texts_are_continued_or_translated(self):
+        toy = MODELS / "stacks/marian"
+        data = self.file("t.csv", "text\nthe cat is red\nthe house and the river\n")
+        for args in (["-m", toy, "--other", toy], ["-m", F16, "--other", F16, "--generate", "2"],
+                     ["-m", toy, "--methods", "occlusion,gradient"]):
+            c = self.compared(*args, "--data", data)
+            self.assertEqual([x["text"] for x in c["many"]["inputs"]],
+                             ["the cat is red", "the house and the river"])
+            self.assertGreater(len(c["rows"]), 1)
+            if c["models"]:
+                self.same(c)
+
     def test_the_target_is_the_first_models_on_both(self):
         c = self.compared("-m", F16, "--other", Q4, TEXT)
         self.assertEqual(c["target"]["text"], c["models"][0]["likeliest"])
