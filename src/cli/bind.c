@@ -172,8 +172,9 @@ static glim_status bind_box(cli_run *run, cli_bound *use, cli_many *many) {
 static glim_status many_texts(cli_run *run, cli_many *many) {
     cli_texts texts;
     glim_task task = run->model ? glim_model_facts(run->model)->task : GLIM_TASK_CLASSIFY;
+    bool rows = task == GLIM_TASK_TRANSLATE || task == GLIM_TASK_LABEL;
     if (run->o.data && run->model && task != GLIM_TASK_CLASSIFY && task != GLIM_TASK_GENERATE &&
-        task != GLIM_TASK_FILL)
+        task != GLIM_TASK_FILL && !(rows && run->command == &cli_compare))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--data is for models that say the next word or which class a text is of");
     if (!run->model || (!run->o.data && task != GLIM_TASK_CLASSIFY))

@@ -123,6 +123,15 @@ static const char *keep_text(cli_comparison *c, const char *s, size_t n, size_t 
     return s ? glim__arena_strndup(&c->arena, s, n) : NULL;
 }
 
+/* The input without what was written behind it. */
+static size_t given_bytes(const glim_document *d) {
+    size_t n = 0;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        if (!d->input.units[u].generated && d->input.units[u].end > n)
+            n = d->input.units[u].end;
+    return n;
+}
+
 static glim_status fold(cli_comparison *c, glim_document **docs, cli_compared_input *in) {
     const glim_document *d = docs[0];
     if (!c->pairs)
@@ -134,7 +143,7 @@ static glim_status fold(cli_comparison *c, glim_document **docs, cli_compared_in
         status = fold_runs(c, docs, in->said);
     const char *picture = d->input.image.name;
     in->text = picture ? keep_text(c, picture, strlen(picture), &in->len)
-                       : keep_text(c, d->input.text, d->input.text_len, &in->len);
+                       : keep_text(c, d->input.text, given_bytes(d), &in->len);
     in->target = keep_text(c, d->target.text, d->target.text_len, &in->target_len);
     if (!status)
         c->n_inputs++;

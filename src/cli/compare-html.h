@@ -12,6 +12,13 @@ void cli_html_name(html_page *p, const cli_comparison *c, size_t i);
 void cli_html_open(html_page *p, const char *class);
 void cli_html_close(html_page *p);
 
+/* ---- compare-html-pairs.c ---- */
+
+/* How alike every two runs are. */
+void cli_html_matrices(html_page *p, const cli_comparison *c);
+/* Methods judged over many inputs; nothing of one. */
+void cli_html_judgements(html_page *p, const cli_comparison *c);
+
 /* ---- compare-html-input.c ---- */
 
 /* The first input's explanations under each other, in the same colours. */

@@ -142,6 +142,13 @@ glim_status cli_compare_methods(cli_comparison *c, glim_predictor *p, glim_docum
 
 /* ---- plans ---- */
 
+uint64_t cli_compare_kept(const cli_comparison *c, const glim_predictor *p) {
+    uint64_t layers = p->model ? (uint64_t)glim_model_facts(p->model)->layers : 0;
+    uint64_t document = (128 << 10) + p->units->count * (64 * (uint64_t)p->n_rows + 512);
+    uint64_t said = sizeof(cli_said) + 8 * (layers + 2 * (uint64_t)p->n_rows) + 256;
+    return c->n * document + c->room * (c->n * said + 16 * (uint64_t)p->T + 512);
+}
+
 void cli_compare_add_plan(cli_comparison *c, const glim_plan *one) {
     c->plan.forward_tokens += one->forward_tokens;
     c->plan.backward_tokens += one->backward_tokens;
@@ -177,20 +184,25 @@ static glim_status plan_judging(cli_comparison *c, glim_predictor *p, const glim
     return status;
 }
 
+/* Every explanation is kept until the end, and what one method leaves in the predictor, such
+   as room for gradients, still lies there when the next one runs. */
 glim_status cli_compare_plan_methods(cli_comparison *c, glim_predictor *p) {
-    /* every explanation of the input is kept until the end */
-    uint64_t kept = c->n * ((128 << 10) + p->units->count * (64 * (uint64_t)p->n_rows + 512));
+    uint64_t kept = cli_compare_kept(c, p);
+    uint64_t now = glim_context_bytes(p->ctx), left = 0;
     bool judges = c->many && (p->can & GLIM_CAN_PREDICT);
     glim_status status = GLIM_OK;
     for (size_t i = 0; i < c->n && !status; i++) {
         glim_plan one;
         status = glim_explain_plan(&one, p, c->runs[i].method, NULL, &c->run->err);
-        one.bytes += kept;
-        one.bytes_wanted += kept;
-        if (!status)
-            cli_compare_add_plan(c, &one);
-        if (!status && judges)
-            status = plan_judging(c, p, c->runs[i].method, kept);
+        if (status)
+            return status;
+        uint64_t own = one.bytes - now;
+        one.bytes += kept + left;
+        one.bytes_wanted += kept + left;
+        left = own > left ? own : left;
+        cli_compare_add_plan(c, &one);
+        if (judges)
+            status = plan_judging(c, p, c->runs[i].method, kept + left);
     }
     return status;
 }
@@ -249,4 +261,11 @@ glim_status cli_compare_judge(cli_comparison *c) {
         status = judge_by(c, k, x, x + 2 * c->n_inputs);
     glim__free(c->run->ctx, x);
     return status;
+}
+
+const size_t *cli_difference_better(const cli_comparison *c, const cli_judgement *j,
+                                    const cli_difference *d) {
+    if (c->n_inputs < GLIM_FEW_INPUTS || !(d->p < 0.05))
+        return NULL;
+    return (d->told.mean > 0) == j->metric->higher ? &d->first : &d->second;
 }

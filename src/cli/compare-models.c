@@ -42,9 +42,10 @@ static glim_status open_one(cli_comparison *c, const char *file) {
     r->at.tokens = NULL;
     glim_status status = cli_open(&r->at);
     const glim_model *first = c->run->model, *other = r->at.model;
-    if (!status && cli_reads_pictures(c->run) != cli_reads_pictures(&r->at))
+    if (!status && glim_model_facts(first)->task != glim_model_facts(other)->task)
         status = glim_fail(&r->at.err, GLIM_EUSAGE,
-                           "of '%.200s' and '%.200s' one reads pictures, the other texts",
+                           "'%.200s' and '%.200s' do different things, which cannot be compared "
+                           "(glim info says what each does)",
                            c->run->o.model, file);
     if (status) {
         c->run->err = r->at.err;
@@ -265,38 +266,44 @@ glim_status cli_compare_models(cli_comparison *c, glim_predictor *p, size_t row,
 
 /* ---- plans ---- */
 
-static glim_status plan_one(cli_comparison *c, const glim_predictor *p) {
+/* What is held beside the model at hand: all explanations, two looks, and what the first
+   model's predictor keeps from its own (`*left`, told by the first). */
+static glim_status plan_one(cli_comparison *c, const glim_predictor *p, uint64_t *left) {
     cli_run *run = c->run;
     glim_plan one, pass = {0};
-    uint64_t kept = c->n * ((128 << 10) + p->units->count * (64 * (uint64_t)p->n_rows + 512)) +
-                    cli_seen_bytes(p);
+    uint64_t kept = cli_compare_kept(c, p) + cli_seen_bytes(p) + *left;
     uint64_t now = glim_context_bytes(run->ctx), passes = c->many ? 1 : PASSES;
     const glim_hook hooks[2] = {
         {.pattern = "hook_logits", .actions = GLIM_HOOK_READ},
         {.pattern = "*blocks.*.hook_resid_post", .actions = GLIM_HOOK_READ}};
     glim_status status = glim_explain_plan(&one, p, run->method, run->method_opts, &run->err);
-    if (!status && p->plan_observe)
+    if (status)
+        return status;
+    if (p->plan_observe)
         p->plan_observe(p, hooks, 2, 0, &pass);
+    uint64_t own = one.bytes - now + pass.bytes; /* the pass comes behind the explanation */
+    *left = own > *left ? own : *left;
     one.forward_tokens += passes * pass.forward_tokens;
-    one.bytes = (one.bytes > now + pass.bytes ? one.bytes : now + pass.bytes) + kept;
-    one.bytes_wanted = (one.bytes_wanted > one.bytes ? one.bytes_wanted : one.bytes) + kept;
-    if (!status)
-        cli_compare_add_plan(c, &one);
-    return status;
+    one.bytes = now + own + kept;
+    one.bytes_wanted =
+        (one.bytes_wanted > one.bytes ? one.bytes_wanted : one.bytes) + pass.bytes + kept;
+    cli_compare_add_plan(c, &one);
+    return GLIM_OK;
 }
 
 glim_status cli_compare_plan_models(cli_comparison *c, glim_predictor *p, size_t row) {
     glim_document *doc = NULL;
+    uint64_t left = 0;
     glim_status status = glim_document_new(&doc, c->run->ctx, &c->run->err);
     if (!status)
         status = p->describe(p, doc, &c->run->err);
     if (!status)
-        status = plan_one(c, p);
+        status = plan_one(c, p, &left);
     for (size_t i = 1; i < c->n && !status; i++) {
         glim_predictor *q = NULL;
         status = bind_other(c, &c->runs[i], p, doc, row, &q);
         if (!status)
-            status = plan_one(c, q);
+            status = plan_one(c, q, &left);
         glim_predictor_free(q);
     }
     glim_document_free(doc);

@@ -203,6 +203,8 @@ static void put_scores(glim_page *p, const cli_comparison *c) {
     glim__buffer_puts(&p->b, "\n");
     glim__page_wrapped(p, c->many ? "Scores of the first input (! a sign changes)"
                                   : "Scores (! a sign changes)");
+    if (n < c->n)
+        glim__page_wrapped(p, "More models: --html or --json.");
     glim__buffer_printf(&p->b, "%*s", name_width(p), "");
     for (size_t i = 0; i < n; i++) {
         char number[24];
@@ -214,7 +216,7 @@ static void put_scores(glim_page *p, const cli_comparison *c) {
         const glim_document_unit *unit = &a->input.units[c->units[u]];
         glim_buffer text;
         if (shown++ == MOST_UNITS) {
-            glim__page_wrapped(p, "More units: --csv or --json.");
+            glim__page_wrapped(p, "More units: --html or --json.");
             return;
         }
         glim__buffer_init(&text, c->run->ctx);

@@ -190,8 +190,10 @@ static void put_pairs(glim_page *p, const cli_comparison *c, const cli_judgement
         glim__buffer_init(&line, c->run->ctx);
         glim__buffer_printf(&line, "%zu - %zu: %.3g", d->first + 1, d->second + 1, d->told.mean);
         if (isfinite(d->told.low))
-            glim__buffer_printf(&line, " (%.3g to %.3g), p %.2g%s", d->told.low, d->told.high, d->p,
-                                differ ? ": they differ" : "");
+            glim__buffer_printf(&line, " (%.3g to %.3g), p %.2g", d->told.low, d->told.high, d->p);
+        const size_t *better = cli_difference_better(c, j, d);
+        if (better)
+            glim__buffer_printf(&line, ": %zu is better", *better + 1);
         cli_put_line(p, &line);
     }
     if (left) {

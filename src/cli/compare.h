@@ -138,7 +138,12 @@ glim_status cli_compare_choose(cli_comparison *c, const glim_predictor *p);
 glim_status cli_compare_methods(cli_comparison *c, glim_predictor *p, glim_document **docs,
                                 cli_said *said, size_t *n);
 glim_status cli_compare_plan_methods(cli_comparison *c, glim_predictor *p);
+/* Bytes of what is kept until the end: the first input's documents, what is said of each. */
+uint64_t cli_compare_kept(const cli_comparison *c, const glim_predictor *p);
 void cli_compare_add_plan(cli_comparison *c, const glim_plan *one);
+/* Which of the two is better: told of 30 inputs and more when p is below 0.05; else NULL. */
+const size_t *cli_difference_better(const cli_comparison *c, const cli_judgement *j,
+                                    const cli_difference *d);
 /* Differences over all inputs, by a paired bootstrap. */
 glim_status cli_compare_judge(cli_comparison *c);
 

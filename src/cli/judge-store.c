@@ -11,6 +11,7 @@
 #include "cli/fitted.h"
 #include "cli/judge.h"
 #include "evaluate/record.h"
+#include "explain/methods.h"
 #include "file/gguf.h"
 #include "file/store.h"
 #include "file/table.h"

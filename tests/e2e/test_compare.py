@@ -193,13 +193,18 @@ class Methods(Case):
         page = self.ok("compare", "-m", LLAMA, "--methods", "occlusion,gradient", "--data",
                        self.texts(8), "--width", "80")
         self.assertIn("Fewer than 30 inputs", page)
+        self.assertNotIn("is better\n", page)
         self.assertLessEqual(max(map(len, page.splitlines())), 80)
 
     def test_thirty_inputs_are_enough_to_rank(self):
-        c = self.compared("-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(30))
+        args = ["-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(30)]
+        c = self.compared(*args)
         self.assertTrue(c["many"]["enough_to_rank"])
         d = c["many"]["judged"][0]["differences"]
         self.assertAlmostEqual(d[0]["p"], d[0]["p_holm"], 12) # one pair: no correction
+        self.assertLess(d[0]["p"], 0.05)
+        better = 1 if d[0]["mean"] > 0 else 2 # the more is lost, the better
+        self.assertIn(f": {better} is better\n", self.ok("compare", *args, "--width", "120"))
 
     def test_rows_of_a_table_are_inputs(self):
         box = f"process:{sys.executable} {ROOT / 'examples/predictors/rows.py'}"
@@ -323,6 +328,18 @@ class Models(Case):
         self.assertAlmostEqual(c["models"][1]["flips"], np.mean(said[0] != said[1]), 12)
         self.assertEqual([r["likeliest"][0] for r in c["rows"]], [r["text"] for r in c["rows"]])
 
+    def test_many_texts_are_continued_or_translated(self):
+        toy = MODELS / "stacks/marian"
+        data = self.file("t.csv", "text\nthe cat is red\nthe house and the river\n")
+        for args in (["-m", toy, "--other", toy], ["-m", F16, "--other", F16, "--generate", "2"],
+                     ["-m", toy, "--methods", "occlusion,gradient"]):
+            c = self.compared(*args, "--data", data)
+            self.assertEqual([x["text"] for x in c["many"]["inputs"]],
+                             ["the cat is red", "the house and the river"])
+            self.assertGreater(len(c["rows"]), 1)
+            if c["models"]:
+                self.same(c)
+
     def test_the_target_is_the_first_models_on_both(self):
         c = self.compared("-m", F16, "--other", Q4, TEXT)
         self.assertEqual(c["target"]["text"], c["models"][0]["likeliest"])
@@ -378,8 +395,15 @@ class Models(Case):
         self.refused("-m", LLAMA, "--other", LLAMA, "--methods", "gradient,occlusion", TEXT,
                      says="--method NAME")
         self.refused("-m", LLAMA, *["--other", LLAMA] * 8, TEXT, says="7 times")
-        self.refused("-m", MODELS / "published/bert-classes", "--other", LLAMA, "a cat",
-                     says="llama.gguf")
+        for other in (LLAMA, MODELS / "published/bert-labels", MODELS / "stacks/marian",
+                      ROOT / "tests/golden/images/mobilenet-v2"):
+            self.refused("-m", MODELS / "published/bert-classes", "--other", other, "a cat",
+                         says="do different things")
+        self.refused("-m", LLAMA, "--other", MODELS / "gemma3.gguf", "--target", "s", "--other",
+                     MODELS / "gpt2.gguf", "--data", self.texts(2), "--label", "mood", says="mood")
+        bytes_of = run("compare", "-m", F16, "--other", MODELS / "gemma3.gguf", "--generate", "3",
+                       "Hello small world") # what it writes is no text
+        self.assertIn("to '" + str(MODELS / "gemma3.gguf"), bytes_of.stderr.decode())
         piped = run("compare", "-m", LLAMA, "--other", LLAMA, "--file", "-", input=b"Hello")
         self.assertIn("twice", piped.stderr.decode())
         with tempfile.TemporaryDirectory() as d:
@@ -465,6 +489,9 @@ class Plans(Case):
                      ["-m", F16, "--other", Q8, "--generate", "3", "--method", "gradient", TEXT],
                      ["-m", LLAMA, "--other", LLAMA, "--chat", chat],
                      ["-m", F16, "--other", Q8, "--data", self.texts(6)],
+                     ["-m", MODELS / "stacks/marian", "--other", MODELS / "stacks/marian",
+                      "--method", "gradient", "the house and the river"],
+                     ["-m", LLAMA, "--methods", "gradient,attention-rollout,lime", TEXT],
                      ["-m", F16, "--methods", "occlusion,gradient", "--data", self.texts(6)]):
             plan = json.loads(self.ok("compare", *args, "--dry-run", "--json"))
             Draft202012Validator(PLAN).validate(plan)

@@ -463,6 +463,37 @@ static void a_continuation_is_the_text_that_was_given(void **state) {
     close_down(&s);
 }
 
+/* Of written tokens, labels of tokens, a span and a next token: no name tells them again. */
+static void targets_of_another_predictor_are_taken_token_by_token(void **state) {
+    static const struct {
+        const char *file;
+        glim_target_options o;
+    } cases[] = {{"llama.gguf", {.generate = 4}},
+                 {"llama.gguf", {.target = "s", .output = "prob"}},
+                 {"stacks/marian", {.output = "logit"}},
+                 {"published/bert-labels", {.generate = 0}},
+                 {"published/bert-span", {.generate = 0}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct set_up s;
+        glim_error err = {0};
+        glim_predictor *q;
+        open_up(&s, cases[i].file, "the cat is red", &cases[i].o);
+        size_t count = s.tokens->count;
+        const glim_target_options like = {.like = s.p, .output = cases[i].o.output};
+        if (glim_predictor_lm(&q, s.m, s.tokens, &like, &err))
+            fail_msg("%s: %s", cases[i].file, err.message);
+        assert_int_equal(s.tokens->count, count);
+        assert_int_equal(q->n_rows, s.p->n_rows);
+        assert_int_equal(q->units->count, s.p->units->count);
+        for (size_t r = 0; r < q->n_rows; r++) {
+            assert_true(q->value[r] == s.p->value[r]);
+            assert_int_equal(q->row_end[r], s.p->row_end[r]);
+        }
+        glim_predictor_free(q);
+        close_down(&s);
+    }
+}
+
 static void targets_that_contradict_each_other_are_refused(void **state) {
     static const glim_target_options wrong[] = {
         {.continuation = "a", .generate = 2}, {.continuation = "a", .target = "b"},
@@ -571,6 +602,7 @@ int main(void) {
         cmocka_unit_test(a_target_against_itself_is_refused),
         cmocka_unit_test(generated_rows_are_the_greedy_continuation),
         cmocka_unit_test(a_continuation_is_the_text_that_was_given),
+        cmocka_unit_test(targets_of_another_predictor_are_taken_token_by_token),
         cmocka_unit_test(targets_that_contradict_each_other_are_refused),
         cmocka_unit_test(embeddings_and_baselines_keep_fixed_tokens),
         cmocka_unit_test(gradients_are_the_slope_of_every_row),
