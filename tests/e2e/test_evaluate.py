@@ -468,6 +468,24 @@ class Beside(Case):
                      "--evaluate", says="judges one explanation")
 
 
+    def test_an_explanation_outlives_the_judging_that_was_interrupted(self):
+        slow = self.write("slow.py", "import json, sys, time\nfor line in sys.stdin:\n"
+                          " r = json.loads(line)['inputs']\n time.sleep(0.3)\n print(json.dumps("
+                          "{'outputs': [[float('good' in x)] for x in r]}), flush=True)\n")
+        go = subprocess.Popen([GLIM, "explain", "--predictor", f"process:{sys.executable} {slow}",
+                               "a good film to see", "--method", "occlusion", "--evaluate", "--json",
+                               "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(1.5)
+        go.send_signal(signal.SIGINT)
+        out, err = go.communicate(timeout=60)
+        self.assertEqual(go.returncode, 130, err.decode())
+        d = json.loads(out)
+        Draft202012Validator(self.HOW).validate(d)
+        if "evaluation" not in d and not d["partial"]:
+            self.assertIn("interrupted before it was judged", d["notes"])
+            self.assertIn(1, d["scores"])
+
+
 class Otherwise(Case):
     """The same question about another class, or in other words."""
     ONLY = ("--metrics", "random-class,class-coverage,wording-kendall,paraphrase-kendall")
