@@ -68,7 +68,7 @@ static void put_column(struct showing *s, size_t k) {
     const glim_influence_ends *e = glim_extremes_column(s->c->ends, k);
     bool loss = s->c->run->o.output && !strcmp(s->c->run->o.output, "loss");
     if (column->query == GLIM_NO_QUERY) {
-        say(s, "\nLargest influence on itself (row, value):");
+        say(s, "\nLargest %s (row, value):", column->name);
         put_entries(s, "", e->high, e->n_high, false);
         return;
     }
