@@ -67,22 +67,24 @@ static void put_column(struct showing *s, size_t k) {
     const glim_influence_column *column = &s->c->columns[k];
     const glim_influence_ends *e = glim_extremes_column(s->c->ends, k);
     bool loss = s->c->run->o.output && !strcmp(s->c->run->o.output, "loss");
-    if (column->query == GLIM_NO_QUERY) {
-        say(s, "\nLargest %s (row, value):", column->name);
-        put_entries(s, "", e->high, e->n_high, false);
+    bool query = column->query != GLIM_NO_QUERY;
+    char title[80];
+    snprintf(title, sizeof title, "Largest %.40s (row, value):", column->name);
+    glim__buffer_putc(&s->p.b, '\n');
+    if (query) {
+        glim__buffer_printf(&s->p.b, "Query %zu: ", column->query + 1);
+        put_words(s, s->c->query, column->query, 14, false);
+    }
+    if (!query || strcmp(column->name, "influence") != 0) {
+        put_entries(s, title, e->high, e->n_high, query);
         return;
     }
-    glim__buffer_printf(&s->p.b, "\nQuery %zu: ", column->query + 1);
-    put_words(s, s->c->query, column->query, 14, false);
-    put_entries(
-        s, loss ? "Raised its loss (row, influence):" : "Made it more probable (row, influence):",
-        e->high, e->n_high, true);
-    bool least = e->n_low && e->low[0].value >= 0; /* no other sign */
-    put_entries(s,
-                least  ? "The least:"
-                : loss ? "Lowered it:"
-                       : "Made it less probable:",
-                e->low, e->n_low, true);
+    const char *more = loss ? "Raised its loss" : "Made it more probable";
+    const char *less = loss ? "Lowered it:" : "Made it less probable:";
+    bool one_sign = e->n_low && e->low[0].value >= 0;
+    snprintf(title, sizeof title, "%s (row, influence):", more);
+    put_entries(s, title, e->high, e->n_high, true);
+    put_entries(s, one_sign ? "The least:" : less, e->low, e->n_low, true);
 }
 
 static void put_steps(struct showing *s) {
@@ -110,7 +112,7 @@ glim_status cli_model_influence_show(cli_model_influence *c) {
     for (size_t k = 0; k < c->n_columns; k++) {
         const glim_influence_column *column = &c->columns[k];
         if (column->query == GLIM_NO_QUERY ||
-            (column->query < MOST_QUERIES && !strcmp(column->name, "influence")))
+            (column->query < MOST_QUERIES && !strchr(column->name, '.')) /* no part */)
             put_column(&s, k);
     }
     if (c->query && glim__samples_count(c->query) > MOST_QUERIES)
