@@ -112,6 +112,14 @@ static glim_status open_store(struct work *s, glim_error *err) {
 
 /* ---- what is told ---- */
 
+/* Samples that are cut, or have no answer. */
+static glim_status tell_samples(struct work *s, glim_document *doc, glim_error *err) {
+    glim_model_gradients room = {
+        .model = s->w->model, .samples = s->w->samples, .chosen = s->chosen};
+    glim_gradient_work g = {.ctx = s->w->ctx, .rooms = &room, .work = s->w, .n = 1};
+    return glim__gradient_work_tell(&g, doc, err);
+}
+
 static void judge(const struct work *s, const glim_ekfac_told *told, glim_document *doc) {
     glim_document_check_add(doc, "damping", told->damping,
                             "added to the eigenvalues, the mean over matrices");
@@ -152,12 +160,14 @@ static glim_status run(const glim_influence_work *w, const void *opts,
         status = glim__ekfac_run(&s.k, out, &told, err);
     if (!status && out->doc)
         judge(&s, &told, out->doc);
+    if (!status && out->doc)
+        status = tell_samples(&s, out->doc, err);
     end(&s);
     return status;
 }
 
-static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan *out,
-                               uint64_t rounds, uint64_t groups, glim_error *err) {
+static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan *out, uint64_t kept,
+                               glim_error *err) {
     const glim_influence_work *w = s->w;
     glim_pass_options o = {.chosen = s->chosen};
     glim_pass_size train = {0}, asked = {0};
@@ -166,6 +176,11 @@ static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan 
         status = glim__pass_measure(w->model, w->query_samples, &o, true, &asked, err);
     double share = s->k.factors.most ? (double)s->k.factors.most / (double)w->n : 1;
     uint64_t fit = (uint64_t)(share * (double)train.tokens);
+    uint64_t left = glim__budget_left(w->ctx);
+    left = left > kept ? left - kept : 0;
+    size_t rounds = glim__factors_rounds(&s->k.factors, left);
+    size_t group = glim__ekfac_group(&s->k, left), Q = s->k.queries.count;
+    uint64_t groups = group ? (Q + group - 1) / group : 1;
     out->forward_tokens = 2 * rounds * fit + groups * train.tokens + asked.tokens;
     out->backward_tokens = out->forward_tokens;
     *bytes = train.bytes > asked.bytes ? train.bytes : asked.bytes;
@@ -189,7 +204,7 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
     glim_status status = begin(&s, w, opts, err);
     uint64_t kept = status ? 0 : glim__factors_plan(&s.k.factors, &sums, &all);
     if (!status)
-        status = plan_passes(&s, &pass, out, 1, 1, err);
+        status = plan_passes(&s, &pass, out, kept, err);
     if (!status) {
         uint64_t few = glim__queries_plan(&s.k.factors, s.k.rank, Q < 16 ? Q : 16);
         uint64_t many = glim__queries_plan(&s.k.factors, s.k.rank, Q);

@@ -201,13 +201,12 @@ static glim_status group_pass(struct run *r, glim_ekfac_told *told, glim_error *
 /* ---- the whole ---- */
 
 /* Queries at a time: half of what is left, in sixteens; all have the same bits in any. */
-static size_t group_of(const glim_ekfac *k) {
+size_t glim__ekfac_group(const glim_ekfac *k, uint64_t left) {
     size_t n = k->queries.count;
-    uint64_t each = glim__queries_plan(&k->factors, k->rank, 16),
-             left = glim__budget_left(k->ctx) / 2;
+    uint64_t each = glim__queries_plan(&k->factors, k->rank, 16);
     if (k->group || !n)
         return k->group && k->group < n ? k->group : n;
-    size_t sixteens = each && left / each < n ? (size_t)(left / each) : n;
+    size_t sixteens = each && left / 2 / each < n ? (size_t)(left / 2 / each) : n;
     size_t most = sixteens > 1 ? sixteens * 16 : 16;
     return most < n ? most : n;
 }
@@ -245,7 +244,7 @@ glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *o
         status = glim__factors_fit(&r.factors, k.ctx, &k.train, &k.factors, err);
     if (!status)
         status = out->begin(out->data, r.columns, r.n_columns, &r.sink, err);
-    k.group = group_of(&k);
+    k.group = glim__ekfac_group(&k, glim__budget_left(k.ctx));
     if (!status)
         status = groups(&r, k.group, told, err);
     tell(&r, told);

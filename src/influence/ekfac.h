@@ -33,6 +33,8 @@ typedef struct glim_ekfac_told {
     double lost;    /* the share of a query that low rank left out, the worst; 0 = all is kept */
 } glim_ekfac_told;
 
+/* Queries at a time when the budget leaves so many bytes; 0 without any. */
+size_t glim__ekfac_group(const glim_ekfac *k, uint64_t left);
 /* Columns: self-influence, then of every query "influence" and its parts
    ("influence.blocks.3"). Errors: those of factors and queries, of `begin` and the sink. */
 glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *out,

@@ -224,20 +224,49 @@ static glim_status second_half(struct fit *s, glim_error *err) {
 
 /* ---- rounds ---- */
 
-/* Weights from `first` on, as many as fit. One at least: if it does not, that is said when it
-   is allocated. */
+/* What a round takes so far, and whether another matrix fits. */
+struct taken {
+    uint64_t sums, turning;
+};
+
+static bool fits(struct taken *t, size_t F, size_t C, bool whole, uint64_t room) {
+    struct taken more = {t->sums + (whole ? 0 : sums_of(F, C)), turning_of(F, C)};
+    more.turning = more.turning > t->turning ? more.turning : t->turning;
+    bool first = !t->turning; /* one at least: if it does not fit, that is said when allocated */
+    if (!first && more.sums + more.turning > room)
+        return false;
+    *t = more;
+    return true;
+}
+
+static uint64_t room_of(uint64_t left) {
+    return left / 4 * 3;
+}
+
+size_t glim__factors_rounds(const glim_factor_options *o, uint64_t left) {
+    struct taken t = {0};
+    size_t rounds = 0;
+    for (size_t i = 0; i < o->n_weights; i++) {
+        size_t F = o->weights[i].rows, C = glim__weight_reads(&o->weights[i]);
+        if (!o->chosen[i])
+            continue;
+        if (!rounds || !fits(&t, F, C, false, room_of(left))) {
+            t = (struct taken){0};
+            fits(&t, F, C, false, room_of(left));
+            rounds++;
+        }
+    }
+    return rounds;
+}
+
+/* Weights from `first` on, as many as fit. */
 static void choose_round(struct fit *s) {
-    uint64_t left = s->options->room ? s->options->room : glim__budget_left(s->ctx) / 4 * 3;
-    uint64_t used = 0, most = 0;
+    uint64_t room = s->options->room ? s->options->room : room_of(glim__budget_left(s->ctx));
+    struct taken t = {0};
     for (s->end = s->first; s->end < s->out->n; s->end++) {
         const glim_factor *f = &s->out->each[s->end];
-        uint64_t more = s->stage[s->end] == 2 ? 0 : sums_of(f->F, f->C);
-        uint64_t turning = turning_of(f->F, f->C);
-        turning = turning > most ? turning : most;
-        if (s->end > s->first && used + more + turning > left)
+        if (!fits(&t, f->F, f->C, s->stage[s->end] == 2, room))
             break;
-        used += more;
-        most = turning;
     }
 }
 

@@ -70,6 +70,9 @@ const glim_factor *glim__factors_of(const glim_factors *f, size_t weight);
    one round. */
 uint64_t glim__factors_plan(const glim_factor_options *options, uint64_t *sums, uint64_t *all);
 
+/* Rounds that a fit takes when the budget leaves so many bytes and nothing was kept. */
+size_t glim__factors_rounds(const glim_factor_options *options, uint64_t left);
+
 /* Arrays of a factor whose F and C are known. Errors: ENOMEM, EBUDGET. */
 glim_status glim__factor_alloc(glim_factor *f, glim_context *ctx, glim_error *err);
 /* What is added to Lambda: `damping`, or with NAN a tenth of its mean. */
