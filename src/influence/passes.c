@@ -284,8 +284,6 @@ static glim_status place_hooks(struct walk *w, glim_error *err) {
     if (w->visitor->value && w->options->site)
         w->hooks[w->n_hooks++] = (glim_hook){
             .pattern = w->options->site, .actions = GLIM_HOOK_READ, .visit = see_value, .data = w};
-    if (w->options->hook)
-        w->hooks[w->n_hooks++] = *w->options->hook;
     return GLIM_OK;
 }
 
