@@ -249,7 +249,7 @@ static void put_columns(html_page *p, cli_influence *c) {
         const glim_influence_ends *e = glim_extremes_column(c->ends, k);
         argument(p, "%s", c->names[k]);
         glim__html_say(p, "h2", "influence.largest");
-        put_ends(p, c, e->high, e->n_high);
+        put_ends(p, c, e->high, cli_worth_a_look(&c->columns[k], e));
     }
 }
 

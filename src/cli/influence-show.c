@@ -270,7 +270,7 @@ static void put_columns(struct showing *s) {
                  limited ? ": beyond " : "", limited ? number(room, column->threshold) : "");
         glim__buffer_putc(&s->p.b, '\n');
         say(s, limited ? "%s: %zu of %zu" : "%s", title, e->beyond, e->defined);
-        put_ends(s, NULL, e->high, e->n_high, column->is_signed);
+        put_ends(s, NULL, e->high, cli_worth_a_look(column, e), column->is_signed);
     }
 }
 

@@ -135,6 +135,12 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 /* Samples with the largest scores, at most `most`; returns how many. */
 size_t cli_largest(cli_influence *c, size_t most, size_t *out);
 
+/* How many of a column's highest are shown: those beyond its threshold, where it has one. */
+static inline size_t cli_worth_a_look(const glim_influence_column *c,
+                                      const glim_influence_ends *e) {
+    return c->threshold == c->threshold && e->beyond < e->n_high ? e->beyond : e->n_high;
+}
+
 /* How many of the entries, which are sorted, have this sign. */
 static inline size_t cli_of_sign(const glim_influence_entry *e, size_t n, int sign) {
     size_t k = 0;
