@@ -43,7 +43,7 @@ typedef enum glim_want {
     GLIM_WANT_LOOKS,     /* where the model looks */
     GLIM_WANT_ALIGNMENT, /* which source word made which target word */
     GLIM_WANT_EXAMPLES,  /* which rows say most about the model */
-    GLIM_WANT_TRAINING,  /* which training samples: not in this version */
+    GLIM_WANT_TRAINING,  /* which training samples: the answer names `glim influence` */
     GLIM_WANT_INSIDE     /* what layers know: not in this version */
 } glim_want;
 

@@ -141,9 +141,6 @@ const glim_rule glim__advice_rules[] = {
 };
 
 const glim_refusal glim__advice_refusals[] = {
-    {ANY, ALL, TRAINING,
-     "which training samples made a model what it is, this version of glim does not tell: it "
-     "explains one input at a time"},
     {ANY, ALL, INSIDE,
      "what single layers and neurons know, this version of glim does not tell; `glim capture` "
      "saves the inner values for tools that do, and `glim fit` fits a linear model to them"},
@@ -174,5 +171,16 @@ const glim_refusal glim__advice_refusals[] = {
     {ANY, ALL & ~TABLE, EXAMPLES,
      "which examples say most is told for rows of a table; of texts and pictures explain each: "
      "this version of glim does not choose among them"},
+    {OPEN, ALL, TRAINING,
+     "that is another command's: `glim influence -m MODEL --train FILE TEXT` compares gradients of "
+     "the training samples with the text's (`--method ekfac` divides by the curvature, tracin adds "
+     "up checkpoints; `--check N` takes real steps). Of a head that was fitted on the model it is "
+     "exact: add `--predictor fit:FILE --method influence-functions`"},
+    {FITTED, ALL, TRAINING,
+     "that is another command's, and exact: `glim influence --predictor fit:FILE --train FILE "
+     "--table FILE --row N`, and without a row what the fit leans on (Cook's distance)"},
+    {BOX | EYE, ALL, TRAINING,
+     "training samples are traced through weights of models of texts, or through a fitted model of "
+     "what such a model holds inside (`glim influence`)"},
     {0},
 };
