@@ -82,9 +82,12 @@ static void put_column(struct showing *s, size_t k) {
     const char *more = loss ? "Raised its loss" : "Made it more probable";
     const char *less = loss ? "Lowered it:" : "Made it less probable:";
     bool one_sign = e->n_low && e->low[0].value >= 0;
+    size_t n_low = e->n_low;
+    while (!one_sign && n_low && e->low[n_low - 1].value >= 0)
+        n_low--;
     snprintf(title, sizeof title, "%s (row, influence):", more);
     put_entries(s, title, e->high, e->n_high, true);
-    put_entries(s, one_sign ? "The least:" : less, e->low, e->n_low, true);
+    put_entries(s, one_sign ? "The least:" : less, e->low, n_low, true);
 }
 
 static void put_steps(struct showing *s) {
