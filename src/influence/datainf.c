@@ -21,7 +21,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
                            .most = (size_t)o->fit_samples,
                            .sign = g.sign};
     uint64_t bytes = 0;
-    if (plan) {
+    if (!out) {
         status = glim__inverse_mean_plan(&f, &bytes, err);
         if (!status)
             status = glim__gradient_work_plan(&g, 3, bytes, plan, err);
