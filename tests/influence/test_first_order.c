@@ -197,7 +197,7 @@ static double logprob(const head *h, size_t i) {
 
 /* One step of stochastic gradient descent on sample i. */
 static void step(const head *h, double *theta, size_t i, double rate) {
-    double p[8];
+    double p[8] = {0};
     head_probabilities(h, i, p);
     for (size_t k = 0; k < K; k++)
         for (size_t c = 0; c < P; c++)

@@ -101,6 +101,27 @@ static void wide_rows_stay_within_theirs(void **state) {
     free(whole);
 }
 
+/* Numbers of one sign do not pile up: the length is kept in the mean. */
+static void equal_numbers_keep_their_length(void **state) {
+    enum { F = 17, C = 30, k = 100, SEEDS = 20 };
+    made_up m;
+    float ones[F + C];
+    double sum = 0;
+    make_up(&m, 1, 1, 1);
+    for (size_t i = 0; i < F + C; i++)
+        ones[i] = 1;
+    const glim_factors_view view = {1, 1, ones, ones};
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        glim_sketch s;
+        float x[k] = {0};
+        assert_int_equal(glim__sketch_init(&s, &m.g, k, seed, NULL), GLIM_OK);
+        assert_int_equal(glim__sketch_add(&s, &view, x, NULL), GLIM_OK);
+        sum += glim__product_dot(x, x, k) / (F * C) / SEEDS;
+        glim__sketch_release(&s);
+    }
+    assert_true(fabs(sum - 1) < 0.15);
+}
+
 /* ---- a logistic head without projection ---- */
 
 enum { N = 90, P = 4, Q = 2 };
@@ -326,6 +347,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dot_products_stay_within_the_bound),
         cmocka_unit_test(wide_rows_stay_within_theirs),
+        cmocka_unit_test(equal_numbers_keep_their_length),
         cmocka_unit_test(a_logistic_head_without_projection_is_exact),
         cmocka_unit_test(checkpoints_are_averaged_before_they_are_multiplied),
         cmocka_unit_test(duplicates_lead_through_a_projection),
