@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """EK-FAC of glim and of kronfluence on one small transformer: factors and pairwise scores.
 
-    bench/influence.py [TOKENS [WIDTH]]
+    bench/ekfac.py [TOKENS [WIDTH]]
 
-Needs kronfluence, transformers and torch, and build/release/bench/bench_influence. Both have
+Needs kronfluence, transformers and torch, and build/release/bench/bench_ekfac. Both have
 one thread, the same weights, tokens and labels. Times are processor seconds of factors and
 scores together, memory is the most that the process had.
 """
@@ -21,7 +21,7 @@ import warnings
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCH = ROOT / "build/release/bench/bench_influence"
+BENCH = ROOT / "build/release/bench/bench_ekfac"
 N, Q, LAYERS = 256, 8, 4
 MODULES = ["gate_proj", "up_proj", "down_proj"]
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EK-FAC on one thread: factors, then pairwise scores, of rows of token ids.
- * usage: bench_influence FOLDER SAMPLES TOKENS QUERIES, the folder a model with ids.bin, as
- * bench/influence.py makes it. Scores go to glim.bin, as the peer scales them.
+ * usage: bench_ekfac FOLDER SAMPLES TOKENS QUERIES, the folder a model with ids.bin, as
+ * bench/ekfac.py makes it. Scores go to glim.bin, as the peer scales them.
  */
 #include "influence/ekfac.h"
 
