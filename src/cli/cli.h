@@ -74,7 +74,8 @@ typedef struct cli_options {
     double strength, l1_ratio, held_out;
     bool raw_scale;
     /* sample influence */
-    const char *train, *query, *by_group;
+    const char *train, *query, *by_group, *checkpoints;
+    double rate;
     int64_t check;
 } cli_options;
 

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "cli/commands.h"
 #include "cli/influence.h"
+#include "cli/influence-model.h"
 #include "file/safetensors.h"
 
 #include <math.h>
@@ -104,6 +105,23 @@ static const glim_param own_flags[] = {
      .min = 0,
      .max = 100000,
      .help = "fit again without N samples (and on N halves): does it hold?"},
+    {.name = "checkpoint",
+     .type = GLIM_STRING,
+     .offset = AT(checkpoints),
+     .value_name = "FILE:RATE,...",
+     .help = "through --model: other states of its training"},
+    {.name = "rate",
+     .type = GLIM_REAL,
+     .offset = AT(rate),
+     .def.r = 1,
+     .min = -1e9,
+     .max = 1e9,
+     .help = "the learning rate at --model itself"},
+    {.name = "store",
+     .type = GLIM_STRING,
+     .offset = AT(store),
+     .value_name = "FILE",
+     .help = "keep here what other queries can use again"},
     {.name = "top",
      .type = GLIM_INT,
      .offset = AT(top),
@@ -239,9 +257,7 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     c->score = find_column(c, "cooks-distance");
     c->score = c->score == SIZE_MAX ? find_column(c, "self-influence") : c->score;
     c->leverage = find_column(c, "leverage");
-    c->residual = find_column(c, "studentised-external");
-    c->residual = c->residual == SIZE_MAX ? find_column(c, "studentised-internal") : c->residual;
-    c->residual = c->residual == SIZE_MAX ? find_column(c, "deviance-residual") : c->residual;
+    c->residual = find_column(c, "studentised-internal");
     c->loss = find_column(c, "loss");
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
@@ -371,6 +387,8 @@ static glim_status value_queries(cli_influence *c, const glim_influence_work *w)
 static glim_status describe(cli_influence *c) {
     glim_document *doc = c->doc;
     doc->kind = "influence";
+    doc->target.text = c->train.path;
+    doc->target.text_len = strlen(c->train.path);
     doc->method.name = c->method->name;
     doc->method.summary = c->method->summary;
     doc->method.cite = c->method->cite;
@@ -481,6 +499,8 @@ static glim_status run_influence(cli_run *run) {
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
     if (o->list)
         return put_list(run);
+    if (run->influence && run->influence->needs & GLIM_INFLUENCE_GRADIENT)
+        return cli_model_influence_run(run);
     glim__buffer_init(&c.line, run->ctx);
     glim_status status = cli_influence_open(&c);
     c.method = run->influence ? run->influence

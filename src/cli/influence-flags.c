@@ -45,6 +45,20 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
     return n;
 }
 
+size_t cli_largest(cli_influence *c, size_t most, size_t *out) {
+    size_t n = 0, *all = glim__calloc(c->run->ctx, c->done + 1, sizeof *all);
+    for (size_t i = 0; i < c->done && all; i++)
+        if (!isnan(c->marks[i].score))
+            all[n++] = i;
+    if (all)
+        qsort_r(all, n, sizeof *all, by_mark, c->marks);
+    n = n < most ? n : most;
+    for (size_t i = 0; i < n; i++)
+        out[i] = all[i];
+    glim__free(c->run->ctx, all);
+    return n;
+}
+
 /* ---- twins ---- */
 
 static int by_features(const void *a, const void *b, void *data) {

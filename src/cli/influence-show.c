@@ -86,7 +86,8 @@ static void put_head(struct showing *s) {
 
 static void put_ends(struct showing *s, const char *title, const glim_influence_entry *e, size_t n,
                      bool is_signed) {
-    say(s, "%s", title);
+    if (title)
+        say(s, "%s", title);
     for (size_t k = 0; k < n; k++)
         put_sample(s, e[k].sample, e[k].value, is_signed);
 }
@@ -135,7 +136,7 @@ static void put_leaned(struct showing *s) {
             e->beyond, e->defined, number(room, c->score_limit));
     else
         say(s, "The fit leans most on (row, influence on its own loss, label):");
-    put_ends(s, "", e->high, e->n_high, false);
+    put_ends(s, NULL, e->high, e->n_high, false);
 }
 
 static void put_flags(struct showing *s) {

@@ -96,6 +96,9 @@ glim_status cli_influence_flags(cli_influence *c);
    all. `kinds` are those that count. */
 size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 
+/* Samples with the largest scores, at most `most`; returns how many. */
+size_t cli_largest(cli_influence *c, size_t most, size_t *out);
+
 /* Answers: terminal, JSON, HTML. */
 glim_status cli_influence_show(cli_influence *c);
 json_t *cli_influence_json(cli_influence *c, bool *ok);

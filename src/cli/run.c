@@ -128,7 +128,9 @@ glim_status cli_context(cli_run *run) {
 
 glim_status cli_open(cli_run *run) {
     const cli_options *o = &run->o;
-    const char *lone = o->header || o->header_env ? "header" : o->store ? "store" : NULL;
+    const char *lone = o->header || o->header_env                   ? "header"
+                       : o->store && !run->command->takes_influence ? "store"
+                                                                    : NULL;
     if (o->table || o->row)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--table is for fitted models of columns; this model reads no rows");

@@ -21,7 +21,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
                            .most = (size_t)o->fit_samples,
                            .sign = g.sign};
     uint64_t bytes = 0;
-    if (plan) {
+    if (!out) {
         status = glim__inverse_mean_plan(&f, &bytes, err);
         if (!status)
             status = glim__gradient_work_plan(&g, 3, bytes, plan, err);
@@ -30,8 +30,9 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
         if (!status)
             status = glim__gradient_work_tell(&g, out->doc, err);
         if (!status && out->doc)
-            glim_document_note(out->doc, "DataInf is meant for low-rank adapters; these are whole "
-                                         "matrices, of which its inverse is coarse.");
+            glim_document_judge(out->doc, GLIM_VERDICT_CAREFUL,
+                                "DataInf is meant for low-rank adapters; of whole matrices, as "
+                                "here, its inverse is coarse");
     }
     glim__gradient_work_release(&g);
     return status;

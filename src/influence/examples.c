@@ -34,41 +34,45 @@ static glim_status want_class(const glim_model *m, glim_arena *arena, glim_examp
     return GLIM_OK;
 }
 
-/* ids (and types) of the tokens, without the end of what is too long. */
+struct taken {
+    int32_t *ids;
+    uint8_t *types;
+    size_t n;
+};
+
+/* The tokens without the end of what is too long. */
 static glim_status take_tokens(const glim_model *m, const glim_tokens *tokens, size_t most,
-                               glim_arena *arena, int32_t **ids, uint8_t **types, size_t *n,
-                               glim_error *err) {
+                               glim_arena *arena, struct taken *out, glim_error *err) {
     size_t T = tokens->count;
     uint32_t *kept = glim__arena_alloc(arena, T * sizeof *kept);
-    uint8_t *all = glim__arena_alloc(arena, T + 1);
-    *ids = glim__arena_alloc(arena, T * sizeof **ids);
-    if (!kept || !all || !*ids)
+    out->types = glim__arena_alloc(arena, T + 1);
+    out->ids = glim__arena_alloc(arena, T * sizeof *out->ids);
+    if (!kept || !out->types || !out->ids)
         return oom(m, T, err);
-    glim__token_types(m->tokenizer, tokens, all);
-    *n = glim__tokens_shorten(tokens, most, kept);
-    for (size_t i = 0; i < *n; i++) {
-        (*ids)[i] = tokens->at[kept[i]].id;
-        all[i] = all[kept[i]];
+    glim__token_types(m->tokenizer, tokens, out->types);
+    out->n = glim__tokens_shorten(tokens, most, kept);
+    for (size_t i = 0; i < out->n; i++) {
+        out->ids[i] = tokens->at[kept[i]].id;
+        out->types[i] = out->types[kept[i]];
     }
-    *types = all;
     return GLIM_OK;
 }
 
 static glim_status make_class(const glim_model *m, const glim_tokens *tokens, int32_t class_id,
                               glim_arena *arena, glim_example *out, glim_error *err) {
-    int32_t *ids, *label = glim__arena_alloc(arena, sizeof *label);
-    uint8_t *types;
-    glim_status status = label ? take_tokens(m, tokens, (size_t)m->hyper.context, arena, &ids,
-                                             &types, &out->count, err)
+    struct taken text;
+    int32_t *label = glim__arena_alloc(arena, sizeof *label);
+    glim_status status = label ? take_tokens(m, tokens, (size_t)m->hyper.context, arena, &text, err)
                                : oom(m, 1, err);
     if (status)
         return status;
     *label = class_id;
-    out->ids = ids;
-    out->types = m->hyper.both_ways ? types : NULL;
-    out->labels = label;
-    out->n_labels = 1;
-    out->cut = tokens->count > out->count;
+    *out = (glim_example){.ids = text.ids,
+                          .types = m->hyper.both_ways ? text.types : NULL,
+                          .count = text.n,
+                          .labels = label,
+                          .n_labels = 1,
+                          .cut = tokens->count > text.n};
     return want_class(m, arena, out, err);
 }
 
@@ -136,11 +140,10 @@ static glim_status append_answer(const glim_model *m, glim_tokens *tokens, const
 
 static glim_status make_pair(const glim_model *m, glim_tokens *tokens, const char *target,
                              glim_arena *arena, glim_example *out, glim_error *err) {
-    size_t S = tokens->count, most = (size_t)m->hyper.context, n_source = 0;
-    int32_t *source;
-    uint8_t *types;
-    glim_status status = take_tokens(m, tokens, (size_t)m->encoder->hyper.context, arena, &source,
-                                     &types, &n_source, err);
+    size_t S = tokens->count, most = (size_t)m->hyper.context;
+    struct taken source;
+    glim_status status =
+        take_tokens(m, tokens, (size_t)m->encoder->hyper.context, arena, &source, err);
     if (!status)
         status = glim__append_target(m, tokens, target, err);
     if (status)
@@ -157,31 +160,32 @@ static glim_status make_pair(const glim_model *m, glim_tokens *tokens, const cha
     }
     *out = (glim_example){.ids = ids,
                           .count = n,
-                          .source = source,
-                          .n_source = n_source,
+                          .source = source.ids,
+                          .n_source = source.n,
                           .wanted = rows,
                           .n_wanted = n,
                           .labels = ids + 1,
                           .n_labels = n,
-                          .cut = S > n_source || R + end > n};
+                          .cut = S > source.n || R + end > n};
     return GLIM_OK;
 }
 
-glim_status glim__example_make(const glim_model *m, glim_form form, const char *text,
-                               const char *label, int32_t class_id, glim_arena *arena,
-                               glim_example *out, glim_error *err) {
+glim_status glim__example_make(const glim_model *m, const glim_example_words *words,
+                               glim_arena *arena, glim_example *out, glim_error *err) {
+    glim_form form = words->form;
+    const char *text = words->text;
     glim_tokens *tokens = NULL;
-    size_t n = strlen(text);
     *out = (glim_example){0};
     glim_status status = form == GLIM_FORM_CHAT
-                             ? glim_model_tokenize_chat(m, &tokens, text, n, "messages", NULL, err)
-                             : glim_model_tokenize(m, &tokens, text, n, err);
+                             ? glim_model_tokenize_chat(m, &tokens, text, strlen(text), "messages",
+                                                        words->template, err)
+                             : glim_model_tokenize(m, &tokens, text, strlen(text), err);
     if (!status && (form == GLIM_FORM_ANSWER || form == GLIM_FORM_WORD))
-        status = append_answer(m, tokens, text, label, form == GLIM_FORM_WORD, err);
+        status = append_answer(m, tokens, text, words->label, form == GLIM_FORM_WORD, err);
     if (!status && form == GLIM_FORM_CLASS)
-        status = make_class(m, tokens, class_id, arena, out, err);
+        status = make_class(m, tokens, words->class_id, arena, out, err);
     else if (!status && form == GLIM_FORM_PAIR)
-        status = make_pair(m, tokens, label, arena, out, err);
+        status = make_pair(m, tokens, words->label, arena, out, err);
     else if (!status)
         status = make_next(m, tokens, form, arena, out, err);
     glim_tokens_free(tokens);

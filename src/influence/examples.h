@@ -15,9 +15,15 @@ typedef enum glim_form {
     GLIM_FORM_PAIR /* a text and what is written about it */
 } glim_form;
 
-/* `class_id` is the label of GLIM_FORM_CLASS. */
-glim_status glim__example_make(const glim_model *m, glim_form form, const char *text,
-                               const char *label, int32_t class_id, glim_arena *arena,
-                               glim_example *out, glim_error *err);
+/* What a row says. */
+typedef struct glim_example_words {
+    glim_form form;
+    const char *text, *label;
+    int32_t class_id;     /* the label of GLIM_FORM_CLASS */
+    const char *template; /* of a chat, by name; NULL = the model's own */
+} glim_example_words;
+
+glim_status glim__example_make(const glim_model *m, const glim_example_words *words,
+                               glim_arena *arena, glim_example *out, glim_error *err);
 
 #endif

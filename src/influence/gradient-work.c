@@ -132,12 +132,12 @@ glim_status glim__gradient_work_tell(const glim_gradient_work *g, glim_document 
         glim__pass_measure(g->work->model, g->work->samples, &options, true, &size, err);
     const char *about = size.counted ? "" : "about ";
     if (!status && size.cut)
-        glim_document_note(doc, "Longer than the context, and cut: %s%zu samples.", about,
+        glim_document_note(doc, "Samples longer than the context, and cut: %s%zu.", about,
                            size.cut);
     if (!status && size.silent)
         glim_document_note(doc,
-                           "Without an answer to learn from, and so without influence: "
-                           "%s%zu samples.",
+                           "Samples without an answer to learn from, and so without influence: "
+                           "%s%zu.",
                            about, size.silent);
     return status;
 }

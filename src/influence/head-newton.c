@@ -248,7 +248,10 @@ glim_status glim__head_polish(glim_head *h, size_t *steps, glim_error *err) {
 struct refit {
     glim_head *h;
     const uint8_t *keep;
-    double *hessian, *factor, *slope, *before;
+    double *hessian, *factor, *slope, *before; /* before: the weights of the last good step */
+    double loss, last_loss;
+    double now, last; /* slopes */
+    bool anew, halved;
 };
 
 /* The Hessian at h->w without the samples that go, from theirs. */
@@ -285,50 +288,85 @@ static glim_status reduce(struct refit *r, glim_error *err) {
     return status;
 }
 
-static glim_status step(struct refit *r, double *w, bool *anew, double last, double *now,
-                        glim_error *err) {
+static glim_status factor_again(struct refit *r, glim_error *err) {
     glim_head *h = r->h;
     bool positive = true;
-    glim_head_terms t = {.slope = r->slope, .hessian = *anew ? r->hessian : NULL};
-    glim_status status = glim__head_terms(h, w, r->keep, &t, err);
-    *now = largest(r->slope, h->dim) / (double)h->f->n;
-    if (!status && (*anew || isinf(last))) {
-        status = factor_with(h, r->hessian, r->factor, 0, &positive, err);
-        if (!status && !positive)
-            status = factor_with(h, r->hessian, r->factor, 1e-6 * mean_diagonal(r->hessian, h->dim),
-                                 &positive, err);
-        if (!status && !positive)
-            return glim_fail(err, GLIM_ENUMERIC,
-                             "without these samples there is no best fit (a --strength above 0)");
-    }
-    *anew = !*anew && *now > 0.3 * last;
+    glim_status status = factor_with(h, r->hessian, r->factor, 0, &positive, err);
+    if (!status && !positive)
+        status = factor_with(h, r->hessian, r->factor, 1e-6 * mean_diagonal(r->hessian, h->dim),
+                             &positive, err);
+    if (!status && !positive)
+        return glim_fail(err, GLIM_ENUMERIC,
+                         "without these samples there is no best fit (a --strength above 0)");
     return status;
+}
+
+/* From w to the next weights: half the way back when the loss has grown, else a step. */
+static glim_status step(struct refit *r, double *w, glim_error *err) {
+    glim_head *h = r->h;
+    size_t n = h->dim;
+    glim_head_terms t = {.slope = r->slope, .hessian = r->anew ? r->hessian : NULL};
+    glim_status status = glim__head_terms(h, w, r->keep, &t, err);
+    if (status)
+        return status;
+    if (t.loss > r->last_loss + 1e-10 * fabs(r->last_loss)) {
+        for (size_t j = 0; j < n; j++)
+            w[j] = (w[j] + r->before[j]) / 2;
+        r->anew = false;
+        r->halved = true;
+        return GLIM_OK;
+    }
+    bool first = isinf(r->last);
+    r->now = largest(r->slope, n) / (double)h->f->n;
+    if (r->anew || first)
+        status = factor_again(r, err);
+    r->anew = r->halved || (!r->anew && r->now > 0.3 * r->last);
+    r->halved = false;
+    r->last = r->now;
+    r->last_loss = t.loss;
+    if (status || r->now < 1e-13)
+        return status;
+    memcpy(r->before, w, n * sizeof *w);
+    glim__cholesky_solve(r->factor, n, r->slope);
+    for (size_t j = 0; j < n; j++)
+        w[j] -= r->slope[j];
+    return GLIM_OK;
 }
 
 glim_status glim__head_refit(glim_head *h, const uint8_t *keep, size_t most, double *w,
                              double *left, glim_error *err) {
-    struct refit r = {.h = h, .keep = keep};
+    struct refit r = {
+        .h = h, .keep = keep, .last_loss = INFINITY, .now = INFINITY, .last = INFINITY};
     size_t n = h->dim;
-    bool anew = false;
-    double last = INFINITY, now = INFINITY;
     r.hessian = glim__calloc(h->ctx, n, n * sizeof *r.hessian);
     r.factor = glim__calloc(h->ctx, n, n * sizeof *r.factor);
-    r.slope = glim__calloc(h->ctx, n, sizeof *r.slope);
+    r.slope = glim__calloc(h->ctx, 2 * n, sizeof *r.slope);
     glim_status status = r.hessian && r.factor && r.slope
                              ? reduce(&r, err)
                              : glim__oom(h->ctx, err, "a refit", 2 * n * n * 8);
+    r.before = r.slope + n;
     memcpy(w, h->w, n * sizeof *w);
-    for (size_t i = 0; i < most && !status; i++, last = now) {
-        status = step(&r, w, &anew, last, &now, err);
-        if (status || now < 1e-13)
-            break;
-        glim__cholesky_solve(r.factor, n, r.slope);
-        for (size_t j = 0; j < n; j++)
-            w[j] -= r.slope[j];
-    }
-    *left = now;
+    for (size_t i = 0; i < most && !status && !(r.now < 1e-13); i++)
+        status = step(&r, w, err);
+    *left = r.now;
     glim__free(h->ctx, r.hessian);
     glim__free(h->ctx, r.factor);
     glim__free(h->ctx, r.slope);
+    return status;
+}
+
+glim_status glim__head_move(glim_head *h, const double *w, glim_error *err) {
+    glim_head_terms t = {.slope = glim__calloc(h->ctx, h->dim, sizeof *t.slope)};
+    if (!t.slope)
+        return glim__oom(h->ctx, err, "the slope", h->dim * 8);
+    if (w)
+        memcpy(h->w, w, h->dim * sizeof *w);
+    glim__free(h->ctx, h->hessian);
+    glim__free(h->ctx, h->factor);
+    h->hessian = h->factor = NULL;
+    glim_status status = glim__head_terms(h, h->w, NULL, &t, err);
+    h->loss = t.loss;
+    h->slope = largest(t.slope, h->dim) / (double)h->f->n;
+    glim__free(h->ctx, t.slope);
     return status;
 }

@@ -146,19 +146,6 @@ static void copy_weights(glim_head *h) {
     }
 }
 
-static glim_status first_look(glim_head *h, glim_error *err) {
-    glim_head_terms t = {.slope = glim__calloc(h->ctx, h->dim, sizeof *t.slope)};
-    glim_status status = t.slope ? glim__head_terms(h, h->w, NULL, &t, err)
-                                 : glim__oom(h->ctx, err, "the slope", h->dim * 8);
-    h->loss = t.loss;
-    h->slope = 0;
-    for (size_t i = 0; i < h->dim && !status; i++)
-        h->slope = fabs(t.slope[i]) > h->slope ? fabs(t.slope[i]) : h->slope;
-    h->slope /= (double)h->f->n;
-    glim__free(h->ctx, t.slope);
-    return status;
-}
-
 glim_status glim__head_init(glim_head *h, glim_context *ctx, const glim_linear *linear,
                             const glim_features *f, glim_error *err) {
     const glim_linear_info *i = &linear->info;
@@ -183,7 +170,7 @@ glim_status glim__head_init(glim_head *h, glim_context *ctx, const glim_linear *
     if (!h->w || !h->turned)
         return glim__oom(ctx, err, "the weights", h->p * h->lo * sizeof *h->turned);
     copy_weights(h);
-    return first_look(h, err);
+    return glim__head_move(h, NULL, err);
 }
 
 void glim__head_release(glim_head *h) {

@@ -98,6 +98,8 @@ glim_status glim__head_curvature(const glim_head *h, const glim_head_block *b, d
 glim_status glim__head_deviations(const glim_head *h, double *out, glim_error *err);
 /* The number of free coefficients: the sum of M_i S_i over the samples, from the above. */
 double glim__head_free(const glim_head *h, const double *deviations);
+/* Other weights (NULL: the same): loss and slope are found, the matrices forgotten. */
+glim_status glim__head_move(glim_head *h, const double *w, glim_error *err);
 uint64_t glim__head_bytes(const glim_linear *linear, bool factor);
 
 #endif

@@ -35,9 +35,10 @@ struct running {
     bool exact;
     glim_influence_column *columns;
     size_t n_columns, per_query;
-    double *values; /* (256, n_columns) */
-    double *s;      /* (256, O, O) */
-    double *t, *c;  /* (256, ldq) x V; (256, ldn) x x_q */
+    double *values;  /* (256, n_columns) */
+    double *s;       /* (256, O, O) */
+    double *lengths; /* (queries, 2) of features and of a */
+    double *t, *c;   /* (256, ldq) x V; (256, ldn) x x_q */
     glim_influence_sink sink;
 };
 
@@ -45,6 +46,13 @@ static bool is_exact(const struct options *o, const glim_linear *l) {
     if (!strcmp(o->solver, "auto"))
         return l->info.outputs * (l->info.width + 1) <= MOST_EXACT;
     return !strcmp(o->solver, "exact");
+}
+
+static double length(const double *x, size_t n) {
+    double sum = 0;
+    for (size_t j = 0; j < n; j++)
+        sum += x[j] * x[j];
+    return sqrt(sum);
 }
 
 /* ---- columns ---- */
@@ -77,8 +85,13 @@ static glim_status make_room(struct running *r, glim_error *err) {
     r->s = glim__calloc(ctx, BLOCK, O * O * sizeof *r->s);
     r->t = glim__calloc(ctx, BLOCK * r->q.ldq + VECTOR, sizeof *r->t);
     r->c = glim__calloc(ctx, BLOCK * r->q.ldn + VECTOR, sizeof *r->c);
-    if (!r->columns || !r->values || !r->s || !r->t || !r->c)
+    r->lengths = glim__calloc(ctx, r->w->n_queries + 1, 2 * sizeof *r->lengths);
+    if (!r->columns || !r->values || !r->s || !r->t || !r->c || !r->lengths)
         return glim__oom(ctx, err, "a block of results", n * BLOCK * 8);
+    for (size_t q = 0; q < r->q.n; q++) {
+        r->lengths[2 * q] = length(r->q.x + q * r->h.ld, r->h.P);
+        r->lengths[2 * q + 1] = length(r->q.a + q * O, O);
+    }
     name_columns(r);
     return glim__head_block_init(&r->b, &r->h, err);
 }
@@ -88,6 +101,7 @@ static void release(struct running *r) {
     glim__free(ctx, r->columns);
     glim__free(ctx, r->values);
     glim__free(ctx, r->s);
+    glim__free(ctx, r->lengths);
     glim__free(ctx, r->t);
     glim__free(ctx, r->c);
     glim__head_queries_release(&r->q);
@@ -97,13 +111,6 @@ static void release(struct running *r) {
 }
 
 /* ---- numbers ---- */
-
-static double length(const double *x, size_t n) {
-    double sum = 0;
-    for (size_t j = 0; j < n; j++)
-        sum += x[j] * x[j];
-    return sqrt(sum);
-}
 
 static double share(double a, double b) {
     return b > 0 ? a / b : 0;
@@ -120,13 +127,12 @@ static double own_influence(const struct running *r, size_t i) {
 }
 
 static void query_row(const struct running *r, size_t i, double own, double x_length, double *v) {
-    size_t O = r->h.O, P = r->h.P;
+    size_t O = r->h.O;
     const double *g = r->b.g + i * O;
     double g_length = length(g, O);
     for (size_t q = 0; q < r->q.n; q++) {
         const double *t = r->t + i * r->q.ldq + q * O, *a = r->q.a + q * O;
-        const double *xq = r->q.x + q * r->h.ld;
-        double sum = 0, along = 0, both = r->c[i * r->q.ldn + q], q_length = length(xq, P);
+        double sum = 0, along = 0, both = r->c[i * r->q.ldn + q], q_length = r->lengths[2 * q];
         for (size_t k = 0; k < O; k++) {
             sum -= g[k] * t[k];
             along -= g[k] * a[k];
@@ -137,8 +143,9 @@ static void query_row(const struct running *r, size_t i, double own, double x_le
         if (r->o->plain)
             continue;
         *v++ = share(both - 1, x_length * q_length);
-        *v++ = share(along * both, g_length * length(a, O) * sqrt(x_length * x_length + 1) *
-                                       sqrt(q_length * q_length + 1));
+        *v++ =
+            share(along * both, g_length * r->lengths[2 * q + 1] * sqrt(x_length * x_length + 1) *
+                                    sqrt(q_length * q_length + 1));
     }
 }
 

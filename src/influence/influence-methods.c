@@ -13,6 +13,10 @@ static const glim_influence_method *const methods[] = {
     &glim_influence_gradient_cosine,
     &glim_influence_datainf,
     &glim_influence_trak,
+    &glim_influence_similarity,
+    &glim_influence_loss,
+    &glim_influence_distance,
+    &glim_influence_duplicates,
     NULL,
 };
 

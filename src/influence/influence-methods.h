@@ -81,6 +81,8 @@ typedef struct glim_influence_method {
 extern const glim_influence_method glim_influence_diagnostics, glim_influence_functions;
 extern const glim_influence_method glim_influence_tracin, glim_influence_gradient_product,
     glim_influence_gradient_cosine, glim_influence_datainf, glim_influence_trak;
+extern const glim_influence_method glim_influence_similarity, glim_influence_loss,
+    glim_influence_distance, glim_influence_duplicates;
 extern const glim_influence_method glim_influence_ekfac;
 
 /* All methods, NULL-terminated; one by name, or NULL. */

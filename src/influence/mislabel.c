@@ -121,9 +121,32 @@ static void look_for(const struct planting *p, const double *scores, size_t plan
     }
 }
 
+/* From the weights of the right labels to those of the wrong ones. */
+static glim_status fit(struct planting *p, glim_error *err) {
+    enum { MOST_STEPS = 100 };
+    glim_head *h = &p->made;
+    double left, *w = glim__calloc(h->ctx, h->dim, sizeof *w);
+    uint8_t *keep = glim__calloc(h->ctx, p->n, 1);
+    glim_status status = w && keep ? glim__head_move(h, p->h->w, err)
+                                   : glim__oom(h->ctx, err, "a refit", h->dim * 8);
+    if (!status)
+        status = glim__head_factor(h, 0, err);
+    if (!status) {
+        memset(keep, 1, p->n);
+        status = glim__head_refit(h, keep, MOST_STEPS, w, &left, err);
+    }
+    if (!status)
+        status = glim__head_move(h, w, err);
+    if (!status)
+        status = glim__head_factor(h, -1, err);
+    glim__free(h->ctx, w);
+    glim__free(h->ctx, keep);
+    return status;
+}
+
 static glim_status find(struct planting *p, glim_truth *t, glim_error *err) {
     static const char *const names[] = {"own influence", "loss", "similarity"};
-    size_t steps, O = p->made.O;
+    size_t O = p->made.O;
     struct ranked *room = glim__calloc(p->h->ctx, p->n, sizeof *room);
     p->s = glim__calloc(p->h->ctx, GLIM_FEATURES_BLOCK, O * O * sizeof *p->s);
     p->middle = glim__calloc(p->h->ctx, p->h->K, p->h->P * sizeof *p->middle);
@@ -132,11 +155,7 @@ static glim_status find(struct planting *p, glim_truth *t, glim_error *err) {
                              ? glim__head_block_init(&p->b, &p->made, err)
                              : glim__oom(p->h->ctx, err, "the search", p->n * 40);
     if (!status)
-        memcpy(p->made.w, p->h->w, p->h->dim * sizeof *p->made.w);
-    if (!status)
-        status = glim__head_polish(&p->made, &steps, err);
-    if (!status)
-        status = glim__head_factor(&p->made, -1, err);
+        status = fit(p, err);
     glim__head_turn(&p->made, p->made.w);
     if (!status)
         status = glim__features_each(p->h->ctx, &p->f, add_middles, p, err);
@@ -154,7 +173,7 @@ glim_status glim__truth_mislabel(glim_truth *t, const glim_head *h, uint64_t see
                                  glim_error *err) {
     struct planting p = {.h = h, .n = h->f->n, .f = *h->f};
     size_t need = h->f->n / 10;
-    if (!h->logistic || need < 2)
+    if (!h->logistic || need < 5) /* of so few nothing could be told */
         return GLIM_OK;
     p.f.read = read_wrong;
     p.f.data = &p;

@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AT_ONCE = 128, MOST_TOKENS = 2048, FEW_TOKENS = 256, LOOKED_AT = 4096 };
+enum { MOST_TOKENS = 2048, FEW_TOKENS = 256, LOOKED_AT = 4096 };
 
 /* What a gradient keeps without a budget is bounded (plan.c); batches beyond compute
-   blocks twice. */
-static const uint64_t KEPT_AT_MOST = (uint64_t)256 << 20;
+   blocks twice. And what a batch of many samples takes in all. */
+static const uint64_t KEPT_AT_MOST = (uint64_t)256 << 20, TAKEN_AT_MOST = (uint64_t)512 << 20;
 
 struct walk {
     glim_context *ctx;
@@ -89,7 +89,8 @@ static size_t take(const struct walk *w, const glim_example *x, size_t n) {
         for (; k < n && (!k || z.rows + z.read + x[k].count + x[k].n_source <= limit); k++)
             add(&z, &x[k]);
         uint64_t kept = 0, bytes = batch_bytes(w->m, &z, w->hooks, w->n_hooks, w->back, &kept);
-        bool small = limit <= FEW_TOKENS || w->options->most_tokens || kept <= KEPT_AT_MOST;
+        bool small = limit <= FEW_TOKENS || w->options->most_tokens ||
+                     (kept <= KEPT_AT_MOST && bytes + kept <= TAKEN_AT_MOST);
         if (k == 1 || (bytes <= w->room && small))
             return k;
         while (z.rows + z.read <= limit / 2) /* a smaller limit that parts them */
@@ -229,7 +230,7 @@ static glim_status walk_back(struct walk *w, glim_error *err) {
 static glim_status run_batch(struct walk *w, glim_error *err) {
     const glim_pass_visitor *v = w->visitor;
     glim_status status = lay_out(w, err);
-    if (!status && w->n_labels)
+    if (!status && (w->n_labels || v->value))
         status = forward(w, err);
     if (!status)
         add_losses(w);
@@ -256,10 +257,15 @@ static glim_status see(void *data, const glim_site *site, glim_error *err) {
                               site->data, site->value, err);
 }
 
+static glim_status see_value(void *data, const glim_site *site, glim_error *err) {
+    const struct walk *w = data;
+    return w->visitor->value(w->visitor->data, w->first + site->sequence, site, err);
+}
+
 static glim_status place_hooks(struct walk *w, glim_error *err) {
     size_t n;
     const glim_weight *all = glim_model_weights(w->m, &n);
-    w->hooks = glim__calloc(w->ctx, n + 1, sizeof *w->hooks);
+    w->hooks = glim__calloc(w->ctx, n + 2, sizeof *w->hooks); /* and two others */
     w->whose = glim__calloc(w->ctx, n + 1, sizeof *w->whose);
     if (!w->hooks || !w->whose)
         return oom(w, n * sizeof *w->hooks, err);
@@ -275,6 +281,9 @@ static glim_status place_hooks(struct walk *w, glim_error *err) {
     }
     if (w->options->hook)
         w->hooks[w->n_hooks++] = *w->options->hook;
+    if (w->visitor->value && w->options->site)
+        w->hooks[w->n_hooks++] = (glim_hook){
+            .pattern = w->options->site, .actions = GLIM_HOOK_READ, .visit = see_value, .data = w};
     return GLIM_OK;
 }
 
@@ -282,12 +291,12 @@ static glim_status run(struct walk *w, glim_samples *samples, size_t first, size
                        glim_error *err) {
     glim_arena arena;
     glim_status status = GLIM_OK;
-    glim_example *x = glim__calloc(w->ctx, AT_ONCE, sizeof *x);
+    glim_example *x = glim__calloc(w->ctx, GLIM_PASS_SAMPLES, sizeof *x);
     glim__arena_init(&arena, w->ctx, 1 << 16);
     if (!x)
-        status = oom(w, AT_ONCE * sizeof *x, err);
+        status = oom(w, GLIM_PASS_SAMPLES * sizeof *x, err);
     for (size_t at = 0, n; at < count && !status; at += n) {
-        n = count - at < AT_ONCE ? count - at : AT_ONCE;
+        n = count - at < GLIM_PASS_SAMPLES ? count - at : GLIM_PASS_SAMPLES;
         status = glim__samples_read(samples, first + at, n, &arena, x, err);
         for (size_t i = 0; i < n && !status; i += w->count) {
             w->first = first + at + i;
@@ -333,6 +342,8 @@ glim_status glim__pass(const glim_model *model, glim_samples *samples, size_t fi
 
 /* ---- plans ---- */
 
+static const glim_hook every_weight = {.pattern = "*", .actions = GLIM_HOOK_WEIGHT};
+
 static glim_status look(const glim_model *m, glim_samples *samples, size_t seen,
                         struct size *longest, glim_pass_size *out, glim_error *err) {
     size_t N = glim__samples_count(samples);
@@ -362,27 +373,43 @@ static glim_status look(const glim_model *m, glim_samples *samples, size_t seen,
     return status;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* A batch of mean samples, as `take` would choose it without a budget, that has the longest
+   one in it. */
+static uint64_t full_bytes(const glim_model *m, const glim_pass_options *options,
+                           const struct size *one, size_t mean, bool back) {
+    size_t asked = options ? options->most_tokens : 0;
+    for (size_t limit = asked ? asked : MOST_TOKENS;; limit /= 2) {
+        size_t count = limit / mean ? limit / mean : 1;
+        count = count < GLIM_PASS_SAMPLES ? count : GLIM_PASS_SAMPLES;
+        size_t labels = count * one->labels < limit ? count * one->labels : limit;
+        struct size z = {.rows = larger(limit, one->rows),
+                         .read = one->read ? larger(limit, one->read) : 0,
+                         .labels = larger(labels, one->labels),
+                         .longest = one->longest,
+                         .count = count};
+        uint64_t kept, bytes = batch_bytes(m, &z, &every_weight, back, back, &kept);
+        if (limit <= FEW_TOKENS || asked || (kept <= KEPT_AT_MOST && bytes + kept <= TAKEN_AT_MOST))
+            return bytes + (kept < KEPT_AT_MOST ? kept : KEPT_AT_MOST);
+    }
+}
+
 glim_status glim__pass_measure(const glim_model *model, glim_samples *samples,
                                const glim_pass_options *options, bool back, glim_pass_size *out,
                                glim_error *err) {
-    static const glim_hook hook = {.pattern = "*", .actions = GLIM_HOOK_WEIGHT};
     size_t N = glim__samples_count(samples), seen = N < LOOKED_AT ? N : LOOKED_AT;
     struct size one = {.count = 1};
     *out = (glim_pass_size){.counted = seen == N};
     glim_status status = look(model, samples, seen, &one, out, err);
     if (status)
         return status;
-    uint64_t kept, tables = AT_ONCE * (uint64_t)out->longest * 12 + (1 << 18);
-    out->bytes = batch_bytes(model, &one, &hook, back, back, &kept) + tables;
-    size_t most = options && options->most_tokens ? options->most_tokens : MOST_TOKENS;
-    size_t mean = (size_t)(out->tokens / seen) + 1, many = most / mean ? most / mean : 1;
-    struct size full = {.rows = many * one.rows,
-                        .read = many * one.read,
-                        .labels = many * one.labels,
-                        .longest = one.longest,
-                        .count = many};
-    uint64_t full_bytes = batch_bytes(model, &full, &hook, back, back, &kept);
-    out->wanted = full_bytes + (kept < KEPT_AT_MOST ? kept : KEPT_AT_MOST) + tables;
+    uint64_t kept, tables = GLIM_PASS_SAMPLES * (uint64_t)out->longest * 12 + (1 << 18);
+    out->bytes = batch_bytes(model, &one, &every_weight, back, back, &kept) + tables;
+    out->wanted = full_bytes(model, options, &one, (size_t)(out->tokens / seen) + 1, back) + tables;
+    out->wanted = out->wanted > out->bytes ? out->wanted : out->bytes;
     if (seen < N) {
         out->tokens = (uint64_t)((double)out->tokens * (double)N / (double)seen);
         out->cut = (size_t)((double)out->cut * (double)N / (double)seen);

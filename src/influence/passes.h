@@ -12,13 +12,15 @@
 
 #include "influence/samples.h"
 
+enum { GLIM_PASS_SAMPLES = 128 }; /* a batch has no more */
+
 /* A sample whose forward is done: output k is glim_session_logits(session, sequence, k),
    and labels[k] (n_labels) what it should have said, or what was drawn. */
 typedef struct glim_pass_sample {
     size_t sample;
     const glim_example *example;
     const int32_t *labels;
-    double loss; /* NaN without labels; then there may have been no forward */
+    double loss; /* NaN without labels; then there may have been no forward pass */
     const glim_session *session;
     size_t sequence;
 } glim_pass_sample;
@@ -40,6 +42,8 @@ typedef struct glim_pass_visitor {
        until the batch is done. A sample's seeds come in their order. */
     glim_status (*seed)(void *data, const glim_pass_sample *s, size_t k, glim_seed *seed,
                         glim_error *err);
+    /* What a sample has at options.site, while it goes forward. */
+    glim_status (*value)(void *data, size_t sample, const glim_site *site, glim_error *err);
 } glim_pass_visitor;
 
 typedef struct glim_pass_options {
@@ -49,6 +53,8 @@ typedef struct glim_pass_options {
     uint64_t seed;
     size_t most_tokens;    /* of a batch; 0 = what memory allows, up to 2,048 */
     const glim_hook *hook; /* one more, such as one that writes; or NULL */
+    const char *site;      /* that `value` of the visitor sees; samples without a label go
+                              through then too */
 } glim_pass_options;
 
 /* Samples first .. first + count - 1 through a model with the tokens and outputs of the one

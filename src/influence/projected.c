@@ -71,7 +71,7 @@ struct piece { /* of the table: some of its rows */
     size_t count;
 };
 
-enum { TABLE_ROWS = 32 };
+enum { TABLE_ROWS = 32, FEW = 100 /* features */ };
 
 static void add_piece(void *data, size_t item, int worker) {
     const struct piece *p = data;
@@ -254,6 +254,11 @@ static void tell(const struct run *r, glim_document *doc) {
     glim_document_check_add(doc, "projection", (double)r->k,
                             r->sketch.exact ? "numbers of all chosen weights: nothing is projected"
                                             : "numbers that stand for a gradient");
+    if (!r->sketch.exact && r->k < FEW)
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "only %zu numbers stand for a gradient, a fifth of the samples: with "
+                            "so few, rankings are noise; gradient-cosine needs no more samples",
+                            r->k);
     if (r->ridge > r->f->ridge)
         glim_document_note(doc,
                            "The projected gradients depend on each other: a ridge of %.0e of their "

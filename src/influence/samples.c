@@ -25,7 +25,8 @@ struct glim_samples {
     size_t n_columns;
     const char *const *given; /* its cells */
     glim_form form;
-    size_t in, label; /* columns; label SIZE_MAX: none */
+    const char *template; /* of chats, or NULL */
+    size_t in, label;     /* columns; label SIZE_MAX: none */
     glim_map classes;
     size_t *bad; /* rows that are left out, rising */
     size_t n_bad, room;
@@ -270,6 +271,8 @@ static glim_status finish(glim_samples **out, glim_samples *s, glim_status statu
                           const glim_samples_options *options, glim_error *err) {
     static const glim_samples_options none = {0};
     const glim_samples_options *o = options ? options : &none;
+    if (!status && o->template && !(s->template = glim__arena_strdup(&s->arena, o->template)))
+        status = oom(s, err);
     if (!status)
         status = choose(s, o, err);
     if (!status)
@@ -408,15 +411,17 @@ glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim
     for (size_t i = 0; i < count && !status; i++) {
         size_t row = glim__samples_row(s, first + i);
         const char *const *cells;
-        int32_t class_id = -1;
         status = row_cells(s, row, &words, &cells, err);
         if (status)
             break;
-        const char *label = s->label < SIZE_MAX ? cells[s->label] : "";
+        glim_example_words said = {.form = s->form,
+                                   .text = cells[s->in],
+                                   .label = s->label < SIZE_MAX ? cells[s->label] : "",
+                                   .class_id = -1,
+                                   .template = s->template};
         if (s->form == GLIM_FORM_CLASS)
-            class_id = glim__map_get(&s->classes, label, strlen(label));
-        status = glim__example_make(s->model, s->form, cells[s->in], label, class_id, arena,
-                                    &out[i], err);
+            said.class_id = glim__map_get(&s->classes, said.label, strlen(said.label));
+        status = glim__example_make(s->model, &said, arena, &out[i], err);
         if (status)
             at_row(s, row, status, err);
         glim__arena_reset(&words);

@@ -43,7 +43,8 @@ typedef struct glim_samples glim_samples;
    what is read, whatever the task. */
 typedef struct glim_samples_options {
     const char *text, *label, *completion, *target;
-    bool skip_bad; /* leave out (and count) rows without text or label; else an error */
+    const char *template; /* of chats, as glim_model_tokenize_chat; NULL = the model's own */
+    bool skip_bad;        /* leave out (and count) rows without text or label; else an error */
 } glim_samples_options;
 
 /* Opens and checks a file of rows for a model, which must outlive the samples. Errors:

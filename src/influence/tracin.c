@@ -28,7 +28,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o, bool
                           .by = o->by,
                           .sign = g.sign};
     uint64_t bytes = 0;
-    if (plan) {
+    if (!out) {
         status = glim__first_order_plan(&f, &bytes, err);
         if (!status)
             status = glim__gradient_work_plan(&g, 1, bytes, plan, err);

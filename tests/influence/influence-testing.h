@@ -78,6 +78,18 @@ static inline kept run_method(const glim_influence_work *w, const char *method,
     return k;
 }
 
+/* With the defaults, and the nth allocation of the run and all later ones refused. */
+static inline glim_status run_refused(kept *k, const glim_influence_work *w, const char *method,
+                                      uint64_t nth, glim_error *err) {
+    *k = (kept){0};
+    assert_int_equal(glim_document_new(&k->doc, w->ctx, NULL), GLIM_OK);
+    glim_influence_out out = {kept_begin, k, k->doc};
+    glim__fail_allocation(w->ctx, nth);
+    glim_status status = glim__influence_run(w, glim__influence_find(method), NULL, &out, err);
+    glim__fail_allocation(w->ctx, 0);
+    return status;
+}
+
 static inline void kept_release(kept *k) {
     glim_document_free(k->doc);
     free(k->values);

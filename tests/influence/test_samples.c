@@ -102,6 +102,13 @@ static void only_the_assistant_is_learnt_from(void **state) {
     assert_string_equal(text, "user: film?\nassistant: fine\nuser: why");
     assert_string_equal(label, "a b");
     glim__samples_close(s);
+    size_t own = x->count;
+    s = open_samples(m, "jsonl", chat, &(glim_samples_options){.template = "mistral"});
+    x = read_all(s);
+    assert_tokens(m, x->labels, x->n_labels,
+                  "fine a b"); /* a token with the template's space is the message's */
+    assert_true(x->count != own);
+    glim__samples_close(s);
     glim_error err = {0};
     const char *silent = "{\"messages\": [{\"role\": \"user\", \"content\": \"film?\"}]}\n";
     assert_int_equal(glim__samples_open(&s, m, save_rows("jsonl", silent), NULL, &err),
