@@ -370,7 +370,7 @@ static glim_status value_queries(cli_influence *c, const glim_influence_work *w)
     c->queries = glim__calloc(run->ctx, c->query.n + 1, sizeof *c->queries);
     glim_status status =
         x && c->queries ? GLIM_OK : glim__oom(run->ctx, &run->err, "the queries", c->query.n * 24);
-    for (size_t q = 0; q < c->query.n && !status; q++) {
+    for (size_t q = 0; w->queries && q < c->query.n && !status; q++) {
         cli_query *out = &c->queries[q];
         status = w->queries->read(w->queries->data, q, 1, x, x + P, &run->err);
         if (status)

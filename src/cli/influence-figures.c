@@ -27,13 +27,13 @@ static double tick(double range) {
 static void put_axes(glim_buffer *b, const struct axes *a, const char *x, const char *y) {
     glim__buffer_printf(b, "<path d=\"M%d %dV%dH%d\"/>", LEFT, TOP, TOP + TALL, LEFT + INNER);
     double step = tick(a->x1 - a->x0);
-    for (double v = ceil(a->x0 / step) * step; v <= a->x1; v += step)
+    for (int k = (int)ceil(a->x0 / step); k * step <= a->x1; k++)
         glim__buffer_printf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>",
-                            across(a, v), TOP + TALL + 14, v + 0.0);
+                            across(a, k * step), TOP + TALL + 14, k * step);
     step = tick(a->y1 - a->y0);
-    for (double v = ceil(a->y0 / step) * step; v <= a->y1; v += step)
+    for (int k = (int)ceil(a->y0 / step); k * step <= a->y1; k++)
         glim__buffer_printf(b, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
-                            LEFT - 5, down(a, v) + 4, fabs(v) < step / 1e6 ? 0 : v);
+                            LEFT - 5, down(a, k * step) + 4, k * step);
     glim__buffer_printf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", LEFT + INNER,
                         HEIGHT - 4, x);
     glim__buffer_printf(b, "<text x=\"4\" y=\"10\">%s</text>", y);

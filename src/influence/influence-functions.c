@@ -37,6 +37,7 @@ struct running {
     size_t n_columns, per_query;
     double *values;  /* (256, n_columns) */
     double *s;       /* (256, O, O) */
+    double free;     /* coefficients: the sum of leverages */
     double *lengths; /* (queries, 2) of features and of a */
     double *t, *c;   /* (256, ldq) x V; (256, ldn) x x_q */
     glim_influence_sink sink;
@@ -61,8 +62,11 @@ static void name_columns(struct running *r) {
     static const char *const all[] = {"influence", "relative-influence", "cosine",
                                       "gradient-cosine"};
     glim_influence_column *c = r->columns;
-    if (r->exact)
+    if (r->exact) {
         *c++ = (glim_influence_column){"self-influence", GLIM_NO_QUERY, NAN, false};
+        *c++ = (glim_influence_column){"leverage", GLIM_NO_QUERY, 2 * r->free / (double)r->w->n,
+                                       false};
+    }
     *c++ = (glim_influence_column){"loss", GLIM_NO_QUERY, NAN, false};
     for (size_t q = 0; q < r->w->n_queries; q++)
         for (size_t k = 0; k < 4; k++)
@@ -72,7 +76,7 @@ static void name_columns(struct running *r) {
 
 static size_t count_columns(const struct options *o, bool exact, size_t queries, size_t *each) {
     *each = 1 + (o->relative && exact) + (o->plain ? 0 : 2);
-    return exact + 1 + queries * *each;
+    return 2 * exact + 1 + queries * *each;
 }
 
 static glim_status make_room(struct running *r, glim_error *err) {
@@ -126,6 +130,15 @@ static double own_influence(const struct running *r, size_t i) {
     return sum;
 }
 
+static double own_leverage(const struct running *r, size_t i) {
+    size_t O = r->h.O;
+    const double *m = r->b.m + i * O * O, *s = r->s + i * O * O;
+    double sum = 0;
+    for (size_t k = 0; k < O * O; k++) /* both are symmetric */
+        sum += m[k] * s[k];
+    return sum;
+}
+
 static void query_row(const struct running *r, size_t i, double own, double x_length, double *v) {
     size_t O = r->h.O;
     const double *g = r->b.g + i * O;
@@ -163,8 +176,10 @@ static glim_status block(void *data, size_t first, size_t count, double *x, doub
     }
     for (size_t i = 0; i < count && !status; i++) {
         double *v = r->values + i * r->n_columns, own = r->exact ? own_influence(r, i) : NAN;
-        if (r->exact)
+        if (r->exact) {
             *v++ = own;
+            *v++ = own_leverage(r, i);
+        }
         *v++ = r->b.loss[i];
         query_row(r, i, own, length(r->b.x + i * r->h.ld, r->h.P), v);
     }
@@ -176,6 +191,17 @@ static glim_status block(void *data, size_t first, size_t count, double *x, doub
 
 /* ---- the run ---- */
 
+static glim_status count_free(struct running *r, glim_error *err) {
+    glim_context *ctx = r->w->ctx;
+    double *deviations = glim__calloc(ctx, r->h.dim, sizeof *deviations);
+    glim_status status = deviations ? glim__head_deviations(&r->h, deviations, err)
+                                    : glim__oom(ctx, err, "deviations", r->h.dim * 8);
+    if (!status)
+        r->free = glim__head_free(&r->h, deviations);
+    glim__free(ctx, deviations);
+    return status;
+}
+
 static glim_status solve(struct running *r, bool best, glim_error *err) {
     const struct options *o = r->o;
     size_t steps;
@@ -184,6 +210,8 @@ static glim_status solve(struct running *r, bool best, glim_error *err) {
         status = glim__head_polish(&r->h, &steps, err);
     if (!status && r->exact)
         status = glim__head_factor(&r->h, o->damping, err);
+    if (!status && r->exact)
+        status = count_free(r, err);
     else if (!status)
         r->h.damping = o->damping >= 0 ? o->damping : 0;
     if (!status && r->w->n_queries)

@@ -180,9 +180,8 @@ static glim_status choose(struct checking *c, uint64_t seed, glim_error *err) {
     }
     qsort(order, c->n, sizeof *order, by_value);
     for (size_t k = 0; k < t->removed; k++) {
-        size_t at = k;
         if (k >= t->removed / 2) {
-            at = k + glim__rng_below(seed, 0x7e57, k, (uint32_t)(c->n - k));
+            size_t at = k + glim__rng_below(seed, 0x7e57, k, (uint32_t)(c->n - k));
             struct ranked swap = order[k];
             order[k] = order[at];
             order[at] = swap;

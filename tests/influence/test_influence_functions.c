@@ -111,6 +111,24 @@ static void influences_sum_to_what_the_penalty_holds_back(void **state) {
     }
 }
 
+static void leverages_are_those_of_the_diagnostics(void **state) {
+    for (size_t K = 0; K < 5; K += K ? 1 : 2) {
+        scene s = make_scene(K, 1, 1);
+        ask(&s, NULL);
+        kept d = run_method(&s.b.work, "diagnostics", NULL);
+        kept k = run_method(&s.b.work, "influence-functions", NULL);
+        for (size_t i = 0; i < N; i++)
+            assert_near(kept_value(&k, i, "leverage"), kept_value(&d, i, "leverage"), 1e-8,
+                        "leverage", i);
+        assert_near(k.columns[kept_column(&k, "leverage", GLIM_NO_QUERY)].threshold,
+                    d.columns[kept_column(&d, "leverage", GLIM_NO_QUERY)].threshold, 1e-8,
+                    "the threshold", K);
+        kept_release(&d);
+        kept_release(&k);
+        end_scene(&s);
+    }
+}
+
 static void a_contrast_is_the_difference_of_logits(void **state) {
     scene s = make_scene(3, 1, 1);
     ask(&s, "logit");
@@ -249,6 +267,7 @@ int main(void) {
         cmocka_unit_test(of_squares_it_is_the_exact_change_times_what_is_not_leverage),
         cmocka_unit_test(own_influence_is_that_on_the_own_loss),
         cmocka_unit_test(influences_sum_to_what_the_penalty_holds_back),
+        cmocka_unit_test(leverages_are_those_of_the_diagnostics),
         cmocka_unit_test(a_contrast_is_the_difference_of_logits),
         cmocka_unit_test(conjugate_gradients_find_what_cholesky_finds),
         cmocka_unit_test(away_from_the_optimum_the_hessian_is_damped_and_it_is_said),
