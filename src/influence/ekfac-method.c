@@ -166,8 +166,8 @@ static glim_status run(const glim_influence_work *w, const void *opts,
     return status;
 }
 
-static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan *out, uint64_t kept,
-                               glim_error *err) {
+static glim_status plan_passes(const struct work *s, uint64_t bytes[2], glim_plan *out,
+                               uint64_t kept, glim_error *err) {
     const glim_influence_work *w = s->w;
     glim_pass_options o = {.chosen = s->chosen};
     glim_pass_size train = {0}, asked = {0};
@@ -183,7 +183,8 @@ static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan 
     uint64_t groups = group ? (Q + group - 1) / group : 1;
     out->forward_tokens = 2 * rounds * fit + groups * train.tokens + asked.tokens;
     out->backward_tokens = out->forward_tokens;
-    *bytes = train.bytes > asked.bytes ? train.bytes : asked.bytes;
+    bytes[0] = train.bytes > asked.bytes ? train.bytes : asked.bytes;
+    bytes[1] = train.wanted > asked.wanted ? train.wanted : asked.wanted;
     size_t longest = train.longest > asked.longest ? train.longest : asked.longest;
     size_t rows = longest > 1024 ? longest : 1024; /* that are gathered, and turned */
     for (size_t i = 0; i < s->k.factors.n_weights; i++) {
@@ -200,18 +201,18 @@ static glim_status plan_passes(const struct work *s, uint64_t *bytes, glim_plan 
 static glim_status plan(const glim_influence_work *w, const void *opts, glim_plan *out,
                         glim_error *err) {
     struct work s;
-    uint64_t sums, all, pass = 0, Q = w->query_samples ? w->n_queries : 0;
+    uint64_t sums, all, pass[2] = {0}, Q = w->query_samples ? w->n_queries : 0;
     glim_status status = begin(&s, w, opts, err);
     uint64_t kept = status ? 0 : glim__factors_plan(&s.k.factors, &sums, &all);
     if (!status)
-        status = plan_passes(&s, &pass, out, kept, err);
+        status = plan_passes(&s, pass, out, kept, err);
     if (!status) {
         uint64_t few = glim__queries_plan(&s.k.factors, s.k.rank, Q < 16 ? Q : 16);
         uint64_t many = glim__queries_plan(&s.k.factors, s.k.rank, Q);
-        uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + pass + out->bytes;
+        uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + out->bytes;
         uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
-        out->bytes = file + own + rows + (sums > few ? sums : few);
-        out->bytes_wanted = file + own + rows + (all > many ? all : many);
+        out->bytes = file + own + pass[0] + rows + (sums > few ? sums : few);
+        out->bytes_wanted = file + own + pass[1] + rows + (all > many ? all : many);
     }
     end(&s);
     return status;

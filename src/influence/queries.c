@@ -24,16 +24,12 @@ static size_t tiles_of(size_t F, size_t C) {
     return (F + M - 1) / M * across(C);
 }
 
-static size_t pad(size_t count) {
-    return (count + 15) / 16 * 16;
-}
-
 static bool is_low(size_t rank, size_t F, size_t C) {
     return rank && rank < F && rank < C;
 }
 
 static size_t floats_of(size_t rank, size_t F, size_t C, size_t count) {
-    return is_low(rank, F, C) ? count * rank * (F + C) : tiles_of(F, C) * TILE * pad(count);
+    return is_low(rank, F, C) ? count * rank * (F + C) : tiles_of(F, C) * TILE * count;
 }
 
 uint64_t glim__queries_plan(const glim_factor_options *o, size_t rank, size_t count) {
@@ -107,12 +103,12 @@ static glim_status turn_back(struct making *s, const glim_factor *f, glim_error 
 }
 
 static void pack(const struct making *s, const glim_factor *f, float *packed, size_t query) {
-    size_t padded = s->q->padded, wide = across(f->C);
+    size_t Q = s->q->count, wide = across(f->C);
     for (size_t j = 0; j < f->C; j++) {
         const float *column = s->one + j * f->F;
         for (size_t i = 0; i < f->F; i++) {
             size_t at = (i / M * wide + j / N) * TILE + i % M * N + j % N;
-            packed[at * padded + query] = column[i];
+            packed[at * Q + query] = column[i];
         }
     }
 }
@@ -199,7 +195,7 @@ static glim_status make_room(glim_queries *q, size_t i, glim_error *err) {
         q->left[i] = glim__calloc(q->ctx, q->count * q->how.rank * C + 16, sizeof(float));
         q->right[i] = glim__calloc(q->ctx, q->count * q->how.rank * F + 16, sizeof(float));
     } else {
-        q->packed[i] = glim__calloc(q->ctx, n, sizeof(float));
+        q->packed[i] = glim__calloc(q->ctx, n + 16, sizeof(float));
     }
     return (low ? q->left[i] && q->right[i] : q->packed[i] != NULL)
                ? GLIM_OK
@@ -209,8 +205,7 @@ static glim_status make_room(glim_queries *q, size_t i, glim_error *err) {
 glim_status glim__queries_make(glim_queries *q, const glim_factors *factors,
                                const glim_query_options *how, size_t first, size_t count,
                                glim_error *err) {
-    *q = (glim_queries){
-        .ctx = factors->ctx, .factors = factors, .how = *how, .count = count, .padded = pad(count)};
+    *q = (glim_queries){.ctx = factors->ctx, .factors = factors, .how = *how, .count = count};
     q->packed = glim__calloc(q->ctx, 3 * factors->n, sizeof *q->packed);
     q->lost = glim__calloc(q->ctx, 2 * count, sizeof *q->lost);
     glim_status status = GLIM_OK;
@@ -246,7 +241,7 @@ struct scoring {
     const glim_queries *q;
     const glim_gathered *all;
     const float *packed;
-    double *parts; /* (items, count, padded) */
+    double *parts; /* (items, count, Q) */
 };
 
 /* The tile of each sample's gradient at (i, j), (count, TILE). */
@@ -270,16 +265,16 @@ static void tiles_at(const struct scoring *s, size_t i, size_t j, float *tiles) 
 static void score_item(void *data, size_t item, int worker) {
     struct scoring *s = data;
     const glim_gathered *all = s->all;
-    size_t padded = s->q->padded, end = (item + 1) * ROWS < all->F ? (item + 1) * ROWS : all->F;
+    size_t Q = s->q->count, end = (item + 1) * ROWS < all->F ? (item + 1) * ROWS : all->F;
     float *tiles = glim__scratch(s->q->ctx, worker), *scores = tiles + M * TILE;
-    double *out = s->parts + item * all->count * padded;
+    double *out = s->parts + item * all->count * Q;
     for (size_t i = item * ROWS; i < end; i += M)
         for (size_t j = 0; j < all->C; j += N) {
-            const float *u = s->packed + (i / M * across(all->C) + j / N) * TILE * padded;
+            const float *u = s->packed + (i / M * across(all->C) + j / N) * TILE * Q;
             tiles_at(s, i, j, tiles);
-            glim__product(glim__kernels(s->q->ctx), (int)all->count, (int)padded, TILE, tiles, TILE,
-                          1, u, (ptrdiff_t)padded, scores, (ptrdiff_t)padded, false);
-            for (size_t e = 0; e < all->count * padded; e++)
+            glim__product(glim__kernels(s->q->ctx), (int)all->count, (int)Q, TILE, tiles, TILE, 1,
+                          u, (ptrdiff_t)Q, scores, (ptrdiff_t)Q, false);
+            for (size_t e = 0; e < all->count * Q; e++)
                 out[e] += (double)scores[e];
         }
 }
@@ -311,11 +306,11 @@ static glim_status score_low(const glim_queries *q, size_t i, const glim_gathere
 
 glim_status glim__queries_score(const glim_queries *q, size_t i, const glim_gathered *all,
                                 double *out, glim_error *err) {
-    size_t items = (all->F + ROWS - 1) / ROWS, each = all->count * q->padded;
+    size_t items = (all->F + ROWS - 1) / ROWS, each = all->count * q->count;
     if (q->left[i])
         return score_low(q, i, all, out, err);
     glim_status status =
-        glim__scratch_reserve(q->ctx, (M * TILE + M * q->padded + 16) * sizeof(float), err);
+        glim__scratch_reserve(q->ctx, (M * TILE + M * q->count + 16) * sizeof(float), err);
     double *parts = glim__spare_take(q->ctx, items * each * sizeof *parts);
     if (!status && !parts)
         status = glim__oom(q->ctx, err, "scores", items * each * sizeof *parts);
@@ -327,7 +322,7 @@ glim_status glim__queries_score(const glim_queries *q, size_t i, const glim_gath
             for (size_t c = 0; c < q->count; c++) {
                 double sum = 0;
                 for (size_t p = 0; p < items; p++)
-                    sum += parts[p * each + k * q->padded + c];
+                    sum += parts[p * each + k * q->count + c];
                 out[k * q->count + c] = sum;
             }
     }
@@ -341,7 +336,7 @@ static double row_times(const glim_queries *q, size_t i, size_t r, size_t query,
     double sum = 0;
     for (size_t c = 0; c < C; c++) {
         size_t at = (r / M * across(C) + c / N) * TILE + r % M * N + c % N;
-        sum += (double)q->packed[i][at * q->padded + query] * (double)a[c];
+        sum += (double)q->packed[i][at * q->count + query] * (double)a[c];
     }
     return sum;
 }

@@ -7,12 +7,15 @@
 
 #include "influence/ekfac.h"
 
-enum { T = 12, N = 40, Q = 3, MOST = 32 };
+enum { T = 12, N = 40, Q = 3, MOST = 32, COLUMNS = 256 };
 
 typedef struct table {
     double *values; /* (rows, columns) */
-    const glim_influence_column *columns;
     size_t n_columns, rows;
+    struct {
+        char name[64];
+        size_t query;
+    } columns[COLUMNS];
 } table;
 
 static inline glim_status table_take(void *data, const glim_influence_block *b, glim_error *err) {
@@ -28,7 +31,12 @@ static inline glim_status table_take(void *data, const glim_influence_block *b, 
 static inline glim_status table_begin(void *data, const glim_influence_column *columns, size_t n,
                                       glim_influence_sink *sink, glim_error *err) {
     table *t = data;
-    *t = (table){.columns = columns, .n_columns = n};
+    *t = (table){.n_columns = n};
+    assert_true(n <= COLUMNS);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(t->columns[i].name, sizeof t->columns[i].name, "%s", columns[i].name);
+        t->columns[i].query = columns[i].query;
+    }
     *sink = (glim_influence_sink){table_take, t};
     return GLIM_OK;
 }

@@ -28,14 +28,14 @@ static void check_parts(const recorded *r, const table *t, const char *kind) {
     for (size_t c = 0; c < t->n_columns; c++) {
         float sum[N] = {0};
         char what[96];
-        const glim_influence_column *col = &t->columns[c];
-        if (strncmp(col->name, "influence.", 10) != 0)
+        const char *name = t->columns[c].name;
+        if (strncmp(name, "influence.", 10) != 0)
             continue;
         for (int b = 0; b < 2; b++) {
-            snprintf(what, sizeof what, "module.blocks.%d.%.40s", b, col->name + 10);
+            snprintf(what, sizeof what, "module.blocks.%d.%.40s", b, name + 10);
             const float *x = recorded_tensor(r, kind, what)->data;
             for (size_t i = 0; i < N; i++)
-                sum[i] += x[col->query * N + i];
+                sum[i] += x[t->columns[c].query * N + i];
         }
         same(t->values + c, t->n_columns, sum, N, what);
     }
