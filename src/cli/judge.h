@@ -18,7 +18,7 @@ typedef struct cli_judged {
     const glim_metric **metrics;
     uint8_t *rationale;
     glim_evaluate_options how;
-    cli_kept *kept; /* evaluations on disk (--store), or NULL */
+    cli_kept *kept;  /* evaluations on disk (--store), or NULL */
     cli_again again; /* what how.otherwise points to */
 } cli_judged;
 

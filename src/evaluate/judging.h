@@ -23,7 +23,7 @@ struct judging {
     double *loo;                /* (d, rows) of the game; (d) of the row behind it */
     bool wants_loo;
     glim_evaluate_cost *cost; /* of a plan, else NULL */
-    size_t most;    /* masks of a block */
+    size_t most;              /* masks of a block */
     uint64_t bytes; /* while planning: what a run needs at least, beside what lies there */
 };
 

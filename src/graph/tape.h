@@ -28,9 +28,9 @@ typedef int glim_node; /* index into the tape; 0 = failed */
 /* One sequence of the batch as ops see it. */
 typedef struct glim_rows_part {
     int64_t first, count;  /* rows */
-    int64_t prefix;        /* positions before them: of the cache, or of */
-    size_t parent;         /* 1 + an earlier part; 0 = the cache */
+    int64_t prefix;        /* positions before them: of the cache, or of the parent */
     const uint8_t *hidden; /* (prefix + count) or NULL */
+    size_t parent;         /* 1 + an earlier part; 0 = the cache */
 } glim_rows_part;
 
 typedef struct glim_rows {

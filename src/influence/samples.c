@@ -4,7 +4,7 @@
  * opened (so that a bad one is told before hours of work), and rows read again as they are
  * asked for. What is kept of the rows are the numbers of those that are left out.
  */
-#include "influence/examples.h"
+#include "influence/sample-tokens.h"
 #include "base/buffer.h"
 #include "base/map.h"
 #include "file/row-parser.h"

@@ -150,11 +150,17 @@ static void every_rule_and_every_refusal_is_reached(void **state) {
     }
 }
 
-static void other_families_are_answered_with_not_in_this_version(void **state) {
+static void other_families_are_named_or_not_in_this_version(void **state) {
     glim_question q = {.want = GLIM_WANT_TRAINING};
     glim_advice a;
     assert_int_equal(glim_advise(&a, &q, NULL), GLIM_OK);
-    assert_non_null(strstr(a.reason, "this version"));
+    assert_non_null(strstr(a.reason, "glim influence -m"));
+    q = (glim_question){
+        .want = GLIM_WANT_TRAINING, .access = GLIM_ACCESS_FITTED, .job = GLIM_JOB_TABLE};
+    assert_int_equal(glim_advise(&a, &q, NULL), GLIM_OK);
+    assert_non_null(strstr(a.reason, "glim influence --predictor"));
+    q.access = GLIM_ACCESS_DECODER;
+    q.job = GLIM_JOB_GENERATE;
     q.want = GLIM_WANT_INSIDE;
     assert_int_equal(glim_advise(&a, &q, NULL), GLIM_OK);
     assert_non_null(strstr(a.reason, "this version"));
@@ -192,7 +198,7 @@ int main(void) {
         cmocka_unit_test(the_order_is_the_same_each_time),
         cmocka_unit_test(a_smaller_budget_never_puts_a_dearer_method_first),
         cmocka_unit_test(every_rule_and_every_refusal_is_reached),
-        cmocka_unit_test(other_families_are_answered_with_not_in_this_version),
+        cmocka_unit_test(other_families_are_named_or_not_in_this_version),
         cmocka_unit_test(a_question_out_of_range_is_refused),
         cmocka_unit_test(few_parts_are_exact_and_many_take_the_gradient),
     };

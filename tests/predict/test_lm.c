@@ -4,51 +4,13 @@
  * masks, batches and caches: every masked input is written down as a list of
  * tokens (or embeddings, or hidden positions) and run alone through a session.
  */
-#include "../model/model-testing.h"
-
-#include "predict/lm.h"
-#include "predict/memo.h"
+#include "lm-testing.h"
 
 enum { MOST = 64, DRAWS = 12 };
 
 static const char *const models[] = {"llama.gguf", "qwen2.gguf", "gemma3.gguf"};
 static const char *const classifiers[] = {"published/bert-classes", "published/distilbert-classes",
                                           "published/roberta-classes"};
-
-struct set_up {
-    glim_context *ctx;
-    glim_model *m;
-    glim_tokens *tokens;
-    glim_predictor *p;
-    size_t V, C, U;
-};
-
-static glim_status try_open(struct set_up *s, const char *file, const char *text,
-                            const glim_target_options *o, glim_error *err) {
-    *s = (struct set_up){.ctx = context_with(2, 0)};
-    s->m = open_model(s->ctx, file);
-    s->V = (size_t)glim_model_facts(s->m)->outputs;
-    s->C = (size_t)glim_model_facts(s->m)->width;
-    if (glim_model_tokenize(s->m, &s->tokens, text, strlen(text), err))
-        fail_msg("%s", err->message);
-    glim_status status = glim_predictor_lm(&s->p, s->m, s->tokens, o, err);
-    s->U = status ? 0 : s->p->units->count;
-    return status;
-}
-
-static void open_up(struct set_up *s, const char *file, const char *text,
-                    const glim_target_options *o) {
-    glim_error err = {0};
-    if (try_open(s, file, text, o, &err))
-        fail_msg("%s: %s", file, err.message);
-}
-
-static void close_down(struct set_up *s) {
-    glim_predictor_free(s->p);
-    glim_tokens_free(s->tokens);
-    glim_model_close(s->m);
-    glim_context_free(s->ctx);
-}
 
 /* ---- the independent computation ---- */
 
@@ -272,82 +234,6 @@ static void masked_inputs_are_what_they_say_for_many_rows(void **state) {
     }
 }
 
-/* Values of all masks at once have the bits of each alone, and cost less. */
-static void check_together(const char *file, const glim_target_options *o) {
-    enum { MASKS = 90 };
-    struct set_up s;
-    glim_error err = {0};
-    uint64_t cost[3], back;
-    open_up(&s, file, "the cat sat on the mat and the cat sat again", o);
-    size_t R = s.p->n_rows;
-    uint8_t *keep = malloc(MASKS * s.U);
-    double *together = calloc(MASKS * R, sizeof *together), *alone = calloc(R, sizeof *alone);
-    for (size_t i = 0; i < MASKS; i++) /* every third is its neighbour, but for one unit */
-        for (size_t u = 0; u < s.U; u++)
-            keep[i * s.U + u] = glim__rng_below(1, i / 3, u, 2) || u == s.U - 1 - i % 3;
-    for (int absent = GLIM_ABSENT_DELETE; absent <= GLIM_ABSENT_ATTENTION; absent++) {
-        s.p->cost(s.p, &cost[0], &back);
-        if (s.p->values(s.p, keep, MASKS, (glim_absent)absent, together, &err))
-            fail_msg("%s", err.message);
-        s.p->cost(s.p, &cost[1], &back);
-        for (size_t i = 0; i < MASKS; i++) {
-            assert_int_equal(s.p->values(s.p, keep + i * s.U, 1, (glim_absent)absent, alone, &err),
-                             GLIM_OK);
-            if (memcmp(alone, together + i * R, R * sizeof *alone))
-                fail_msg("%s, absence %d: mask %zu has other bits among others", file, absent, i);
-        }
-        s.p->cost(s.p, &cost[2], &back);
-        assert_true(R > 1 || 3 * (cost[1] - cost[0]) < 2 * (cost[2] - cost[1]));
-    }
-    free(keep);
-    free(together);
-    free(alone);
-    close_down(&s);
-}
-
-static void masks_together_have_the_bits_of_each_alone(void **state) {
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        check_together(models[i], &(glim_target_options){.units = GLIM_UNIT_TOKEN});
-        check_together(models[i],
-                       &(glim_target_options){.units = GLIM_UNIT_TOKEN, .continuation = " and on"});
-    }
-}
-
-static void what_was_asked_is_remembered(void **state) {
-    struct set_up s;
-    glim_memo *memo = NULL, *second = NULL;
-    glim_error err = {0};
-    double first[3], again[3];
-    uint64_t cost[2], back;
-    open_up(&s, "llama.gguf", "the cat sat on", &(glim_target_options){.units = GLIM_UNIT_TOKEN});
-    uint8_t *keep = malloc(3 * s.U);
-    memset(keep, 1, 3 * s.U);
-    keep[s.U - 1] = keep[s.U + 1] = 0; /* the third lacks nothing */
-    glim_status (*plain)(glim_predictor *, const uint8_t *, size_t, glim_absent, double *,
-                         glim_error *) = s.p->values;
-    assert_int_equal(plain(s.p, keep, 3, GLIM_ABSENT_DELETE, first, &err), GLIM_OK);
-    assert_int_equal(glim__memo_open(&memo, s.p, &err), GLIM_OK);
-    assert_int_equal(glim__memo_open(&second, s.p, &err), GLIM_OK);
-    assert_null(second);
-    for (size_t n = 1; n <= 3; n++) { /* what is known, and one more */
-        memset(again, 0, sizeof again);
-        assert_int_equal(s.p->values(s.p, keep, n, GLIM_ABSENT_DELETE, again, &err), GLIM_OK);
-        assert_memory_equal(again, first, n * sizeof *again);
-        assert_int_equal(glim__memo_hits(memo), n * (n - 1) / 2);
-    }
-    s.p->cost(s.p, &cost[0], &back);
-    assert_int_equal(s.p->values(s.p, keep, 3, GLIM_ABSENT_DELETE, again, &err), GLIM_OK);
-    s.p->cost(s.p, &cost[1], &back);
-    assert_int_equal(cost[0], cost[1]);
-    assert_int_equal(s.p->values(s.p, keep, 3, GLIM_ABSENT_MASK, again, &err), GLIM_OK);
-    assert_int_equal(glim__memo_hits(memo), 6); /* another way of being absent is not known */
-    assert_true(again[0] != first[0]);
-    glim__memo_close(memo);
-    assert_ptr_equal(s.p->values, plain);
-    free(keep);
-    close_down(&s);
-}
-
 static void rows_that_see_no_removed_unit_keep_their_value(void **state) {
     struct set_up s;
     glim_error err = {0};
@@ -463,37 +349,6 @@ static void a_continuation_is_the_text_that_was_given(void **state) {
     close_down(&s);
 }
 
-/* Of written tokens, labels of tokens, a span and a next token: no name tells them again. */
-static void targets_of_another_predictor_are_taken_token_by_token(void **state) {
-    static const struct {
-        const char *file;
-        glim_target_options o;
-    } cases[] = {{"llama.gguf", {.generate = 4}},
-                 {"llama.gguf", {.target = "s", .output = "prob"}},
-                 {"stacks/marian", {.output = "logit"}},
-                 {"published/bert-labels", {.generate = 0}},
-                 {"published/bert-span", {.generate = 0}}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct set_up s;
-        glim_error err = {0};
-        glim_predictor *q;
-        open_up(&s, cases[i].file, "the cat is red", &cases[i].o);
-        size_t count = s.tokens->count;
-        const glim_target_options like = {.like = s.p, .output = cases[i].o.output};
-        if (glim_predictor_lm(&q, s.m, s.tokens, &like, &err))
-            fail_msg("%s: %s", cases[i].file, err.message);
-        assert_int_equal(s.tokens->count, count);
-        assert_int_equal(q->n_rows, s.p->n_rows);
-        assert_int_equal(q->units->count, s.p->units->count);
-        for (size_t r = 0; r < q->n_rows; r++) {
-            assert_true(q->value[r] == s.p->value[r]);
-            assert_int_equal(q->row_end[r], s.p->row_end[r]);
-        }
-        glim_predictor_free(q);
-        close_down(&s);
-    }
-}
-
 static void targets_that_contradict_each_other_are_refused(void **state) {
     static const glim_target_options wrong[] = {
         {.continuation = "a", .generate = 2}, {.continuation = "a", .target = "b"},
@@ -594,15 +449,12 @@ int main(void) {
         cmocka_unit_test(classes_have_names_and_numbers),
         cmocka_unit_test(encoders_have_the_slopes_of_their_targets),
         cmocka_unit_test(masked_inputs_are_what_they_say_for_many_rows),
-        cmocka_unit_test(masks_together_have_the_bits_of_each_alone),
-        cmocka_unit_test(what_was_asked_is_remembered),
         cmocka_unit_test(rows_that_see_no_removed_unit_keep_their_value),
         cmocka_unit_test(targets_are_logit_logprob_prob_and_their_contrasts),
         cmocka_unit_test(the_target_without_a_name_is_the_most_likely_token),
         cmocka_unit_test(a_target_against_itself_is_refused),
         cmocka_unit_test(generated_rows_are_the_greedy_continuation),
         cmocka_unit_test(a_continuation_is_the_text_that_was_given),
-        cmocka_unit_test(targets_of_another_predictor_are_taken_token_by_token),
         cmocka_unit_test(targets_that_contradict_each_other_are_refused),
         cmocka_unit_test(embeddings_and_baselines_keep_fixed_tokens),
         cmocka_unit_test(gradients_are_the_slope_of_every_row),

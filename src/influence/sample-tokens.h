@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples.h: the words of one row become tokens and labels. */
-#ifndef GLIM_INFLUENCE_EXAMPLES_H
-#define GLIM_INFLUENCE_EXAMPLES_H
+/* sample-tokens.h: the words of one row become tokens and labels. */
+#ifndef GLIM_INFLUENCE_SAMPLE_TOKENS_H
+#define GLIM_INFLUENCE_SAMPLE_TOKENS_H
 
 #include "influence/samples.h"
 #include "text/tokenizer.h"

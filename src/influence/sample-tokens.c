@@ -5,7 +5,7 @@
  * assistant's own words are labels; the marks around them are the template's. What an
  * encoder-decoder writes ends with the end token, as in training.
  */
-#include "influence/examples.h"
+#include "influence/sample-tokens.h"
 #include "model/model.h"
 #include "predict/labels.h"
 #include "predict/lm.h"
