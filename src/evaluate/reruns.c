@@ -18,7 +18,7 @@ const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
     if ((m->needs & GLIM_NEEDS_MODEL) && !p->model)
         return "there is no model whose weights could be changed";
     if ((m->needs & GLIM_NEEDS_MODEL) && !j->o->remake)
-        return "nobody makes the same input for another model";
+        return "this input and target cannot be given to a model with other weights";
     return m->unfit ? m->unfit(&s) : NULL;
 }
 

@@ -26,6 +26,8 @@ MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "ALIGNED": ROOT / "tests/golden/aligned",
           "MINILM": CACHE / "all-MiniLM-L6-v2", "TABLES": CACHE / "tables",
           "REVIEWS": CACHE / "reviews",
+          "F16": ROOT / "tests/golden/models/llama-f16.gguf",
+          "Q4": ROOT / "tests/golden/models/llama-q4_1.gguf",
           "SPAN": ROOT / "tests/golden/models/published/bert-span"}
 
 
