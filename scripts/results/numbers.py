@@ -157,12 +157,12 @@ def method_numbers(reader, task, method, got):
 
 
 def pairs(numbers, first, others):
-    """Each of others against first, on the inputs that both have."""
+    """Each of others against first, on the inputs that both have; of few, nothing."""
     out = []
     for m in others:
         both = [i for i in numbers[m] if i in numbers[first] and None not in (
             numbers[m][i]["order"], numbers[first][i]["order"])]
-        if len(both) > 1:
+        if len(both) >= LEAST:
             d = difference([numbers[first][i]["order"] for i in both],
                            [numbers[m][i]["order"] for i in both])
             out.append({"first": first, "method": m, **d})
