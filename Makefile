@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 BUILD := build/release
 
-.PHONY: all setup demo test bench fuzz lint format install clean help
+.PHONY: all setup demo test bench results fuzz lint format install clean help
 
 all: $(BUILD)/build.ninja ## build the library and the command line
 	@ninja -C $(BUILD)
@@ -23,6 +23,9 @@ test: ## build and run all tests
 
 bench: setup all ## measure, beside the peers when they are installed
 	@scripts/bench
+
+results: all ## judge every method, task by task (docs/results.md); goes on where it was stopped
+	@nice scripts/make-results.py $(BUILD)/src/cli/glim
 
 fuzz: ## run the fuzzers for SECONDS each (default 60)
 	@scripts/fuzz $(or $(SECONDS),60)

@@ -33,7 +33,7 @@ timing one. Without, they come from formulas: a gradient counts as three passes,
 (20; of chats and pages 60, of pictures 49, of tables 10). `--json` gives the same as `glim.advice/1`.
 
 The answer comes from a table of rules, `src/evaluate/advice-rules.c`. A rule says for which models, tasks, questions and numbers of parts a
-method is meant, what it costs, and its place for each of four qualities: *accuracy* (measured, [default-method.md](default-method.md), or
+method is meant, what it costs, and its place for each of four qualities: *accuracy* (measured, [results.md](results.md), [default-method.md](default-method.md), or
 exact), *consistency* (the same answer each time), *simplicity* (few or large parts) and *comprehensiveness* (shares that add up). A budget takes
 methods away, or gives them fewer samples, and never changes the order: with a smaller one the first is never dearer. Places that were not measured
 are judgements; read a document's checks and verdict before you believe it.

@@ -257,6 +257,38 @@ static bool same(const char *a, size_t n, const char *b, size_t m) {
     return yes;
 }
 
+/* Of a row, `name = cell`: LIME says of the same column `name > 3`, and the row in a note. */
+static bool same_row(const glim_document *d, const glim_document *here) {
+    for (size_t i = 0; i < d->n_notes; i++) {
+        const char *row = strstr(d->notes[i], "the row: ");
+        if (row)
+            return here->input.text && !strcmp(row + strlen("the row: "), here->input.text);
+    }
+    return false;
+}
+
+static bool same_column(const glim_document_unit *a, const glim_document_unit *b) {
+    size_t name = 0;
+    while (name < b->text_len && strncmp(b->text + name, " = ", 3) != 0)
+        name++;
+    return name < b->text_len && a->text_len > name && a->text[name] == ' ' &&
+           !memcmp(a->text, b->text, name);
+}
+
+/* What an explanation that was read says of how it was made is no longer about what is asked. */
+static glim_status mark_notes(glim_document *d, glim_error *err) {
+    size_t n = d->n_notes;
+    const char **old = glim__calloc(d->ctx, n + 1, sizeof *old);
+    bool ok = old != NULL;
+    if (ok && n)
+        memcpy(old, d->notes, n * sizeof *old);
+    d->n_notes = ok ? 0 : n;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = glim_document_note(d, "of the explanation: %s", old[i]);
+    glim__free(d->ctx, old);
+    return ok ? GLIM_OK : glim__oom(d->ctx, err, "a note", n * sizeof *old);
+}
+
 /* The value tells models apart that are asked the same. */
 static glim_status check_document(struct reading *r, glim_document *d) {
     const glim_document *here = r->doc;
@@ -270,7 +302,8 @@ static glim_status check_document(struct reading *r, glim_document *d) {
                          r->name, d->input.n_units, d->n_rows, here->input.n_units, here->n_rows);
     for (size_t u = 0; u < d->input.n_units; u++) {
         const glim_document_unit *a = &d->input.units[u], *b = &here->input.units[u];
-        if (!same(a->text, a->text_len, b->text, b->text_len))
+        if (!same(a->text, a->text_len, b->text, b->text_len) &&
+            !(r->p->columns && same_column(a, b) && same_row(d, here)))
             return glim_fail(err, GLIM_EFORMAT, "unit %zu of '%s' is '%.40s', of the input '%.*s'",
                              u, r->name, a->text, shown(b->text_len), b->text);
     }
@@ -308,6 +341,8 @@ static glim_status read_json(struct reading *r, const glim_buffer *in, glim_docu
         *out = status ? NULL : r->doc;
     } else if (!status) {
         status = glim_document_parse(out, r->run->ctx, in->data, in->len, r->name, err);
+        if (!status)
+            status = mark_notes(*out, err);
         if (!status)
             status = check_document(r, *out);
         if (!status) { /* with all its bytes */

@@ -21,7 +21,7 @@ const char *glim__reruns_unfit(const struct judging *j, const glim_predictor *p,
     if ((m->needs & GLIM_NEEDS_MODEL) && !p->model)
         return "there is no model whose weights could be changed";
     if ((m->needs & GLIM_NEEDS_MODEL) && !j->o->remake)
-        return "nobody makes the same input for another model";
+        return "this input and target cannot be given to a model with other weights";
     if ((m->needs & GLIM_NEEDS_RIVALS) && !(s.otherwise && s.otherwise->rivals))
         return "other classes are not known, or more than can be asked about";
     if ((m->needs & GLIM_NEEDS_WORDING) && !(s.otherwise && s.otherwise->text))

@@ -101,6 +101,16 @@ class Linear(Case):
         self.assertEqual(self.measures(e)["seed-kendall"]["why"],
                          "the method is not at hand to run again")
 
+    def test_rules_of_lime_are_scores_of_the_columns_they_name(self):
+        lime = self.path / "lime.json"
+        self.ok("explain", *self.row, "--method", "lime", "--num-samples", "500", "-q", "--json", lime)
+        e = self.judged(*self.row, "--explanation", lime)
+        self.assertGreater(e["marks"]["accuracy"], 0.3)
+        self.assertTrue(any(n.startswith("of the explanation: the row: a = 1") for n in e["notes"]),
+                        e["notes"])
+        self.refused(3, "evaluate", *self.row[:5], "2", "--explanation", lime,
+                     says="of the input 'a =")
+
     def test_random_scores_have_little_and_reversed_ones_nothing(self):
         marks = []
         for seed in range(6):

@@ -27,7 +27,7 @@ MODELS = {"SMOLLM2": CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf",
           "MINILM": CACHE / "all-MiniLM-L6-v2", "TABLES": CACHE / "tables",
           "REVIEWS": CACHE / "reviews",
           **{name: ROOT / f"tests/golden/models/llama-{kind}.gguf"
-             for name, kind in (("F16", "f16"), ("Q8", "q8_0"), ("Q5", "q5_1"))},
+             for name, kind in (("F16", "f16"), ("Q8", "q8_0"), ("Q5", "q5_1"), ("Q4", "q4_1"))},
           "SPAN": ROOT / "tests/golden/models/published/bert-span"}
 
 
