@@ -70,6 +70,7 @@ static void write_measure(glim_buffer *b, const glim_measure *m) {
     glim__record_number(b, m->failed);
     glim__record_text(b, m->why);
     glim__record_text(b, m->note);
+    glim__record_number(b, m->told != NULL);
     glim__record_text(b, m->params);
 }
 
@@ -96,6 +97,10 @@ static void read_measure(glim_reading *r, glim_context *ctx, const glim_metric *
     m->failed = glim__reading_number(r) != 0;
     m->why = glim__reading_text(r);
     m->note = glim__reading_text(r);
+    bool told = glim__reading_number(r) != 0;
+    if (told && m->note)
+        m->note = m->told = glim__measure_text(ctx, m->note);
+    r->failed = r->failed || (told && !m->told);
     const char *params = glim__reading_text(r);
     m->params = params ? glim__measure_text(ctx, params) : NULL;
     r->failed = r->failed || !m->params;

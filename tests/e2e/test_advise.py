@@ -200,10 +200,10 @@ black-box, classify, parts: which parts of the input mattered. First simplicity,
 """)
 
     def test_what_glim_cannot_tell_is_said(self):
-        for want in ("training", "inside"):
+        for want, says in (("training", "glim influence -m MODEL"), ("inside", "this version")):
             a = self.advice("--access", "decoder", "--want", want)
             self.assertEqual(a["methods"], [])
-            self.assertIn("this version", a["reason"])
+            self.assertIn(says, a["reason"])
         a = self.advice("--access", "black-box", "--units", "300", "--budget", "5")
         self.assertEqual((a["reason"], a["least"]["method"]), (None, "occlusion"))
         self.assertIn("The least is occlusion", self.ok("advise", "--access", "black-box", "--units",

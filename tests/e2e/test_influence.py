@@ -196,7 +196,7 @@ class Texts(Case):
         write(data, rows + [["", "x"]])
         self.refused("-m", BERT, "--predictor", f"fit:{fit}", "--train", data,
                      says="row 25 of", status=3)
-        self.refused("-m", BERT, "--train", data, says="glim fit -m MODEL")
+        self.refused("-m", BERT, "--train", data, says="fit a head")
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class Memory(unittest.TestCase):
         return path
 
     def test_a_real_model(self):
-        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:2] + EXPLAIN[9::2] + LABELS[::2] + ATTENTION[1::4],
+        self.check(self.real(REAL[0]), TEXT, EXPLAIN[:5:4] + EXPLAIN[9::4] + LABELS[::4] + ATTENTION[1:2],
                    ["hook_logits", "*"])
 
     def test_a_large_vocabulary(self):
