@@ -54,17 +54,22 @@ static void put_row(html_page *p, cli_influence *c, size_t i, double value) {
     const char *label = cli_sample_label(&c->train, i);
     put_cell(p, label ? label : "", c->streams ? TEXT : 24);
     cli_sample_words(c, &c->train, i, &words);
-    snprintf(text, sizeof text, isnan(says) ? "" : "%.4g", says);
-    put_cell(p, c->head.logistic && says >= 0 ? class_name(c, (size_t)says) : text, 24);
+    snprintf(text, sizeof text, "%.4g", says);
+    if (!c->streams)
+        put_cell(p, c->head.logistic && says >= 0 ? class_name(c, (size_t)says) : text, 24);
     put_cell(p, words.data ? words.data : "", TEXT);
     glim__buffer_puts(p->b, "</tr>\n");
     p->b->failed = p->b->failed || words.failed;
     glim__buffer_release(&words);
 }
 
-static void open_list(html_page *p) {
-    static const char *const keys[] = {"influence.row",  "influence.number", "influence.label",
-                                       "influence.says", "influence.words",  NULL};
+/* What a whole model would have said of each sample is not asked. */
+static void open_list(html_page *p, const cli_influence *c) {
+    static const char *const of_head[] = {"influence.row",  "influence.number", "influence.label",
+                                          "influence.says", "influence.words",  NULL};
+    static const char *const of_model[] = {"influence.row", "influence.number", "influence.label",
+                                           "influence.words", NULL};
+    const char *const *keys = c->streams ? of_model : of_head;
     glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table class=\"samples\">");
     glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>\n");
@@ -75,7 +80,11 @@ static void close_list(html_page *p) {
 }
 
 static void put_ends(html_page *p, cli_influence *c, const glim_influence_entry *e, size_t n) {
-    open_list(p);
+    if (!n) {
+        glim__html_say(p, "p class=\"note\"", "influence.none");
+        return;
+    }
+    open_list(p, c);
     for (size_t k = 0; k < n; k++)
         put_row(p, c, e[k].sample, e[k].value);
     close_list(p);
@@ -177,7 +186,7 @@ static void put_flags(html_page *p, cli_influence *c) {
             continue;
         argument(p, "%zu", n);
         glim__html_say(p, "h2", keys[k]);
-        open_list(p);
+        open_list(p, c);
         for (size_t i = 0; i < n && i < most; i++)
             put_row(p, c, list[i],
                     (double)(k ? c->marks[list[i]].leverage : c->marks[list[i]].score));
