@@ -150,7 +150,7 @@ static void put_tile(const struct forward *s, float *tile, int64_t first, int n,
 
 static void forward_item(void *data, size_t item, int worker) {
     struct forward *s = data;
-    float *panel = glim__scratch(s->ctx, worker), tile[M * N];
+    float *panel = glim__scratch(s->ctx, worker), tile[M * N] = {0};
     size_t ld = round_up(s->K, 16) + 16; /* no power of two: rows would share a cache set */
     int64_t from = (int64_t)item * ROWS_ITEM, to = from + ROWS_ITEM;
     to = to < s->w->rows ? to : s->w->rows;
