@@ -3,6 +3,7 @@
 #include "cli/influence.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *count(size_t n) {
@@ -240,28 +241,27 @@ static json_t *train_json(const cli_influence *c, bool *ok) {
     return o;
 }
 
+/* As they were given, or the defaults. */
+static json_t *params_json(const cli_influence *c) {
+    const glim_influence_method *m = c->method;
+    void *own = c->run->method_opts || !m->params ? NULL : calloc(1, m->opts_size + 1);
+    if (own)
+        glim_param_defaults(m->params, own);
+    bool there = own || c->run->method_opts || !m->params;
+    char *text = !there ? NULL : glim__params_text(m->params, own ? own : c->run->method_opts);
+    json_t *o = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    free(own);
+    return o;
+}
+
 static json_t *method_json(const cli_influence *c, bool *ok) {
-    const glim_param *p = c->method->params;
-    json_t *o = json_object(), *params = json_object();
-    for (; p && p->type != GLIM_PARAM_END; p++) {
-        const char *at = (const char *)c->run->method_opts;
-        at = at ? at + p->offset : NULL;
-        json_t *v = NULL;
-        if (p->type == GLIM_BOOL)
-            v = json_boolean(at && *(const bool *)(const void *)at);
-        else if (p->type == GLIM_REAL)
-            v = glim__json_number(at ? *(const double *)(const void *)at : p->def.r);
-        else if (p->type == GLIM_INT)
-            v = json_integer(at ? *(const int64_t *)(const void *)at : p->def.i);
-        else
-            v = word(at ? *(const char *const *)(const void *)at : p->def.s);
-        glim__json_set(ok, params, p->name, v);
-    }
+    json_t *o = json_object();
     glim__json_set(ok, o, "name", json_string(c->method->name));
     glim__json_set(ok, o, "summary", json_string(c->method->summary));
     glim__json_set(ok, o, "cite", json_string(c->method->cite));
     glim__json_set(ok, o, "caption", json_string(c->method->caption));
-    glim__json_set(ok, o, "params", params);
+    glim__json_set(ok, o, "params", params_json(c));
     return o;
 }
 

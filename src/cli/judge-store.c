@@ -15,7 +15,7 @@
 #include "file/gguf.h"
 #include "file/store.h"
 #include "file/table.h"
-#include "model/model.h"
+#include "model/weights-digest.h"
 #include "predict/predictor.h"
 #include "tensor/kernels.h"
 #include "text/tokenizer.h"
@@ -120,20 +120,11 @@ static void add_tokens(glim_digest *d, const glim_tokenizer *tokenizer) {
 
 static glim_status add_model(glim_digest *d, cli_judged *j) {
     const glim_model *m = j->run->base ? j->run->base : j->p->model;
-    glim_status status = GLIM_OK;
     if (!m || !m->file)
         return GLIM_OK;
     if (m->tokenizer)
         add_tokens(d, m->tokenizer);
-    size_t n = glim__gguf_tensor_count(m->file);
-    glim__digest_text(d, glim__gguf_digest(m->file));
-    for (size_t i = 0; i < n && !status; i++) {
-        const glim_tensor *t = glim__gguf_tensor_at(m->file, i);
-        glim__digest_text(d, t->name);
-        glim__digest_bytes(d, t->data, t->bytes);
-        status = glim__check_cancel(j->run->ctx, &j->run->err);
-    }
-    return status;
+    return glim__digest_weights(d, m, &j->run->err);
 }
 
 static void add_table(glim_digest *d, const glim_table *t) {

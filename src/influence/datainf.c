@@ -56,11 +56,7 @@ static glim_status run(const glim_influence_work *w, const void *opts,
 }
 
 static const glim_param params[] = {
-    {.name = "weights",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, weights),
-     .value_name = "NAMES",
-     .help = "weights whose gradients meet, with *; all; default: the feed-forward parts"},
+    GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
     {.name = "damping",
      .type = GLIM_REAL,
      .offset = offsetof(struct opts, damping),

@@ -227,11 +227,7 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
 }
 
 static const glim_param params[] = {
-    {.name = "weights",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct options, weights),
-     .value_name = "NAMES",
-     .help = "weights whose curvature is made, with *; all; default: the feed-forward parts"},
+    GLIM_WEIGHTS_PARAM(struct options, "curvature is made"),
     {.name = "damping",
      .type = GLIM_REAL,
      .offset = offsetof(struct options, damping),

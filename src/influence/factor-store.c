@@ -9,7 +9,7 @@
  */
 #include "influence/factor-store.h"
 
-#include "model/model.h"
+#include "model/weights-digest.h"
 
 #include <string.h>
 
@@ -29,22 +29,6 @@ static glim_store_key name_key(const char *name) {
     return glim__digest_end(&d);
 }
 
-/* Weights in full: fine-tunes of one model have the same header. */
-static glim_status add_model(glim_digest *d, const glim_model *m, glim_error *err) {
-    glim_status status = GLIM_OK;
-    size_t n = glim__gguf_tensor_count(m->file);
-    glim__digest_text(d, glim__gguf_digest(m->file));
-    for (size_t i = 0; i < n && !status; i++) {
-        const glim_tensor *t = glim__gguf_tensor_at(m->file, i);
-        glim__digest_text(d, t->name);
-        glim__digest_bytes(d, t->data, t->bytes);
-        status = glim__check_cancel(m->ctx, err);
-    }
-    glim__digest_number(d, (uint64_t)m->outputs);
-    glim__digest_text(d, m->info.digest);
-    return status;
-}
-
 glim_status glim__factor_store_init(glim_factor_store *s, glim_store *store,
                                     const glim_factor_origin *o, glim_error *err) {
     *s = (glim_factor_store){.ctx = o->model->ctx, .store = store};
@@ -58,7 +42,7 @@ glim_status glim__factor_store_init(glim_factor_store *s, glim_store *store,
     glim__digest_text(&s->common, o->samples);
     glim__digest_number(&s->common, o->most);
     glim__digest_number(&s->common, o->empirical ? UINT64_MAX : o->seed);
-    return add_model(&s->common, o->model, err);
+    return glim__digest_weights(&s->common, o->model, err);
 }
 
 /* ---- reading ---- */

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STRIP = 12, VECTOR = 16 };
+enum { STRIP = 12 };
 
 struct descent {
     glim_head_queries *q;
@@ -127,10 +127,10 @@ static void start(struct descent *s) {
 glim_status glim__head_queries_descend(glim_head_queries *q, double damping, size_t most,
                                        double tolerance, glim_error *err) {
     const glim_head *h = q->h;
-    size_t room = h->p * q->ldq + VECTOR;
+    size_t room = h->p * q->ldq + GLIM_HEAD_VECTOR;
     struct descent s = {.q = q, .damping = damping};
     s.r = glim__calloc(h->ctx, 3 * room, sizeof *s.r);
-    s.t = glim__calloc(h->ctx, GLIM_FEATURES_BLOCK * q->ldq + VECTOR, sizeof *s.t);
+    s.t = glim__calloc(h->ctx, GLIM_FEATURES_BLOCK * q->ldq + GLIM_HEAD_VECTOR, sizeof *s.t);
     s.size = glim__calloc(h->ctx, 4 * q->n + h->O, sizeof *s.size);
     glim_status status = s.r && s.t && s.size ? glim__head_block_init(&s.b, h, err)
                                               : glim__oom(h->ctx, err, "steps", 3 * room * 8);

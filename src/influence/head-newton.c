@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STRIP = 12, VECTOR = 16 };
+enum { STRIP = 12 };
 static const double AT_OPTIMUM = 1e-6; /* of the slope, a sample */
 
 struct summing {
@@ -34,7 +34,7 @@ static void sum_strip(void *data, size_t item, int worker) {
     struct summing *s = data;
     const glim_head *h = s->h;
     size_t from = item * STRIP, rows = h->p - from < STRIP ? h->p - from : STRIP;
-    size_t column = from / VECTOR * VECTOR, ld = h->ld;
+    size_t column = from / GLIM_HEAD_VECTOR * GLIM_HEAD_VECTOR, ld = h->ld;
     double *at = s->out->hessian + (s->k * h->p + from) * h->dim + s->l * h->p + column;
     glim__kernels(h->ctx)->tile_f64((int)rows, (int)(h->p - column), s->block.count,
                                     s->block.x + from, 1, (ptrdiff_t)ld, s->scaled + column,
@@ -130,7 +130,7 @@ static void add_penalty(const glim_head *h, const double *w, glim_head_terms *t)
 glim_status glim__head_terms(glim_head *h, const double *w, const uint8_t *keep,
                              glim_head_terms *out, glim_error *err) {
     struct summing s = {.h = h, .keep = keep, .out = out};
-    size_t room = GLIM_FEATURES_BLOCK * h->ld + VECTOR;
+    size_t room = GLIM_FEATURES_BLOCK * h->ld + GLIM_HEAD_VECTOR;
     out->loss = 0;
     if (out->slope)
         memset(out->slope, 0, h->dim * sizeof *out->slope);

@@ -7,11 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { VECTOR = 16, STRIP = 32 };
-
-static size_t whole(size_t n) {
-    return (n + VECTOR - 1) / VECTOR * VECTOR;
-}
+enum { STRIP = 32 };
 
 /* ---- targets ---- */
 
@@ -127,15 +123,18 @@ glim_status glim__head_queries_init(glim_head_queries *q, glim_head *h,
                                     glim_error *err) {
     struct reading r = {.q = q, .t = t};
     size_t n = queries->n;
-    *q = (glim_head_queries){
-        .h = h, .n = n, .ldq = whole(n * h->O), .ldn = whole(n), .residual = NAN};
+    *q = (glim_head_queries){.h = h,
+                             .n = n,
+                             .ldq = glim__head_whole(n * h->O),
+                             .ldn = glim__head_whole(n),
+                             .residual = NAN};
     if (queries->width != h->P)
         return glim_fail(err, GLIM_EUSAGE, "the queries have %zu features, the model reads %zu",
                          queries->width, h->P);
     q->x = glim__calloc(h->ctx, n, h->ld * sizeof *q->x);
     q->a = glim__calloc(h->ctx, n + 1, h->O * sizeof *q->a);
-    q->turned = glim__calloc(h->ctx, h->p * q->ldq + VECTOR, sizeof *q->turned);
-    q->beside = glim__calloc(h->ctx, h->p * q->ldn + VECTOR, sizeof *q->beside);
+    q->turned = glim__calloc(h->ctx, h->p * q->ldq + GLIM_HEAD_VECTOR, sizeof *q->turned);
+    q->beside = glim__calloc(h->ctx, h->p * q->ldn + GLIM_HEAD_VECTOR, sizeof *q->beside);
     if (!q->x || !q->a || !q->turned || !q->beside)
         return glim__oom(h->ctx, err, "the queries", n * (h->ld + h->p) * 8);
     glim_status status = glim__head_block_init(&r.b, h, err);
@@ -208,8 +207,9 @@ void glim__head_queries_beside(const glim_head_queries *q, const glim_head_block
 }
 
 uint64_t glim__head_queries_bytes(const glim_linear *l, size_t n, bool steps) {
-    uint64_t O = l->info.outputs, p = l->info.width + 1, ldq = whole(n * O), ld = whole(p);
-    uint64_t each = n * (ld + O) + p * (ldq + whole(n)) + 2 * VECTOR;
+    uint64_t O = l->info.outputs, p = l->info.width + 1, ldq = glim__head_whole(n * O),
+             ld = glim__head_whole(p);
+    uint64_t each = n * (ld + O) + p * (ldq + glim__head_whole(n)) + 2 * GLIM_HEAD_VECTOR;
     uint64_t more = steps ? 3 * p * ldq + GLIM_FEATURES_BLOCK * ldq : 0;
     return 8 * (each + more) + 4096;
 }

@@ -7,11 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = GLIM_FEATURES_BLOCK, VECTOR = 16 };
-
-static size_t whole(size_t n) {
-    return (n + VECTOR - 1) / VECTOR * VECTOR;
-}
+enum { BLOCK = GLIM_FEATURES_BLOCK };
 
 /* ---- one sample ---- */
 
@@ -73,7 +69,8 @@ double glim__head_log_prob(const glim_head *h, const double *z, size_t k) {
 
 glim_status glim__head_block_init(glim_head_block *b, const glim_head *h, glim_error *err) {
     size_t each = h->ld + h->lo + h->O + h->O * h->O + 1;
-    *b = (glim_head_block){.own = glim__calloc(h->ctx, BLOCK * each + VECTOR, sizeof(double))};
+    *b = (glim_head_block){
+        .own = glim__calloc(h->ctx, BLOCK * each + GLIM_HEAD_VECTOR, sizeof(double))};
     if (!b->own)
         return glim__oom(h->ctx, err, "a block of samples", BLOCK * each * 8);
     b->x = b->own;
@@ -155,8 +152,8 @@ glim_status glim__head_init(glim_head *h, glim_context *ctx, const glim_linear *
     h->p = h->P + 1;
     h->O = i->outputs;
     h->K = i->n_classes;
-    h->ld = whole(h->p);
-    h->lo = whole(h->O);
+    h->ld = glim__head_whole(h->p);
+    h->lo = glim__head_whole(h->O);
     h->dim = h->O * h->p;
     if (f->width != h->P)
         return glim_fail(err, GLIM_EUSAGE, "the samples have %zu features, the model reads %zu",
@@ -166,7 +163,7 @@ glim_status glim__head_init(glim_head *h, glim_context *ctx, const glim_linear *
                          "the model was fitted with an L1 penalty, at whose corners there is no "
                          "second derivative (glim fit --l1-ratio 0)");
     h->w = glim__calloc(ctx, h->dim, sizeof *h->w);
-    h->turned = glim__calloc(ctx, h->p * h->lo + VECTOR, sizeof *h->turned);
+    h->turned = glim__calloc(ctx, h->p * h->lo + GLIM_HEAD_VECTOR, sizeof *h->turned);
     if (!h->w || !h->turned)
         return glim__oom(ctx, err, "the weights", h->p * h->lo * sizeof *h->turned);
     copy_weights(h);
@@ -185,7 +182,7 @@ void glim__head_release(glim_head *h) {
 
 uint64_t glim__head_bytes(const glim_linear *linear, bool factor) {
     uint64_t P = linear->info.width, O = linear->info.outputs, dim = O * (P + 1);
-    uint64_t lo = whole(O), ld = whole(P + 1);
+    uint64_t lo = glim__head_whole(O), ld = glim__head_whole(P + 1);
     uint64_t block = BLOCK * (2 * ld + lo + 2 * O * O + O + 2 + P);
     return 8 * (8 * dim + (P + 1) * lo + block + (factor ? 3 * dim * dim + 64 * dim : 0)) + 8192;
 }

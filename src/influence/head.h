@@ -19,6 +19,12 @@
 
 #include "predict/fit.h"
 
+enum { GLIM_HEAD_VECTOR = 16 };
+/* n in whole vectors. */
+static inline size_t glim__head_whole(size_t n) {
+    return (n + GLIM_HEAD_VECTOR - 1) / GLIM_HEAD_VECTOR * GLIM_HEAD_VECTOR;
+}
+
 typedef struct glim_head {
     glim_context *ctx;
     const glim_linear *linear;

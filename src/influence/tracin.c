@@ -76,18 +76,9 @@ static glim_status run_cosine(const glim_influence_work *w, const void *opts,
     return with(w, opts, true, out, NULL, err);
 }
 
-/* The first two rows are those of all three. */
 static const glim_param params[] = {
-    {.name = "weights",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, weights),
-     .value_name = "NAMES",
-     .help = "weights whose gradients meet, with *; all; default: the feed-forward parts"},
-    {.name = "by",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct opts, by),
-     .choices = "layer|module",
-     .help = "a column for each part of the model as well"},
+    GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
+    GLIM_BY_PARAM(struct opts),
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct opts, self),
@@ -104,16 +95,8 @@ static const glim_param params[] = {
 };
 
 static const glim_param baseline_params[] = {
-    {.name = "weights",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, weights),
-     .value_name = "NAMES",
-     .help = "weights whose gradients meet, with *; all; default: the feed-forward parts"},
-    {.name = "by",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct opts, by),
-     .choices = "layer|module",
-     .help = "a column for each part of the model as well"},
+    GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
+    GLIM_BY_PARAM(struct opts),
     {0},
 };
 

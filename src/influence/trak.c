@@ -6,7 +6,7 @@
  */
 #include "influence/gradient-work.h"
 #include "influence/projected.h"
-#include "model/model.h"
+#include "model/weights-digest.h"
 
 #include <string.h>
 
@@ -16,20 +16,6 @@ struct opts {
     double ridge;
 };
 
-static void digest_model(glim_digest *d, const glim_model *m) {
-    size_t n = glim__gguf_tensor_count(m->file);
-    glim__digest_text(d, glim__gguf_digest(m->file));
-    for (size_t i = 0; i < n; i++) {
-        const glim_tensor *t = glim__gguf_tensor_at(m->file, i);
-        glim__digest_bytes(d, t->data, (size_t)t->bytes);
-    }
-    if (m->base) { /* a head of its own on some of the blocks */
-        glim__digest_number(d, (uint64_t)m->hyper.L);
-        glim__digest_bytes(d, m->head.data, (size_t)m->head.rows * m->head.row_bytes);
-        glim__digest_bytes(d, m->head_bias, (size_t)m->outputs * sizeof *m->head_bias);
-    }
-}
-
 static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, glim_error *err) {
     *out = NULL;
     if (!g->work->store)
@@ -37,17 +23,18 @@ static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, 
     glim_store_key *keys = glim__calloc(g->ctx, g->n, sizeof *keys);
     if (!keys)
         return glim__oom(g->ctx, err, "keys", g->n * sizeof *keys);
-    for (size_t k = 0; k < g->n; k++) {
+    glim_status status = GLIM_OK;
+    for (size_t k = 0; k < g->n && !status; k++) {
         glim_digest d;
         glim__digest_begin(&d);
-        digest_model(&d, glim__gradient_work_model(g, k));
+        status = glim__digest_weights(&d, glim__gradient_work_model(g, k), err);
         glim__digest_text(&d, glim__samples_digest(g->work->samples));
         glim__digest_number(&d, g->train[k].n);
         glim__digest_bytes(&d, g->train[k].chosen, g->train[k].n_weights);
         keys[k] = glim__digest_end(&d);
     }
     *out = keys;
-    return GLIM_OK;
+    return status;
 }
 
 static glim_projected projected(const glim_gradient_work *g, const struct opts *o,
@@ -103,11 +90,7 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
 }
 
 static const glim_param params[] = {
-    {.name = "weights",
-     .type = GLIM_STRING,
-     .offset = offsetof(struct opts, weights),
-     .value_name = "NAMES",
-     .help = "weights whose gradients are projected, with *; all; default: the feed-forward parts"},
+    GLIM_WEIGHTS_PARAM(struct opts, "gradients are projected"),
     {.name = "features",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, features),
