@@ -84,6 +84,100 @@ static void changes_of_ridge_are_those_of_the_leave_one_out_formula(void **state
     end_scene(&s);
 }
 
+/* ---- one by one, fitted anew by what fits models ---- */
+
+/* What a fit says of sample q: the log-probability of its class, or its number. */
+static double said(const glim_linear *l, const made *m, size_t q) {
+    double z[4];
+    glim__linear_outputs(l, m->x + q * P, z);
+    if (!m->data.labels)
+        return z[0];
+    return -log1p(exp(m->labels[q] ? -z[0] : z[0]));
+}
+
+static glim_linear *fit_raw(glim_context *ctx, const glim_fit_data *d, double strength) {
+    glim_linear *l;
+    glim_fit_report report;
+    glim_fit_options o = {.kind = d->labels ? GLIM_FIT_LOGISTIC : GLIM_FIT_LINEAR,
+                          .strength = strength,
+                          .raw_scale = true, /* deviations would be others without a sample */
+                          .tolerance = 1e-11};
+    assert_int_equal(glim_fit(&l, &report, ctx, d, &o, NULL), GLIM_OK);
+    return l;
+}
+
+/* (N, Q) what a fit without sample i changes. */
+static void fit_without_each(struct scene *s, double strength, double *change) {
+    made rest = make_data(N, P, 0, 1);
+    for (size_t i = 0; i < N; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < N; k++)
+            if (k != i) {
+                memcpy(rest.x + n * P, s->m.x + k * P, P * sizeof *rest.x);
+                rest.y[n] = s->m.y[k];
+                rest.labels[n++] = s->m.labels[k];
+            }
+        glim_fit_data d = s->m.data;
+        d.f64 = rest.x;
+        d.n = n;
+        d.labels = d.labels ? rest.labels : NULL;
+        d.values = d.values ? rest.y : NULL;
+        glim_linear *l = fit_raw(s->ctx, &d, strength);
+        for (size_t q = 0; q < Q; q++)
+            change[i * Q + q] = said(l, &s->m, q) - said(s->l, &s->m, q);
+        glim_linear_close(l);
+    }
+    free_data(&rest);
+}
+
+static void fit_anew(struct scene *s, size_t K, uint64_t seed, double strength, double *change) {
+    *s = make_scene(K, strength, seed);
+    glim_linear_close(s->l);
+    s->l = fit_raw(s->ctx, &s->m.data, strength);
+    fit_without_each(s, strength, change);
+    open_scene(s);
+    s->b.work.queries = &s->asked;
+    s->b.work.n_queries = Q;
+    s->b.work.target.output = K ? "logprob" : "logit";
+}
+
+/* Twelve samples a coefficient and a penalty: no sample holds a direction by itself. */
+static void influences_foretell_every_fit_without_a_sample(void **state) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        double change[N * Q], a[N], b[N], rho;
+        struct scene s;
+        fit_anew(&s, 2, seed, 4, change);
+        kept k = run_method(&s.b.work, "influence-functions", NULL);
+        for (size_t q = 0; q < Q; q++) {
+            size_t column = kept_column(&k, "influence", q);
+            for (size_t i = 0; i < N; i++) {
+                a[i] = -k.values[i * k.n_columns + column];
+                b[i] = change[i * Q + q];
+            }
+            assert_int_equal(glim__truth_spearman(s.ctx, a, b, N, &rho, NULL), GLIM_OK);
+            assert_true(glim__truth_pearson(a, b, N) >= 0.995 && rho >= 0.995);
+        }
+        kept_release(&k);
+        end_scene(&s);
+    }
+}
+
+static void of_ridge_every_fit_without_a_sample_is_the_formula(void **state) {
+    double change[N * Q];
+    struct scene s;
+    fit_anew(&s, 0, 7, 2, change);
+    kept k = run_method(&s.b.work, "influence-functions", NULL);
+    for (size_t i = 0; i < N; i++) {
+        double h = kept_value(&k, i, "leverage");
+        for (size_t q = 0; q < Q; q++)
+            assert_near(change[i * Q + q],
+                        -k.values[i * k.n_columns + kept_column(&k, "influence", q)] / (1 - h),
+                        1e-9, "the change", i);
+    }
+    kept_release(&k);
+    end_scene(&s);
+}
+
 static void wrong_labels_are_found_far_better_than_by_chance(void **state) {
     for (size_t K = 2; K < 4; K++) {
         struct scene s = make_scene(K, 1, 3);
@@ -141,6 +235,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(influences_of_logistic_models_agree_with_refits),
         cmocka_unit_test(changes_of_ridge_are_those_of_the_leave_one_out_formula),
+        cmocka_unit_test(influences_foretell_every_fit_without_a_sample),
+        cmocka_unit_test(of_ridge_every_fit_without_a_sample_is_the_formula),
         cmocka_unit_test(wrong_labels_are_found_far_better_than_by_chance),
         cmocka_unit_test(correlations_have_known_values),
         cmocka_unit_test(refused_memory_is_said),
