@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 BUILD := build/release
 
-.PHONY: all setup demo test bench results fuzz lint format install clean help
+.PHONY: all setup demo test bench results results-influence fuzz lint format install clean help
 
 all: $(BUILD)/build.ninja ## build the library and the command line
 	@ninja -C $(BUILD)
@@ -27,6 +27,10 @@ bench: setup all ## measure, beside the peers when they are installed
 results: all ## judge every method, task by task (docs/results.md); goes on where it was stopped
 	@nice scripts/make-results.py $(BUILD)/src/cli/glim
 
+results-influence: all ## are influences true? (docs/results-influence.md; PEER: a Python with torch); goes on where it was stopped
+	@nice ninja -C $(BUILD) tests/influence-test_full_hessian >/dev/null
+	@nice scripts/make-influence-results.py $(BUILD)/src/cli/glim $(if $(PEER),--peer $(PEER))
+
 fuzz: ## run the fuzzers for SECONDS each (default 60)
 	@scripts/fuzz $(or $(SECONDS),60)
 
@@ -44,4 +48,4 @@ clean: ## remove everything that was built
 	@rm -rf build
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /	/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /	/' | expand -t 20
