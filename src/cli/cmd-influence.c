@@ -176,27 +176,40 @@ static glim_status write_csv(cli_influence *c, const glim_influence_block *b, gl
     return glim__outfile_write(&c->csv, c->line.data, c->line.len, err);
 }
 
-static void take_marks(cli_influence *c, const glim_influence_block *b) {
-    for (size_t i = 0; i < b->count; i++) {
+static float column_of(const double *row, size_t k) {
+    return k == SIZE_MAX ? NAN : (float)row[k];
+}
+
+static glim_status take_marks(cli_influence *c, const glim_influence_block *b, glim_error *err) {
+    enum { SOME = 64 };
+    cli_mark marks[SOME];
+    glim_status status = GLIM_OK;
+    for (size_t i = 0, n = 0; i < b->count && !status; i++) {
         const double *v = b->values + i * c->n_columns;
-        c->marks[b->first + i] =
-            (cli_mark){.score = c->score == SIZE_MAX ? NAN : (float)v[c->score],
-                       .leverage = c->leverage == SIZE_MAX ? NAN : (float)v[c->leverage],
-                       .residual = c->residual == SIZE_MAX ? NAN : (float)v[c->residual],
-                       .loss = c->loss == SIZE_MAX ? NAN : (float)v[c->loss]};
+        marks[n++] = (cli_mark){.score = column_of(v, c->score),
+                                .leverage = column_of(v, c->leverage),
+                                .residual = column_of(v, c->residual),
+                                .loss = column_of(v, c->loss)};
+        if (n == SOME || i + 1 == b->count) {
+            status = cli_marks_put(c, b->first + i + 1 - n, n, marks, err);
+            n = 0;
+        }
         for (size_t k = 0; k < c->n_columns && c->grouped; k++)
             if (!strcmp(c->names[k], "influence"))
                 c->groups.sum[c->groups.of[b->first + i] * c->query.n + c->columns[k].query] +=
                     v[k];
     }
-    c->done = b->first + b->count;
+    if (!status)
+        c->done = b->first + b->count;
+    return status;
 }
 
 static glim_status take(void *data, const glim_influence_block *b, glim_error *err) {
     cli_influence *c = data;
     glim_influence_sink ends = glim_extremes_sink(c->ends);
     glim_status status = ends.take(ends.data, b, err);
-    take_marks(c, b);
+    if (!status)
+        status = take_marks(c, b, err);
     cli_influence_take_steps(c, b);
     if (!status && c->writes_csv)
         status = write_csv(c, b, err);
@@ -252,8 +265,7 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     c->n_columns = n;
     c->columns = glim__calloc(ctx, n, sizeof *c->columns);
     c->names = glim__calloc(ctx, n, sizeof *c->names);
-    c->marks = glim__calloc(ctx, c->train.n + 1, sizeof *c->marks);
-    if (!c->columns || !c->names || !c->marks)
+    if (!c->columns || !c->names)
         return glim__oom(ctx, err, "the columns", n * sizeof *columns);
     for (size_t k = 0; k < n; k++) {
         c->columns[k] = columns[k];
@@ -295,40 +307,62 @@ static glim_status end_files(cli_influence *c, glim_status status) {
 
 /* ---- groups and truth ---- */
 
-static glim_status find_groups(cli_influence *c) {
+/* Of every sample its group, 8 bytes each, and the names of groups. */
+static glim_status list_groups(cli_influence *c, glim_map *map) {
     cli_run *run = c->run;
     const cli_samples *s = &c->train;
     glim_groups *g = &c->groups;
+    size_t room = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const char *name = cli_sample_cell(s, i, s->group);
+        if (!name)
+            return glim_fail(&run->err, GLIM_EIO, "cannot read '%.200s' again", s->path);
+        int32_t k = glim__map_get(map, name, strlen(name));
+        if (k < 0 && g->n == room) {
+            room = room ? 2 * room : 16;
+            const char **names = glim__realloc(run->ctx, g->names, room * sizeof *names);
+            g->names = names ? names : g->names;
+            size_t *sizes = glim__realloc(run->ctx, g->sizes, room * sizeof *sizes);
+            g->sizes = sizes ? sizes : g->sizes;
+            if (!names || !sizes)
+                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
+        }
+        if (k < 0) {
+            k = (int32_t)g->n;
+            const char *copy = glim__arena_strdup(&c->train.words, name);
+            if (!copy || !glim__map_set(map, copy, strlen(copy), k, NULL))
+                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
+            g->sizes[g->n] = 0;
+            g->names[g->n++] = copy;
+        }
+        g->of[i] = (size_t)k;
+        g->sizes[k]++;
+    }
+    return GLIM_OK;
+}
+
+static glim_status find_groups(cli_influence *c) {
+    cli_run *run = c->run;
+    glim_groups *g = &c->groups;
     size_t Q = c->query.n;
-    if (s->group == SIZE_MAX)
+    if (c->train.group == SIZE_MAX)
         return GLIM_OK;
     if (!Q)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--group sums influences on a query (a TEXT, "
                          "--query FILE or --table FILE --row N)");
-    g->of = glim__calloc(run->ctx, s->n + 1, sizeof *g->of);
-    g->names = glim__calloc(run->ctx, s->n + 1, sizeof *g->names);
-    g->sizes = glim__calloc(run->ctx, s->n + 1, sizeof *g->sizes);
-    if (!g->of || !g->names || !g->sizes)
-        return glim__oom(run->ctx, &run->err, "the groups", s->n * 24);
+    g->of = glim__calloc(run->ctx, c->train.n + 1, sizeof *g->of);
+    if (!g->of)
+        return glim__oom(run->ctx, &run->err, "the groups", c->train.n * sizeof *g->of);
     glim_map map;
     glim__map_init(&map, run->ctx);
-    bool ok = true;
-    for (size_t i = 0; i < s->n && ok; i++) {
-        const char *name = glim__table_cell(s->t, s->rows[i], s->group);
-        int32_t k = glim__map_get(&map, name, strlen(name));
-        if (k < 0) {
-            k = (int32_t)g->n;
-            ok = glim__map_set(&map, name, strlen(name), k, NULL);
-            g->names[g->n++] = name;
-        }
-        g->of[i] = (size_t)k;
-        g->sizes[k]++;
-    }
+    glim_status status = list_groups(c, &map);
     glim__map_release(&map);
+    if (status)
+        return status;
     g->sum = glim__calloc(run->ctx, g->n, Q * sizeof *g->sum);
     g->actual = glim__calloc(run->ctx, g->n, Q * sizeof *g->actual);
-    if (!ok || !g->sum || !g->actual)
+    if (!g->sum || !g->actual)
         return glim__oom(run->ctx, &run->err, "the groups", g->n * Q * 16);
     for (size_t k = 0; k < g->n * Q; k++)
         g->actual[k] = NAN;
@@ -449,7 +483,7 @@ static glim_status answer(cli_influence *c) {
         status = cli_influence_html(c);
     if (!status && cli_wants_terminal(run))
         status = cli_influence_show(c);
-    return status;
+    return status ? status : c->marks.status;
 }
 
 static glim_status put_list(cli_run *run) {
@@ -489,10 +523,9 @@ static void release(cli_influence *c) {
         glim__free(ctx, c->names[k]);
     glim__free(ctx, c->names);
     glim__free(ctx, c->columns);
-    glim__free(ctx, c->marks);
+    cli_marks_close(c);
     glim__free(ctx, c->queries);
     glim__free(ctx, c->single);
-    glim__free(ctx, c->twins.first);
     glim__free(ctx, c->groups.of);
     glim__free(ctx, c->groups.names);
     glim__free(ctx, c->groups.sizes);

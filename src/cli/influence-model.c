@@ -218,8 +218,6 @@ glim_status cli_influence_open_model(cli_influence *c) {
     const cli_options *o = &run->o;
     c->streams = true;
     c->train.group = c->train.label = c->query.group = c->query.label = SIZE_MAX;
-    glim__arena_init(&c->train.words, run->ctx, (size_t)1 << 12);
-    glim__arena_init(&c->query.words, run->ctx, (size_t)1 << 12);
     glim_status status = open_model(run);
     if (!status)
         status = open_checkpoints(c);
@@ -235,11 +233,8 @@ glim_status cli_influence_open_model(cli_influence *c) {
 void cli_influence_close_model(cli_influence *c) {
     if (!c->streams)
         return;
-    glim__store_close(c->store);
     glim__samples_close(c->train.stream);
     glim__samples_close(c->query.stream);
-    glim__arena_release(&c->train.words);
-    glim__arena_release(&c->query.words);
     for (size_t k = 0; k < c->n_checkpoints; k++)
         glim_model_close(c->checkpoints[k]);
 }

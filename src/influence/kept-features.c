@@ -36,9 +36,9 @@ glim_status glim__kept_features_put(glim_kept_features *k, size_t block, const v
     glim_status status = seek(k, block, err);
     if (!status && (fwrite(data, 1, n, k->file) != n || fflush(k->file)))
         status = glim_fail(err, GLIM_EIO,
-                           "cannot write features to a temporary file: %s; a store (--store FILE) "
-                           "can lie elsewhere",
-                           strerror(errno));
+                           "cannot write features to a temporary file in %s: %s (those of texts "
+                           "and gradients can be kept elsewhere: --store FILE)",
+                           P_tmpdir, strerror(errno));
     return status;
 }
 
