@@ -500,23 +500,6 @@ static glim_status put_list(cli_run *run) {
     return cli_put_buffer(run, &out, "the list");
 }
 
-static glim_status put_plan(cli_influence *c, const glim_influence_work *w) {
-    cli_run *run = c->run;
-    glim_plan plan;
-    glim_status status = glim__influence_plan(w, c->method, run->method_opts, &plan, &run->err);
-    uint64_t texts = 0, kept = 0, session = 0;
-    if (!status && run->base && !c->streams)
-        status = cli_influence_count(c, &plan.forward_tokens, &session);
-    if (run->base && !c->streams)
-        texts = (uint64_t)(c->train.n + c->query.n) * c->train.width * sizeof(float);
-    kept = c->train.n * (sizeof(cli_mark) + sizeof(size_t)) + c->train.n * 8;
-    plan.bytes += kept;
-    plan.bytes = texts + (plan.bytes > session ? plan.bytes : session);
-    plan.bytes += glim_context_bytes(run->ctx);
-    plan.bytes_wanted = plan.bytes;
-    return status ? status : cli_put_plan(run, c->method->name, &plan);
-}
-
 static void release(cli_influence *c) {
     glim_context *ctx = c->run->ctx;
     for (size_t k = 0; k < c->n_columns && c->names; k++)
@@ -565,7 +548,7 @@ static glim_status run_influence(cli_run *run) {
     if (c.streams)
         cli_influence_model_work(&c, &w);
     if (!status && o->dry_run) {
-        status = put_plan(&c, &w);
+        status = cli_influence_put_plan(&c, &w);
         release(&c);
         return status;
     }

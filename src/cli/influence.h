@@ -108,6 +108,8 @@ const char *cli_stream_label(const cli_samples *s, size_t i);
 /* Opens or fits the head, reads samples and queries (influence-data.c). */
 glim_status cli_influence_open(cli_influence *c);
 void cli_influence_close(cli_influence *c);
+/* --dry-run (influence-plan.c). */
+glim_status cli_influence_put_plan(cli_influence *c, const glim_influence_work *w);
 /* With --dry-run texts are not run: their tokens, and the bytes of a session. */
 glim_status cli_influence_count(cli_influence *c, uint64_t *tokens, uint64_t *session);
 /* The cell of a sample in a column, until the next is read; NULL when it cannot be read. */

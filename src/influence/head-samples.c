@@ -9,6 +9,7 @@
 #include "influence/kept-features.h"
 #include "influence/row-set.h"
 #include "influence/spool.h"
+#include "tensor/kernels.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -352,6 +353,8 @@ static glim_store_key key_of(const glim_head_samples *s) {
     glim_digest d;
     glim__digest_begin(&d);
     glim__digest_text(&d, "features of texts");
+    glim__digest_text(&d, glim_version());
+    glim__digest_text(&d, glim__kernels(s->ctx)->name);
     glim__digest_text(&d, glim_model_facts(s->o.model)->digest);
     glim__digest_text(&d, s->how.site);
     glim__digest_text(&d, s->how.pool);

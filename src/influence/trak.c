@@ -60,6 +60,7 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
     status = glim__projected_plan(&f, &bytes, &disk, err);
     if (!status)
         status = glim__gradient_work_plan(&g, 1, bytes, out, err);
+    out->disk = status ? 0 : disk;
     glim__gradient_work_release(&g);
     return status;
 }
