@@ -2,12 +2,11 @@
 /*
  * glim influence: which training samples a model leans on, and which made it say what it
  * says. The method streams blocks; here they go to the ends that are shown, to the
- * files of --csv and --raw, and leave four numbers a sample for flags and figures.
+ * files of --csv and --raw, and leave four numbers a sample on disk for flags and figures.
  */
 #include "base/map.h"
 #include "cli/commands.h"
 #include "cli/influence.h"
-#include "file/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -140,42 +139,6 @@ static const glim_param own_flags[] = {
 
 /* ---- blocks ---- */
 
-static void put_csv_text(glim_buffer *b, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        glim__buffer_puts(b, s);
-        return;
-    }
-    glim__buffer_putc(b, '"');
-    for (; *s; s++) {
-        if (*s == '"')
-            glim__buffer_putc(b, '"');
-        glim__buffer_putc(b, *s);
-    }
-    glim__buffer_putc(b, '"');
-}
-
-static glim_status write_csv(cli_influence *c, const glim_influence_block *b, glim_error *err) {
-    char number[40];
-    glim__buffer_clear(&c->line);
-    for (size_t i = 0; i < b->count; i++) {
-        const char *label = cli_sample_label(&c->train, b->first + i);
-        glim__buffer_printf(&c->line, "%zu,", cli_sample_row(&c->train, b->first + i));
-        put_csv_text(&c->line, label ? label : "");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            double v = b->values[i * c->n_columns + k];
-            glim__buffer_putc(&c->line, ',');
-            if (!isfinite(v))
-                continue;
-            glim__number_text(v, false, number);
-            glim__buffer_puts(&c->line, number);
-        }
-        glim__buffer_puts(&c->line, "\r\n");
-    }
-    if (c->line.failed)
-        return glim__oom(c->run->ctx, err, "lines of the table", c->line.len);
-    return glim__outfile_write(&c->csv, c->line.data, c->line.len, err);
-}
-
 static float column_of(const double *row, size_t k) {
     return k == SIZE_MAX ? NAN : (float)row[k];
 }
@@ -211,14 +174,7 @@ static glim_status take(void *data, const glim_influence_block *b, glim_error *e
     if (!status)
         status = take_marks(c, b, err);
     cli_influence_take_steps(c, b);
-    if (!status && c->writes_csv)
-        status = write_csv(c, b, err);
-    if (status || !c->writes_raw)
-        return status;
-    size_t n = b->count * c->n_columns;
-    for (size_t i = 0; i < n; i++)
-        c->single[i] = (float)b->values[i];
-    return glim__outfile_write(&c->raw, c->single, n * sizeof *c->single, err);
+    return status ? status : cli_files_write(c, b, err);
 }
 
 static size_t find_column(const cli_influence *c, const char *name) {
@@ -226,36 +182,6 @@ static size_t find_column(const cli_influence *c, const char *name) {
         if (!strcmp(c->names[k], name))
             return k;
     return SIZE_MAX;
-}
-
-static glim_status begin_files(cli_influence *c, glim_error *err) {
-    const cli_options *o = &c->run->o;
-    glim_status status = GLIM_OK;
-    if (o->csv) {
-        status = glim__outfile_open(&c->csv, o->csv, err);
-        c->writes_csv = !status;
-        glim__buffer_clear(&c->line);
-        glim__buffer_puts(&c->line, "row,label");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            glim__buffer_putc(&c->line, ',');
-            put_csv_text(&c->line, c->names[k]);
-            if (c->columns[k].query != GLIM_NO_QUERY)
-                glim__buffer_printf(&c->line, ":%zu", c->columns[k].query + 1);
-        }
-        glim__buffer_puts(&c->line, "\r\n");
-        if (!status && c->line.failed)
-            status = glim__oom(c->run->ctx, err, "the columns", c->line.len);
-        if (!status)
-            status = glim__outfile_write(&c->csv, c->line.data, c->line.len, err);
-    }
-    if (!status && o->raw) {
-        c->single = glim__calloc(c->run->ctx, c->n_columns, GLIM_FEATURES_BLOCK * sizeof(float));
-        if (!c->single)
-            return glim__oom(c->run->ctx, err, "a block", c->n_columns * 1024);
-        status = glim__npy_begin(&c->raw, o->raw, 2, (uint64_t[]){c->train.n, c->n_columns}, err);
-        c->writes_raw = !status;
-    }
-    return status;
 }
 
 static glim_status begin(void *data, const glim_influence_column *columns, size_t n,
@@ -281,28 +207,7 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
     *sink = (glim_influence_sink){take, c};
-    return status ? status : begin_files(c, err);
-}
-
-static glim_status end_files(cli_influence *c, glim_status status) {
-    cli_run *run = c->run;
-    bool whole = !status;
-    if (c->writes_csv && (whole || status == GLIM_ECANCELLED)) {
-        glim_status ended = glim__outfile_commit(&c->csv, &run->err);
-        status = status ? status : ended;
-        if (!ended)
-            cli_wrote(run, run->o.csv);
-    } else if (c->writes_csv) {
-        glim__outfile_abort(&c->csv);
-    }
-    if (c->writes_raw && whole) {
-        status = glim__outfile_commit(&c->raw, &run->err);
-        if (!status)
-            cli_wrote(run, run->o.raw);
-    } else if (c->writes_raw) {
-        glim__outfile_abort(&c->raw);
-    }
-    return status;
+    return status ? status : cli_files_begin(c, err);
 }
 
 /* ---- groups and truth ---- */
@@ -447,6 +352,9 @@ static glim_status describe(cli_influence *c) {
     if (c->train.cut)
         glim_document_note(doc, "%zu texts were longer than the model's context and were cut",
                            c->train.cut);
+    if (c->train.of_head && glim__head_samples_stored_others(c->train.of_head))
+        glim_document_note(doc, "The store has features of another model, training file or column "
+                                "as well: those were not used.");
     return GLIM_OK;
 }
 
@@ -467,7 +375,10 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
         status = check_truth(c, w);
     c->seconds = glim__seconds() - start;
     c->partial = status == GLIM_ECANCELLED;
-    return end_files(c, status);
+    if (c->partial && !c->done)
+        glim_document_judge(c->doc, GLIM_VERDICT_DISTRUST,
+                            "interrupted before the first sample was told of");
+    return cli_files_end(c, status);
 }
 
 static glim_status answer(cli_influence *c) {
@@ -527,6 +438,7 @@ static void release(cli_influence *c) {
 static glim_status run_influence(cli_run *run) {
     const cli_options *o = &run->o;
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
+    c.score = c.leverage = c.residual = c.loss = SIZE_MAX;
     if (o->list)
         return put_list(run);
     glim__buffer_init(&c.line, run->ctx);
@@ -556,7 +468,8 @@ static glim_status run_influence(cli_run *run) {
         status = glim_document_new(&c.doc, run->ctx, &run->err);
     if (!status)
         status = run_method(&c, &w);
-    if (c.doc && c.ends && (!status || status == GLIM_ECANCELLED)) {
+    /* Who is interrupted before the first sample gets a document without columns. */
+    if (c.queries && (!status || status == GLIM_ECANCELLED)) {
         glim_context_reset(run->ctx);
         glim_status shown = answer(&c);
         status = status ? status : shown;

@@ -67,11 +67,10 @@ static glim_status open_samples(cli_influence *c, cli_samples *s, bool queries) 
                                            .drop = !strcmp(o->missing, "drop"),
                                            .one = queries ? (size_t)o->row : 0,
                                            .counted = o->dry_run,
-                                           .store = c->store};
+                                           .store = queries ? NULL : c->store};
     glim_status status = glim__head_samples_open(&s->of_head, run->linear, &how, &run->err);
     if (!status && !queries && cli_is_fitted(run))
-        status =
-            glim__head_samples_leave_held_out(s->of_head, (uint64_t)run->o.seed, &run->err);
+        status = glim__head_samples_leave_held_out(s->of_head, (uint64_t)run->o.seed, &run->err);
     if (status)
         return status;
     s->features = *glim__head_samples_features(s->of_head);
@@ -196,8 +195,8 @@ glim_status cli_influence_count(cli_influence *c, uint64_t *tokens, uint64_t *se
 /* ---- words ---- */
 
 size_t cli_sample_row(const cli_samples *s, size_t i) {
-    return 1 + (s->stream ? glim__samples_row(s->stream, i)
-                          : glim__head_samples_row(s->of_head, i));
+    return 1 +
+           (s->stream ? glim__samples_row(s->stream, i) : glim__head_samples_row(s->of_head, i));
 }
 
 const char *cli_sample_cell(const cli_samples *s, size_t i, size_t column) {

@@ -22,8 +22,8 @@ glim_status cli_marks_put(cli_influence *c, size_t first, size_t count, const cl
         m->open = !status;
     }
     if (!status)
-        status = glim__spool_write(&m->spool, first * NUMBERS,
-                                   (const double *)(const void *)marks, count * NUMBERS, err);
+        status = glim__spool_write(&m->spool, first * NUMBERS, (const double *)(const void *)marks,
+                                   count * NUMBERS, err);
     return status;
 }
 
@@ -40,9 +40,8 @@ cli_mark cli_mark_of(cli_influence *c, size_t i) {
         m->first = i / BLOCK * BLOCK;
         m->held = c->done - m->first < BLOCK ? c->done - m->first : BLOCK;
         if (!m->status)
-            m->status = glim__spool_read(&m->spool, m->first * NUMBERS,
-                                         (double *)(void *)m->block, m->held * NUMBERS,
-                                         &c->run->err);
+            m->status = glim__spool_read(&m->spool, m->first * NUMBERS, (double *)(void *)m->block,
+                                         m->held * NUMBERS, &c->run->err);
     }
     return m->status ? none : m->block[i - m->first];
 }

@@ -124,6 +124,11 @@ void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, gl
 const char *cli_sample_label(const cli_samples *s, size_t i);
 double cli_sample_says(cli_influence *c, const cli_samples *s, size_t i);
 
+/* --csv and --raw (influence-files.c). What ended with an interruption is kept in the table. */
+glim_status cli_files_begin(cli_influence *c, glim_error *err);
+glim_status cli_files_write(cli_influence *c, const glim_influence_block *b, glim_error *err);
+glim_status cli_files_end(cli_influence *c, glim_status status);
+
 /* Marks as blocks come by, and of a sample again. */
 glim_status cli_marks_put(cli_influence *c, size_t first, size_t count, const cli_mark *marks,
                           glim_error *err);

@@ -57,7 +57,8 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
                             ceil((double)plan->bytes / 1048576),
                             ceil((double)plan->bytes_wanted / 1048576));
     if (plan->disk)
-        glim__buffer_printf(&out, "disk             %.0f MiB\n", ceil((double)plan->disk / 1048576));
+        glim__buffer_printf(&out, "disk             %.0f MiB\n",
+                            ceil((double)plan->disk / 1048576));
     if (plan->seconds > 0)
         put_time(&out, plan->seconds);
     return cli_put_buffer(run, &out, "the plan");

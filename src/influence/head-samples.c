@@ -5,10 +5,7 @@
  * sample or not, so that a store serves other labels too. Samples are found by counting bits.
  * Rejected: row numbers of all samples, 4 bytes each, which would need a budget.
  */
-#include "influence/head-samples.h"
-#include "influence/kept-features.h"
-#include "influence/row-set.h"
-#include "influence/spool.h"
+#include "influence/head-samples-state.h"
 #include "tensor/kernels.h"
 
 #include <math.h>
@@ -16,31 +13,6 @@
 #include <string.h>
 
 enum { BLOCK = GLIM_FEATURES_BLOCK };
-
-struct glim_head_samples {
-    glim_context *ctx;
-    const glim_linear *linear;
-    glim_head_samples_options o;
-    glim_fit_texts how;
-    const char *path;
-    size_t from, rows;      /* the first row, and how many there are */
-    size_t label, text, *used; /* columns; used (n_columns of the head) */
-    glim_row_set samples;
-    size_t left_out, held_out;
-    uint64_t cut;
-    glim_kept_features kept;
-    glim_spool said;  /* labels, by rows */
-    size_t held;      /* the block that is there; SIZE_MAX: none */
-    char *block;      /* features, and how many of its texts were cut */
-    double *y;        /* (BLOCK) */
-    glim_arena cells; /* of a block while rows are read, then of one row */
-    const char *given[1];
-    glim_features features;
-};
-
-static glim_status oom(const glim_head_samples *s, glim_error *err) {
-    return glim__oom(s->ctx, err, "the samples", s->kept.block_bytes);
-}
 
 static size_t cell_bytes(const glim_linear *l) {
     return l->info.site ? sizeof(float) : sizeof(double);
@@ -50,79 +22,10 @@ static size_t block_bytes(const glim_linear *l) {
     return BLOCK * l->info.width * cell_bytes(l) + sizeof(uint64_t);
 }
 
-static void count_samples(glim_head_samples *s) {
-    glim__row_set_count(&s->samples);
-    s->features.n = s->samples.n;
-}
+/* ---- reading ---- */
 
-static size_t rows_in(const glim_head_samples *s, size_t b) {
-    return s->rows - b * BLOCK < BLOCK ? s->rows - b * BLOCK : BLOCK;
-}
-
-/* ---- rows ---- */
-
-/* The label of a row as a number; NaN when it is missing. */
-static glim_status read_label(const glim_head_samples *s, const char *cell, const char *where,
-                              double *y, glim_error *err) {
-    const glim_linear_info *i = &s->linear->info;
-    double number, other;
-    *y = NAN;
-    if (i->n_classes ? !*cell : glim__table_missing(cell))
-        return GLIM_OK;
-    bool is_number = glim__table_number(cell, &number);
-    if (!i->n_classes) {
-        *y = number;
-        return is_number
-                   ? GLIM_OK
-                   : glim_fail(err, GLIM_EFORMAT, "%s: '%.40s' is no number", where, cell);
-    }
-    for (size_t k = 0; k < i->n_classes && isnan(*y); k++)
-        if (!strcmp(cell, i->classes[k]) ||
-            (is_number && glim__table_number(i->classes[k], &other) && other == number))
-            *y = (double)k;
-    if (isnan(*y))
-        return glim_fail(err, GLIM_EUSAGE,
-                         "%s: '%.60s' is no class of the model (is this what it was fitted on?)",
-                         where, cell);
-    return GLIM_OK;
-}
-
-static glim_status lacks(const char *where, const char *what, glim_error *err) {
-    return glim_fail(err, GLIM_EFORMAT, "%s has no %s (--missing drop leaves such rows out)", where,
-                     what);
-}
-
-/* Row k of a block: its label, its features if it is one of numbers, and whether it counts. */
-static glim_status take_row(glim_head_samples *s, size_t row, const char *const *cells,
-                            const char **own, bool *missing, glim_error *err) {
-    const glim_linear *l = s->linear;
-    const char *label = s->label == SIZE_MAX ? "" : cells[s->label];
-    char where[320];
-    snprintf(where, sizeof where, "row %zu of '%.200s'", s->from + row + 1, s->path);
-    glim_status status = read_label(s, label, where, &s->y[row % BLOCK], err);
-    if (status)
-        return status;
-    *missing = isnan(s->y[row % BLOCK]) && !s->o.queries;
-    if (*missing && !s->o.drop)
-        return lacks(where, "label", err);
-    if (l->info.site) {
-        bool empty = !*cells[s->text];
-        *missing |= empty;
-        return empty && !s->o.drop ? lacks(where, "text", err) : GLIM_OK;
-    }
-    for (size_t k = 0; k < l->info.n_columns; k++)
-        own[k] = cells[s->used[k]];
-    bool none = false;
-    double *x = (double *)(void *)s->block + row % BLOCK * l->info.width;
-    status = glim__fit_encode(l->columns, l->info.n_columns, own, where, s->o.drop ? &none : NULL,
-                              x, err);
-    *missing |= none;
-    return status;
-}
-
-/* Cells (n, columns) of a block of rows. */
-static glim_status read_cells(glim_head_samples *s, size_t first, size_t n,
-                              const char *const **cells, glim_error *err) {
+glim_status glim__head_rows_cells(glim_head_samples *s, size_t first, size_t n,
+                                  const char *const **cells, glim_error *err) {
     const char **rows = NULL;
     glim__arena_reset(&s->cells);
     if (!s->o.rows) {
@@ -134,99 +37,6 @@ static glim_status read_cells(glim_head_samples *s, size_t first, size_t n,
     return status;
 }
 
-static size_t columns_of(const glim_head_samples *s) {
-    size_t n = 1;
-    if (s->o.rows)
-        glim__rows_columns(s->o.rows, &n);
-    return n;
-}
-
-static glim_status take_block(glim_head_samples *s, size_t b, const char **own, glim_error *err) {
-    const char *const *cells;
-    size_t n = rows_in(s, b), C = columns_of(s);
-    memset(s->block, 0, s->kept.block_bytes);
-    glim_status status = read_cells(s, b * BLOCK, n, &cells, err);
-    for (size_t k = 0; k < n && !status; k++) {
-        bool missing = false;
-        status = take_row(s, b * BLOCK + k, cells + k * C, own, &missing, err);
-        glim__row_set_put(&s->samples, b * BLOCK + k, !missing);
-        s->left_out += !status && missing;
-    }
-    if (status || s->o.counted)
-        return status;
-    if (!s->linear->info.site)
-        status = glim__kept_features_put(&s->kept, b, s->block, s->kept.block_bytes, err);
-    return status ? status : glim__spool_write(&s->said, b * BLOCK, s->y, n, err);
-}
-
-static glim_status take_rows(glim_head_samples *s, glim_error *err) {
-    const char **own = glim__calloc(s->ctx, s->linear->info.n_columns + 1, sizeof *own);
-    glim_status status = own ? GLIM_OK : oom(s, err);
-    for (size_t b = 0; b * BLOCK < s->rows && !status; b++) {
-        status = take_block(s, b, own, err);
-        if (!status)
-            status = glim__check_cancel(s->ctx, err);
-    }
-    glim__free(s->ctx, own);
-    count_samples(s);
-    if (!status && !s->features.n)
-        status = glim_fail(err, GLIM_EUSAGE, "'%.200s' has no row that could be used", s->path);
-    return status;
-}
-
-/* ---- texts ---- */
-
-static uint64_t *cut_of(const glim_head_samples *s) {
-    return (uint64_t *)(void *)(s->block + s->kept.block_bytes - sizeof(uint64_t));
-}
-
-/* Texts of a block through the model, to the places of their rows. */
-static glim_status represent_block(glim_head_samples *s, glim_representer *r, size_t b, float *x,
-                                   glim_error *err) {
-    const char *const *cells, *texts[BLOCK];
-    size_t n = rows_in(s, b), C = columns_of(s), P = s->linear->info.width, m = 0, cut = 0;
-    float *out = (float *)(void *)s->block;
-    memset(s->block, 0, s->kept.block_bytes);
-    glim_status status = read_cells(s, b * BLOCK, n, &cells, err);
-    for (size_t k = 0; k < n && !status; k++)
-        if (*cells[k * C + s->text])
-            texts[m++] = cells[k * C + s->text];
-    if (!status)
-        status = glim__represent(r, texts, m, x, &cut, err);
-    for (size_t k = 0, at = 0; k < n && !status; k++)
-        if (*cells[k * C + s->text])
-            memcpy(out + k * P, x + at++ * P, P * sizeof *out);
-    *cut_of(s) = cut;
-    if (!status)
-        status = glim__kept_features_put(&s->kept, b, s->block, s->kept.block_bytes, err);
-    return status;
-}
-
-static glim_status represent_all(glim_head_samples *s, glim_error *err) {
-    glim_representer *r = NULL;
-    float *x = glim__calloc(s->ctx, BLOCK, s->linear->info.width * sizeof *x);
-    glim_status status = x ? glim__representer_new(&r, s->o.model, &s->how, err) : oom(s, err);
-    glim__progress_begin_items(s->ctx, "represent texts", s->rows);
-    for (size_t b = 0; b * BLOCK < s->rows && !status; b++) {
-        bool found = false;
-        if (s->o.store)
-            status = glim__kept_features_get(&s->kept, b, s->block, s->kept.block_bytes, &found,
-                                             err);
-        if (!status && !found)
-            status = represent_block(s, r, b, x, err);
-        s->cut += status ? 0 : *cut_of(s);
-        glim__progress_add(s->ctx, rows_in(s, b));
-        if (!status)
-            status = glim__check_cancel(s->ctx, err);
-    }
-    glim__progress_end(s->ctx);
-    glim__representer_free(r);
-    glim__free(s->ctx, x);
-    return status;
-}
-
-/* ---- reading ---- */
-
 static glim_status load(glim_head_samples *s, size_t b, glim_error *err) {
     bool found;
     if (s->held == b)
@@ -237,7 +47,7 @@ static glim_status load(glim_head_samples *s, size_t b, glim_error *err) {
     if (!status && !found)
         status = glim_fail(err, GLIM_EIO, "features that were kept on disk are gone");
     if (!status)
-        status = glim__spool_read(&s->said, b * BLOCK, s->y, rows_in(s, b), err);
+        status = glim__spool_read(&s->said, b * BLOCK, s->y, glim__head_rows_in(s, b), err);
     s->held = status ? SIZE_MAX : b;
     return status;
 }
@@ -268,7 +78,7 @@ static glim_status read_classes(glim_head_samples *s, int32_t *out, glim_error *
     glim_status status = GLIM_OK;
     for (size_t b = 0; b * BLOCK < s->rows && !status; b++) {
         status = load(s, b, err);
-        for (size_t k = 0; k < rows_in(s, b) && !status; k++)
+        for (size_t k = 0; k < glim__head_rows_in(s, b) && !status; k++)
             if (glim__row_set_has(&s->samples, b * BLOCK + k))
                 out[i++] = (int32_t)s->y[k];
     }
@@ -309,7 +119,7 @@ glim_status glim__head_samples_leave_held_out(glim_head_samples *s, uint64_t see
     }
     if (!status && out == i->held_out) {
         leave_out(s, fold);
-        count_samples(s);
+        glim__head_rows_count(s);
         s->held_out = out;
     }
     glim__free(s->ctx, fold);
@@ -385,6 +195,8 @@ static glim_status make_room(glim_head_samples *s, glim_error *err) {
         key = key_of(s);
     s->o.store = store;
     status = glim__kept_features_open(&s->kept, s->ctx, store, &key, bytes, err);
+    if (!status)
+        status = glim__kept_features_look(&s->kept, "texts", 0, err);
     return status ? status : glim__spool_open(&s->said, "labels of samples", err);
 }
 
@@ -405,9 +217,9 @@ glim_status glim__head_samples_open(glim_head_samples **out, const glim_linear *
     glim__arena_init(&s->cells, ctx, (size_t)1 << 12);
     glim_status status = make_room(s, err);
     if (!status)
-        status = take_rows(s, err);
+        status = glim__head_rows_take(s, err);
     if (!status && linear->info.site && !options->counted)
-        status = represent_all(s, err);
+        status = glim__head_rows_represent(s, err);
     if (status) {
         glim__head_samples_close(s);
         return status;
@@ -444,6 +256,10 @@ size_t glim__head_samples_held_out(const glim_head_samples *s) {
     return s->held_out;
 }
 
+bool glim__head_samples_stored_others(const glim_head_samples *s) {
+    return s->kept.other;
+}
+
 size_t glim__head_samples_cut(const glim_head_samples *s) {
     return (size_t)s->cut;
 }
@@ -454,7 +270,7 @@ size_t glim__head_samples_row(const glim_head_samples *s, size_t i) {
 
 glim_status glim__head_samples_cells(glim_head_samples *s, size_t i, const char *const **cells,
                                      glim_error *err) {
-    return read_cells(s, glim__row_set_find(&s->samples, i), 1, cells, err);
+    return glim__head_rows_cells(s, glim__row_set_find(&s->samples, i), 1, cells, err);
 }
 
 glim_status glim__head_samples_said(glim_head_samples *s, size_t i, double *y, glim_error *err) {

@@ -45,6 +45,8 @@ const glim_features *glim__head_samples_features(const glim_head_samples *s);
 size_t glim__head_samples_left_out(const glim_head_samples *s);
 size_t glim__head_samples_held_out(const glim_head_samples *s);
 size_t glim__head_samples_cut(const glim_head_samples *s); /* texts longer than the context */
+/* The store has features of other texts or of another model, and had none of these. */
+bool glim__head_samples_stored_others(const glim_head_samples *s);
 /* The row of its file, from 0. */
 size_t glim__head_samples_row(const glim_head_samples *s, size_t i);
 /* All cells of a sample's row, until the next are asked for. */

@@ -218,6 +218,9 @@ static glim_status check_row(glim_samples *s, size_t row, const char *const *cel
         return GLIM_OK;
     if (skip)
         return leave_out(s, row, err);
+    if (!silent && !s->rows)
+        return glim_fail(err, GLIM_EFORMAT, "%s: its '%.60s' is empty", s->path,
+                         s->columns[missing]);
     status = silent ? glim_fail(err, GLIM_EFORMAT, "the assistant says nothing")
                     : glim_fail(err, GLIM_EFORMAT,
                                 "there is no '%.60s' (--missing drop leaves such rows out)",

@@ -96,8 +96,8 @@ static glim_status merge(glim_sort *s, size_t first, glim_error *err) {
             status = fill(&b, third, err);
         if (status)
             break;
-        bool left = is_empty(&b) ||
-                    (!is_empty(&a) && compare(&a.room[a.next], &b.room[b.next]) < 0);
+        bool left =
+            is_empty(&b) || (!is_empty(&a) && compare(&a.room[a.next], &b.room[b.next]) < 0);
         out[n++] = left ? a.room[a.next++] : b.room[b.next++];
         if (n < third && !(is_empty(&a) && is_empty(&b)))
             continue;

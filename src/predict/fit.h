@@ -85,7 +85,7 @@ glim_status glim__representer_new(glim_representer **out, const glim_model *mode
                                   const glim_fit_texts *how, glim_error *err);
 void glim__representer_free(glim_representer *p); /* NULL is fine */
 /* The representation of n texts, none of them empty, into out (n, the model's width); adds to
-   *cut how many lost their end. */
+ *cut how many lost their end. */
 glim_status glim__represent(glim_representer *p, const char *const *texts, size_t n, float *out,
                             size_t *cut, glim_error *err);
 

@@ -64,8 +64,8 @@ static glim_status try_open(struct opened *o, const char *path, const char *labe
     o->s = NULL;
     glim_status status = glim__rows_open(&o->rows, o->ctx, path, false, err);
     if (!status)
-        status = glim__head_columns(&o->linear, o->ctx, o->rows, label, columns, GLIM_HEAD_AUTO,
-                                    err);
+        status =
+            glim__head_columns(&o->linear, o->ctx, o->rows, label, columns, GLIM_HEAD_AUTO, err);
     const glim_head_samples_options how = {.rows = o->rows, .label = label, .drop = drop};
     if (!status)
         status = glim__head_samples_open(&o->s, o->linear, &how, err);
@@ -132,8 +132,8 @@ static void samples_are_the_rows_of_the_table(void **state) {
                                glim__table_cell(t, i, 2)};
         bool missing = false;
         double said;
-        assert_int_equal(
-            glim__fit_encode(o.linear->columns, 3, cells, "row", &missing, one, NULL), GLIM_OK);
+        assert_int_equal(glim__fit_encode(o.linear->columns, 3, cells, "row", &missing, one, NULL),
+                         GLIM_OK);
         left += missing;
         if (missing)
             continue;
@@ -218,8 +218,10 @@ static void a_streamed_fit_is_the_fit_of_all_rows(void **state) {
         const char *label, *columns;
         double strength, near;
         unsigned kind;
-    } cases[] = {{"y", "a,b,colour", 2, 1e-9, 0},     {"two", "a,b,colour", 1, 1e-7, 0},
-                 {"said", "a,b,colour", 0.5, 1e-6, 0}, {"two", "a,b", 0, 1e-6, 0},
+    } cases[] = {{"y", "a,b,colour", 2, 1e-9, 0},
+                 {"two", "a,b,colour", 1, 1e-7, 0},
+                 {"said", "a,b,colour", 0.5, 1e-6, 0},
+                 {"two", "a,b", 0, 1e-6, 0},
                  {"two", NULL, 3, 1e-6, WIDE}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct opened o;
@@ -230,9 +232,8 @@ static void a_streamed_fit_is_the_fit_of_all_rows(void **state) {
         glim_error err = {0};
         open_rows(&o, path, cases[k].label, columns, false);
         const glim_fit_table table = {.path = path, .label = cases[k].label, .columns = columns};
-        const glim_fit_options how = {.kind = o.linear->info.kind,
-                                      .strength = cases[k].strength,
-                                      .tolerance = 1e-10};
+        const glim_fit_options how = {
+            .kind = o.linear->info.kind, .strength = cases[k].strength, .tolerance = 1e-10};
         if (glim_fit_columns(&l, &report, o.ctx, &table, &how, &err) ||
             glim__head_fit(o.linear, glim__head_samples_features(o.s), cases[k].strength, &err))
             fail_msg("%s", err.message);
