@@ -127,6 +127,9 @@ glim_status cli_influence_open(cli_influence *c) {
         return glim_fail(&run->err, GLIM_EUSAGE, "there are no training samples (--train FILE)");
     if (cli_influence_streams(run))
         return cli_influence_open_model(c);
+    if (o->tmpl)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--template is of chats that a model of gradients reads");
     c->train.path = o->train;
     c->train.group = c->train.label = c->train.text = SIZE_MAX;
     c->query.group = c->query.label = c->query.text = SIZE_MAX;

@@ -192,9 +192,14 @@ static glim_status open_samples(cli_influence *c) {
     const glim_samples_options how = {.text = strcmp(o->text_column, "text") != 0 ? o->text_column
                                                                                   : NULL,
                                       .label = o->label,
+                                      .template = o->tmpl,
                                       .skip_bad = !strcmp(o->missing, "drop")};
     glim_status status =
         glim__samples_open(&c->train.stream, run->model, o->train, &how, &run->err);
+    if (!status && o->tmpl && !glim__samples_are_chats(c->train.stream))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--template is of chats (a column 'messages'), which '%.200s' has not",
+                         o->train);
     if (o->query && o->text)
         return glim_fail(&run->err, GLIM_EUSAGE, "give one of TEXT and --query");
     if (!status && o->query)

@@ -98,7 +98,7 @@ static glim_status begin(struct work *s, const glim_influence_work *w, const voi
 
 static glim_status open_store(struct work *s, glim_error *err) {
     glim_factor_origin origin = {.model = s->w->model,
-                                 .samples = glim__samples_digest(s->w->samples),
+                                 .samples = glim__samples_origin(s->w->samples),
                                  .most = s->k.factors.most,
                                  .seed = s->w->seed,
                                  .empirical = s->k.factors.empirical};

@@ -28,7 +28,7 @@ static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, 
         glim_digest d;
         glim__digest_begin(&d);
         status = glim__digest_weights(&d, glim__gradient_work_model(g, k), err);
-        glim__digest_text(&d, glim__samples_digest(g->work->samples));
+        glim__digest_text(&d, glim__samples_origin(g->work->samples));
         glim__digest_number(&d, g->train[k].n);
         glim__digest_bytes(&d, g->train[k].chosen, g->train[k].n_weights);
         keys[k] = glim__digest_end(&d);

@@ -178,6 +178,23 @@ class Texts(Case):
         self.refused(*args, "", "--missing", "drop", says="empty")
 
 
+    def test_chats_go_through_a_template_by_name(self):
+        table = self.here / "chats.jsonl"
+        table.write_text("".join(json.dumps({"messages": [
+            {"role": "user", "content": WORDS[i]}, {"role": "assistant", "content": WORDS[i + 1]}
+        ]}) + "\n" for i in range(12)))
+        args = ("-m", LLAMA, "--train", table, "--method", "gradient-product", "a fine film")
+        self.refused(*args, "--template", "nothing", says="no chat template 'nothing'")
+        seen = [self.answer(*args, "--template", name)["columns"][0]["mean"]
+                for name in ("chatml", "llama2", "chatml")]
+        self.assertEqual(seen[0], seen[2])
+        self.assertNotEqual(seen[0], seen[1])
+        self.refused("-m", LLAMA, "--train", self.texts(5), "--template", "chatml", "no end",
+                     says="a column 'messages'")
+        numbers = self.write("n.csv", [["a", "y"], *([i, i % 5] for i in range(20))])
+        self.refused("--train", numbers, "--label", "y", "--template", "chatml", says="--template")
+
+
 class Stores(Case):
     METHODS = ("trak", "ekfac")
 
@@ -235,6 +252,17 @@ class Stores(Case):
                             second["notes"])
             self.assertNotEqual(first["train"]["digest"], second["train"]["digest"])
             self.same(second, self.answer(*args))
+
+    def test_other_columns_of_a_file_are_other_samples(self):
+        rows = [[WORDS[i % 7] + " x", " ".join(WORDS[i % 5:i % 5 + 4])] for i in range(40)]
+        table = self.write("two.csv", [["one", "two"], *rows])
+        for method in self.METHODS:
+            store = self.here / f"{method}.store"
+            args = ("-m", LLAMA, "--train", table, "--method", method, "no end in it")
+            self.answer(*args, "--text", "one", "--store", store)
+            second = self.answer(*args, "--text", "two", "--store", store)
+            self.assertTrue(any("another model" in n for n in second["notes"]))
+            self.same(second, self.answer(*args, "--text", "two"))
 
     def test_full_disks_are_told(self):
         table, numbers = self.texts(200), self.write(
