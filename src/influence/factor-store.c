@@ -173,8 +173,7 @@ static glim_status get_sums(void *data, const glim_factor_sums *sums, size_t n, 
 static glim_status put_sums_of(glim_factor_store *s, const glim_factor_sums *sums, uint64_t done,
                                glim_error *err) {
     glim_store_key key = sums_key(s, sums);
-    glim_status status =
-        glim__store_put(s->store, &key, 0, &done, done ? sizeof done : 0, err);
+    glim_status status = glim__store_put(s->store, &key, 0, &done, done ? sizeof done : 0, err);
     for (size_t k = 0; k < sums->n && !status; k++)
         status = glim__store_put(s->store, &key, (int64_t)k + 1, done ? sums->parts[k].data : "",
                                  done ? sums->parts[k].n : 0, err);
@@ -206,6 +205,6 @@ glim_factor_keeper glim__factor_store_keeper(glim_factor_store *s) {
 
 uint64_t glim__factor_store_plan(const glim_factor_options *o) {
     uint64_t sums, all, kept = glim__factors_plan(o, &sums, &all);
-    kept += all; /* while they are made */
+    kept += all;                     /* while they are made */
     return kept + kept / 50 + 65536; /* pages of the store are not full to the last byte */
 }

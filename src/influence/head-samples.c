@@ -6,7 +6,7 @@
  * Rejected: row numbers of all samples, 4 bytes each, which would need a budget.
  */
 #include "influence/head-samples-state.h"
-#include "tensor/kernels.h"
+#include "model/weights-digest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -159,19 +159,22 @@ static glim_status choose_rows(glim_head_samples *s, glim_error *err) {
     return GLIM_OK;
 }
 
-static glim_store_key key_of(const glim_head_samples *s) {
+/* A model's digest is of its header: its weights count too. */
+static glim_status key_of(const glim_head_samples *s, glim_store_key *out, glim_error *err) {
     glim_digest d;
     glim__digest_begin(&d);
     glim__digest_text(&d, "features of texts");
     glim__digest_text(&d, glim_version());
     glim__digest_text(&d, glim__kernels(s->ctx)->name);
     glim__digest_text(&d, glim_model_facts(s->o.model)->digest);
+    glim_status status = glim__digest_weights(&d, s->o.model, err);
     glim__digest_text(&d, s->how.site);
     glim__digest_text(&d, s->how.pool);
     glim__digest_text(&d, s->o.rows ? glim__rows_digest(s->o.rows) : s->o.given);
     glim__digest_text(&d, s->o.rows ? s->o.text : NULL);
     glim__digest_number(&d, s->from);
-    return glim__digest_end(&d);
+    *out = glim__digest_end(&d);
+    return status;
 }
 
 static glim_status make_room(glim_head_samples *s, glim_error *err) {
@@ -191,10 +194,11 @@ static glim_status make_room(glim_head_samples *s, glim_error *err) {
         return status;
     glim_store *store = i->site ? s->o.store : NULL;
     glim_store_key key = {{0}};
-    if (store)
-        key = key_of(s);
     s->o.store = store;
-    status = glim__kept_features_open(&s->kept, s->ctx, store, &key, bytes, err);
+    if (store)
+        status = key_of(s, &key, err);
+    if (!status)
+        status = glim__kept_features_open(&s->kept, s->ctx, store, &key, bytes, err);
     if (!status)
         status = glim__kept_features_look(&s->kept, "texts", 0, err);
     return status ? status : glim__spool_open(&s->said, "labels of samples", err);

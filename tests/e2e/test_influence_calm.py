@@ -195,6 +195,17 @@ class Texts(Case):
         self.refused("--train", numbers, "--label", "y", "--template", "chatml", says="--template")
 
 
+    def test_biases_count_when_they_are_asked_for(self):
+        table = self.texts(12)
+        for model, has in (("gpt2.gguf", True), ("llama-q4_0.gguf", False)):
+            args = ("-m", LLAMA.parent / model, "--train", table, "no end in it")
+            for method in ("tracin", "gradient-cosine", "datainf", "trak"):
+                plain, biased = (self.answer(*args, "--method", method, *more)["columns"][-1]["mean"]
+                                 for more in ([], ["--biases"]))
+                self.assertEqual(plain != biased, has, (model, method))
+            self.refused(*args, "--method", "tracin", "--biases", "--check", "2", says="--biases")
+
+
 class Stores(Case):
     METHODS = ("trak", "ekfac")
 
