@@ -399,6 +399,12 @@ static glim_status answer(cli_influence *c) {
         status = cli_influence_html(c);
     if (!status && cli_wants_terminal(run))
         status = cli_influence_show(c);
+    const cli_samples *lost = c->train.lost ? &c->train : c->query.lost ? &c->query : NULL;
+    if (!status && lost)
+        return glim_fail(&run->err, GLIM_EIO,
+                         "'%.200s' has changed, or cannot be read any more: words and labels of "
+                         "samples are missing in the answer",
+                         lost->path);
     return status ? status : c->marks.status;
 }
 

@@ -202,9 +202,17 @@ size_t cli_sample_row(const cli_samples *s, size_t i) {
            (s->stream ? glim__samples_row(s->stream, i) : glim__head_samples_row(s->of_head, i));
 }
 
+/* What cannot be read is told at the end, beside what could be shown. */
+static bool read_cells(const cli_samples *s, size_t i, const char *const **cells) {
+    bool ok = !glim__head_samples_cells(s->of_head, i, cells, NULL);
+    if (!ok)
+        ((cli_samples *)s)->lost = true;
+    return ok;
+}
+
 const char *cli_sample_cell(const cli_samples *s, size_t i, size_t column) {
     const char *const *cells;
-    return glim__head_samples_cells(s->of_head, i, &cells, NULL) ? NULL : cells[column];
+    return read_cells(s, i, &cells) ? cells[column] : NULL;
 }
 
 void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, glim_buffer *out) {
@@ -214,7 +222,7 @@ void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, gl
         cli_stream_words(s, i, out);
         return;
     }
-    if (glim__head_samples_cells(s->of_head, i, &cells, NULL))
+    if (!read_cells(s, i, &cells))
         return;
     if (s->text != SIZE_MAX) {
         glim__buffer_puts(out, cells[s->text]);

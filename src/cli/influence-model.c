@@ -281,7 +281,9 @@ glim_status cli_influence_value_model(cli_influence *c) {
 static bool read_words(const cli_samples *s, size_t i, const char **text, const char **label) {
     cli_samples *own = (cli_samples *)s; /* the words live until the next are read */
     glim__arena_reset(&own->words);
-    return !glim__samples_words(s->stream, i, &own->words, text, label, NULL);
+    bool ok = !glim__samples_words(s->stream, i, &own->words, text, label, NULL);
+    own->lost |= !ok; /* told at the end */
+    return ok;
 }
 
 void cli_stream_words(const cli_samples *s, size_t i, glim_buffer *out) {

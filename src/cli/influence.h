@@ -24,6 +24,7 @@ typedef struct cli_samples {
     glim_features features;
     glim_samples *stream; /* then no more of the above than path, n, left_out and digest */
     glim_arena words;     /* of the sample that was read last */
+    bool lost;            /* words could not be read again */
 } cli_samples;
 
 /* What is kept of every sample for flags and figures, on disk (influence-marks.c). */

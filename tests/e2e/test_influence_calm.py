@@ -195,6 +195,21 @@ class Texts(Case):
         self.refused("--train", numbers, "--label", "y", "--template", "chatml", says="--template")
 
 
+    def test_plans_tell_time_and_disk(self):
+        args = ("influence", "-m", LLAMA, "--train", self.texts(40), "--method", "ekfac", "no end",
+                "--dry-run")
+        kept, plain = (json.loads(self.run_glim(*args, "--json", *more).stdout)
+                       for more in (["--store", self.here / "no.store"], []))
+        self.assertGreater(plain["seconds"], 0)
+        self.assertGreater(kept["disk_bytes"], plain["disk_bytes"] + 10000)
+        self.assertFalse((self.here / "no.store").exists())
+        self.assertIn("for the passes", self.run_glim(*args).stdout.decode())
+        numbers = self.write("n.csv", [["a", "y"], *([i, i % 5] for i in range(20))])
+        plan = json.loads(self.run_glim("influence", "--train", numbers, "--label", "y", "--dry-run",
+                                        "--json").stdout)
+        self.assertIsNone(plan["seconds"])
+        self.assertGreater(plan["disk_bytes"], 20 * 16)
+
     def test_biases_count_when_they_are_asked_for(self):
         table = self.texts(12)
         for model, has in (("gpt2.gguf", True), ("llama-q4_0.gguf", False)):
@@ -297,6 +312,28 @@ class Stores(Case):
                                stdout=full, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(r.returncode, 3)
         self.assertIn("No space left", r.stderr.decode())
+
+
+    def test_a_file_that_changes_while_it_is_read_is_told(self):
+        table = self.write("numbers.csv", [["a", "b", "y"], *(
+            [i % 17, i % 23, "pq"[i % 5 < 2]] for i in range(4000))])
+        go = subprocess.Popen([GLIM, "influence", "-q", "--train", table, "--label", "y", "--table",
+                               table, "--row", "2", "--check", "80", "--json"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4000):  # marks are the third spool: labels of samples and query come first
+            try:
+                links = [os.readlink(f"/proc/{go.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{go.pid}/fd")]
+            except OSError:
+                links = []
+            if sum("glim-scores" in link for link in links) == 3:
+                break
+            time.sleep(0.002)
+        with table.open("a") as f:
+            f.write("1,2,p\n")
+        out, err = go.communicate(timeout=60)
+        self.assertEqual(go.returncode, 3, err.decode())
+        self.assertIn("words and labels of samples are missing in the answer", err.decode())
+        self.assertEqual(self.whole(out)["train"]["samples"], 4000)
 
 
 class Interrupted(Case):
