@@ -252,6 +252,7 @@ void cli_influence_model_work(const cli_influence *c, glim_influence_work *w) {
     w->n_checkpoints = c->n_checkpoints;
     w->rates = c->rates;
     w->store = c->store;
+    w->keeps = c->run->o.store != NULL;
     w->target.class_name = w->target.against = NULL; /* the queries say it themselves */
     if (c->run->o.against)
         w->target.against = c->run->o.against;

@@ -213,7 +213,7 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
         uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
         out->bytes = file + own + pass[0] + rows + (sums > few ? sums : few);
         out->bytes_wanted = file + own + pass[1] + rows + (all > many ? all : many);
-        out->disk = w->store ? glim__factor_store_plan(&s.k.factors) : 0;
+        out->disk = w->store || w->keeps ? glim__factor_store_plan(&s.k.factors) : 0;
     }
     end(&s);
     return status;
