@@ -10,7 +10,7 @@ next tokens are their labels, and of every matrix W of the blocks, in glim's nam
   dot.NAME (N, Q)    <dL_i/dW, dL_q/dW>        square.NAME (N)   ||dL_i/dW||^2
   cosine (N, Q)      over all of them          datainf (N, Q)    DataInf over all of them
 
-in float64 from float32 weights.
+in float64 from float32 weights. The same again as "biased-..." with the bias behind each matrix.
 """
 import pathlib
 
@@ -36,13 +36,16 @@ def matrices(model):
                     yield f"blocks.{name.removeprefix(start).split('.')[0]}.{ours}", p, turned
 
 
-def gradients(model, rows):
-    out = []
+def gradients(model, rows, biased):
+    out, named = [], dict(model.named_parameters())
+    biases = {n: named.get(next(k for k, q in named.items() if q is p).removesuffix("weight") + "bias")
+              for n, p, _ in matrices(model)}
     for ids in rows:
         model.zero_grad()
         logits = model(input_ids=ids[None], use_cache=False).logits[0, :-1]
         torch.nn.functional.cross_entropy(logits, ids[1:], reduction="sum").backward()
-        out.append({n: p.grad.flatten().clone() for n, p, _ in matrices(model)})
+        out.append({n: torch.cat([p.grad.flatten(), biases[n].grad] if biased and biases[n] is not None
+                                 else [p.grad.flatten()]) for n, p, _ in matrices(model)})
     return {n: torch.stack([g[n] for g in out]) for n in out[0]}
 
 
@@ -59,14 +62,16 @@ def record(name):
     V = model.config.vocab_size
     ids, queries = torch.randint(8, V - 8, (N, T)), torch.randint(8, V - 8, (Q, T))
     queries[0, :5] = ids[2, :5]
-    g, v = gradients(model, ids), gradients(model, queries)
     out = {"ids": ids.int(), "queries": queries.int()}
-    for n in g:
-        out[f"dot.{n}"] = g[n] @ v[n].T
-        out[f"square.{n}"] = (g[n] ** 2).sum(1)
-    every = torch.cat([g[n] for n in g], 1), torch.cat([v[n] for n in g], 1)
-    out["cosine"] = torch.nn.functional.normalize(every[0]) @ torch.nn.functional.normalize(every[1]).T
-    out["datainf"] = sum(datainf(g[n], v[n]) for n in g)
+    for biased, start in ((False, ""), (True, "biased-")):
+        g, v = gradients(model, ids, biased), gradients(model, queries, biased)
+        for n in g:
+            out[f"{start}dot.{n}"] = g[n] @ v[n].T
+            out[f"{start}square.{n}"] = (g[n] ** 2).sum(1)
+        every = torch.cat([g[n] for n in g], 1), torch.cat([v[n] for n in g], 1)
+        out[start + "cosine"] = (torch.nn.functional.normalize(every[0]) @
+                                 torch.nn.functional.normalize(every[1]).T)
+        out[start + "datainf"] = sum(datainf(g[n], v[n]) for n in g)
     out = {k: t.float().contiguous() if t.is_floating_point() else t for k, t in out.items()}
     (ROOT / "influence").mkdir(exist_ok=True)
     save_file(out, ROOT / f"influence/gradients-{name}.safetensors",

@@ -82,6 +82,7 @@ typedef struct glim_plan {
     uint64_t asks;         /* texts that a black box is asked for at most; 0 for a model */
     uint64_t bytes;        /* working memory at the least, mapped model included */
     uint64_t bytes_wanted; /* with nothing recomputed */
+    uint64_t disk;         /* bytes that are written to a store or to temporary files */
     double seconds;        /* estimate on this machine; < 0 = unknown */
     bool bounded;          /* false: the work depends on convergence; numbers are the most */
 } glim_plan;

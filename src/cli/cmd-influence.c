@@ -2,12 +2,11 @@
 /*
  * glim influence: which training samples a model leans on, and which made it say what it
  * says. The method streams blocks; here they go to the ends that are shown, to the
- * files of --csv and --raw, and leave four numbers a sample for flags and figures.
+ * files of --csv and --raw, and leave four numbers a sample on disk for flags and figures.
  */
 #include "base/map.h"
 #include "cli/commands.h"
 #include "cli/influence.h"
-#include "file/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,6 +52,11 @@ static const glim_param own_flags[] = {
      .value_name = "COLUMN",
      .def.s = "text",
      .help = "with --model: the column of texts"},
+    {.name = "template",
+     .type = GLIM_STRING,
+     .offset = AT(tmpl),
+     .value_name = "NAME",
+     .help = "of chats (messages): by name, not the model's own"},
     {.name = "columns",
      .type = GLIM_STRING,
      .offset = AT(columns),
@@ -140,72 +144,42 @@ static const glim_param own_flags[] = {
 
 /* ---- blocks ---- */
 
-static void put_csv_text(glim_buffer *b, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        glim__buffer_puts(b, s);
-        return;
-    }
-    glim__buffer_putc(b, '"');
-    for (; *s; s++) {
-        if (*s == '"')
-            glim__buffer_putc(b, '"');
-        glim__buffer_putc(b, *s);
-    }
-    glim__buffer_putc(b, '"');
+static float column_of(const double *row, size_t k) {
+    return k == SIZE_MAX ? NAN : (float)row[k];
 }
 
-static glim_status write_csv(cli_influence *c, const glim_influence_block *b, glim_error *err) {
-    char number[40];
-    glim__buffer_clear(&c->line);
-    for (size_t i = 0; i < b->count; i++) {
-        const char *label = cli_sample_label(&c->train, b->first + i);
-        glim__buffer_printf(&c->line, "%zu,", cli_sample_row(&c->train, b->first + i));
-        put_csv_text(&c->line, label ? label : "");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            double v = b->values[i * c->n_columns + k];
-            glim__buffer_putc(&c->line, ',');
-            if (!isfinite(v))
-                continue;
-            glim__number_text(v, false, number);
-            glim__buffer_puts(&c->line, number);
-        }
-        glim__buffer_puts(&c->line, "\r\n");
-    }
-    if (c->line.failed)
-        return glim__oom(c->run->ctx, err, "lines of the table", c->line.len);
-    return glim__outfile_write(&c->csv, c->line.data, c->line.len, err);
-}
-
-static void take_marks(cli_influence *c, const glim_influence_block *b) {
-    for (size_t i = 0; i < b->count; i++) {
+static glim_status take_marks(cli_influence *c, const glim_influence_block *b, glim_error *err) {
+    enum { SOME = 64 };
+    cli_mark marks[SOME];
+    glim_status status = GLIM_OK;
+    for (size_t i = 0, n = 0; i < b->count && !status; i++) {
         const double *v = b->values + i * c->n_columns;
-        c->marks[b->first + i] =
-            (cli_mark){.score = c->score == SIZE_MAX ? NAN : (float)v[c->score],
-                       .leverage = c->leverage == SIZE_MAX ? NAN : (float)v[c->leverage],
-                       .residual = c->residual == SIZE_MAX ? NAN : (float)v[c->residual],
-                       .loss = c->loss == SIZE_MAX ? NAN : (float)v[c->loss]};
+        marks[n++] = (cli_mark){.score = column_of(v, c->score),
+                                .leverage = column_of(v, c->leverage),
+                                .residual = column_of(v, c->residual),
+                                .loss = column_of(v, c->loss)};
+        if (n == SOME || i + 1 == b->count) {
+            status = cli_marks_put(c, b->first + i + 1 - n, n, marks, err);
+            n = 0;
+        }
         for (size_t k = 0; k < c->n_columns && c->grouped; k++)
             if (!strcmp(c->names[k], "influence"))
                 c->groups.sum[c->groups.of[b->first + i] * c->query.n + c->columns[k].query] +=
                     v[k];
     }
-    c->done = b->first + b->count;
+    if (!status)
+        c->done = b->first + b->count;
+    return status;
 }
 
 static glim_status take(void *data, const glim_influence_block *b, glim_error *err) {
     cli_influence *c = data;
     glim_influence_sink ends = glim_extremes_sink(c->ends);
     glim_status status = ends.take(ends.data, b, err);
-    take_marks(c, b);
+    if (!status)
+        status = take_marks(c, b, err);
     cli_influence_take_steps(c, b);
-    if (!status && c->writes_csv)
-        status = write_csv(c, b, err);
-    if (status || !c->writes_raw)
-        return status;
-    size_t n = b->count * c->n_columns;
-    for (size_t i = 0; i < n; i++)
-        c->single[i] = (float)b->values[i];
-    return glim__outfile_write(&c->raw, c->single, n * sizeof *c->single, err);
+    return status ? status : cli_files_write(c, b, err);
 }
 
 static size_t find_column(const cli_influence *c, const char *name) {
@@ -215,36 +189,6 @@ static size_t find_column(const cli_influence *c, const char *name) {
     return SIZE_MAX;
 }
 
-static glim_status begin_files(cli_influence *c, glim_error *err) {
-    const cli_options *o = &c->run->o;
-    glim_status status = GLIM_OK;
-    if (o->csv) {
-        status = glim__outfile_open(&c->csv, o->csv, err);
-        c->writes_csv = !status;
-        glim__buffer_clear(&c->line);
-        glim__buffer_puts(&c->line, "row,label");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            glim__buffer_putc(&c->line, ',');
-            put_csv_text(&c->line, c->names[k]);
-            if (c->columns[k].query != GLIM_NO_QUERY)
-                glim__buffer_printf(&c->line, ":%zu", c->columns[k].query + 1);
-        }
-        glim__buffer_puts(&c->line, "\r\n");
-        if (!status && c->line.failed)
-            status = glim__oom(c->run->ctx, err, "the columns", c->line.len);
-        if (!status)
-            status = glim__outfile_write(&c->csv, c->line.data, c->line.len, err);
-    }
-    if (!status && o->raw) {
-        c->single = glim__calloc(c->run->ctx, c->n_columns, GLIM_FEATURES_BLOCK * sizeof(float));
-        if (!c->single)
-            return glim__oom(c->run->ctx, err, "a block", c->n_columns * 1024);
-        status = glim__npy_begin(&c->raw, o->raw, 2, (uint64_t[]){c->train.n, c->n_columns}, err);
-        c->writes_raw = !status;
-    }
-    return status;
-}
-
 static glim_status begin(void *data, const glim_influence_column *columns, size_t n,
                          glim_influence_sink *sink, glim_error *err) {
     cli_influence *c = data;
@@ -252,8 +196,7 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     c->n_columns = n;
     c->columns = glim__calloc(ctx, n, sizeof *c->columns);
     c->names = glim__calloc(ctx, n, sizeof *c->names);
-    c->marks = glim__calloc(ctx, c->train.n + 1, sizeof *c->marks);
-    if (!c->columns || !c->names || !c->marks)
+    if (!c->columns || !c->names)
         return glim__oom(ctx, err, "the columns", n * sizeof *columns);
     for (size_t k = 0; k < n; k++) {
         c->columns[k] = columns[k];
@@ -269,66 +212,67 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
     *sink = (glim_influence_sink){take, c};
-    return status ? status : begin_files(c, err);
-}
-
-static glim_status end_files(cli_influence *c, glim_status status) {
-    cli_run *run = c->run;
-    bool whole = !status;
-    if (c->writes_csv && (whole || status == GLIM_ECANCELLED)) {
-        glim_status ended = glim__outfile_commit(&c->csv, &run->err);
-        status = status ? status : ended;
-        if (!ended)
-            cli_wrote(run, run->o.csv);
-    } else if (c->writes_csv) {
-        glim__outfile_abort(&c->csv);
-    }
-    if (c->writes_raw && whole) {
-        status = glim__outfile_commit(&c->raw, &run->err);
-        if (!status)
-            cli_wrote(run, run->o.raw);
-    } else if (c->writes_raw) {
-        glim__outfile_abort(&c->raw);
-    }
-    return status;
+    return status ? status : cli_files_begin(c, err);
 }
 
 /* ---- groups and truth ---- */
 
-static glim_status find_groups(cli_influence *c) {
+/* Of every sample its group, 8 bytes each, and the names of groups. */
+static glim_status list_groups(cli_influence *c, glim_map *map) {
     cli_run *run = c->run;
     const cli_samples *s = &c->train;
     glim_groups *g = &c->groups;
+    size_t room = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const char *name = cli_sample_cell(s, i, s->group);
+        if (!name)
+            return glim_fail(&run->err, GLIM_EIO, "cannot read '%.200s' again", s->path);
+        int32_t k = glim__map_get(map, name, strlen(name));
+        if (k < 0 && g->n == room) {
+            room = room ? 2 * room : 16;
+            const char **names = glim__realloc(run->ctx, g->names, room * sizeof *names);
+            g->names = names ? names : g->names;
+            size_t *sizes = glim__realloc(run->ctx, g->sizes, room * sizeof *sizes);
+            g->sizes = sizes ? sizes : g->sizes;
+            if (!names || !sizes)
+                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
+        }
+        if (k < 0) {
+            k = (int32_t)g->n;
+            const char *copy = glim__arena_strdup(&c->train.words, name);
+            if (!copy || !glim__map_set(map, copy, strlen(copy), k, NULL))
+                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
+            g->sizes[g->n] = 0;
+            g->names[g->n++] = copy;
+        }
+        g->of[i] = (size_t)k;
+        g->sizes[k]++;
+    }
+    return GLIM_OK;
+}
+
+static glim_status find_groups(cli_influence *c) {
+    cli_run *run = c->run;
+    glim_groups *g = &c->groups;
     size_t Q = c->query.n;
-    if (s->group == SIZE_MAX)
+    if (c->train.group == SIZE_MAX)
         return GLIM_OK;
     if (!Q)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--group sums influences on a query (a TEXT, "
                          "--query FILE or --table FILE --row N)");
-    g->of = glim__calloc(run->ctx, s->n + 1, sizeof *g->of);
-    g->names = glim__calloc(run->ctx, s->n + 1, sizeof *g->names);
-    g->sizes = glim__calloc(run->ctx, s->n + 1, sizeof *g->sizes);
-    if (!g->of || !g->names || !g->sizes)
-        return glim__oom(run->ctx, &run->err, "the groups", s->n * 24);
+    g->of = glim__calloc(run->ctx, c->train.n + 1, sizeof *g->of);
+    if (!g->of)
+        return glim__oom(run->ctx, &run->err, "the groups", c->train.n * sizeof *g->of);
     glim_map map;
     glim__map_init(&map, run->ctx);
-    bool ok = true;
-    for (size_t i = 0; i < s->n && ok; i++) {
-        const char *name = glim__table_cell(s->t, s->rows[i], s->group);
-        int32_t k = glim__map_get(&map, name, strlen(name));
-        if (k < 0) {
-            k = (int32_t)g->n;
-            ok = glim__map_set(&map, name, strlen(name), k, NULL);
-            g->names[g->n++] = name;
-        }
-        g->of[i] = (size_t)k;
-        g->sizes[k]++;
-    }
+    glim_status status = list_groups(c, &map);
     glim__map_release(&map);
+    if (status)
+        return status;
     g->sum = glim__calloc(run->ctx, g->n, Q * sizeof *g->sum);
     g->actual = glim__calloc(run->ctx, g->n, Q * sizeof *g->actual);
-    if (!ok || !g->sum || !g->actual)
+    if (!g->sum || !g->actual)
         return glim__oom(run->ctx, &run->err, "the groups", g->n * Q * 16);
     for (size_t k = 0; k < g->n * Q; k++)
         g->actual[k] = NAN;
@@ -413,6 +357,9 @@ static glim_status describe(cli_influence *c) {
     if (c->train.cut)
         glim_document_note(doc, "%zu texts were longer than the model's context and were cut",
                            c->train.cut);
+    if (c->train.of_head && glim__head_samples_stored_others(c->train.of_head))
+        glim_document_note(doc, "The store has features of another model, training file or column "
+                                "as well: those were not used.");
     return GLIM_OK;
 }
 
@@ -433,7 +380,10 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
         status = check_truth(c, w);
     c->seconds = glim__seconds() - start;
     c->partial = status == GLIM_ECANCELLED;
-    return end_files(c, status);
+    if (c->partial && !c->done)
+        glim_document_judge(c->doc, GLIM_VERDICT_DISTRUST,
+                            "interrupted before the first sample was told of");
+    return cli_files_end(c, status);
 }
 
 static glim_status answer(cli_influence *c) {
@@ -449,7 +399,13 @@ static glim_status answer(cli_influence *c) {
         status = cli_influence_html(c);
     if (!status && cli_wants_terminal(run))
         status = cli_influence_show(c);
-    return status;
+    const cli_samples *lost = c->train.lost ? &c->train : c->query.lost ? &c->query : NULL;
+    if (!status && lost)
+        return glim_fail(&run->err, GLIM_EIO,
+                         "'%.200s' has changed, or cannot be read any more: words and labels of "
+                         "samples are missing in the answer",
+                         lost->path);
+    return status ? status : c->marks.status;
 }
 
 static glim_status put_list(cli_run *run) {
@@ -466,33 +422,15 @@ static glim_status put_list(cli_run *run) {
     return cli_put_buffer(run, &out, "the list");
 }
 
-static glim_status put_plan(cli_influence *c, const glim_influence_work *w) {
-    cli_run *run = c->run;
-    glim_plan plan;
-    glim_status status = glim__influence_plan(w, c->method, run->method_opts, &plan, &run->err);
-    uint64_t texts = 0, kept = 0, session = 0;
-    if (!status && run->base && !c->streams)
-        status = cli_influence_count(c, &plan.forward_tokens, &session);
-    if (run->base && !c->streams)
-        texts = (uint64_t)(c->train.n + c->query.n) * c->train.width * sizeof(float);
-    kept = c->train.n * (sizeof(cli_mark) + sizeof(size_t)) + c->train.n * 8;
-    plan.bytes += kept;
-    plan.bytes = texts + (plan.bytes > session ? plan.bytes : session);
-    plan.bytes += glim_context_bytes(run->ctx);
-    plan.bytes_wanted = plan.bytes;
-    return status ? status : cli_put_plan(run, c->method->name, &plan);
-}
-
 static void release(cli_influence *c) {
     glim_context *ctx = c->run->ctx;
     for (size_t k = 0; k < c->n_columns && c->names; k++)
         glim__free(ctx, c->names[k]);
     glim__free(ctx, c->names);
     glim__free(ctx, c->columns);
-    glim__free(ctx, c->marks);
+    cli_marks_close(c);
     glim__free(ctx, c->queries);
     glim__free(ctx, c->single);
-    glim__free(ctx, c->twins.first);
     glim__free(ctx, c->groups.of);
     glim__free(ctx, c->groups.names);
     glim__free(ctx, c->groups.sizes);
@@ -511,6 +449,7 @@ static void release(cli_influence *c) {
 static glim_status run_influence(cli_run *run) {
     const cli_options *o = &run->o;
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
+    c.score = c.leverage = c.residual = c.loss = SIZE_MAX;
     if (o->list)
         return put_list(run);
     glim__buffer_init(&c.line, run->ctx);
@@ -532,7 +471,7 @@ static glim_status run_influence(cli_run *run) {
     if (c.streams)
         cli_influence_model_work(&c, &w);
     if (!status && o->dry_run) {
-        status = put_plan(&c, &w);
+        status = cli_influence_put_plan(&c, &w);
         release(&c);
         return status;
     }
@@ -540,7 +479,8 @@ static glim_status run_influence(cli_run *run) {
         status = glim_document_new(&c.doc, run->ctx, &run->err);
     if (!status)
         status = run_method(&c, &w);
-    if (c.doc && c.ends && (!status || status == GLIM_ECANCELLED)) {
+    /* Who is interrupted before the first sample gets a document without columns. */
+    if (c.queries && (!status || status == GLIM_ECANCELLED)) {
         glim_context_reset(run->ctx);
         glim_status shown = answer(&c);
         status = status ? status : shown;

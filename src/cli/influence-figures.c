@@ -53,29 +53,35 @@ size_t cli_figure_column(const cli_influence *c) {
     return c->done <= EACH ? 1 : (c->done + COLUMNS - 1) / COLUMNS;
 }
 
-static void put_stem(html_page *p, const cli_influence *c, const struct axes *a, size_t i) {
-    double v = (double)c->marks[i].score;
+static void put_stem(html_page *p, cli_influence *c, const struct axes *a, size_t i, double v) {
     bool over = v > c->score_limit;
+    if (isnan(v))
+        return;
     glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %zu: %.4g",
                         over ? " over" : "", across(a, (double)i), down(a, v), TOP + TALL,
                         cli_sample_row(&c->train, i), v);
     glim__buffer_puts(p->b, "</title></path>\n");
 }
 
-void cli_figure_stems(html_page *p, const cli_influence *c) {
+void cli_figure_stems(html_page *p, cli_influence *c) {
     struct axes a = {-0.5, (double)c->done - 0.5, 0, c->score_limit * 1.2};
     size_t column = cli_figure_column(c), named = 0;
     const glim_influence_ends *e = glim_extremes_column(c->ends, c->score);
-    for (size_t i = 0; i < c->done; i++)
-        a.y1 = (double)c->marks[i].score > a.y1 ? (double)c->marks[i].score : a.y1;
+    for (size_t k = 0; k < e->n_high; k++)
+        a.y1 = e->high[k].value > a.y1 ? e->high[k].value : a.y1;
     a.y1 *= 1.05;
     open_figure(p, "Cook's distance");
     put_axes(p->b, &a, "sample", "Cook's distance");
     for (size_t at = 0; at < c->done; at += column) {
         size_t best = at;
-        for (size_t i = at; i < at + column && i < c->done; i++)
-            best = c->marks[i].score > c->marks[best].score ? i : best;
-        put_stem(p, c, &a, best);
+        float most = cli_mark_of(c, at).score;
+        for (size_t i = at + 1; i < at + column && i < c->done; i++) {
+            float score = cli_mark_of(c, i).score;
+            bool more = score > most || isnan(most);
+            best = more ? i : best;
+            most = more ? score : most;
+        }
+        put_stem(p, c, &a, best, (double)most);
     }
     glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>", LEFT,
                         down(&a, c->score_limit), LEFT + INNER);
@@ -134,11 +140,12 @@ void cli_figure_plane(html_page *p, cli_influence *c, size_t most) {
     if (list)
         n = cli_largest(c, most, list);
     for (size_t i = 0; i < c->done; i++) {
-        double h = (double)c->marks[i].leverage, r = (double)c->marks[i].residual;
+        cli_mark m = cli_mark_of(c, i);
+        double h = (double)m.leverage, r = (double)m.residual;
         a.x1 = h * 1.05 > a.x1 ? h * 1.05 : a.x1;
         a.y1 = r * 1.05 > a.y1 ? r * 1.05 : a.y1;
         a.y0 = r * 1.05 < a.y0 ? r * 1.05 : a.y0;
-        top = (double)c->marks[i].score > top ? (double)c->marks[i].score : top;
+        top = (double)m.score > top ? (double)m.score : top;
     }
     open_figure(p, "leverage and residual");
     put_axes(p->b, &a, "leverage", "studentised residual");
@@ -147,17 +154,17 @@ void cli_figure_plane(html_page *p, cli_influence *c, size_t most) {
     put_contour(p, &a, 0.5, free);
     put_contour(p, &a, 1, free);
     for (size_t k = n; k-- > 0;) {
-        const cli_mark *m = &c->marks[list[k]];
-        if (isnan(m->score) || isnan(m->leverage) || isnan(m->residual))
+        const cli_mark m = cli_mark_of(c, list[k]);
+        if (isnan(m.score) || isnan(m.leverage) || isnan(m.residual))
             continue;
         glim__buffer_printf(
             p->b,
             "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %zu: "
             "leverage %.4g, residual %.4g, Cook's distance %.4g</title></circle>\n",
-            (double)m->score > c->score_limit ? "over" : "", across(&a, (double)m->leverage),
-            down(&a, (double)m->residual), 1.5 + 10 * sqrt(top > 0 ? (double)m->score / top : 0),
-            cli_sample_row(&c->train, list[k]), (double)m->leverage, (double)m->residual,
-            (double)m->score);
+            (double)m.score > c->score_limit ? "over" : "", across(&a, (double)m.leverage),
+            down(&a, (double)m.residual), 1.5 + 10 * sqrt(top > 0 ? (double)m.score / top : 0),
+            cli_sample_row(&c->train, list[k]), (double)m.leverage, (double)m.residual,
+            (double)m.score);
     }
     glim__free(c->run->ctx, list);
     glim__buffer_puts(p->b, "</svg></div>\n");

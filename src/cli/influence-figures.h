@@ -8,7 +8,7 @@
 
 /* Cook's distance of every sample as a stem, with the threshold; of more than can be told
    apart the largest of every column of pixels, and those beyond the threshold. */
-void cli_figure_stems(html_page *p, const cli_influence *c);
+void cli_figure_stems(html_page *p, cli_influence *c);
 /* How many samples share a column there; 1: each has its own. */
 size_t cli_figure_column(const cli_influence *c);
 /* Leverage against studentised residual, with lines of equal Cook's distance; the samples with

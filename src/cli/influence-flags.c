@@ -7,11 +7,22 @@
 #include "cli/influence.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-unsigned cli_sample_flags(cli_influence *c, size_t i) {
-    const cli_mark *m = &c->marks[i];
+/* Whether the head says another class than the sample's. */
+static bool is_contradicted(cli_influence *c, size_t i) {
+    const glim_features *f = &c->train.features;
+    size_t P = f->width;
+    bool differs = false;
+    double *x = glim__calloc(c->run->ctx, P + 1 + c->head.O, sizeof *x), *z = x + P + 1;
+    if (x && !f->read(f->data, i, 1, x, x + P, NULL)) {
+        glim__linear_outputs(c->run->linear, x, z);
+        differs = (double)glim__head_class(&c->head, z) != x[P];
+    }
+    glim__free(c->run->ctx, x);
+    return differs;
+}
+
+unsigned cli_sample_flags(cli_influence *c, size_t i, const cli_mark *m) {
     unsigned flags = 0;
     bool strong = (double)m->score > c->score_limit;
     if (!isnan(m->leverage) && (double)m->leverage > c->columns[c->leverage].threshold)
@@ -19,93 +30,9 @@ unsigned cli_sample_flags(cli_influence *c, size_t i) {
     if (strong)
         flags |= CLI_INFLUENTIAL;
     if (strong && c->head.logistic && m->loss > 0.69f && /* below a half: maybe another class */
-        cli_sample_says(c, &c->train, i) != c->train.y[i])
+        is_contradicted(c, i))
         flags |= CLI_MISLABELLED;
     return flags;
-}
-
-static int by_mark(const void *a, const void *b, void *data) {
-    const cli_mark *m = data;
-    size_t i = *(const size_t *)a, k = *(const size_t *)b;
-    if (m[i].score != m[k].score)
-        return m[i].score > m[k].score ? -1 : 1;
-    return i < k ? -1 : i > k;
-}
-
-size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
-    size_t n = 0, *all = glim__calloc(c->run->ctx, c->done + 1, sizeof *all);
-    for (size_t i = 0; i < c->done && all; i++)
-        if (cli_sample_flags(c, i) & kinds)
-            all[n++] = i;
-    if (all)
-        qsort_r(all, n, sizeof *all, by_mark, c->marks);
-    for (size_t i = 0; i < n && i < most; i++)
-        out[i] = all[i];
-    glim__free(c->run->ctx, all);
-    return n;
-}
-
-size_t cli_largest(cli_influence *c, size_t most, size_t *out) {
-    size_t n = 0, *all = glim__calloc(c->run->ctx, c->done + 1, sizeof *all);
-    for (size_t i = 0; i < c->done && all; i++)
-        if (!isnan(c->marks[i].score))
-            all[n++] = i;
-    if (all)
-        qsort_r(all, n, sizeof *all, by_mark, c->marks);
-    n = n < most ? n : most;
-    for (size_t i = 0; i < n; i++)
-        out[i] = all[i];
-    glim__free(c->run->ctx, all);
-    return n;
-}
-
-/* ---- twins ---- */
-
-static int by_features(const void *a, const void *b, void *data) {
-    const cli_samples *s = data;
-    size_t i = *(const size_t *)a, k = *(const size_t *)b;
-    size_t bytes = s->width * (s->x ? sizeof *s->x : sizeof *s->x32);
-    const char *x = s->x ? (const char *)s->x : (const char *)s->x32;
-    int order = memcmp(x + i * bytes, x + k * bytes, bytes);
-    return order ? order : i < k ? -1 : i > k;
-}
-
-static bool same_features(const cli_samples *s, size_t i, size_t k) {
-    size_t n = s->width;
-    return s->x ? !memcmp(s->x + i * n, s->x + k * n, n * sizeof *s->x)
-                : !memcmp(s->x32 + i * n, s->x32 + k * n, n * sizeof *s->x32);
-}
-
-static glim_status find_twins(cli_influence *c) {
-    cli_samples *s = &c->train;
-    cli_twins *t = &c->twins;
-    glim_context *ctx = c->run->ctx;
-    size_t *order = glim__calloc(ctx, s->n + 1, sizeof *order);
-    t->first = glim__calloc(ctx, 2 * CLI_TWINS, sizeof *t->first);
-    if (!order || !t->first) {
-        glim__free(ctx, order);
-        return glim__oom(ctx, &c->run->err, "the order of samples", s->n * sizeof *order);
-    }
-    t->other = t->first + CLI_TWINS;
-    for (size_t i = 0; i < s->n; i++)
-        order[i] = i;
-    qsort_r(order, s->n, sizeof *order, by_features, s);
-    for (size_t i = 1, begun = 0; i < s->n; i++) {
-        if (!same_features(s, order[i], order[begun])) {
-            begun = i;
-            continue;
-        }
-        bool differs = s->y[order[i]] != s->y[order[begun]];
-        t->pairs++;
-        t->groups += i == begun + 1;
-        t->differing += differs;
-        if (t->n < CLI_TWINS && (differs || t->n < CLI_TWINS / 2)) {
-            t->first[t->n] = order[begun];
-            t->other[t->n++] = order[i];
-        }
-    }
-    glim__free(ctx, order);
-    return GLIM_OK;
 }
 
 glim_status cli_influence_flags(cli_influence *c) {
@@ -116,5 +43,7 @@ glim_status cli_influence_flags(cli_influence *c) {
         if (isnan(c->score_limit)) /* self-influence has no convention */
             c->score_limit = e->mean + 3 * e->deviation;
     }
-    return c->streams ? GLIM_OK : find_twins(c);
+    if (c->streams)
+        return GLIM_OK;
+    return glim__twins_find(&c->twins, c->run->ctx, &c->train.features, &c->run->err);
 }

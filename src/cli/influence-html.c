@@ -187,9 +187,10 @@ static void put_flags(html_page *p, cli_influence *c) {
         argument(p, "%zu", n);
         glim__html_say(p, "h2", keys[k]);
         open_list(p, c);
-        for (size_t i = 0; i < n && i < most; i++)
-            put_row(p, c, list[i],
-                    (double)(k ? c->marks[list[i]].leverage : c->marks[list[i]].score));
+        for (size_t i = 0; i < n && i < most; i++) {
+            cli_mark mark = cli_mark_of(c, list[i]);
+            put_row(p, c, list[i], (double)(k ? mark.leverage : mark.score));
+        }
         close_list(p);
     }
     glim__free(c->run->ctx, list);

@@ -192,9 +192,14 @@ static glim_status open_samples(cli_influence *c) {
     const glim_samples_options how = {.text = strcmp(o->text_column, "text") != 0 ? o->text_column
                                                                                   : NULL,
                                       .label = o->label,
+                                      .template = o->tmpl,
                                       .skip_bad = !strcmp(o->missing, "drop")};
     glim_status status =
         glim__samples_open(&c->train.stream, run->model, o->train, &how, &run->err);
+    if (!status && o->tmpl && !glim__samples_are_chats(c->train.stream))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--template is of chats (a column 'messages'), which '%.200s' has not",
+                         o->train);
     if (o->query && o->text)
         return glim_fail(&run->err, GLIM_EUSAGE, "give one of TEXT and --query");
     if (!status && o->query)
@@ -218,8 +223,6 @@ glim_status cli_influence_open_model(cli_influence *c) {
     const cli_options *o = &run->o;
     c->streams = true;
     c->train.group = c->train.label = c->query.group = c->query.label = SIZE_MAX;
-    glim__arena_init(&c->train.words, run->ctx, (size_t)1 << 12);
-    glim__arena_init(&c->query.words, run->ctx, (size_t)1 << 12);
     glim_status status = open_model(run);
     if (!status)
         status = open_checkpoints(c);
@@ -235,11 +238,8 @@ glim_status cli_influence_open_model(cli_influence *c) {
 void cli_influence_close_model(cli_influence *c) {
     if (!c->streams)
         return;
-    glim__store_close(c->store);
     glim__samples_close(c->train.stream);
     glim__samples_close(c->query.stream);
-    glim__arena_release(&c->train.words);
-    glim__arena_release(&c->query.words);
     for (size_t k = 0; k < c->n_checkpoints; k++)
         glim_model_close(c->checkpoints[k]);
 }
@@ -252,6 +252,7 @@ void cli_influence_model_work(const cli_influence *c, glim_influence_work *w) {
     w->n_checkpoints = c->n_checkpoints;
     w->rates = c->rates;
     w->store = c->store;
+    w->keeps = c->run->o.store != NULL;
     w->target.class_name = w->target.against = NULL; /* the queries say it themselves */
     if (c->run->o.against)
         w->target.against = c->run->o.against;
@@ -281,7 +282,9 @@ glim_status cli_influence_value_model(cli_influence *c) {
 static bool read_words(const cli_samples *s, size_t i, const char **text, const char **label) {
     cli_samples *own = (cli_samples *)s; /* the words live until the next are read */
     glim__arena_reset(&own->words);
-    return !glim__samples_words(s->stream, i, &own->words, text, label, NULL);
+    bool ok = !glim__samples_words(s->stream, i, &own->words, text, label, NULL);
+    own->lost |= !ok; /* told at the end */
+    return ok;
 }
 
 void cli_stream_words(const cli_samples *s, size_t i, glim_buffer *out) {

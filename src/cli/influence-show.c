@@ -197,10 +197,10 @@ static void put_flags(struct showing *s) {
             k ? "Far from the others (leverage beyond 2p/n)"
               : "Likely mislabelled (the fit leans on them and says another class)",
             n, k ? "leverage" : "score");
-        for (size_t i = 0; i < shown; i++)
-            put_sample(s, list[i],
-                       k ? (double)c->marks[list[i]].leverage : (double)c->marks[list[i]].score,
-                       false);
+        for (size_t i = 0; i < shown; i++) {
+            cli_mark mark = cli_mark_of(c, list[i]);
+            put_sample(s, list[i], (double)(k ? mark.leverage : mark.score), false);
+        }
     }
     glim__free(c->run->ctx, list);
     if (c->twins.pairs)

@@ -37,6 +37,13 @@ static void draw(size_t *out, size_t n, size_t of, uint64_t seed) {
     qsort(out, n, sizeof *out, by_number);
 }
 
+/* Whether the method was asked for --biases, which steps here leave as they are. */
+static bool has_biases(const cli_influence *c) {
+    const glim_param *p = c->method->params ? glim_param_find(c->method->params, "biases") : NULL;
+    const char *opts = c->run->method_opts;
+    return p && opts && *(const bool *)(const void *)(opts + p->offset);
+}
+
 glim_status cli_influence_choose_steps(cli_influence *c) {
     cli_run *run = c->run;
     cli_steps *s = &c->steps;
@@ -47,6 +54,10 @@ glim_status cli_influence_choose_steps(cli_influence *c) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--check compares influences with steps of training, on a query (a TEXT "
                          "or --query FILE)");
+    if (has_biases(c))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--check takes steps on matrices, not on what is added to their products "
+                         "(leave out --biases)");
     s->samples = glim__calloc(run->ctx, n, sizeof *s->samples);
     s->influence = glim__calloc(run->ctx, n * c->query.n, sizeof *s->influence);
     s->change = glim__calloc(run->ctx, n * c->query.n, sizeof *s->change);

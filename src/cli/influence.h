@@ -4,35 +4,42 @@
 #define GLIM_CLI_INFLUENCE_H
 
 #include "cli/cli.h"
-#include "file/table.h"
 #include "base/outfile.h"
 #include "influence/head.h"
+#include "influence/head-samples.h"
 #include "influence/samples.h"
+#include "influence/spool.h"
 #include "influence/truth.h"
+#include "influence/twins.h"
 
-/* Rows of a table as samples of a head, in memory; or samples that stream through a model. */
+/* Rows of a file as samples of a head, or samples that stream through a model. */
 typedef struct cli_samples {
     const char *path; /* for messages */
-    glim_table *t;
     size_t n, width;
-    uint32_t *rows; /* (n) of the table */
-    double *x;      /* (n, width) of a table */
-    float *x32;     /* (n, width) of texts */
-    double *y;      /* (n) value or class; NaN = not given */
     size_t left_out, held_out, cut;
     size_t label, text, group; /* columns; SIZE_MAX = none */
     char digest[65];
-    glim_features_array array;
+    glim_rows *rows; /* NULL: a text */
+    glim_head_samples *of_head;
     glim_features features;
     glim_samples *stream; /* then no more of the above than path, n, left_out and digest */
     glim_arena words;     /* of the sample that was read last */
+    bool lost;            /* words could not be read again */
 } cli_samples;
 
-/* What is kept of every sample for flags and figures. */
+/* What is kept of every sample for flags and figures, on disk (influence-marks.c). */
 typedef struct cli_mark {
     float score, leverage, residual; /* Cook's distance, or self-influence; NaN = not there */
     float loss;
 } cli_mark;
+
+typedef struct cli_marks {
+    bool open;
+    glim_spool spool;
+    size_t first, held; /* of those in memory */
+    cli_mark block[256];
+    glim_status status; /* of reading them again; then marks are NaN */
+} cli_marks;
 
 typedef struct cli_query {
     double value; /* f */
@@ -49,15 +56,6 @@ typedef struct cli_steps {
     /* means over queries of Pearson's and Spearman's correlation; NaN = undefined */
     double pearson, rank;
 } cli_steps;
-
-/* Samples that look alike to the model. */
-typedef struct cli_twins {
-    size_t pairs, groups, differing; /* samples with a twin before; groups; with other labels */
-    size_t *first, *other;           /* (n) examples */
-    size_t n;
-} cli_twins;
-
-enum { CLI_TWINS = 20 };
 
 typedef struct cli_influence {
     cli_run *run;
@@ -76,7 +74,7 @@ typedef struct cli_influence {
     char **names;
     size_t n_columns;
     glim_extremes *ends;
-    cli_mark *marks;                        /* (train.n) */
+    cli_marks marks;
     size_t score, leverage, residual, loss; /* columns, or SIZE_MAX */
     size_t done;                            /* samples */
     double score_limit;
@@ -86,7 +84,7 @@ typedef struct cli_influence {
     float *single; /* a block as floats */
     glim_groups groups;
     bool grouped;
-    cli_twins twins;
+    glim_twins twins;
     glim_truth truth;
     cli_steps steps;
     bool checked; /* the truth is filled in */
@@ -111,21 +109,36 @@ const char *cli_stream_label(const cli_samples *s, size_t i);
 /* Opens or fits the head, reads samples and queries (influence-data.c). */
 glim_status cli_influence_open(cli_influence *c);
 void cli_influence_close(cli_influence *c);
+/* --dry-run (influence-plan.c). */
+glim_status cli_influence_put_plan(cli_influence *c, const glim_influence_work *w);
 /* With --dry-run texts are not run: their tokens, and the bytes of a session. */
 glim_status cli_influence_count(cli_influence *c, uint64_t *tokens, uint64_t *session);
+/* The cell of a sample in a column, until the next is read; NULL when it cannot be read. */
+const char *cli_sample_cell(const cli_samples *s, size_t i, size_t column);
 /* The row of its file, from 1. */
 size_t cli_sample_row(const cli_samples *s, size_t i);
 /* The words of a sample: its text, or its cells. */
 void cli_sample_words(const cli_influence *c, const cli_samples *s, size_t i, glim_buffer *out);
-/* Its label as written, or NULL; of a stream until the next is read. And what the head says of it:
+/* Its label as written, or NULL; until the next is read. And what the head says of it:
  * the class, or (numbers) the value.
  */
 const char *cli_sample_label(const cli_samples *s, size_t i);
 double cli_sample_says(cli_influence *c, const cli_samples *s, size_t i);
 
+/* --csv and --raw (influence-files.c). What ended with an interruption is kept in the table. */
+glim_status cli_files_begin(cli_influence *c, glim_error *err);
+glim_status cli_files_write(cli_influence *c, const glim_influence_block *b, glim_error *err);
+glim_status cli_files_end(cli_influence *c, glim_status status);
+
+/* Marks as blocks come by, and of a sample again. */
+glim_status cli_marks_put(cli_influence *c, size_t first, size_t count, const cli_mark *marks,
+                          glim_error *err);
+cli_mark cli_mark_of(cli_influence *c, size_t i);
+void cli_marks_close(cli_influence *c);
+
 /* Why a sample wants a look (influence-flags.c). */
 enum { CLI_MISLABELLED = 1, CLI_FAR = 2, CLI_INFLUENTIAL = 4 };
-unsigned cli_sample_flags(cli_influence *c, size_t i);
+unsigned cli_sample_flags(cli_influence *c, size_t i, const cli_mark *mark);
 /* Finds twins and the limit of scores, after the run. */
 glim_status cli_influence_flags(cli_influence *c);
 /* Flagged samples by their scores, the largest first: at most `most` into out; the number of

@@ -20,8 +20,18 @@ json_t *cli_plan_json(bool *ok, const char *method, const glim_plan *plan, bool 
         glim__json_set(ok, o, "asks", json_integer((json_int_t)plan->asks));
     glim__json_set(ok, o, "bytes", json_integer((json_int_t)plan->bytes));
     glim__json_set(ok, o, "bytes_wanted", json_integer((json_int_t)plan->bytes_wanted));
+    glim__json_set(ok, o, "disk_bytes", json_integer((json_int_t)plan->disk));
+    glim__json_set(ok, o, "seconds", plan->seconds > 0 ? json_real(plan->seconds) : json_null());
     glim__json_set(ok, o, "bounded", json_boolean(plan->bounded));
     return o;
+}
+
+/* "about 40 s"; of what is longer minutes or hours. */
+static void put_time(glim_buffer *out, double seconds) {
+    const char *unit = seconds < 99.5 ? "s" : seconds < 5970 ? "min" : "h";
+    double one = seconds < 99.5 ? 1 : seconds < 5970 ? 60 : 3600;
+    glim__buffer_printf(out, "time             about %.*f %s for the passes, as measured now\n",
+                        seconds < 10 ? 1 : 0, seconds / one, unit);
 }
 
 glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan) {
@@ -46,6 +56,11 @@ glim_status cli_put_plan(cli_run *run, const char *method, const glim_plan *plan
                             (unsigned long long)plan->backward_tokens,
                             ceil((double)plan->bytes / 1048576),
                             ceil((double)plan->bytes_wanted / 1048576));
+    if (plan->disk)
+        glim__buffer_printf(&out, "disk             %.0f MiB\n",
+                            ceil((double)plan->disk / 1048576));
+    if (plan->seconds > 0)
+        put_time(&out, plan->seconds);
     return cli_put_buffer(run, &out, "the plan");
 }
 

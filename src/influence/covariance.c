@@ -92,6 +92,13 @@ void glim__covariance_add(glim_covariance *c, glim_context *ctx, const float *x,
     }
 }
 
+void glim__covariance_parts(glim_covariance *c, glim_bytes out[GLIM_COVARIANCE_PARTS]) {
+    out[0] = (glim_bytes){c->sum, c->n * c->n * sizeof *c->sum};
+    out[1] = (glim_bytes){c->rows, floats_of(c->n) * sizeof *c->rows};
+    out[2] = (glim_bytes){&c->n_rows, sizeof c->n_rows};
+    out[3] = (glim_bytes){&c->seen, sizeof c->seen};
+}
+
 void glim__covariance_mean(glim_covariance *c, glim_context *ctx) {
     flush(c, ctx);
     double by = c->seen ? 1 / (double)c->seen : 0;

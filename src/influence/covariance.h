@@ -13,6 +13,12 @@ typedef struct glim_covariance {
     uint64_t seen; /* all rows */
 } glim_covariance;
 
+typedef struct glim_bytes {
+    void *data;
+    size_t n;
+} glim_bytes;
+enum { GLIM_COVARIANCE_PARTS = 4 };
+
 /* Errors: ENOMEM, EBUDGET. */
 glim_status glim__covariance_init(glim_covariance *c, glim_context *ctx, size_t n, glim_error *err);
 void glim__covariance_release(glim_covariance *c, glim_context *ctx);
@@ -21,6 +27,9 @@ uint64_t glim__covariance_plan(size_t n);
    how many come at a time. */
 void glim__covariance_add(glim_covariance *c, glim_context *ctx, const float *x, size_t ld,
                           size_t rows);
+/* What has been added so far, in place: whoever writes it down and puts it back in one of the
+   same n goes on with the same bits. */
+void glim__covariance_parts(glim_covariance *c, glim_bytes out[GLIM_COVARIANCE_PARTS]);
 /* The mean of x x^T over the rows so far, in `sum`; the end. Without rows it is 0. */
 void glim__covariance_mean(glim_covariance *c, glim_context *ctx);
 

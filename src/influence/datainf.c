@@ -7,14 +7,19 @@ struct opts {
     const char *weights;
     double damping;
     int64_t fit_samples;
+    bool biases;
 };
 
 static glim_status with(const glim_influence_work *w, const struct opts *o,
                         const glim_influence_out *out, glim_plan *plan, glim_error *err) {
     glim_gradient_work g;
     glim_status status = glim__gradient_work_init(&g, w, o->weights, err);
-    if (status)
+    if (!status && o->biases)
+        status = glim__gradient_work_add_biases(&g, err);
+    if (status) {
+        glim__gradient_work_release(&g);
         return status;
+    }
     glim_inverse_mean f = {.train = g.train,
                            .queries = g.queries,
                            .damping = o->damping,
@@ -57,6 +62,7 @@ static glim_status run(const glim_influence_work *w, const void *opts,
 
 static const glim_param params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
+    GLIM_BIASES_PARAM(struct opts),
     {.name = "damping",
      .type = GLIM_REAL,
      .offset = offsetof(struct opts, damping),

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double PINNED = 1e-8, AT_OPTIMUM = 1e-6, SEPARATE = 1e-3;
+static const double PINNED = 1e-8, AT_OPTIMUM = 1e-6, SEPARATE = 1e-3, EXACT = 1e-10;
 
 glim_status glim__diagnosis_init(glim_diagnosis *d, const glim_influence_work *w,
                                  const glim_influence_out *out, const glim_influence_column *fixed,
@@ -79,8 +79,22 @@ void glim__diagnosis_judge(const glim_diagnosis *d) {
                            d->pinned);
 }
 
+/* How far predictions are from 0: the bias and the weights of standardised features. */
+static double size_of(const glim_head *h) {
+    double sum = 0;
+    for (size_t j = 0; j < h->dim; j++)
+        sum += h->w[j] * h->w[j];
+    return sqrt(sum);
+}
+
 bool glim__tell_optimum(const glim_head *h, double scale, glim_document *doc) {
     bool at = h->slope <= AT_OPTIMUM * scale;
+    if (!h->logistic && !(h->strength > 0) && scale <= EXACT * size_of(h)) {
+        glim_document_judge(doc, GLIM_VERDICT_DISTRUST,
+                            "the fit goes through every sample: what is left is rounding, and so "
+                            "are these numbers (a penalty, --strength 1; or fewer --columns)");
+        return true;
+    }
     glim_document_check_add(doc, "slope_at_fit", h->slope / scale,
                             "the largest slope of the fitted objective a sample; 0 at its best");
     if (!at)

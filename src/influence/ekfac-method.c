@@ -98,7 +98,7 @@ static glim_status begin(struct work *s, const glim_influence_work *w, const voi
 
 static glim_status open_store(struct work *s, glim_error *err) {
     glim_factor_origin origin = {.model = s->w->model,
-                                 .samples = glim__samples_digest(s->w->samples),
+                                 .samples = glim__samples_origin(s->w->samples),
                                  .most = s->k.factors.most,
                                  .seed = s->w->seed,
                                  .empirical = s->k.factors.empirical};
@@ -213,6 +213,7 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
         uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
         out->bytes = file + own + pass[0] + rows + (sums > few ? sums : few);
         out->bytes_wanted = file + own + pass[1] + rows + (all > many ? all : many);
+        out->disk = w->store || w->keeps ? glim__factor_store_plan(&s.k.factors) : 0;
     }
     end(&s);
     return status;

@@ -213,7 +213,8 @@ size_t glim__ekfac_group(const glim_ekfac *k, uint64_t left) {
 
 static glim_status groups(struct run *r, size_t group, glim_ekfac_told *told, glim_error *err) {
     size_t n = r->k->queries.count;
-    glim_status status = group < n ? glim__spool_open(&r->spool, err) : GLIM_OK;
+    glim_status status =
+        group < n ? glim__spool_open(&r->spool, "scores of earlier queries", err) : GLIM_OK;
     do {
         r->count = n - r->first < group ? n - r->first : group;
         status = status ? status : group_pass(r, told, err);

@@ -4,6 +4,10 @@
  * later. What was made in one go is written in one transaction, so a process that is killed,
  * or finds the disk full, leaves the bases, or everything, or nothing.
  *
+ * Sums of a pass that is not done yet have a key of their own, how many samples are in them
+ * first: sums of one pass go into one transaction too. Those over 900 MB, which SQLite takes
+ * in no blob, are not kept.
+ *
  * A second key, of the weight's name alone, tells that there are factors of something else:
  * who expected to find his own wants to know.
  */
@@ -118,11 +122,89 @@ static glim_status put(void *data, const glim_factor *f, bool whole, glim_error 
     return status;
 }
 
+/* ---- sums of a pass ---- */
+
+static glim_store_key sums_key(const glim_factor_store *s, const glim_factor_sums *sums) {
+    glim_digest d = s->common;
+    glim__digest_text(&d, sums->second ? "squares so far" : "covariances so far");
+    glim__digest_text(&d, s->weights[sums->weight].name);
+    return glim__digest_end(&d);
+}
+
+/* Samples in the sums of all weights, or 0 where they differ. */
+static glim_status common_samples(glim_factor_store *s, const glim_factor_sums *sums, size_t n,
+                                  uint64_t *done, glim_error *err) {
+    glim_status status = GLIM_OK;
+    glim_buffer b;
+    glim__buffer_init(&b, s->ctx);
+    *done = 0;
+    for (size_t i = 0; i < n && !status && (!i || *done); i++) {
+        glim_store_key key = sums_key(s, &sums[i]);
+        uint64_t own = 0;
+        bool found = false;
+        status = glim__store_get(s->store, &key, 0, &b, &found, err);
+        if (!status && found && b.len == sizeof own)
+            memcpy(&own, b.data, sizeof own);
+        *done = i && own != *done ? 0 : own;
+    }
+    glim__buffer_release(&b);
+    return status;
+}
+
+static glim_status get_sums(void *data, const glim_factor_sums *sums, size_t n, size_t *done,
+                            glim_error *err) {
+    glim_factor_store *s = data;
+    uint64_t samples;
+    glim_status status = common_samples(s, sums, n, &samples, err);
+    for (size_t i = 0; i < n && !status && samples; i++) {
+        glim_store_key key = sums_key(s, &sums[i]);
+        for (size_t k = 0; k < sums[i].n && !status; k++) {
+            bool found = false;
+            status = read(s, &key, (int64_t)k + 1, sums[i].parts[k].data, sums[i].parts[k].n,
+                          &found, err);
+            if (!status && !found)
+                status = glim__store_unsound(s->store, err);
+        }
+    }
+    *done = status ? 0 : (size_t)samples;
+    return status;
+}
+
+static glim_status put_sums_of(glim_factor_store *s, const glim_factor_sums *sums, uint64_t done,
+                               glim_error *err) {
+    glim_store_key key = sums_key(s, sums);
+    glim_status status = glim__store_put(s->store, &key, 0, &done, done ? sizeof done : 0, err);
+    for (size_t k = 0; k < sums->n && !status; k++)
+        status = glim__store_put(s->store, &key, (int64_t)k + 1, done ? sums->parts[k].data : "",
+                                 done ? sums->parts[k].n : 0, err);
+    return status;
+}
+
+static glim_status put_sums(void *data, const glim_factor_sums *sums, size_t n, size_t done,
+                            glim_error *err) {
+    const size_t most = 900000000;
+    glim_factor_store *s = data;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sums[i].n; k++)
+            if (sums[i].parts[k].n > most)
+                return GLIM_OK;
+    glim_status status = glim__store_begin(s->store, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < n && !status; i++)
+        status = put_sums_of(s, &sums[i], done, err);
+    if (!status)
+        return glim__store_commit(s->store, err);
+    glim__store_rollback(s->store);
+    return status;
+}
+
 glim_factor_keeper glim__factor_store_keeper(glim_factor_store *s) {
-    return (glim_factor_keeper){get, put, s};
+    return (glim_factor_keeper){get, put, s, get_sums, put_sums};
 }
 
 uint64_t glim__factor_store_plan(const glim_factor_options *o) {
     uint64_t sums, all, kept = glim__factors_plan(o, &sums, &all);
+    kept += all;                     /* while they are made */
     return kept + kept / 50 + 65536; /* pages of the store are not full to the last byte */
 }

@@ -20,7 +20,7 @@ typedef struct glim_factor_store {
 /* What factors are made of. */
 typedef struct glim_factor_origin {
     const glim_model *model;
-    const char *samples; /* digest of the file */
+    const char *samples; /* glim__samples_origin */
     size_t most;         /* as in the options */
     uint64_t seed;
     bool empirical;

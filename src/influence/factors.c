@@ -2,7 +2,8 @@
 /*
  * The fit goes in rounds. A round has as many weights as their sums fit the room: a pass for
  * the covariances, their eigenvectors, a pass for Lambda. After each half what is made is
- * kept, so that whoever is interrupted loses one pass of one round at most.
+ * kept; inside a pass its sums are, behind a batch, once a minute at most and so seldom that
+ * writing takes a twentieth of the time. Whoever is interrupted loses what came since.
  */
 #include "influence/factors.h"
 #include "influence/covariance.h"
@@ -31,6 +32,10 @@ struct fit {
     struct sums *sums; /* (n) */
     size_t *index;     /* (n_weights) which of out->each */
     glim_spectrum spectrum;
+    glim_factor_sums *list; /* (n) of this pass */
+    size_t n_list, done;    /* done: samples in the sums */
+    size_t kept;            /* samples in those that were kept */
+    double when, cost;      /* when that was, and the seconds it took */
 };
 
 /* ---- one factor ---- */
@@ -118,9 +123,62 @@ static glim_status take_squares(void *data, const glim_gathered *all, glim_error
     return glim__spectrum_add(&s->spectrum, &s->out->each[i], all, s->sums[i].lambda, err);
 }
 
+/* ---- sums of a pass that was not done ---- */
+
+static void list_sums(struct fit *s, uint8_t stage) {
+    s->n_list = 0;
+    for (size_t i = s->first; i < s->end; i++) {
+        const glim_factor *f = &s->out->each[i];
+        glim_factor_sums *at = &s->list[s->n_list];
+        if (s->stage[i] != stage)
+            continue;
+        *at = (glim_factor_sums){.weight = f->weight, .second = stage == 1, .n = 1};
+        at->parts[0] = (glim_bytes){s->sums[i].lambda, f->F * f->C * sizeof(double)};
+        if (!at->second) {
+            glim__covariance_parts(&s->sums[i].in, at->parts);
+            glim__covariance_parts(&s->sums[i].out, at->parts + GLIM_COVARIANCE_PARTS);
+            at->n = 2 * GLIM_COVARIANCE_PARTS;
+        }
+        s->n_list++;
+    }
+}
+
+static glim_status keep_sums(struct fit *s, glim_error *err) {
+    const double least = 60, share = 20;
+    const glim_factor_keeper *k = s->options->keeper;
+    double now = glim__seconds(), gap = share * s->cost > least ? share * s->cost : least;
+    if (!k || !k->put_sums || s->done == s->samples ||
+        (s->options->every ? s->done - s->kept < s->options->every : now - s->when < gap))
+        return GLIM_OK;
+    glim_status status = k->put_sums(k->data, s->list, s->n_list, s->done, err);
+    s->when = glim__seconds();
+    s->cost = s->when - now;
+    s->kept = s->done;
+    return status;
+}
+
+static glim_status find_sums(struct fit *s, glim_error *err) {
+    const glim_factor_keeper *k = s->options->keeper;
+    s->done = s->kept = 0;
+    s->when = glim__seconds();
+    glim_status status =
+        k && k->get_sums ? k->get_sums(k->data, s->list, s->n_list, &s->done, err) : GLIM_OK;
+    s->kept = s->done;
+    return status;
+}
+
+static glim_status forget_sums(struct fit *s, glim_error *err) {
+    const glim_factor_keeper *k = s->options->keeper;
+    return s->kept ? k->put_sums(k->data, s->list, s->n_list, 0, err) : GLIM_OK;
+}
+
 static glim_status batch_ends(void *data, size_t first, size_t count, const double *loss,
                               glim_error *err) {
-    return glim__gather_flush(data, err);
+    glim_gather *gather = data;
+    struct fit *s = gather->data;
+    glim_status status = glim__gather_flush(gather, err);
+    s->done = first + count;
+    return status ? status : keep_sums(s, err);
 }
 
 /* One pass over the samples of the fit with the weights of `stage` of this round. */
@@ -136,8 +194,11 @@ static glim_status pass(struct fit *s, uint8_t stage,
         return GLIM_OK;
     glim_gather gather = {.ctx = s->ctx, .weights = s->options->weights, .take = take, .data = s};
     glim_pass_visitor visitor = {.weight = glim__gather_add, .batch = batch_ends, .data = &gather};
-    glim_status status =
-        s->walk->go(s->walk->data, 0, s->samples, !s->options->empirical, s->chosen, &visitor, err);
+    list_sums(s, stage);
+    glim_status status = find_sums(s, err);
+    if (!status)
+        status = s->walk->go(s->walk->data, s->done, s->samples - s->done, !s->options->empirical,
+                             s->chosen, &visitor, err);
     if (!status)
         status = glim__gather_flush(&gather, err);
     glim__gather_release(&gather);
@@ -192,7 +253,7 @@ static glim_status first_half(struct fit *s, glim_error *err) {
         glim__covariance_release(&s->sums[i].in, s->ctx);
         glim__covariance_release(&s->sums[i].out, s->ctx);
     }
-    return status;
+    return status ? status : forget_sums(s, err);
 }
 
 static glim_status mean_squares(struct fit *s, size_t i, glim_error *err) {
@@ -219,7 +280,7 @@ static glim_status second_half(struct fit *s, glim_error *err) {
         glim__free(s->ctx, s->sums[i].lambda);
         s->sums[i].lambda = NULL;
     }
-    return status;
+    return status ? status : forget_sums(s, err);
 }
 
 /* ---- rounds ---- */
@@ -336,9 +397,10 @@ glim_status glim__factors_fit(glim_factors *out, glim_context *ctx, const glim_w
     out->each = glim__calloc(ctx, out->n, sizeof *out->each);
     s.sums = glim__calloc(ctx, out->n, sizeof *s.sums);
     s.index = glim__calloc(ctx, o->n_weights, sizeof *s.index);
+    s.list = glim__calloc(ctx, out->n, sizeof *s.list);
     s.stage = glim__calloc(ctx, out->n + o->n_weights, 1);
     glim_status status = GLIM_OK;
-    if (!out->each || !s.sums || !s.index || !s.stage) {
+    if (!out->each || !s.sums || !s.index || !s.list || !s.stage) {
         status = glim__oom(ctx, err, "factors", out->n * sizeof *s.sums);
         out->n = out->each ? out->n : 0;
     }
@@ -348,6 +410,7 @@ glim_status glim__factors_fit(glim_factors *out, glim_context *ctx, const glim_w
     glim__spectrum_release(&s.spectrum);
     glim__free(ctx, s.sums);
     glim__free(ctx, s.index);
+    glim__free(ctx, s.list);
     glim__free(ctx, s.stage);
     if (status)
         glim__factors_release(out);

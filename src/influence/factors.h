@@ -14,6 +14,7 @@
 #ifndef GLIM_INFLUENCE_FACTORS_H
 #define GLIM_INFLUENCE_FACTORS_H
 
+#include "influence/covariance.h"
 #include "influence/gather.h"
 #include "tensor/types.h"
 
@@ -33,12 +34,27 @@ typedef struct glim_factor {
     double mean;            /* of lambda */
 } glim_factor;
 
-/* Where factors are kept from run to run. Either returns what went wrong. */
+/* What a pass has summed up of a weight, in place. */
+typedef struct glim_factor_sums {
+    size_t weight;
+    bool second; /* squares, else covariances */
+    glim_bytes parts[2 * GLIM_COVARIANCE_PARTS];
+    size_t n;
+} glim_factor_sums;
+
+/* Where factors are kept from run to run. All return what went wrong. */
 typedef struct glim_factor_keeper {
     /* *found: the factor has been filled in (its arrays are there), and lambda as well. */
     glim_status (*get)(void *data, glim_factor *f, bool *found, bool *whole, glim_error *err);
     glim_status (*put)(void *data, const glim_factor *f, bool whole, glim_error *err);
     void *data;
+    /* Sums of the weights of a pass, or NULL. get: *done is the samples that are in all of
+       them, which then have been filled in, or 0. put: all of them, or none; with 0 samples
+       they are forgotten. */
+    glim_status (*get_sums)(void *data, const glim_factor_sums *sums, size_t n, size_t *done,
+                            glim_error *err);
+    glim_status (*put_sums)(void *data, const glim_factor_sums *sums, size_t n, size_t done,
+                            glim_error *err);
 } glim_factor_keeper;
 
 typedef struct glim_factor_options {
@@ -49,6 +65,7 @@ typedef struct glim_factor_options {
     size_t most;    /* samples at most, from the beginning; 0 = all */
     uint64_t room;  /* bytes for the sums of one round; 0 = what the budget leaves */
     const glim_factor_keeper *keeper; /* or NULL */
+    size_t every; /* samples after which the sums of a pass are kept; 0 = by time */
 } glim_factor_options;
 
 typedef struct glim_factors {

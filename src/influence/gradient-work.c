@@ -54,13 +54,29 @@ glim_status glim__gradient_work_init(glim_gradient_work *g, const glim_influence
     return status;
 }
 
+glim_status glim__gradient_work_add_biases(glim_gradient_work *g, glim_error *err) {
+    glim_status status = GLIM_OK;
+    g->biased = glim__calloc(g->ctx, 2 * g->n, sizeof *g->biased);
+    if (!g->biased)
+        return glim__oom(g->ctx, err, "checkpoints", 2 * g->n * sizeof *g->biased);
+    for (size_t k = 0; k < g->n && !status; k++) {
+        status = glim__gradients_add_biases(&g->train[k], &g->biased[2 * k], err);
+        if (!status && g->work->query_samples)
+            status = glim__gradients_add_biases(&g->queries[k], &g->biased[2 * k + 1], err);
+    }
+    return status;
+}
+
 void glim__gradient_work_release(glim_gradient_work *g) {
+    for (size_t k = 0; g->biased && k < 2 * g->n; k++)
+        glim__biased_release(&g->biased[k]);
     for (size_t k = 0; g->rooms && k < 2 * g->n; k++)
         glim__model_gradients_release(&g->rooms[k]);
     if (g->ctx) {
         glim__free(g->ctx, g->train);
         glim__free(g->ctx, g->queries);
         glim__free(g->ctx, g->rooms);
+        glim__free(g->ctx, g->biased);
     }
     *g = (glim_gradient_work){0};
 }

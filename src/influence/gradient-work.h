@@ -4,7 +4,7 @@
 #ifndef GLIM_INFLUENCE_GRADIENT_WORK_H
 #define GLIM_INFLUENCE_GRADIENT_WORK_H
 
-#include "influence/gradients.h"
+#include "influence/biased.h"
 #include "influence/influence-methods.h"
 
 /* Rows of parameters that methods share; options have fields of these names. */
@@ -13,6 +13,11 @@
         .name = "weights", .type = GLIM_STRING, .offset = offsetof(opts_type, weights),            \
         .value_name = "NAMES",                                                                     \
         .help = "weights whose " says ", with *; all; default: the feed-forward parts"             \
+    }
+#define GLIM_BIASES_PARAM(opts_type)                                                               \
+    {                                                                                              \
+        .name = "biases", .type = GLIM_BOOL, .offset = offsetof(opts_type, biases),                \
+        .help = "also the biases behind those weights, as one more column of each"                 \
     }
 #define GLIM_BY_PARAM(opts_type)                                                                   \
     {                                                                                              \
@@ -24,6 +29,7 @@ typedef struct glim_gradient_work {
     glim_context *ctx;
     glim_gradients *train, *queries; /* [n], the model's first; queries without any: n = 0 */
     glim_model_gradients *rooms;     /* [2 n] */
+    glim_biased *biased;             /* [2 n], or NULL */
     const glim_model *const *more;   /* checkpoints besides the model */
     const glim_influence_work *work;
     size_t n;
@@ -34,6 +40,8 @@ typedef struct glim_gradient_work {
    have other shapes), ENOMEM. */
 glim_status glim__gradient_work_init(glim_gradient_work *g, const glim_influence_work *w,
                                      const char *patterns, glim_error *err);
+/* Biases are weights too. */
+glim_status glim__gradient_work_add_biases(glim_gradient_work *g, glim_error *err);
 void glim__gradient_work_release(glim_gradient_work *g); /* zeroed is fine */
 /* The shared part of fits(): f can be had, every query says something. */
 glim_status glim__gradient_work_fits(const glim_influence_work *w, glim_error *err);

@@ -51,6 +51,7 @@ typedef struct glim_influence_work {
     size_t n_checkpoints;
     const double *rates;      /* [1 + n_checkpoints] learning rates, `model` first; NULL = 1 */
     struct glim_store *store; /* NULL = nothing is kept for later (file/store.h) */
+    bool keeps;               /* of a plan: the run will have a store */
 } glim_influence_work;
 
 /* Where the numbers go. begin is called once before the first block; its columns, names

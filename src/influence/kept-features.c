@@ -17,6 +17,24 @@ glim_status glim__kept_features_open(glim_kept_features *k, glim_context *ctx, g
     return GLIM_OK;
 }
 
+glim_status glim__kept_features_look(glim_kept_features *k, const char *kind, size_t which,
+                                     glim_error *err) {
+    glim_digest d;
+    uint64_t own = 0, others = 0;
+    if (!k->store)
+        return GLIM_OK;
+    glim__digest_begin(&d);
+    glim__digest_text(&d, "kept features");
+    glim__digest_text(&d, kind);
+    glim__digest_number(&d, which);
+    const glim_store_key any = glim__digest_end(&d);
+    glim_status status = glim__store_count(k->store, &k->key, &own, err);
+    if (!status)
+        status = glim__store_count(k->store, &any, &others, err);
+    k->other = !status && !own && others;
+    return status || own || others ? status : glim__store_put(k->store, &any, 0, "", 0, err);
+}
+
 void glim__kept_features_close(glim_kept_features *k) {
     if (k->file)
         fclose(k->file);
@@ -36,9 +54,9 @@ glim_status glim__kept_features_put(glim_kept_features *k, size_t block, const v
     glim_status status = seek(k, block, err);
     if (!status && (fwrite(data, 1, n, k->file) != n || fflush(k->file)))
         status = glim_fail(err, GLIM_EIO,
-                           "cannot write features to a temporary file: %s; a store (--store FILE) "
-                           "can lie elsewhere",
-                           strerror(errno));
+                           "cannot write features to a temporary file in %s: %s (those of texts "
+                           "and gradients can be kept elsewhere: --store FILE)",
+                           P_tmpdir, strerror(errno));
     return status;
 }
 

@@ -16,11 +16,16 @@ typedef struct glim_kept_features {
     glim_store_key key;
     FILE *file;
     size_t block_bytes; /* of a whole block */
+    bool other;         /* the store has features of something else, and none of these */
 } glim_kept_features;
 
 /* key: of all that the numbers depend on; not used without a store. Errors: EIO. */
 glim_status glim__kept_features_open(glim_kept_features *k, glim_context *ctx, glim_store *store,
                                      const glim_store_key *key, size_t block_bytes,
+                                     glim_error *err);
+/* Fills in `other`, where there is a store. kind and which say what features are of, whatever
+   the model and the samples. */
+glim_status glim__kept_features_look(glim_kept_features *k, const char *kind, size_t which,
                                      glim_error *err);
 void glim__kept_features_close(glim_kept_features *k); /* zeroed is fine */
 glim_status glim__kept_features_put(glim_kept_features *k, size_t block, const void *data, size_t n,

@@ -28,11 +28,8 @@ static glim_status add(void *data, size_t first, size_t count, double *x, double
 }
 
 static void take_over(glim_linear *l, const glim_regression *r) {
-    double n = (double)r->n;
     l->bias[0] = r->beta[0];
     for (size_t j = 0; j + 1 < r->p; j++) {
-        double deviation = sqrt(l->scale[j] / n);
-        l->scale[j] = deviation > n * DBL_EPSILON * fabs(l->mean[j]) ? deviation : 1;
         l->weights[j] = r->beta[j + 1] * l->scale[j];
         l->bias[0] += r->beta[j + 1] * l->mean[j];
     }
@@ -40,20 +37,43 @@ static void take_over(glim_linear *l, const glim_regression *r) {
     l->info.kind = GLIM_FIT_LINEAR;
 }
 
+glim_status glim__standardise(glim_linear *l, const glim_features *f, glim_error *err) {
+    struct moments m = {.l = l};
+    glim_status status = glim__features_each(l->ctx, f, add, &m, err);
+    double n = (double)m.n;
+    for (size_t j = 0; j < f->width && !status; j++) {
+        double deviation = sqrt(l->scale[j] / n);
+        l->scale[j] = deviation > n * DBL_EPSILON * fabs(l->mean[j]) ? deviation : 1;
+    }
+    return status;
+}
+
+glim_status glim__least_squares_into(glim_linear *l, const glim_features *f, double strength,
+                                     glim_error *err) {
+    glim_regression r = {0};
+    double *penalty = glim__calloc(l->ctx, f->width + 1, sizeof *penalty);
+    glim_status status = penalty ? glim__standardise(l, f, err)
+                                 : glim__oom(l->ctx, err, "the penalty", f->width * 8);
+    for (size_t j = 0; j < f->width && !status; j++)
+        penalty[j] = strength * l->scale[j] * l->scale[j];
+    if (!status)
+        status = glim__regression_init(&r, l->ctx, f,
+                                       &(glim_regression_options){.penalty = penalty}, err);
+    if (!status)
+        take_over(l, &r);
+    l->info.strength = strength;
+    glim__regression_release(&r);
+    glim__free(l->ctx, penalty);
+    return status;
+}
+
 glim_status glim__least_squares(glim_linear **out, glim_context *ctx, const glim_features *f,
                                 glim_error *err) {
-    glim_regression r = {0};
     glim_status status = glim__linear_new(out, ctx, err);
     if (!status)
         status = glim__linear_shape(*out, f->width, 1, err);
-    struct moments m = {.l = *out};
     if (!status)
-        status = glim__features_each(ctx, f, add, &m, err);
-    if (!status)
-        status = glim__regression_init(&r, ctx, f, &(glim_regression_options){0}, err);
-    if (!status)
-        take_over(*out, &r);
-    glim__regression_release(&r);
+        status = glim__least_squares_into(*out, f, 0, err);
     if (status) {
         glim_linear_close(*out);
         *out = NULL;

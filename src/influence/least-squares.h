@@ -11,4 +11,10 @@
 glim_status glim__least_squares(glim_linear **out, glim_context *ctx, const glim_features *f,
                                 glim_error *err);
 
+/* The same into a model that has its shape, with a penalty on its weights. */
+glim_status glim__least_squares_into(glim_linear *l, const glim_features *f, double strength,
+                                     glim_error *err);
+/* Its means and deviations alone; of a constant feature the deviation is 1. */
+glim_status glim__standardise(glim_linear *l, const glim_features *f, glim_error *err);
+
 #endif

@@ -171,6 +171,8 @@ static glim_status checkpoint(struct run *r, glim_error *err) {
         glim__kept_features_open(&r->kept[r->checkpoint], r->ctx, r->f->store, &key,
                                  GLIM_GRADIENTS_BLOCK * r->width * sizeof *r->rows, err);
     if (!status)
+        status = glim__kept_features_look(&r->kept[r->checkpoint], "gradients", r->checkpoint, err);
+    if (!status)
         status = glim__gradients_each(g, "gradients", sample_block, r, err);
     return status ? status : solve_queries(r, err);
 }
@@ -264,6 +266,12 @@ static void tell(const struct run *r, glim_document *doc) {
                            "The projected gradients depend on each other: a ridge of %.0e of their "
                            "mean square was added.",
                            r->ridge);
+    bool other = false;
+    for (size_t k = 0; k < r->f->n; k++)
+        other |= r->kept[k].other;
+    if (other)
+        glim_document_note(doc, "The store has features of another model, training file or option "
+                                "as well: those were not used.");
 }
 
 glim_status glim__projected_run(const glim_projected *f, const glim_influence_out *out,

@@ -30,7 +30,7 @@ struct glim_samples {
     glim_map classes;
     size_t *bad; /* rows that are left out, rising */
     size_t n_bad, room;
-    char digest[2 * crypto_hash_sha256_BYTES + 1];
+    char digest[2 * crypto_hash_sha256_BYTES + 1], origin[2 * crypto_hash_sha256_BYTES + 1];
 };
 
 static glim_status oom(const glim_samples *s, glim_error *err) {
@@ -218,6 +218,9 @@ static glim_status check_row(glim_samples *s, size_t row, const char *const *cel
         return GLIM_OK;
     if (skip)
         return leave_out(s, row, err);
+    if (!silent && !s->rows)
+        return glim_fail(err, GLIM_EFORMAT, "%s: its '%.60s' is empty", s->path,
+                         s->columns[missing]);
     status = silent ? glim_fail(err, GLIM_EFORMAT, "the assistant says nothing")
                     : glim_fail(err, GLIM_EFORMAT,
                                 "there is no '%.60s' (--missing drop leaves such rows out)",
@@ -267,6 +270,22 @@ static glim_samples *new_samples(const glim_model *model) {
     return s;
 }
 
+/* Of all that says what a sample is: the same file may be read by other columns. */
+static void find_origin(glim_samples *s) {
+    const char *const parts[] = {s->digest, s->columns[s->in],
+                                 s->label < SIZE_MAX ? s->columns[s->label] : "",
+                                 s->template ? s->template : ""};
+    const unsigned char form = (unsigned char)s->form;
+    crypto_hash_sha256_state state;
+    unsigned char hash[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, &form, 1);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
+    crypto_hash_sha256_final(&state, hash);
+    sodium_bin2hex(s->origin, sizeof s->origin, hash, sizeof hash);
+}
+
 static glim_status finish(glim_samples **out, glim_samples *s, glim_status status,
                           const glim_samples_options *options, glim_error *err) {
     static const glim_samples_options none = {0};
@@ -277,6 +296,8 @@ static glim_status finish(glim_samples **out, glim_samples *s, glim_status statu
         status = choose(s, o, err);
     if (!status)
         status = list_classes(s, err);
+    if (!status)
+        find_origin(s);
     if (!status)
         status = check_rows(s, o->skip_bad, err);
     if (status) {
@@ -367,6 +388,14 @@ size_t glim__samples_left_out(const glim_samples *s) {
 
 const char *glim__samples_digest(const glim_samples *s) {
     return s->digest;
+}
+
+bool glim__samples_are_chats(const glim_samples *s) {
+    return s->form == GLIM_FORM_CHAT;
+}
+
+const char *glim__samples_origin(const glim_samples *s) {
+    return s->origin;
 }
 
 /* Row r has r samples before it, but for the bad ones: bad[k] - k rises, and is the first

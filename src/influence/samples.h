@@ -61,10 +61,14 @@ void glim__samples_close(glim_samples *s); /* NULL is fine */
 const glim_model *glim__samples_model(const glim_samples *s);
 size_t glim__samples_count(const glim_samples *s);
 size_t glim__samples_left_out(const glim_samples *s);
+bool glim__samples_are_chats(const glim_samples *s);
 /* The row of the file (from 0) that sample i is. */
 size_t glim__samples_row(const glim_samples *s, size_t i);
 /* SHA-256 of the file's bytes, hex; of a row that was given, of its names and cells. */
 const char *glim__samples_digest(const glim_samples *s);
+/* The same of that and of how it is read: columns, template. What is kept of samples is kept
+   under this. */
+const char *glim__samples_origin(const glim_samples *s);
 /* Samples first .. first + count - 1; everything is in `arena`. Errors: EIO (the file has
    changed since), and those of tokens and chats. */
 glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim_arena *arena,

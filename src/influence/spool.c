@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-glim_status glim__spool_open(glim_spool *s, glim_error *err) {
+glim_status glim__spool_open(glim_spool *s, const char *what, glim_error *err) {
     char path[] = P_tmpdir "/glim-scores-XXXXXX";
+    s->what = what;
     s->fd = mkstemp(path);
     if (s->fd < 0)
         return glim_fail(err, GLIM_EIO, "no temporary file in %s: %s", P_tmpdir, strerror(errno));
@@ -16,7 +17,7 @@ glim_status glim__spool_open(glim_spool *s, glim_error *err) {
     return GLIM_OK;
 }
 
-glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_t n,
+glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x, size_t n,
                               glim_error *err) {
     const char *data = (const char *)x;
     for (size_t done = 0, all = n * sizeof *x; done < all;) {
@@ -24,7 +25,7 @@ glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+            return glim_fail(err, GLIM_EIO, "%s in %s: %s", s->what, P_tmpdir,
                              k ? strerror(errno) : "nothing is written");
         done += (size_t)k;
     }
@@ -39,7 +40,7 @@ glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+            return glim_fail(err, GLIM_EIO, "%s in %s: %s", s->what, P_tmpdir,
                              k ? strerror(errno) : "the file is shorter than what was written");
         done += (size_t)k;
     }

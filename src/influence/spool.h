@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spool.h: numbers by sample that wait on disk for others of the same sample. When queries
- * come in groups, a pass each, all but the last group's scores are here. The file has no name
- * and goes when it is closed.
+ * spool.h: numbers by sample that wait on disk until they are wanted: scores of queries that
+ * come in groups, a pass each; labels and marks of samples. The file has no name and goes when
+ * it is closed.
  */
 #ifndef GLIM_INFLUENCE_SPOOL_H
 #define GLIM_INFLUENCE_SPOOL_H
@@ -10,13 +10,15 @@
 #include "base/context.h"
 
 typedef struct glim_spool {
-    int fd; /* -1: not there */
+    int fd;           /* -1: not there */
+    const char *what; /* for messages */
 } glim_spool;
 
-/* Errors: EIO (no folder for temporary files). */
-glim_status glim__spool_open(glim_spool *s, glim_error *err);
+/* `what` is borrowed: "scores of earlier queries". Errors: EIO (no folder for temporary
+   files). */
+glim_status glim__spool_open(glim_spool *s, const char *what, glim_error *err);
 /* n numbers at an index. Errors: EIO (a full disk). */
-glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_t n,
+glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x, size_t n,
                               glim_error *err);
 glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
                              glim_error *err);

@@ -8,7 +8,7 @@
 
 struct opts {
     const char *weights, *by;
-    bool cosine, per_answer, self;
+    bool cosine, per_answer, self, biases;
 };
 
 /* The three differ in what may be asked of them. */
@@ -16,8 +16,12 @@ static glim_status with(const glim_influence_work *w, const struct opts *o, bool
                         const glim_influence_out *out, glim_plan *plan, glim_error *err) {
     glim_gradient_work g;
     glim_status status = glim__gradient_work_init(&g, w, o->weights, err);
-    if (status)
+    if (!status && o->biases)
+        status = glim__gradient_work_add_biases(&g, err);
+    if (status) {
+        glim__gradient_work_release(&g);
         return status;
+    }
     glim_first_order f = {.train = g.train,
                           .queries = w->n_queries ? g.queries : NULL,
                           .rates = w->rates,
@@ -78,6 +82,7 @@ static glim_status run_cosine(const glim_influence_work *w, const void *opts,
 
 static const glim_param params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
+    GLIM_BIASES_PARAM(struct opts),
     GLIM_BY_PARAM(struct opts),
     {.name = "self",
      .type = GLIM_BOOL,
@@ -96,6 +101,7 @@ static const glim_param params[] = {
 
 static const glim_param baseline_params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
+    GLIM_BIASES_PARAM(struct opts),
     GLIM_BY_PARAM(struct opts),
     {0},
 };

@@ -14,6 +14,7 @@ struct opts {
     const char *weights;
     int64_t features;
     double ridge;
+    bool biases;
 };
 
 static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, glim_error *err) {
@@ -28,12 +29,23 @@ static glim_status make_keys(const glim_gradient_work *g, glim_store_key **out, 
         glim_digest d;
         glim__digest_begin(&d);
         status = glim__digest_weights(&d, glim__gradient_work_model(g, k), err);
-        glim__digest_text(&d, glim__samples_digest(g->work->samples));
+        glim__digest_text(&d, glim__samples_origin(g->work->samples));
         glim__digest_number(&d, g->train[k].n);
+        glim__digest_number(&d, glim__gradients_width(&g->train[k]));
         glim__digest_bytes(&d, g->train[k].chosen, g->train[k].n_weights);
         keys[k] = glim__digest_end(&d);
     }
     *out = keys;
+    return status;
+}
+
+static glim_status begin(glim_gradient_work *g, const glim_influence_work *w, const struct opts *o,
+                         glim_error *err) {
+    glim_status status = glim__gradient_work_init(g, w, o->weights, err);
+    if (!status && o->biases)
+        status = glim__gradient_work_add_biases(g, err);
+    if (status)
+        glim__gradient_work_release(g);
     return status;
 }
 
@@ -53,13 +65,14 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
                         glim_error *err) {
     glim_gradient_work g;
     uint64_t bytes, disk;
-    glim_status status = glim__gradient_work_init(&g, w, ((const struct opts *)opts)->weights, err);
+    glim_status status = begin(&g, w, opts, err);
     if (status)
         return status;
     const glim_projected f = projected(&g, opts, NULL);
     status = glim__projected_plan(&f, &bytes, &disk, err);
     if (!status)
         status = glim__gradient_work_plan(&g, 1, bytes, out, err);
+    out->disk = status ? 0 : disk;
     glim__gradient_work_release(&g);
     return status;
 }
@@ -68,7 +81,7 @@ static glim_status run(const glim_influence_work *w, const void *opts,
                        const glim_influence_out *out, glim_error *err) {
     glim_gradient_work g;
     glim_store_key *keys = NULL;
-    glim_status status = glim__gradient_work_init(&g, w, ((const struct opts *)opts)->weights, err);
+    glim_status status = begin(&g, w, opts, err);
     if (status)
         return status;
     status = make_keys(&g, &keys, err);
@@ -91,6 +104,7 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
 
 static const glim_param params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients are projected"),
+    GLIM_BIASES_PARAM(struct opts),
     {.name = "features",
      .type = GLIM_INT,
      .offset = offsetof(struct opts, features),

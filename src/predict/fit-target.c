@@ -24,22 +24,27 @@ int32_t glim__fit_find(const char *const *values, size_t n, const char *text, bo
     return at ? (int32_t)(at - values) : -1;
 }
 
+size_t glim__fit_sort(const char **values, size_t n, bool numbers) {
+    int (*order)(const void *, const void *) = numbers ? by_size : by_text;
+    size_t kept = 0;
+    qsort(values, n, sizeof *values, order);
+    for (size_t i = 0; i < n; i++)
+        if (!kept || order(&values[kept - 1], &values[i]) != 0)
+            values[kept++] = values[i];
+    return kept;
+}
+
 glim_status glim__fit_different(glim_arena *arena, const glim_table *t, size_t column, bool numbers,
                                 const char ***out, size_t *n, glim_error *err) {
-    int (*order)(const void *, const void *) = numbers ? by_size : by_text;
     const char **all = glim__arena_alloc(arena, (t->n_rows + 1) * sizeof *all);
-    size_t have = 0, kept = 0;
+    size_t have = 0;
     if (!all)
         return glim__oom(arena->ctx, err, "the values", t->n_rows * sizeof *all);
     for (size_t i = 0; i < t->n_rows; i++)
         if (*glim__table_cell(t, i, column))
             all[have++] = glim__table_cell(t, i, column);
-    qsort(all, have, sizeof *all, order);
-    for (size_t i = 0; i < have; i++)
-        if (!kept || order(&all[kept - 1], &all[i]) != 0)
-            all[kept++] = all[i];
     *out = all;
-    *n = kept;
+    *n = glim__fit_sort(all, have, numbers);
     return GLIM_OK;
 }
 

@@ -187,12 +187,21 @@ static glim_status keep(glim_linear *l, const struct reading *r, glim_error *err
     return GLIM_OK;
 }
 
-static void release(struct reading *r) {
-    glim__fit_target_release(&r->target);
+static void forget_texts(struct reading *r) {
     glim__free(r->ctx, r->texts);
     glim__free(r->ctx, r->order);
     glim__free(r->ctx, r->every);
     glim__free(r->ctx, r->x);
+    r->texts = NULL;
+    r->order = NULL;
+    r->every = NULL;
+    r->x = NULL;
+    glim__arena_reset(&r->arena);
+}
+
+static void release(struct reading *r) {
+    forget_texts(r);
+    glim__fit_target_release(&r->target);
     glim__arena_release(&r->arena);
     glim_model_close(r->cut);
 }
@@ -248,32 +257,58 @@ glim_status glim_fit_representation(glim_linear **out, glim_fit_report *report,
     return status;
 }
 
-glim_status glim__represent(float **out, const glim_model *model, const glim_fit_texts *how,
-                            const char *const *texts, size_t n, size_t *cut, glim_error *err) {
-    struct reading r = {.ctx = model->ctx, .how = how};
-    char where[64];
+/* ---- texts of others ---- */
+
+struct glim_representer {
+    struct reading r;
+};
+
+glim_status glim__representer_new(glim_representer **out, const glim_model *model,
+                                  const glim_fit_texts *how, glim_error *err) {
     *out = NULL;
-    glim_status status = glim__model_cut(&r.cut, model, how->site, how->pool, err);
-    if (status)
+    glim_representer *p = glim__calloc(model->ctx, 1, sizeof *p);
+    if (!p)
+        return glim__oom(model->ctx, err, "the representation", sizeof *p);
+    p->r = (struct reading){.ctx = model->ctx, .how = how};
+    glim__arena_init(&p->r.arena, p->r.ctx, 1 << 16);
+    glim_status status = glim__model_cut(&p->r.cut, model, how->site, how->pool, err);
+    if (status) {
+        glim__representer_free(p);
         return status;
-    glim__arena_init(&r.arena, r.ctx, 1 << 18);
-    r.texts = glim__calloc(r.ctx, n + 1, sizeof *r.texts);
-    if (!r.texts)
-        status = glim__oom(r.ctx, err, "the texts", n * sizeof *r.texts);
-    for (; r.target.n < n && !status; r.target.n++) {
-        snprintf(where, sizeof where, "text %zu", r.target.n + 1);
-        status = take_text(&r, texts[r.target.n], where, err);
+    }
+    *out = p;
+    return GLIM_OK;
+}
+
+void glim__representer_free(glim_representer *p) {
+    if (!p)
+        return;
+    glim_context *ctx = p->r.ctx;
+    release(&p->r);
+    glim__free(ctx, p);
+}
+
+glim_status glim__represent(glim_representer *p, const char *const *texts, size_t n, float *out,
+                            size_t *cut, glim_error *err) {
+    struct reading *r = &p->r;
+    char where[64];
+    glim_status status = GLIM_OK;
+    r->target.n = r->total = r->longest = r->shortened = 0;
+    r->texts = glim__calloc(r->ctx, n + 1, sizeof *r->texts);
+    if (!r->texts)
+        status = glim__oom(r->ctx, err, "the texts", n * sizeof *r->texts);
+    for (; r->target.n < n && !status; r->target.n++) {
+        snprintf(where, sizeof where, "text %zu", r->target.n + 1);
+        status = take_text(r, texts[r->target.n], where, err);
         if (!status)
-            status = glim__check_cancel(r.ctx, err);
+            status = glim__check_cancel(r->ctx, err);
     }
     if (!status && n)
-        status = represent(&r, err);
-    *cut = r.shortened;
-    if (!status) {
-        *out = r.x;
-        r.x = NULL;
-    }
-    release(&r);
+        status = represent(r, err);
+    if (!status && n)
+        memcpy(out, r->x, n * (size_t)r->cut->hyper.C * sizeof *out);
+    *cut += r->shortened;
+    forget_texts(r);
     return status;
 }
 

@@ -44,6 +44,8 @@ void glim__linear_outputs(const glim_linear *l, const double *x, double *z);
    are the table's. */
 glim_status glim__fit_different(glim_arena *arena, const glim_table *t, size_t column, bool numbers,
                                 const char ***out, size_t *n, glim_error *err);
+/* Sorts values and leaves each once; how many are left. */
+size_t glim__fit_sort(const char **values, size_t n, bool numbers);
 /* Index of text among those, or -1. */
 int32_t glim__fit_find(const char *const *values, size_t n, const char *text, bool numbers);
 
@@ -76,10 +78,16 @@ glim_status glim__fit_encode(const glim_fit_column *columns, size_t n, const cha
 
 /* ---- texts (fit-texts.c) ---- */
 
-/* The representation of n texts, none of them empty: *out (n, the model's width), to be freed
-   with glim__free. Of `how` site and pool are read. *cut: how many lost their end. */
-glim_status glim__represent(float **out, const glim_model *model, const glim_fit_texts *how,
-                            const char *const *texts, size_t n, size_t *cut, glim_error *err);
+/* A model cut off where texts are represented. Of `how`, which must outlive it, site and pool
+   are read. */
+typedef struct glim_representer glim_representer;
+glim_status glim__representer_new(glim_representer **out, const glim_model *model,
+                                  const glim_fit_texts *how, glim_error *err);
+void glim__representer_free(glim_representer *p); /* NULL is fine */
+/* The representation of n texts, none of them empty, into out (n, the model's width); adds to
+ *cut how many lost their end. */
+glim_status glim__represent(glim_representer *p, const char *const *texts, size_t n, float *out,
+                            size_t *cut, glim_error *err);
 
 /* ---- the problem (fit-problem.c) ---- */
 

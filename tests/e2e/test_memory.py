@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import tempfile
@@ -144,6 +145,56 @@ class Memory(unittest.TestCase):
         stacks = MODELS / "stacks"
         self.check(stacks / "marian", "the house and the river", EXPLAIN[::3], ["hook_logits", "*"])
         self.check(stacks / "t5.gguf", LONG, EXPLAIN[:9:4], ["*attn.hook_*"])
+
+    def rows(self, path, n, classes):
+        """A table whose columns are numbers and words."""
+        draw = random.Random(n)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("a,b,where,y\n")
+            for _ in range(n):
+                a, b, where = draw.random(), draw.random(), draw.choice(("east", "west", "north"))
+                y = a - 2 * b + (where == "east") + draw.random()
+                f.write(f"{a:.4f},{b:.4f},{where},{('no', 'yes')[y > 0] if classes else f'{y:.4f}'}\n")
+        return path
+
+    def test_memory_does_not_grow_with_training_samples(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for classes in (False, True):
+                few = self.rows(f"{folder}/few.csv", 20000, classes)
+                many = self.rows(f"{folder}/many.csv", 200000, classes)
+                options = ["--label", "y", *(["--table", few, "--row", "3"] if classes else [])]
+                least = self.within_plan("influence", "--train", few, *options)
+                peaks = []
+                for path in (few, many):
+                    r = run("influence", "--train", path, *options, "--json", "--memory",
+                            least + (1 << 20), "-q")
+                    self.assertEqual(r.returncode, 0, r.stderr.decode())
+                    answer = json.loads(r.stdout)
+                    peaks.append(answer["cost"]["peak_bytes"])
+                self.assertEqual(answer["train"]["samples"], 200000)
+                self.assertLess(peaks[1] - peaks[0], 200000)  # a byte a sample
+
+    def test_influence(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table = self.rows(f"{folder}/a.csv", 3000, True)
+            for options in ([], ["--table", table, "--row", "2", "--check", "4", "--group", "where"],
+                            ["--method", "diagnostics", "--dfbetas"],
+                            ["--label", "where", "--columns", "a,b"]):
+                with self.subTest(options=options):
+                    self.within_plan("influence", "--train", table,
+                                     *([] if "--label" in options else ["--label", "y"]), *options)
+            texts = pathlib.Path(f"{folder}/t.csv")
+            texts.write_text("text,label\n" + "".join(
+                f"{LONG[:9 + 3 * (i % 9)]},{'xy'[i % 2]}\n" for i in range(40)))
+            head, bert = f"{folder}/t.fit", MODELS / "published/bert-embed"
+            self.assertEqual(run("fit", "-m", bert, "--data", texts, "--strength", "1", "-o",
+                                 head).returncode, 0)
+            self.within_plan("influence", "-m", bert, "--predictor", f"fit:{head}", "--train",
+                             texts, "the old bridge")
+            for method in ("loss", "similarity", "gradient-cosine", "datainf", "trak", "ekfac"):
+                with self.subTest(method=method):
+                    self.within_plan("influence", "-m", MODELS / "llama.gguf", "--train", texts,
+                                     "--method", method, TEXT)
 
     def real(self, name):
         path = CACHE / name

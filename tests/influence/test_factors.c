@@ -330,6 +330,47 @@ static void a_stopped_fit_goes_on_with_the_same_bits(void **state) {
     glim_context_free(ctx);
 }
 
+/* Stopped again and again before a pass is over: its sums are found, and go when it is. */
+static void sums_of_a_pass_go_on_with_the_same_bits(void **state) {
+    enum { MANY = 30, ROWS = 20, AT_ONCE = 20, EVERY = 7, RUNS = 8 };
+    glim_context *ctx = context_with(1, 0);
+    glim_model *model = open_model(ctx, "gpt2.gguf");
+    struct made m = {.rows = ROWS, .seed = 6};
+    glim_factors whole = fit(ctx, &m, MANY, both, NULL), fs;
+    unlink(store_path());
+    for (int k = 1; k <= RUNS; k++) {
+        glim_factor_store s;
+        glim_factor_keeper keeper = open_keeper(&s, ctx, model, "abc");
+        struct made again = {.rows = ROWS, .seed = 6, .stop_at = AT_ONCE};
+        glim_walk walk = {walk_made, &again, MANY};
+        glim_factor_options o = {.weights = weights,
+                                 .chosen = both,
+                                 .n_weights = 2,
+                                 .keeper = &keeper,
+                                 .room = 1,
+                                 .every = EVERY};
+        glim_status status = glim__factors_fit(&fs, ctx, &walk, &o, NULL);
+        assert_int_equal(status, k < RUNS ? GLIM_ECANCELLED : GLIM_OK);
+        assert_int_equal(again.seen, k < RUNS ? AT_ONCE : MANY - 2 * EVERY);
+        if (!status)
+            check_same(&fs, &whole);
+        glim__factors_release(&fs);
+        sqlite3_stmt *rows;
+        glim_error err = {0};
+        if (glim__store_prepare(s.store, &rows, "SELECT max(length(data)) FROM kept", &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+        bool has_sums = sqlite3_column_int64(rows, 0) > 4096; /* rows that wait are most of them */
+        assert_int_equal(has_sums, k % 4 == 1);
+        sqlite3_finalize(rows);
+        glim__store_close(s.store);
+    }
+    unlink(store_path());
+    glim__factors_release(&whole);
+    glim_model_close(model);
+    glim_context_free(ctx);
+}
+
 /* In a child that is killed when it has seen so many samples, or whose files cannot grow. */
 static void fit_in_a_child(size_t kill_at, rlim_t most_bytes) {
     pid_t child = fork();
@@ -413,6 +454,7 @@ int main(void) {
         cmocka_unit_test(weights_without_a_gradient_have_no_influence),
         cmocka_unit_test(one_sample_is_enough),
         cmocka_unit_test(a_stopped_fit_goes_on_with_the_same_bits),
+        cmocka_unit_test(sums_of_a_pass_go_on_with_the_same_bits),
         cmocka_unit_test(a_killed_fit_and_a_full_disk_lose_nothing_that_was_kept),
         cmocka_unit_test(factors_of_something_else_are_not_found),
     };

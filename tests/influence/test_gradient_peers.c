@@ -4,6 +4,7 @@
 #include "../model/model-testing.h"
 
 #include "file/safetensors.h"
+#include "influence/biased.h"
 #include "influence/first-order.h"
 #include "influence/inverse-mean.h"
 
@@ -142,7 +143,8 @@ static double largest(const glim_st_tensor *t, size_t n) {
 }
 
 /* Every weight by itself. */
-static void check_products(struct rows *train, struct rows *queries, const glim_safetensors *st) {
+static void check_products(struct rows *train, struct rows *queries, const glim_safetensors *st,
+                           const char *start) {
     struct values *v = calloc(1, sizeof *v);
     const glim_influence_out out = {.begin = begin, .data = v};
     uint8_t all[WEIGHTS];
@@ -152,8 +154,8 @@ static void check_products(struct rows *train, struct rows *queries, const glim_
         if (!all[w])
             continue;
         char dot[96], square[96];
-        snprintf(dot, sizeof dot, "dot.%s", train->g.weights[w].name);
-        snprintf(square, sizeof square, "square.%s", train->g.weights[w].name);
+        snprintf(dot, sizeof dot, "%sdot.%s", start, train->g.weights[w].name);
+        snprintf(square, sizeof square, "%ssquare.%s", start, train->g.weights[w].name);
         memset(train->chosen, 0, sizeof all);
         train->chosen[w] = 1;
         memcpy(queries->chosen, train->chosen, sizeof all);
@@ -172,18 +174,22 @@ static void check_products(struct rows *train, struct rows *queries, const glim_
     free(v);
 }
 
-static void check_whole(struct rows *train, struct rows *queries, const glim_safetensors *st) {
+static void check_whole(struct rows *train, struct rows *queries, const glim_safetensors *st,
+                        const char *start) {
+    char cosine[32], datainf[32];
+    snprintf(cosine, sizeof cosine, "%scosine", start);
+    snprintf(datainf, sizeof datainf, "%sdatainf", start);
     struct values *v = calloc(1, sizeof *v);
     const glim_influence_out out = {.begin = begin, .data = v};
     size_t N = train->g.n, Q = queries->g.n;
     const glim_first_order f = {.train = &train->g, .queries = &queries->g, .cosine = true};
     assert_int_equal(glim__first_order_run(&f, &out, NULL), GLIM_OK);
     for (size_t q = 0; q < Q; q++)
-        same(v, q, find(st, "cosine"), 2e-5, N, Q);
+        same(v, q, find(st, cosine), 2e-5, N, Q);
     const glim_inverse_mean d = {.train = &train->g, .queries = &queries->g, .damping = 0.1};
     assert_int_equal(glim__inverse_mean_run(&d, &out, NULL), GLIM_OK);
     for (size_t q = 0; q < Q; q++)
-        same(v, q, find(st, "datainf"), 1e-4 * largest(find(st, "datainf"), N * Q), N, Q);
+        same(v, q, find(st, datainf), 1e-4 * largest(find(st, datainf), N * Q), N, Q);
     free(v);
 }
 
@@ -198,8 +204,15 @@ static void check_model(const char *name) {
     glim_model *m = open_model(ctx, file);
     open_rows(&train, m, st, "ids");
     open_rows(&queries, m, st, "queries");
-    check_products(&train, &queries, st);
-    check_whole(&train, &queries, st);
+    check_products(&train, &queries, st, "");
+    check_whole(&train, &queries, st, "");
+    glim_biased rooms[2];
+    assert_int_equal(glim__gradients_add_biases(&train.g, &rooms[0], NULL), GLIM_OK);
+    assert_int_equal(glim__gradients_add_biases(&queries.g, &rooms[1], NULL), GLIM_OK);
+    check_products(&train, &queries, st, "biased-");
+    check_whole(&train, &queries, st, "biased-");
+    glim__biased_release(&rooms[0]);
+    glim__biased_release(&rooms[1]);
     glim_model_close(m);
     glim__safetensors_close(st);
     glim_context_free(ctx);

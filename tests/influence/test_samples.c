@@ -298,8 +298,7 @@ static void a_given_row_is_read_as_from_a_file(void **state) {
     assert_int_equal(
         glim__samples_one(&one, m, names, (const char *const[]){"a", NULL}, 2, NULL, &err),
         GLIM_EFORMAT);
-    assert_string_equal(err.message, "the query: there is no 'completion' (--missing drop leaves "
-                                     "such rows out)");
+    assert_string_equal(err.message, "the query: its 'completion' is empty");
     end(m, s);
 }
 
