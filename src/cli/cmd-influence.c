@@ -6,7 +6,7 @@
  */
 #include "base/map.h"
 #include "cli/commands.h"
-#include "cli/influence.h"
+#include "cli/influence-told.h"
 #include "file/safetensors.h"
 
 #include <math.h>
@@ -140,27 +140,13 @@ static const glim_param own_flags[] = {
 
 /* ---- blocks ---- */
 
-static void put_csv_text(glim_buffer *b, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        glim__buffer_puts(b, s);
-        return;
-    }
-    glim__buffer_putc(b, '"');
-    for (; *s; s++) {
-        if (*s == '"')
-            glim__buffer_putc(b, '"');
-        glim__buffer_putc(b, *s);
-    }
-    glim__buffer_putc(b, '"');
-}
-
 static glim_status write_csv(cli_influence *c, const glim_influence_block *b, glim_error *err) {
     char number[40];
     glim__buffer_clear(&c->line);
     for (size_t i = 0; i < b->count; i++) {
         const char *label = cli_sample_label(&c->train, b->first + i);
         glim__buffer_printf(&c->line, "%zu,", cli_sample_row(&c->train, b->first + i));
-        put_csv_text(&c->line, label ? label : "");
+        cli_csv_text(&c->line, label ? label : "");
         for (size_t k = 0; k < c->n_columns; k++) {
             double v = b->values[i * c->n_columns + k];
             glim__buffer_putc(&c->line, ',');
@@ -223,12 +209,8 @@ static glim_status begin_files(cli_influence *c, glim_error *err) {
         c->writes_csv = !status;
         glim__buffer_clear(&c->line);
         glim__buffer_puts(&c->line, "row,label");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            glim__buffer_putc(&c->line, ',');
-            put_csv_text(&c->line, c->names[k]);
-            if (c->columns[k].query != GLIM_NO_QUERY)
-                glim__buffer_printf(&c->line, ":%zu", c->columns[k].query + 1);
-        }
+        for (size_t k = 0; k < c->n_columns; k++)
+            cli_csv_column(&c->line, c->names[k], c->columns[k].query);
         glim__buffer_puts(&c->line, "\r\n");
         if (!status && c->line.failed)
             status = glim__oom(c->run->ctx, err, "the columns", c->line.len);
@@ -437,19 +419,11 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
 }
 
 static glim_status answer(cli_influence *c) {
-    cli_run *run = c->run;
-    const cli_options *o = &run->o;
+    cli_told told;
     glim_status status = cli_influence_flags(c);
-    if (!status && o->json) {
-        bool ok = true;
-        json_t *all = cli_influence_json(c, &ok);
-        status = cli_put_json(run, o->json, all, ok);
-    }
-    if (!status && o->html)
-        status = cli_influence_html(c);
-    if (!status && cli_wants_terminal(run))
-        status = cli_influence_show(c);
-    return status;
+    if (!status)
+        status = cli_tell(c, &told);
+    return status ? status : cli_told_answer(c->run, &told);
 }
 
 static glim_status put_list(cli_run *run) {

@@ -57,7 +57,7 @@ typedef struct cli_twins {
     size_t n;
 } cli_twins;
 
-enum { CLI_TWINS = 20 };
+enum { CLI_TWINS = 20, CLI_TERMINAL_QUERIES = 3 };
 
 typedef struct cli_influence {
     cli_run *run;
@@ -134,24 +134,5 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 
 /* Samples with the largest scores, at most `most`; returns how many. */
 size_t cli_largest(cli_influence *c, size_t most, size_t *out);
-
-/* How many of a column's highest are shown: those beyond its threshold, where it has one. */
-static inline size_t cli_worth_a_look(const glim_influence_column *c,
-                                      const glim_influence_ends *e) {
-    return c->threshold == c->threshold && e->beyond < e->n_high ? e->beyond : e->n_high;
-}
-
-/* How many of the entries, which are sorted, have this sign. */
-static inline size_t cli_of_sign(const glim_influence_entry *e, size_t n, int sign) {
-    size_t k = 0;
-    while (k < n && e[k].value * sign > 0)
-        k++;
-    return k;
-}
-
-/* Answers: terminal, JSON, HTML. */
-glim_status cli_influence_show(cli_influence *c);
-json_t *cli_influence_json(cli_influence *c, bool *ok);
-glim_status cli_influence_html(cli_influence *c);
 
 #endif

@@ -130,6 +130,21 @@ class Case(unittest.TestCase):
             self.assertIn(entry["text"], text)
         self.assertIn("样本", text)
 
+    def test_a_saved_document_is_shown_as_the_run_was(self):
+        saved, page, again = (pathlib.Path(self.folder.name) / n for n in ("s.json", "s.html", "t.html"))
+        args = ("--train", self.train, "--method", "tracin", "--self", "--check", 3,
+                "--checkpoint", f"{MODEL}:0.5", "-q", TEXTS[5])
+        r = run(*args, "--json", saved, "--html", page, "--lang", "zh-CN")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        Draft202012Validator(SCHEMA).validate(json.loads(saved.read_text()))
+        said = run(*args).stdout
+        viewed = subprocess.run([GLIM, "view", saved], capture_output=True, timeout=60,
+                                env=dict(os.environ, LC_ALL="C.UTF-8"))
+        self.assertEqual((viewed.stdout.decode(), viewed.stderr), (said.decode(), b""))
+        subprocess.run([GLIM, "view", saved, "--html", again, "--lang", "zh-CN", "-q"], check=True,
+                       timeout=60)
+        self.assertEqual(page.read_bytes(), again.read_bytes())
+
     def test_plans_tell_tokens_and_bytes(self):
         r = run("--train", self.train, "--method", "datainf", "--dry-run", "a fine film")
         self.assertEqual(r.returncode, 0, r.stderr.decode())
