@@ -99,6 +99,11 @@ static const glim_param own_flags[] = {
      .offset = AT(output),
      .choices = "logprob|prob|loss|logit",
      .help = "of it (logprob; of a contrast logit)"},
+    {.name = "by",
+     .type = GLIM_CHOICE,
+     .offset = AT(by),
+     .choices = "token|layer|module",
+     .help = "what each has of the scores that are shown"},
     {.name = "group",
      .type = GLIM_STRING,
      .offset = AT(by_group),
@@ -400,7 +405,7 @@ static glim_status describe(cli_influence *c) {
 
 static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
-    glim_influence_out out = {begin, c, c->doc};
+    glim_influence_out out = {begin, c, c->doc, cli_influence_why};
     double start = glim__seconds();
     glim_status status = c->streams ? cli_influence_value_model(c) : value_queries(c, w);
     if (!status)
@@ -476,6 +481,7 @@ static void release(cli_influence *c) {
     glim__free(ctx, c->steps.samples);
     glim__free(ctx, c->steps.influence);
     glim__free(ctx, c->steps.change);
+    glim__free(ctx, c->shares);
     glim_extremes_free(c->ends);
     glim__truth_release(&c->truth);
     glim_document_free(c->doc);
@@ -499,6 +505,7 @@ static glim_status run_influence(cli_run *run) {
         .n_queries = c.query.n,
         .target = {o->output, o->target, o->against},
         .seed = (uint64_t)o->seed,
+        .by = o->by,
         .head = run->linear,
         .train = &c.train.features,
         .queries = c.query.n ? &c.query.features : NULL,

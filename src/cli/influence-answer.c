@@ -3,6 +3,13 @@
    The table of a run is there already. */
 #include "cli/influence-told.h"
 
+const cli_share *cli_told_share(const cli_told *t, const cli_told_sample *s, size_t query) {
+    for (size_t k = 0; k < t->n_shares; k++)
+        if (t->shares[k].sample == s->row && t->shares[k].query == query)
+            return &t->shares[k];
+    return NULL;
+}
+
 glim_status cli_told_answer(cli_run *run, const cli_told *t) {
     const cli_options *o = &run->o;
     glim_status status = GLIM_OK;

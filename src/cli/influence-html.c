@@ -3,6 +3,7 @@
  * The report of `glim influence`: one page without a script, with the figures of
  * influence-figures.c, lists of samples, and the document as --json writes it.
  */
+#include "cli/influence-apart.h"
 #include "cli/influence-figures.h"
 
 #include <stdarg.h>
@@ -73,6 +74,15 @@ static void put_ends(html_page *p, const cli_told *t, const cli_told_entry *e, s
     close_list(p);
 }
 
+/* Samples of one side of a query, and what their tokens or parts have. */
+static void put_side(html_page *p, const cli_told *t, const cli_told_column *c, int sign) {
+    const cli_told_entry *e = sign > 0 ? c->high : c->low;
+    size_t n = cli_of_sign(e, sign > 0 ? c->n_high : c->n_low, sign);
+    put_ends(p, t, e, n);
+    for (size_t k = 0; k < n; k++)
+        cli_share_html(p, t, cli_told_share(t, e[k].sample, c->query));
+}
+
 /* ---- parts ---- */
 
 static void put_model(html_page *p, const cli_told *t) {
@@ -129,9 +139,10 @@ static void put_query(html_page *p, const cli_told *t, size_t q) {
         if (c->query != q || strcmp(c->name, "influence") != 0)
             continue;
         glim__html_say(p, "h3", "influence.helpful");
-        put_ends(p, t, c->high, cli_of_sign(c->high, c->n_high, 1));
+        put_side(p, t, c, 1);
         glim__html_say(p, "h3", "influence.harmful");
-        put_ends(p, t, c->low, cli_of_sign(c->low, c->n_low, -1));
+        put_side(p, t, c, -1);
+        cli_share_legend(p, t);
     }
     glim__buffer_puts(p->b, "</section>\n");
 }

@@ -143,6 +143,24 @@ static json_t *groups_json(const cli_told *t, bool *ok) {
     return list;
 }
 
+static json_t *shares_json(const cli_told *t, bool *ok) {
+    json_t *list = json_array();
+    for (size_t k = 0; k < t->n_shares; k++) {
+        const cli_share *s = &t->shares[k];
+        json_t *o = json_object(), *names = json_array();
+        for (size_t i = 0; i < s->n; i++)
+            glim__json_add(ok, names, word(s->names[i]));
+        glim__json_set(ok, o, "query", count(s->query + 1));
+        glim__json_set(ok, o, "row", count(s->sample));
+        glim__json_set(ok, o, "score", glim__json_number(s->score));
+        glim__json_set(ok, o, "names", names);
+        glim__json_set(ok, o, "values", numbers_json(s->values, s->n, ok));
+        glim__json_set(ok, o, "rest", glim__json_number(s->rest));
+        glim__json_add(ok, list, o);
+    }
+    return list;
+}
+
 static json_t *detection_json(const glim_detection *d, bool *ok) {
     json_t *o = json_object();
     glim__json_set(ok, o, "by", json_string(d->name));
@@ -276,6 +294,8 @@ json_t *cli_told_json(const cli_told *t, bool *ok) {
     glim__json_set(ok, o, "queries", queries_json(t, ok));
     glim__json_set(ok, o, "columns", columns_json(t, ok));
     glim__json_set(ok, o, "flags", flags_json(t, ok));
+    glim__json_set(ok, o, "by", word(t->by));
+    glim__json_set(ok, o, "shares", shares_json(t, ok));
     glim__json_set(ok, o, "grouped_by", word(t->grouped));
     glim__json_set(ok, o, "groups", groups_json(t, ok));
     glim__json_set(ok, o, "truth", t->checked ? truth_json(&t->truth, ok) : json_null());

@@ -138,6 +138,27 @@ static void read_groups(cli_reader *r, const json_t *all) {
     r->t->grouped = cli_member_maybe_string(r, all, "grouped_by");
 }
 
+static void read_shares(cli_reader *r, const json_t *all) {
+    cli_told *t = r->t;
+    size_t n = 0;
+    t->by = cli_member_maybe_string(r, all, "by");
+    if (!json_object_get(all, "shares"))
+        return;
+    const json_t *v = cli_member_list(r, all, "shares", &n);
+    t->shares = cli_member_room(r, n, sizeof *t->shares);
+    for (size_t k = 0; k < n && !r->status; k++) {
+        const json_t *o = json_array_get(v, k);
+        cli_share *s = &t->shares[k];
+        s->query = cli_member_count(r, o, "query") - 1; /* of none there is no share */
+        s->sample = cli_member_count(r, o, "row");
+        s->score = cli_member_number(r, o, "score");
+        s->rest = cli_member_number(r, o, "rest");
+        s->names = cli_member_strings(r, o, "names", &s->n);
+        s->values = cli_member_many(r, o, "values", s->n);
+    }
+    t->n_shares = r->status ? 0 : n;
+}
+
 /* ---- whether it is true ---- */
 
 /* Rows, influences and changes of `n` samples. */
@@ -317,8 +338,9 @@ static void read_cost(cli_reader *r, const json_t *all) {
 glim_status cli_told_read(cli_told *out, glim_document *doc, const json_t *all, const char *name,
                           glim_error *err) {
     static void (*const parts[])(cli_reader *, const json_t *) = {
-        read_method,  read_model, read_train,  read_verdict, read_cost,  read_queries,
-        read_columns, read_flags, read_groups, read_truth,   read_steps, read_figures};
+        read_method,  read_model,   read_train, read_verdict, read_cost,
+        read_queries, read_columns, read_flags, read_groups,  read_truth,
+        read_steps,   read_figures, read_shares};
     cli_reader r = {.t = out, .name = name, .err = err};
     const char *schema = json_string_value(json_object_get(all, "schema"));
     *out = (cli_told){.doc = doc, .score = SIZE_MAX, .score_limit = NAN};

@@ -3,8 +3,7 @@
  * The answer of `glim influence` in the terminal: the head, the verdict, for every query
  * what helped and what harmed, the samples that the fit leans on, and what wants a look.
  */
-#include "cli/influence-told.h"
-#include "view/page.h"
+#include "cli/influence-apart.h"
 #include "view/width.h"
 
 #include <math.h>
@@ -100,11 +99,15 @@ static void put_ends(struct showing *s, const char *title, const cli_told_entry 
         put_sample(s, &e[k], is_signed);
 }
 
-/* Samples whose influence has the sign: with few samples an end has others too. */
-static void put_side(struct showing *s, const char *title, const cli_told_entry *e, size_t n,
-                     int sign) {
-    size_t of_sign = cli_of_sign(e, n, sign);
-    put_ends(s, title, e, of_sign, true);
+/* Samples whose influence on a query has the sign: with few samples an end has others too. */
+static void put_side(struct showing *s, const char *title, const cli_told_column *c, int sign) {
+    const cli_told_entry *e = sign > 0 ? c->high : c->low;
+    size_t of_sign = cli_of_sign(e, sign > 0 ? c->n_high : c->n_low, sign);
+    say(s, "%s", title);
+    for (size_t k = 0; k < of_sign; k++) {
+        put_sample(s, &e[k], true);
+        cli_share_show(&s->p, s->t, cli_told_share(s->t, e[k].sample, c->query));
+    }
     if (!of_sign)
         say(s, "(none)");
 }
@@ -150,10 +153,10 @@ static void put_query(struct showing *s, size_t q) {
             continue;
         snprintf(title, sizeof title, "%s (row, influence, label): without it %s would fall",
                  loss ? "Raise it" : "Helpful", output);
-        put_side(s, title, c->high, c->n_high, 1);
+        put_side(s, title, c, 1);
         snprintf(title, sizeof title, "%s: without it %s would rise", loss ? "Lower it" : "Harmful",
                  output);
-        put_side(s, title, c->low, c->n_low, -1);
+        put_side(s, title, c, -1);
     }
 }
 
@@ -273,7 +276,7 @@ static bool speaks_of_queries(const cli_told *t) {
 }
 
 glim_status cli_told_show(cli_run *run, const cli_told *t) {
-    const glim_view_options o = {.ascii = cli_ascii(run), .color = GLIM_COLOR_NONE};
+    const glim_view_options o = {.ascii = cli_ascii(run), .color = cli_color(run)};
     struct showing s = {.t = t, .p = {.d = t->doc, .o = &o, .width = cli_width(run)}};
     size_t most = CLI_TERMINAL_QUERIES, shown = t->n_queries < most ? t->n_queries : most;
     glim__buffer_init(&s.p.b, run->ctx);

@@ -94,7 +94,7 @@ static void read_samples(struct telling *s) {
 /* ---- columns and flags ---- */
 
 /* What only files show is not read for the terminal. */
-static bool listed(const cli_influence *c, size_t column) {
+bool cli_column_listed(const cli_influence *c, size_t column) {
     size_t query = c->columns[column].query;
     return query == GLIM_NO_QUERY || query < CLI_TERMINAL_QUERIES || c->run->o.json ||
            c->run->o.html;
@@ -103,9 +103,9 @@ static bool listed(const cli_influence *c, size_t column) {
 static void name_ends(struct telling *s) {
     for (size_t k = 0; k < s->c->n_columns && !s->failed; k++) {
         const glim_influence_ends *e = glim_extremes_column(s->c->ends, k);
-        for (size_t i = 0; i < e->n_high && listed(s->c, k) && !s->failed; i++)
+        for (size_t i = 0; i < e->n_high && cli_column_listed(s->c, k) && !s->failed; i++)
             name_sample(s, e->high[i].sample);
-        for (size_t i = 0; i < e->n_low && listed(s->c, k) && !s->failed; i++)
+        for (size_t i = 0; i < e->n_low && cli_column_listed(s->c, k) && !s->failed; i++)
             name_sample(s, e->low[i].sample);
     }
 }
@@ -135,7 +135,7 @@ static void tell_columns(struct telling *s) {
                                 .deviation = e->deviation,
                                 .beyond = e->beyond,
                                 .defined = e->defined};
-        if (!listed(c, k))
+        if (!cli_column_listed(c, k))
             continue;
         to->high = tell_entries(s, e->high, e->n_high);
         to->low = tell_entries(s, e->low, e->n_low);
@@ -307,6 +307,17 @@ static void tell_checks(struct telling *s) {
     t->steps.samples = rows_of(s, c->steps.samples, c->steps.n);
 }
 
+static void tell_shares(struct telling *s) {
+    const cli_influence *c = s->c;
+    cli_told *t = s->t;
+    t->shares = room(s, c->n_shares, sizeof *t->shares);
+    t->n_shares = s->failed ? 0 : c->n_shares;
+    for (size_t k = 0; k < t->n_shares; k++) {
+        t->shares[k] = c->shares[k];
+        t->shares[k].sample = cli_sample_row(&c->train, c->shares[k].sample);
+    }
+}
+
 static void tell_document(struct telling *s) {
     const cli_influence *c = s->c;
     const glim_influence_method *m = c->method;
@@ -334,6 +345,7 @@ glim_status cli_tell(cli_influence *c, cli_told *out) {
                       .output = o->output,
                       .against = o->against,
                       .grouped = c->grouped ? o->by_group : NULL,
+                      .by = o->by,
                       .top = (size_t)o->top};
     out->train.file = c->train.path;
     out->train.digest = c->train.digest;
@@ -347,6 +359,7 @@ glim_status cli_tell(cli_influence *c, cli_told *out) {
     tell_lists(&s);
     tell_figures(&s);
     tell_checks(&s);
+    tell_shares(&s);
     tell_document(&s);
     glim__free(c->run->ctx, s.list);
     return s.failed ? glim__oom(c->run->ctx, &c->run->err, "the answer", s.n * sizeof *s.samples)

@@ -83,6 +83,9 @@ typedef struct cli_told {
     glim_truth truth; /* its samples are rows */
     cli_steps steps;  /* theirs too */
     cli_told_figures figures;
+    const char *by;    /* "token", "layer", "module", or NULL */
+    cli_share *shares; /* (n_shares) by rows of samples; their samples are rows */
+    size_t n_shares;
 } cli_told;
 
 /* From the run, once it is over. The told borrows from it and from its document. */
@@ -101,6 +104,9 @@ glim_status cli_told_csv(cli_run *run, const cli_told *t);
 /* Appends a cell; and the line of columns. */
 void cli_csv_text(glim_buffer *b, const char *s);
 void cli_csv_column(glim_buffer *b, const char *name, size_t query);
+
+/* What tokens or parts have of a sample's score for a query; NULL: it was not asked. */
+const cli_share *cli_told_share(const cli_told *t, const cli_told_sample *s, size_t query);
 
 /* How many of a column's highest are shown: those beyond its threshold, where it has one. */
 static inline size_t cli_worth_a_look(const cli_told_column *c) {

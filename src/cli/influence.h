@@ -59,6 +59,15 @@ typedef struct cli_twins {
 
 enum { CLI_TWINS = 20, CLI_TERMINAL_QUERIES = 3 };
 
+/* A score that is shown, by tokens, layers or modules. */
+typedef struct cli_share {
+    size_t query, sample;
+    double score, rest; /* rest: what no token has */
+    size_t n;
+    const char **names;
+    double *values; /* (n); with the rest they sum to the score */
+} cli_share;
+
 typedef struct cli_influence {
     cli_run *run;
     cli_samples train, query;
@@ -89,6 +98,8 @@ typedef struct cli_influence {
     cli_twins twins;
     glim_truth truth;
     cli_steps steps;
+    cli_share *shares;
+    size_t n_shares;
     bool checked; /* the truth is filled in */
     double seconds;
     bool partial;
@@ -105,6 +116,10 @@ glim_status cli_influence_value_model(cli_influence *c);
 glim_status cli_influence_choose_steps(cli_influence *c);
 void cli_influence_take_steps(cli_influence *c, const glim_influence_block *b);
 glim_status cli_influence_steps(cli_influence *c, const glim_influence_work *w);
+/* --by: takes what is shown apart (influence-shares.c). */
+glim_status cli_influence_why(void *data, const glim_why *why, glim_error *err);
+/* Whether the samples at a column's ends are shown anywhere. */
+bool cli_column_listed(const cli_influence *c, size_t column);
 void cli_stream_words(const cli_samples *s, size_t i, glim_buffer *out);
 const char *cli_stream_label(const cli_samples *s, size_t i);
 

@@ -19,6 +19,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
                            .queries = g.queries,
                            .damping = o->damping,
                            .most = (size_t)o->fit_samples,
+                           .by = w->by,
                            .sign = g.sign};
     uint64_t bytes = 0;
     if (!out) {
@@ -81,7 +82,7 @@ const glim_influence_method glim_influence_datainf = {
     .costs = "three passes over the samples, forward and back",
     .caption = "good for low-rank adapters; of whole matrices its inverse is coarse, and it comes "
                "close to the product of gradients",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct opts),
     .fits = fits,

@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct options {
-    const char *weights, *labels, *by;
+    const char *weights, *labels;
     double damping;
     int64_t fit_samples, query_rank;
     bool self;
@@ -76,7 +76,7 @@ static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
                         .seed = w->seed,
                         .damping = s->o->damping < 0 ? NAN : s->o->damping,
                         .sign = is(w->target.output, "loss") ? -1 : 1,
-                        .parts = is(s->o->by, "none") ? NULL : s->o->by};
+                        .parts = w->by};
     s->k.self = s->o->self || !s->k.queries.count;
 }
 
@@ -254,12 +254,6 @@ static const glim_param params[] = {
      .min = 0,
      .max = 4096,
      .help = "vectors that stand for a query's gradient in each matrix; 0: all of it"},
-    {.name = "by",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct options, by),
-     .def.s = "none",
-     .choices = "none|layer|module",
-     .help = "a column for each part of the model as well"},
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct options, self),
@@ -274,7 +268,7 @@ const glim_influence_method glim_influence_ekfac = {
     .costs = "three passes forward and back over the samples, and eigenvectors of each matrix",
     .caption = "these are samples that training would have to weigh differently to change the "
                "answer, near the weights as they are; it is no account of where a fact came from",
-    .needs = GLIM_INFLUENCE_GRADIENT,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct options),
     .fits = fits,

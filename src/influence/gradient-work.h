@@ -7,17 +7,12 @@
 #include "influence/gradients.h"
 #include "influence/influence-methods.h"
 
-/* Rows of parameters that methods share; options have fields of these names. */
+/* A row of parameters that methods share; options have a field of this name. */
 #define GLIM_WEIGHTS_PARAM(opts_type, says)                                                        \
     {                                                                                              \
         .name = "weights", .type = GLIM_STRING, .offset = offsetof(opts_type, weights),            \
         .value_name = "NAMES",                                                                     \
         .help = "weights whose " says ", with *; all; default: the feed-forward parts"             \
-    }
-#define GLIM_BY_PARAM(opts_type)                                                                   \
-    {                                                                                              \
-        .name = "by", .type = GLIM_CHOICE, .offset = offsetof(opts_type, by),                      \
-        .choices = "layer|module", .help = "a column for each part of the model as well"           \
     }
 
 typedef struct glim_gradient_work {

@@ -7,7 +7,7 @@
 #include "influence/gradient-work.h"
 
 struct opts {
-    const char *weights, *by;
+    const char *weights;
     bool cosine, per_answer, self;
 };
 
@@ -25,7 +25,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o, bool
                           .cosine = cosine,
                           .per_answer = o->per_answer,
                           .self = o->self || !w->n_queries,
-                          .by = o->by,
+                          .by = w->by,
                           .sign = g.sign};
     uint64_t bytes = 0;
     if (!out) {
@@ -47,10 +47,9 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
         return glim_fail(
             err, GLIM_EUSAGE,
             "--cosine divides by lengths of gradients already: leave out --per-answer");
-    if ((o->cosine || o->by) && !w->n_queries)
-        return glim_fail(
-            err, GLIM_EUSAGE,
-            "self-influence has neither cosine nor parts: give a text or --query FILE");
+    if (o->cosine && !w->n_queries)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "self-influence has no cosine: give a text or --query FILE");
     return glim__gradient_work_fits(w, err);
 }
 
@@ -78,7 +77,6 @@ static glim_status run_cosine(const glim_influence_work *w, const void *opts,
 
 static const glim_param params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
-    GLIM_BY_PARAM(struct opts),
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct opts, self),
@@ -96,7 +94,6 @@ static const glim_param params[] = {
 
 static const glim_param baseline_params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
-    GLIM_BY_PARAM(struct opts),
     {0},
 };
 
@@ -107,7 +104,7 @@ const glim_influence_method glim_influence_tracin = {
     .costs = "one pass over the samples, forward and back, for each checkpoint",
     .caption = "it tells of first steps only: what other samples made up for is not taken off, and "
                "long samples have long gradients",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_CHECKPOINTS,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_CHECKPOINTS | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct opts),
     .fits = fits,
@@ -121,7 +118,7 @@ const glim_influence_method glim_influence_gradient_product = {
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
     .costs = "one pass over the samples, forward and back",
     .caption = "a baseline: samples with large gradients lead for every query",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = baseline_params,
     .opts_size = sizeof(struct opts),
     .fits = fits,
@@ -135,7 +132,7 @@ const glim_influence_method glim_influence_gradient_cosine = {
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
     .costs = "one pass over the samples, forward and back",
     .caption = "it tells which samples pull the same way, not how far they moved anything",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = baseline_params,
     .opts_size = sizeof(struct opts),
     .fits = fits,

@@ -57,6 +57,25 @@ class Case(unittest.TestCase):
                 self.assertEqual(column["high"][0]["row"], 6)
                 self.assertAlmostEqual(column["high"][0]["value"], 1, places=5)
 
+    def test_what_tokens_and_parts_have_sums_to_the_score(self):
+        for method in METHODS:
+            for by in ("token", "layer", "module"):
+                if method == "trak":
+                    self.assertIn("gradient-cosine", self.refused("--method", method, "--by", by, "a b"))
+                    continue
+                a = self.answer("--method", method, "--by", by, TEXTS[5])
+                (column,) = (c for c in a["columns"] if c["name"] == "influence")
+                shown = {e["row"]: e for e in column["high"] + column["low"] if e["value"]}
+                listed = [e["row"] for e in column["high"] if e["value"] > 0]
+                listed += [e["row"] for e in column["low"] if e["value"] < 0]
+                self.assertEqual(sorted(listed), sorted(s["row"] for s in a["shares"]))
+                for s in a["shares"]:
+                    e, size = shown[s["row"]], sum(map(abs, s["values"]))
+                    self.assertEqual((s["score"], s["query"]), (e["value"], 1))
+                    self.assertLess(abs(sum(s["values"]) + s["rest"] - s["score"]), 1e-4 * size)
+                    if by == "token": # the last is only said
+                        self.assertTrue(e["text"].startswith("".join(s["names"])))
+
     def test_real_steps_do_what_the_product_says(self):
         a = self.answer("--method", "gradient-product", "--check", 8, TEXTS[0])
         self.assertGreater(a["steps"]["pearson"], 0.99)
@@ -87,6 +106,7 @@ class Case(unittest.TestCase):
     def test_what_cannot_be_is_said(self):
         self.assertIn("FILE:RATE", self.refused("--method", "tracin", "--checkpoint", "x.gguf:-1", "a b"))
         self.assertIn("--query", self.refused("--method", "trak"))
+        self.assertIn("--query", self.refused("--method", "tracin", "--by", "layer"))
         self.assertIn("nowhere", self.refused("--method", "tracin", "--weights", "nowhere*", "a b"))
         r = run("--train", self.train, "--method", "tracin", "")
         self.assertNotEqual(r.returncode, 0)
@@ -132,7 +152,7 @@ class Case(unittest.TestCase):
 
     def test_a_saved_document_is_shown_as_the_run_was(self):
         saved, page, again = (pathlib.Path(self.folder.name) / n for n in ("s.json", "s.html", "t.html"))
-        args = ("--train", self.train, "--method", "tracin", "--self", "--check", 3,
+        args = ("--train", self.train, "--method", "tracin", "--self", "--by", "token", "--check", 3,
                 "--checkpoint", f"{MODEL}:0.5", "-q", TEXTS[5])
         r = run(*args, "--json", saved, "--html", page, "--lang", "zh-CN")
         self.assertEqual(r.returncode, 0, r.stderr.decode())
@@ -144,6 +164,7 @@ class Case(unittest.TestCase):
         subprocess.run([GLIM, "view", saved, "--html", again, "--lang", "zh-CN", "-q"], check=True,
                        timeout=60)
         self.assertEqual(page.read_bytes(), again.read_bytes())
+        self.assertIn('<div class="strip short"', page.read_text(encoding="utf-8"))
 
     def test_plans_tell_tokens_and_bytes(self):
         r = run("--train", self.train, "--method", "datainf", "--dry-run", "a fine film")
@@ -154,7 +175,8 @@ class Case(unittest.TestCase):
         for width in (40, 80):
             r = subprocess.run(
                 [GLIM, "influence", "-m", MODEL, "--train", self.train, "--method", "tracin", "-q",
-                 "--width", str(width), TEXTS[3]], capture_output=True, timeout=60)
+                 "--width", str(width), "--by", "token" if width == 40 else "module", TEXTS[3]],
+                capture_output=True, timeout=60)
             self.assertEqual(r.returncode, 0, r.stderr.decode())
             self.assertTrue(all(len(line) <= width for line in r.stdout.decode().splitlines()))
 
