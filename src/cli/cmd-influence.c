@@ -431,20 +431,6 @@ static glim_status answer(cli_influence *c) {
     return status ? status : cli_told_answer(c->run, &told);
 }
 
-static glim_status put_list(cli_run *run) {
-    glim_buffer out;
-    glim__buffer_init(&out, run->ctx);
-    for (size_t i = 0; glim__influence_methods()[i]; i++) {
-        const glim_influence_method *m = glim__influence_methods()[i];
-        glim__buffer_printf(&out, "%s\n", m->name);
-        cli_put_wrapped(&out, cli_sheet_width(run), 2, m->summary);
-        glim__buffer_printf(&out, "  cost: %s%s\n", m->costs,
-                            m->needs & GLIM_INFLUENCE_QUERIES ? "; needs a query" : "");
-        glim__buffer_printf(&out, "  %s\n", m->cite);
-    }
-    return cli_put_buffer(run, &out, "the list");
-}
-
 static glim_status put_plan(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
     glim_plan plan;
@@ -492,7 +478,7 @@ static glim_status run_influence(cli_run *run) {
     const cli_options *o = &run->o;
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
     if (o->list)
-        return put_list(run);
+        return cli_influence_list(run);
     glim__buffer_init(&c.line, run->ctx);
     glim_status status = cli_influence_open(&c);
     c.method = run->influence ? run->influence

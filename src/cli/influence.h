@@ -105,6 +105,8 @@ typedef struct cli_influence {
     bool partial;
 } cli_influence;
 
+/* --list: what the methods say of themselves, as text or glim.influence-methods/1. */
+glim_status cli_influence_list(cli_run *run);
 /* The same of samples that stream (influence-model.c); cli_influence_streams tells when. */
 bool cli_influence_streams(const cli_run *run);
 glim_status cli_influence_open_model(cli_influence *c);

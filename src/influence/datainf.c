@@ -79,6 +79,9 @@ const glim_influence_method glim_influence_datainf = {
     .name = "datainf",
     .summary = "influence functions with the mean of inverses in place of the inverse",
     .cite = "Kwon, Wu, Wu, Zou 2024, arXiv:2310.00902",
+    .formula = "I_i = <v, grad L_i> / n,  v = (1/n) sum_j (g_q - g_j <g_j, g_q> / (rho + |g_j|^2)) "
+               "/ rho,  matrix by matrix",
+    .use = "for models tuned by low-rank adapters, of whose small matrices its inverse is good",
     .costs = "three passes over the samples, forward and back",
     .caption = "good for low-rank adapters; of whole matrices its inverse is coarse, and it comes "
                "close to the product of gradients",

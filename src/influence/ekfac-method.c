@@ -265,6 +265,10 @@ const glim_influence_method glim_influence_ekfac = {
     .name = "ekfac",
     .summary = "how each sample moved what a model says, by curvature in Kronecker factors",
     .cite = "Grosse et al. 2023, arXiv:2308.03296; George et al. 2018, arXiv:1806.03884",
+    .formula = "I_i = <U_q, grad L_i> / n,  U_q = (H + damping)^-1 grad L_q,  H = Q' diag(Lambda) "
+               "Q in Kronecker factors, matrix by matrix",
+    .use = "when accuracy matters most: what other samples made up for is taken off; factors are "
+           "kept (--store)",
     .costs = "three passes forward and back over the samples, and eigenvectors of each matrix",
     .caption = "these are samples that training would have to weigh differently to change the "
                "answer, near the weights as they are; it is no account of where a fact came from",

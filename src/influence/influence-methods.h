@@ -87,6 +87,8 @@ typedef struct glim_influence_out {
 
 typedef struct glim_influence_method {
     const char *name, *summary, *cite; /* as of glim_method */
+    const char *formula;               /* in plain letters */
+    const char *use;                   /* when to take it; half a sentence */
     const char *costs;                 /* "two passes over the features" */
     const char *caption;               /* what must not be read from it; one sentence */
     unsigned needs;

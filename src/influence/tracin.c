@@ -101,6 +101,10 @@ const glim_influence_method glim_influence_tracin = {
     .name = "tracin",
     .summary = "what steps of training on each sample did to a query, over one or more checkpoints",
     .cite = "Pruthi, Liu, Kale, Sundararajan 2020, arXiv:2002.08484",
+    .formula =
+        "I_i = sum_k eta_k <grad L_q, grad L_i>,  over checkpoints k with learning rates eta_k",
+    .use = "when checkpoints of the training are kept; without a query its self-influence finds "
+           "rare and wrong samples",
     .costs = "one pass over the samples, forward and back, for each checkpoint",
     .caption = "it tells of first steps only: what other samples made up for is not taken off, and "
                "long samples have long gradients",
@@ -116,6 +120,8 @@ const glim_influence_method glim_influence_gradient_product = {
     .name = "gradient-product",
     .summary = "the dot product of a sample's gradient and a query's: a baseline",
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .formula = "I_i = <grad L_q, grad L_i>",
+    .use = "as a baseline, or when the size of steps matters and all samples are about as long",
     .costs = "one pass over the samples, forward and back",
     .caption = "a baseline: samples with large gradients lead for every query",
     .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
@@ -130,6 +136,9 @@ const glim_influence_method glim_influence_gradient_cosine = {
     .name = "gradient-cosine",
     .summary = "the cosine of a sample's gradient and a query's: a baseline that is hard to beat",
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .formula = "cos(grad L_q, grad L_i)",
+    .use = "the first method to try on a model: one pass, no setting, and samples of all lengths "
+           "compare",
     .costs = "one pass over the samples, forward and back",
     .caption = "it tells which samples pull the same way, not how far they moved anything",
     .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,

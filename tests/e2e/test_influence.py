@@ -199,6 +199,22 @@ class Texts(Case):
         self.refused("-m", BERT, "--train", data, says="fit a head")
 
 
+class Methods(Case):
+    def test_the_list_says_what_each_is_good_for(self):
+        schema = json.loads((ROOT / "docs/schema/glim.influence-methods-1.schema.json").read_text())
+        d = json.loads(run("influence", "--list", "--json").stdout)
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(d)
+        text = run("influence", "--list").stdout.decode()
+        for m in d["methods"]:
+            self.assertTrue(m["formula"] and m["use"], m["name"])
+            self.assertIn(f"\n{m['name']}\n", text)
+            by = run("influence", "--train", self.numbers, "--label", "y", "--method", m["name"],
+                     "--by", "token").stderr.decode()
+            self.assertEqual("cannot say" in by, m["family"] == "head", by)
+        self.assertTrue(all(len(line) <= 100 for line in text.splitlines()))
+
+
 class Saved(Case):
     """glim view of what a run saved shows what the run has shown."""
 
