@@ -4,7 +4,6 @@
  * says. The method streams blocks; here they go to the ends that are shown, to the
  * files of --csv and --raw, and leave four numbers a sample for flags and figures.
  */
-#include "base/map.h"
 #include "cli/commands.h"
 #include "cli/influence-told.h"
 #include "file/safetensors.h"
@@ -175,10 +174,6 @@ static void take_marks(cli_influence *c, const glim_influence_block *b) {
                        .leverage = c->leverage == SIZE_MAX ? NAN : (float)v[c->leverage],
                        .residual = c->residual == SIZE_MAX ? NAN : (float)v[c->residual],
                        .loss = c->loss == SIZE_MAX ? NAN : (float)v[c->loss]};
-        for (size_t k = 0; k < c->n_columns && c->grouped; k++)
-            if (!strcmp(c->names[k], "influence"))
-                c->groups.sum[c->groups.of[b->first + i] * c->query.n + c->columns[k].query] +=
-                    v[k];
     }
     c->done = b->first + b->count;
 }
@@ -189,6 +184,8 @@ static glim_status take(void *data, const glim_influence_block *b, glim_error *e
     glim_status status = ends.take(ends.data, b, err);
     take_marks(c, b);
     cli_influence_take_steps(c, b);
+    if (!status)
+        status = cli_groups_take(c, b, err);
     if (!status && c->writes_csv)
         status = write_csv(c, b, err);
     if (status || !c->writes_raw)
@@ -256,6 +253,8 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
     *sink = (glim_influence_sink){take, c};
+    if (!status)
+        status = cli_groups_begin(c, err);
     return status ? status : begin_files(c, err);
 }
 
@@ -280,48 +279,7 @@ static glim_status end_files(cli_influence *c, glim_status status) {
     return status;
 }
 
-/* ---- groups and truth ---- */
-
-static glim_status find_groups(cli_influence *c) {
-    cli_run *run = c->run;
-    const cli_samples *s = &c->train;
-    glim_groups *g = &c->groups;
-    size_t Q = c->query.n;
-    if (s->group == SIZE_MAX)
-        return GLIM_OK;
-    if (!Q)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--group sums influences on a query (a TEXT, "
-                         "--query FILE or --table FILE --row N)");
-    g->of = glim__calloc(run->ctx, s->n + 1, sizeof *g->of);
-    g->names = glim__calloc(run->ctx, s->n + 1, sizeof *g->names);
-    g->sizes = glim__calloc(run->ctx, s->n + 1, sizeof *g->sizes);
-    if (!g->of || !g->names || !g->sizes)
-        return glim__oom(run->ctx, &run->err, "the groups", s->n * 24);
-    glim_map map;
-    glim__map_init(&map, run->ctx);
-    bool ok = true;
-    for (size_t i = 0; i < s->n && ok; i++) {
-        const char *name = glim__table_cell(s->t, s->rows[i], s->group);
-        int32_t k = glim__map_get(&map, name, strlen(name));
-        if (k < 0) {
-            k = (int32_t)g->n;
-            ok = glim__map_set(&map, name, strlen(name), k, NULL);
-            g->names[g->n++] = name;
-        }
-        g->of[i] = (size_t)k;
-        g->sizes[k]++;
-    }
-    glim__map_release(&map);
-    g->sum = glim__calloc(run->ctx, g->n, Q * sizeof *g->sum);
-    g->actual = glim__calloc(run->ctx, g->n, Q * sizeof *g->actual);
-    if (!ok || !g->sum || !g->actual)
-        return glim__oom(run->ctx, &run->err, "the groups", g->n * Q * 16);
-    for (size_t k = 0; k < g->n * Q; k++)
-        g->actual[k] = NAN;
-    c->grouped = true;
-    return GLIM_OK;
-}
+/* ---- truth ---- */
 
 static glim_status check_truth(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
@@ -411,7 +369,7 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
     if (!status)
         status = describe(c);
     if (!status)
-        status = find_groups(c);
+        status = cli_groups_find(c);
     if (!status && c->streams)
         status = cli_influence_choose_steps(c);
     if (!status)
@@ -458,11 +416,7 @@ static void release(cli_influence *c) {
     glim__free(ctx, c->queries);
     glim__free(ctx, c->single);
     glim__free(ctx, c->twins.first);
-    glim__free(ctx, c->groups.of);
-    glim__free(ctx, c->groups.names);
-    glim__free(ctx, c->groups.sizes);
-    glim__free(ctx, c->groups.sum);
-    glim__free(ctx, c->groups.actual);
+    cli_groups_release(c);
     glim__buffer_release(&c->line);
     glim__free(ctx, c->steps.samples);
     glim__free(ctx, c->steps.influence);

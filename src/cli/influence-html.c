@@ -117,6 +117,42 @@ static void put_head(html_page *p, const cli_told *t) {
     glim__buffer_puts(p->b, "</p>\n");
 }
 
+/* Sums over samples that share a value, and what refits without them changed. */
+static void put_groups(html_page *p, const cli_told *t, size_t q) {
+    enum { MOST = 50 };
+    const char *keys[] = {"influence.group", "influence.samples", "influence.sum", NULL, NULL};
+    size_t order[MOST], n = t->groups.n < MOST ? t->groups.n : MOST;
+    if (!n)
+        return;
+    for (size_t k = 0; k < t->groups.n; k++)
+        if (isfinite(t->groups.actual[k * t->n_queries + q]))
+            keys[3] = "influence.refit";
+    argument(p, "%.60s", t->grouped ? t->grouped : "?");
+    glim__html_say(p, "h3", "influence.groups");
+    glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table>");
+    glim__html_head(p, keys);
+    glim__buffer_puts(p->b, "<tbody>\n");
+    cli_groups_largest(t, q, n, order);
+    for (size_t k = 0; k < n; k++) {
+        size_t at = order[k] * t->n_queries + q;
+        const char *name = t->groups.names[order[k]];
+        glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
+        glim__html_plain(p->b, name, strlen(name), 48);
+        glim__buffer_printf(p->b, "</th><td>%zu</td><td>%.4g</td>", t->groups.sizes[order[k]],
+                            t->groups.sum[at]);
+        if (isfinite(t->groups.actual[at]))
+            glim__buffer_printf(p->b, "<td>%.4g</td>", t->groups.actual[at]);
+        else if (keys[3])
+            glim__buffer_puts(p->b, "<td></td>");
+        glim__buffer_puts(p->b, "</tr>\n");
+    }
+    glim__buffer_puts(p->b, "</tbody></table></div>\n");
+    if (t->groups.n > n) {
+        argument(p, "%zu", t->groups.n - n);
+        glim__html_say(p, "p class=\"note\"", "influence.more-groups");
+    }
+}
+
 static void put_query(html_page *p, const cli_told *t, size_t q) {
     const cli_told_sample *s = &t->queries[q];
     argument(p, "%zu", q + 1);
@@ -144,6 +180,7 @@ static void put_query(html_page *p, const cli_told *t, size_t q) {
         put_side(p, t, c, -1);
         cli_share_legend(p, t);
     }
+    put_groups(p, t, q);
     glim__buffer_puts(p->b, "</section>\n");
 }
 

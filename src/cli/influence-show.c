@@ -198,22 +198,39 @@ static void put_flags(struct showing *s) {
         say(s, "  rows %zu and %zu", t->twins.first[i], t->twins.other[i]);
 }
 
+/* Whether any was fitted without. */
+static bool refitted(const cli_told *t) {
+    for (size_t k = 0; k < t->groups.n * t->n_queries; k++)
+        if (!isnan(t->groups.actual[k]))
+            return true;
+    return false;
+}
+
+static void put_group(struct showing *s, size_t k, bool actual) {
+    const cli_told *t = s->t;
+    char room[32];
+    glim__buffer_printf(&s->p.b, "%*zu %*s", ROW, t->groups.sizes[k], NUMBER,
+                        number(room, t->groups.sum[k * t->n_queries]));
+    if (actual)
+        glim__buffer_printf(&s->p.b, " %*s", NUMBER,
+                            number(room, t->groups.actual[k * t->n_queries]));
+    glim__buffer_puts(&s->p.b, "  ");
+    put_label(s, t->groups.names[k], s->p.width < 60 ? 14 : 30);
+    glim__page_end_line(&s->p);
+}
+
 static void put_groups(struct showing *s) {
     enum { MOST = 20 };
     const cli_told *t = s->t;
-    char a[32], b[32];
+    size_t order[MOST], n = t->groups.n < MOST ? t->groups.n : MOST;
+    bool actual = refitted(t);
     if (!t->groups.n)
         return;
-    say(s,
-        "\nGroups by %s (samples, sum of influences on query 1, change by a refit without them):",
-        t->grouped ? t->grouped : "a column");
-    for (size_t k = 0; k < t->groups.n && k < MOST; k++) {
-        glim__buffer_printf(&s->p.b, "%*zu %*s %*s  ", ROW, t->groups.sizes[k], NUMBER,
-                            number(a, t->groups.sum[k * t->n_queries]), NUMBER,
-                            number(b, t->groups.actual[k * t->n_queries]));
-        put_label(s, t->groups.names[k], 30);
-        glim__page_end_line(&s->p);
-    }
+    say(s, "\nGroups by %s (samples, sum of influences on query 1%s):",
+        t->grouped ? t->grouped : "a column", actual ? ", change by a refit without them" : "");
+    cli_groups_largest(t, 0, n, order);
+    for (size_t k = 0; k < n; k++)
+        put_group(s, order[k], actual);
     if (t->groups.n > MOST)
         say(s, "... and %zu more (--json)", t->groups.n - MOST);
 }

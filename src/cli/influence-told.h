@@ -108,6 +108,9 @@ void cli_csv_column(glim_buffer *b, const char *name, size_t query);
 /* What tokens or parts have of a sample's score for a query; NULL: it was not asked. */
 const cli_share *cli_told_share(const cli_told *t, const cli_told_sample *s, size_t query);
 
+/* The n groups with the largest sums for a query, in the order of the document. */
+void cli_groups_largest(const cli_told *t, size_t query, size_t n, size_t *out);
+
 /* How many of a column's highest are shown: those beyond its threshold, where it has one. */
 static inline size_t cli_worth_a_look(const cli_told_column *c) {
     return c->threshold == c->threshold && c->beyond < c->n_high ? c->beyond : c->n_high;

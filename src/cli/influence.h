@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "file/table.h"
+#include "base/map.h"
 #include "base/outfile.h"
 #include "influence/head.h"
 #include "influence/samples.h"
@@ -93,8 +94,11 @@ typedef struct cli_influence {
     bool writes_csv, writes_raw;
     glim_buffer line;
     float *single; /* a block as floats */
-    glim_groups groups;
+    glim_groups groups; /* of a stream without `of` */
     bool grouped;
+    size_t group_room;
+    glim_map group_map; /* names to groups */
+    glim_arena group_names;
     cli_twins twins;
     glim_truth truth;
     cli_steps steps;
@@ -118,6 +122,11 @@ glim_status cli_influence_value_model(cli_influence *c);
 glim_status cli_influence_choose_steps(cli_influence *c);
 void cli_influence_take_steps(cli_influence *c, const glim_influence_block *b);
 glim_status cli_influence_steps(cli_influence *c, const glim_influence_work *w);
+/* --group (influence-groups.c): before the run, once its columns are known, and block by block. */
+glim_status cli_groups_find(cli_influence *c);
+glim_status cli_groups_begin(const cli_influence *c, glim_error *err);
+glim_status cli_groups_take(cli_influence *c, const glim_influence_block *b, glim_error *err);
+void cli_groups_release(cli_influence *c);
 /* --by: takes what is shown apart (influence-shares.c). */
 glim_status cli_influence_why(void *data, const glim_why *why, glim_error *err);
 /* Whether the samples at a column's ends are shown anywhere. */

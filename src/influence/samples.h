@@ -63,6 +63,12 @@ size_t glim__samples_count(const glim_samples *s);
 size_t glim__samples_left_out(const glim_samples *s);
 /* The row of the file (from 0) that sample i is. */
 size_t glim__samples_row(const glim_samples *s, size_t i);
+/* A column by its name, and what sample i has there; the cell is in `arena`. Errors: EUSAGE (no
+   such column: names those that there are), and those of rows. */
+glim_status glim__samples_column(const glim_samples *s, const char *name, size_t *out,
+                                 glim_error *err);
+glim_status glim__samples_cell(glim_samples *s, size_t i, size_t column, glim_arena *arena,
+                               const char **out, glim_error *err);
 /* SHA-256 of the file's bytes, hex; of a row that was given, of its names and cells. */
 const char *glim__samples_digest(const glim_samples *s);
 /* Samples first .. first + count - 1; everything is in `arena`. Errors: EIO (the file has

@@ -54,6 +54,7 @@ static glim_status run(char **words, int n, uint64_t nth, uint64_t *left) {
     glim_status status = r.command->run(&r);
     glim__fail_allocation(r.ctx, 0);
     glim_linear_close(r.linear);
+    glim_model_close(r.model);
     glim__spare_trim(r.ctx);
     *left = glim_context_bytes(r.ctx);
     glim_context_free(r.ctx);
@@ -61,13 +62,14 @@ static glim_status run(char **words, int n, uint64_t nth, uint64_t *left) {
     return status;
 }
 
-static void run_refused(char **words, int n) {
+static void run_refused(char **words, int n, uint64_t faster) {
     glim_status status = GLIM_ENOMEM;
     uint64_t left, buffers;
     assert_int_equal(run(words, n, 0, &buffers), GLIM_OK);
-    for (uint64_t nth = 1; status; nth++) {
+    for (uint64_t nth = 1; status; nth += 1 + nth / faster) {
         status = run(words, n, nth, &left);
-        assert_true(!status || status == GLIM_ENOMEM);
+        if (status && status != GLIM_ENOMEM)
+            fail_msg("allocation %llu: %d", (unsigned long long)nth, status);
         assert_true(left <= buffers);
     }
 }
@@ -80,22 +82,37 @@ static char *plain[] = {"glim",      "influence", "--train", NULL,     "--label"
                         "--columns", "a,b",       "--json",  NULL,     "--html",  NULL,
                         "-q",        "--threads", "1",       "--kind", "linear"};
 static char *view[] = {"glim", "view", NULL, "--html", NULL, "-q"};
-enum { QUERY = sizeof query / sizeof *query, PLAIN = sizeof plain / sizeof *plain, VIEW = 6 };
+static char *stream[] = {
+    "glim",    "influence", "-m",       GLIM_TESTS "/golden/models/llama-q4_0.gguf",
+    "--train", NULL,        "--text",   "where",
+    "--group", "y",         "--method", "tracin",
+    "--by",    "token",     "--json",   NULL,
+    "--html",  NULL,        "-q",       "--threads",
+    "1",       "x z"};
+enum {
+    QUERY = sizeof query / sizeof *query,
+    PLAIN = sizeof plain / sizeof *plain,
+    VIEW = 6,
+    STREAM = sizeof stream / sizeof *stream
+};
 
 static void fill_words(struct place *p) {
-    query[3] = query[9] = plain[3] = p->train;
-    query[17] = plain[9] = view[2] = p->json;
-    query[19] = plain[11] = view[4] = p->html;
+    query[3] = query[9] = plain[3] = stream[5] = p->train;
+    query[17] = plain[9] = view[2] = stream[15] = p->json;
+    query[19] = plain[11] = view[4] = stream[17] = p->html;
 }
 
 static void no_refused_allocation_leaks(void **state) {
     struct place p;
     make_place(&p);
     fill_words(&p);
-    run_refused(plain, PLAIN);
-    run_refused(view, VIEW);
-    run_refused(query, QUERY);
-    run_refused(view, VIEW);
+    const uint64_t all = UINT64_MAX;
+    run_refused(plain, PLAIN, all);
+    run_refused(view, VIEW, all);
+    run_refused(query, QUERY, all);
+    run_refused(view, VIEW, all);
+    run_refused(stream, STREAM, 60);
+    run_refused(view, VIEW, all);
     clear_place(&p);
 }
 
@@ -187,6 +204,7 @@ static void a_damaged_document_is_refused_or_drawn(void **state) {
     fill_words(&p);
     damage_after(plain, PLAIN, &p);
     damage_after(query, QUERY, &p);
+    damage_after(stream, STREAM, &p);
     clear_place(&p);
 }
 

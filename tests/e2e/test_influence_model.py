@@ -43,7 +43,10 @@ class Case(unittest.TestCase):
         return answer
 
     def refused(self, *args):
-        r = run("--train", self.train, *args)
+        return self.refused_of(self.train, *args)
+
+    def refused_of(self, train, *args):
+        r = run("--train", train, *args)
         self.assertEqual(r.returncode, 2, r.stderr.decode())
         return r.stderr.decode()
 
@@ -75,6 +78,41 @@ class Case(unittest.TestCase):
                     self.assertLess(abs(sum(s["values"]) + s["rest"] - s["score"]), 1e-4 * size)
                     if by == "token": # the last is only said
                         self.assertTrue(e["text"].startswith("".join(s["names"])))
+
+    def test_groups_are_sums_of_their_samples(self):
+        rows = pathlib.Path(self.folder.name) / "grouped.jsonl"
+        table = pathlib.Path(self.folder.name) / "grouped.csv"
+        of = ["west", "east, \u4e1c", "west", "north"]
+        rows.write_text("".join(json.dumps({"text": t, "where": of[i % 4]}) + "\n"
+                                for i, t in enumerate(TEXTS)))
+        two = pathlib.Path(self.folder.name) / "two.csv"
+        two.write_text("text\nno end\nthe word at last\n")
+        r = run("--train", rows, "--group", "where", "--method", "tracin", "-q", "--json", "--csv",
+                table, "--query", two)
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        a = json.loads(r.stdout)
+        Draft202012Validator(SCHEMA).validate(a)
+        lines = list(csv.DictReader(table.read_text().splitlines()))
+        self.assertEqual([g["name"] for g in a["groups"]], ["west", "east, \u4e1c", "north"])
+        self.assertEqual([g["samples"] for g in a["groups"]], [6, 3, 3])
+        for g in a["groups"]:
+            for q in (1, 2):
+                mine = [float(x[f"influence:{q}"]) for i, x in enumerate(lines)
+                        if of[i % 4] == g["name"]]
+                self.assertAlmostEqual(g["influence"][q - 1], sum(mine), delta=1e-9 * sum(map(abs, mine)))
+            self.assertEqual(g["refit"], [None, None])
+        self.assertIn("text, where", self.refused_of(rows, "--group", "no", "no end"))
+        self.assertIn("has none", self.refused_of(rows, "--group", "where", "--method", "similarity", "no"))
+        self.assertIn("--query", self.refused_of(rows, "--group", "where", "--method", "tracin"))
+
+    def test_very_many_groups(self):
+        rows = pathlib.Path(self.folder.name) / "many.csv"
+        with rows.open("w", newline="") as f:
+            csv.writer(f).writerows([["text", "where"]] + [[f"{a}{b} c", f"g{a}{b}"] for a in "abcdefgh"
+                                                          for b in "abcdefghijklmnopqrs"])
+        r = run("--train", rows, "--group", "where", "--method", "tracin", "-q", "no end")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        self.assertIn("... and 132 more", r.stdout.decode())
 
     def test_real_steps_do_what_the_product_says(self):
         a = self.answer("--method", "gradient-product", "--check", 8, TEXTS[0])
