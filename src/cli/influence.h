@@ -93,7 +93,7 @@ typedef struct cli_influence {
     glim_outfile csv, raw;
     bool writes_csv, writes_raw;
     glim_buffer line;
-    float *single; /* a block as floats */
+    float *single;      /* a block as floats */
     glim_groups groups; /* of a stream without `of` */
     bool grouped;
     size_t group_room;

@@ -67,7 +67,7 @@ size_t glim__samples_row(const glim_samples *s, size_t i);
    such column: names those that there are), and those of rows. */
 glim_status glim__samples_column(const glim_samples *s, const char *name, size_t *out,
                                  glim_error *err);
-glim_status glim__samples_cell(glim_samples *s, size_t i, size_t column, glim_arena *arena,
+glim_status glim__samples_cell(glim_samples *s, size_t i, size_t at, glim_arena *arena,
                                const char **out, glim_error *err);
 /* SHA-256 of the file's bytes, hex; of a row that was given, of its names and cells. */
 const char *glim__samples_digest(const glim_samples *s);
