@@ -24,7 +24,10 @@ static double tick(double range) {
     return power * (by < 1.5 ? 1 : by < 3.5 ? 2 : by < 7.5 ? 5 : 10);
 }
 
-static void put_axes(glim_buffer *b, const struct axes *a, const char *x, const char *y) {
+/* x and y: keys of what they are called. */
+static void put_axes(html_page *p, const struct axes *a, const char *x, const char *y) {
+    glim_buffer *b = p->b;
+    char open[80];
     glim__buffer_printf(b, "<path d=\"M%d %dV%dH%d\"/>", LEFT, TOP, TOP + TALL, LEFT + INNER);
     double step = tick(a->x1 - a->x0);
     for (int k = (int)ceil(a->x0 / step); k * step <= a->x1; k++)
@@ -34,16 +37,18 @@ static void put_axes(glim_buffer *b, const struct axes *a, const char *x, const 
     for (int k = (int)ceil(a->y0 / step); k * step <= a->y1; k++)
         glim__buffer_printf(b, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
                             LEFT - 5, down(a, k * step) + 4, k * step);
-    glim__buffer_printf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", LEFT + INNER,
-                        HEIGHT - 4, x);
-    glim__buffer_printf(b, "<text x=\"4\" y=\"10\">%s</text>", y);
+    snprintf(open, sizeof open, "text x=\"%d\" y=\"%d\" text-anchor=\"end\"", LEFT + INNER,
+             HEIGHT - 4);
+    glim__html_say(p, open, x);
+    glim__html_say(p, "text x=\"4\" y=\"10\"", y);
 }
 
-static void open_figure(html_page *p, const char *name) {
+static void open_figure(html_page *p, const char *key) {
     glim__buffer_printf(p->b,
-                        "<div class=\"figure\"><svg viewBox=\"0 0 %d %d\" role=\"img\" "
-                        "aria-label=\"%s\">",
-                        WIDTH, HEIGHT, name);
+                        "<div class=\"figure\" tabindex=\"0\"><svg viewBox=\"0 0 %d %d\" "
+                        "role=\"img\">",
+                        WIDTH, HEIGHT);
+    glim__html_say(p, "title", key);
 }
 
 /* ---- stems ---- */
@@ -90,8 +95,8 @@ void cli_figure_stems(html_page *p, const cli_told *t) {
         a.y1 = f->stem[k] > a.y1 ? f->stem[k] : a.y1;
     a.y1 = 1.05 * fmax(a.y1, 1.2 * t->score_limit);
     a.y1 = a.y1 > 0 ? a.y1 : 1;
-    open_figure(p, "Cook's distance");
-    put_axes(p->b, &a, "sample", "Cook's distance");
+    open_figure(p, "influence.cook");
+    put_axes(p, &a, "influence.words", "influence.cook");
     for (size_t k = 0; k < f->n; k++)
         put_stem(p, t, &a, k);
     if (isfinite(t->score_limit))
@@ -152,8 +157,8 @@ void cli_figure_plane(html_page *p, const cli_told *t) {
         if (!strcmp(t->columns[k].name, "leverage"))
             per = t->columns[k].threshold / 2;
     struct axes a = plane_axes(f, per, &largest);
-    open_figure(p, "leverage and residual");
-    put_axes(p->b, &a, "leverage", "studentised residual");
+    open_figure(p, "influence.plane");
+    put_axes(p, &a, "influence.leverage", "influence.residual");
     put_lines(p, &a, per);
     put_contour(p, &a, 4 / n, per * n);
     put_contour(p, &a, 0.5, per * n);

@@ -24,12 +24,20 @@ unsigned cli_sample_flags(cli_influence *c, size_t i) {
     return flags;
 }
 
+static int first_larger(float x, float y, size_t i, size_t k) {
+    return x != y ? (x > y ? -1 : 1) : i < k ? -1 : i > k;
+}
+
 static int by_mark(const void *a, const void *b, void *data) {
     const cli_mark *m = data;
     size_t i = *(const size_t *)a, k = *(const size_t *)b;
-    if (m[i].score != m[k].score)
-        return m[i].score > m[k].score ? -1 : 1;
-    return i < k ? -1 : i > k;
+    return first_larger(m[i].score, m[k].score, i, k);
+}
+
+static int by_leverage(const void *a, const void *b, void *data) {
+    const cli_mark *m = data;
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    return first_larger(m[i].leverage, m[k].leverage, i, k);
 }
 
 size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
@@ -38,7 +46,7 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
         if (cli_sample_flags(c, i) & kinds)
             all[n++] = i;
     if (all)
-        qsort_r(all, n, sizeof *all, by_mark, c->marks);
+        qsort_r(all, n, sizeof *all, kinds == CLI_FAR ? by_leverage : by_mark, c->marks);
     for (size_t i = 0; i < n && i < most; i++)
         out[i] = all[i];
     glim__free(c->run->ctx, all);

@@ -27,6 +27,14 @@ static void text_argument(html_page *p, const char *text) {
     glim__html_plain(glim__html_arg(p), text, strlen(text), TEXT);
 }
 
+/* Four digits, with the sign that is as wide as a plus. */
+static void put_number(glim_buffer *b, double x) {
+    if (isfinite(x))
+        glim__buffer_printf(b, "%s%.4g", x < 0 ? "\xe2\x88\x92" : "", fabs(x));
+    else
+        glim__buffer_puts(b, "\xc3\x97");
+}
+
 /* ---- lists ---- */
 
 static void put_cell(html_page *p, const char *text, int most) {
@@ -36,13 +44,18 @@ static void put_cell(html_page *p, const char *text, int most) {
 }
 
 static void put_row(html_page *p, const cli_told *t, const cli_told_entry *e) {
-    char text[48];
     const cli_told_sample *s = e->sample;
-    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>%.4g</td>", s->row, e->value);
+    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>", s->row);
+    put_number(p->b, e->value);
+    glim__buffer_puts(p->b, "</td>");
     put_cell(p, s->label ? s->label : "", t->model.streams ? TEXT : 24);
-    snprintf(text, sizeof text, "%.4g", s->number);
-    if (!t->model.streams)
-        put_cell(p, s->says ? s->says : text, 24);
+    if (!t->model.streams && s->says) {
+        put_cell(p, s->says, 24);
+    } else if (!t->model.streams) {
+        glim__buffer_puts(p->b, "<td>");
+        put_number(p->b, s->number);
+        glim__buffer_puts(p->b, "</td>");
+    }
     put_cell(p, s->text, TEXT);
     glim__buffer_puts(p->b, "</tr>\n");
 }
@@ -138,12 +151,12 @@ static void put_groups(html_page *p, const cli_told *t, size_t q) {
         const char *name = t->groups.names[order[k]];
         glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
         glim__html_plain(p->b, name, strlen(name), 48);
-        glim__buffer_printf(p->b, "</th><td>%zu</td><td>%.4g</td>", t->groups.sizes[order[k]],
-                            t->groups.sum[at]);
-        if (isfinite(t->groups.actual[at]))
-            glim__buffer_printf(p->b, "<td>%.4g</td>", t->groups.actual[at]);
-        else if (keys[3])
-            glim__buffer_puts(p->b, "<td></td>");
+        glim__buffer_printf(p->b, "</th><td>%zu</td><td>", t->groups.sizes[order[k]]);
+        put_number(p->b, t->groups.sum[at]);
+        glim__buffer_puts(p->b, keys[3] ? "</td><td>" : "");
+        if (keys[3] && isfinite(t->groups.actual[at]))
+            put_number(p->b, t->groups.actual[at]);
+        glim__buffer_puts(p->b, "</td>");
         glim__buffer_puts(p->b, "</tr>\n");
     }
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
@@ -164,7 +177,7 @@ static void put_query(html_page *p, const cli_told *t, size_t q) {
         text_argument(p, s->label ? s->label : "\xe2\x80\xa6");
     else
         text_argument(p, s->of ? s->of : "\xc5\xb7");
-    argument(p, "%.4g", s->value);
+    put_number(glim__html_arg(p), s->value);
     glim__html_say(p, "p class=\"note\"", "influence.value");
     for (size_t k = 0; k < t->n_columns; k++) {
         const cli_told_column *c = &t->columns[k];

@@ -154,8 +154,8 @@ enum { CLI_MISLABELLED = 1, CLI_FAR = 2, CLI_INFLUENTIAL = 4 };
 unsigned cli_sample_flags(cli_influence *c, size_t i);
 /* Finds twins and the limit of scores, after the run. */
 glim_status cli_influence_flags(cli_influence *c);
-/* Flagged samples by their scores, the largest first: at most `most` into out; the number of
-   all. `kinds` are those that count. */
+/* Flagged samples by their scores (those that lie far: leverages), the largest first: at most
+   `most` into out; the number of all. `kinds` are those that count. */
 size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 
 /* Samples with the largest scores, at most `most`; returns how many. */
