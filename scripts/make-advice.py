@@ -38,6 +38,9 @@ exact), *consistency* (the same answer each time), *simplicity* (few or large pa
 methods away, or gives them fewer samples, and never changes the order: with a smaller one the first is never dearer. Places that were not measured
 are judgements; read a document's checks and verdict before you believe it.
 
+Which training samples made a model say something (`--want training --train FILE`) is asked of `glim influence`; there a pass is one over the samples,
+and one there and back counts as three.
+
 This page is written by `scripts/make-advice.py`: what comes first to last without a budget, by number of parts.
 """
 
@@ -54,7 +57,7 @@ def names(a):
 
 def rows(glim, access, task, want):
     """A line for each run of sizes with the same answers."""
-    if want in ("looks", "alignment", "examples"):  # whatever the number of parts
+    if want in ("looks", "alignment", "examples", "training"):  # whatever the number of parts
         cells = [names(ask(glim, access=access, task=task, want=want, quality=q)) for q in QUALITIES]
         return [[list(SIZES), cells]]
     out = []

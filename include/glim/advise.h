@@ -43,7 +43,7 @@ typedef enum glim_want {
     GLIM_WANT_LOOKS,     /* where the model looks */
     GLIM_WANT_ALIGNMENT, /* which source word made which target word */
     GLIM_WANT_EXAMPLES,  /* which rows say most about the model */
-    GLIM_WANT_TRAINING,  /* which training samples: the answer names `glim influence` */
+    GLIM_WANT_TRAINING,  /* which training samples: methods of `glim influence` */
     GLIM_WANT_INSIDE     /* what layers know: not in this version */
 } glim_want;
 
@@ -58,18 +58,20 @@ typedef struct glim_question {
     glim_access access;
     glim_job job;
     glim_want want;
-    glim_quality quality;    /* one of the first four: it decides the order */
-    double passes;           /* over the input, at most; 0 = no limit */
-    size_t units;            /* that are scored; 0 = those of `p`, or a usual number */
+    glim_quality quality; /* one of the first four: it decides the order */
+    double passes;        /* over the input (training: the samples), at most; 0 = no limit */
+    int head;     /* training: 1 = a head was fitted on the model, -1 = none, 0 = not known */
+    size_t units; /* that are scored; 0 = those of `p`, or a usual number */
     const glim_predictor *p; /* plans with it and asks what it can; may be NULL */
 } glim_question;
 
 typedef struct glim_hint {
-    const glim_method *method;
-    const char *command; /* of glim: "explain", or "attention" */
+    const glim_method *method;          /* NULL when the command is "influence" */
+    const char *name, *caption, *costs; /* of the method; costs may be NULL */
+    const char *command;                /* of glim: "explain", "attention", "influence" */
     const char *why;
     char flags[80]; /* behind the command, besides --method and the input; may be empty */
-    double passes;  /* over the input */
+    double passes;  /* over the input; of training samples over those */
     bool planned;   /* `passes` is of `plan`; else by the rule's formula */
     glim_plan plan;
 } glim_hint;
@@ -80,7 +82,7 @@ typedef struct glim_advice {
     size_t units;
     bool assumed;       /* units is a usual number */
     const char *reason; /* why there are none, or NULL; static */
-    glim_hint least;    /* without any in the budget: the cheapest that there is; its method
+    glim_hint least;    /* without any in the budget: the cheapest that there is; its name
                            is NULL otherwise */
 } glim_advice;
 

@@ -149,6 +149,34 @@ static void fill_input(cli_options *o, const glim_question *q) {
     }
 }
 
+/* What is asked of `glim influence`: samples, and a query with what it says. */
+static void fill_training(cli_options *o, const glim_question *q, const glim_hint *hint,
+                          bool given) {
+    bool table = q->job == GLIM_JOB_TABLE, chat = q->job == GLIM_JOB_DIALOGUE;
+    bool decoder = q->access == GLIM_ACCESS_DECODER;
+    bool exact = !strcmp(hint->name, "influence-functions");
+    bool asks = strcmp(hint->name, "diagnostics") != 0;
+    o->train = o->train ? o->train : table ? "samples.csv" : "samples.jsonl";
+    if (table) {
+        o->table = !asks ? NULL : o->table ? o->table : "rows.csv";
+        o->row = !asks ? 0 : o->row ? o->row : o->table != NULL;
+        o->text = NULL;
+    } else if (chat) {
+        o->query = "questions.jsonl"; /* chats, as the samples are */
+        o->text = NULL;
+    } else if (!o->text) {
+        o->text = "TEXT";
+    }
+    o->target = o->target ? o->target : o->continuation;
+    o->against = exact ? o->against : NULL;
+    if (!decoder || !o->text || o->target || exact)
+        return;
+    if (q->job == GLIM_JOB_CLASSIFY)
+        o->target = given ? o->target : " A";
+    else
+        o->generate = o->generate ? o->generate : given ? 1 : 24; /* what the model says */
+}
+
 static cli_options filled(const cli_run *run, const glim_question *q, const glim_hint *hint) {
     cli_options o = run->o;
     bool box = q->access == GLIM_ACCESS_BLACK_BOX;
@@ -156,7 +184,9 @@ static cli_options filled(const cli_run *run, const glim_question *q, const glim
         o.model = box || q->access == GLIM_ACCESS_FITTED ? NULL : "MODEL";
         o.predictor = box ? "SPEC" : q->access == GLIM_ACCESS_FITTED ? "fit:FILE" : NULL;
     }
-    if (!cli_advise_has_input(run))
+    if (q->want == GLIM_WANT_TRAINING)
+        fill_training(&o, q, hint, cli_advise_has_input(run));
+    else if (!cli_advise_has_input(run))
         fill_input(&o, q);
     if (q->want == GLIM_WANT_EXAMPLES)
         o.row = 0;
@@ -177,8 +207,10 @@ void cli_advise_command(const cli_run *run, const glim_question *q, const glim_h
     add_flags(&l, run, &o, hint);
     if (q->access == GLIM_ACCESS_BLACK_BOX && q->job == GLIM_JOB_IMAGE)
         add(&l, "--task", "image", false);
-    if (!strcmp(hint->command, "explain"))
-        add(&l, "--method", hint->method->name, false);
+    if (o.query)
+        add(&l, "--query", o.query, false);
+    if (strcmp(hint->command, "attention") != 0)
+        add(&l, "--method", hint->name, false);
     if (*hint->flags)
         add(&l, hint->flags, NULL, false);
     bool odd = o.text && width && (strlen(o.text) > LONGEST_TEXT || strpbrk(o.text, "\n\r\t\033"));

@@ -75,7 +75,7 @@ typedef struct cli_options {
     double strength, l1_ratio, held_out;
     bool raw_scale;
     /* sample influence */
-    const char *train, *query, *by_group, *checkpoint[CLI_OTHERS];
+    const char *train, *query, *by, *by_group, *checkpoint[CLI_OTHERS];
     double rate;
     int64_t check;
 } cli_options;

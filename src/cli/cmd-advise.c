@@ -56,6 +56,11 @@ static const glim_param question_flags[] = {
      .def.s = "auto",
      .value_name = "N",
      .help = "how many parts are scored; with a text their kind: word"},
+    {.name = "train",
+     .type = GLIM_STRING,
+     .offset = AT(train),
+     .value_name = "FILE",
+     .help = "--want training: the samples"},
     {0},
 };
 
@@ -184,6 +189,7 @@ static void derive(const cli_run *run, glim_question *q) {
     }
     if ((int)q->job < 0)
         q->job = job;
+    q->head = info ? cli_is_fitted(run) ? 1 : -1 : 0;
 }
 
 /* What was left open: the task that is likeliest of such a model, the first of the others. */
@@ -199,6 +205,25 @@ static void settle(const cli_run *run, glim_question *q) {
         q->job = aligns ? GLIM_JOB_TRANSLATE : likely[q->access];
     if ((int)q->quality < 0)
         q->quality = GLIM_ACCURACY;
+}
+
+/* Training samples want an answer that they teach. */
+static glim_status check_training(cli_run *run, const glim_question *q, double seconds) {
+    glim_task task = run->model ? glim_model_facts(run->model)->task : GLIM_TASK_GENERATE;
+    if (q->want != GLIM_WANT_TRAINING) {
+        if (run->o.train)
+            return glim_fail(&run->err, GLIM_EUSAGE, "--train is for --want training");
+        return GLIM_OK;
+    }
+    if (seconds > 0)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "with --want training a budget is passes over the samples (--budget 3)");
+    if (task == GLIM_TASK_CLASSIFY || task == GLIM_TASK_GENERATE || task == GLIM_TASK_TRANSLATE)
+        return GLIM_OK;
+    return glim_fail(
+        &run->err, GLIM_EUSAGE,
+        "this model has no classes that samples could have taught: fit a head (glim fit "
+        "-m MODEL --data FILE -o HEAD), then add --predictor fit:HEAD");
 }
 
 /* With an input the command must be whole: nothing is made up beside it. */
@@ -263,6 +288,8 @@ static glim_status with_predictor(cli_run *run, glim_predictor *p) {
     settle(run, &q);
     q.p = p;
     status = check_whole(run, &q);
+    if (!status)
+        status = check_training(run, &q, seconds);
     if (!status && seconds > 0)
         status = time_pass(run, p, &second);
     if (!status && seconds > 0)
@@ -292,7 +319,8 @@ static glim_status without(cli_run *run, glim_question *q) {
     if (status)
         return status;
     settle(run, q);
-    return show(run, q, NAN);
+    status = check_training(run, q, 0);
+    return status ? status : show(run, q, NAN);
 }
 
 static glim_status run_advise(cli_run *run) {

@@ -4,9 +4,8 @@
  * says. The method streams blocks; here they go to the ends that are shown, to the
  * files of --csv and --raw, and leave four numbers a sample on disk for flags and figures.
  */
-#include "base/map.h"
 #include "cli/commands.h"
-#include "cli/influence.h"
+#include "cli/influence-told.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,6 +102,11 @@ static const glim_param own_flags[] = {
      .offset = AT(output),
      .choices = "logprob|prob|loss|logit",
      .help = "of it (logprob; of a contrast logit)"},
+    {.name = "by",
+     .type = GLIM_CHOICE,
+     .offset = AT(by),
+     .choices = "token|layer|module",
+     .help = "what each has of the scores that are shown"},
     {.name = "group",
      .type = GLIM_STRING,
      .offset = AT(by_group),
@@ -162,10 +166,6 @@ static glim_status take_marks(cli_influence *c, const glim_influence_block *b, g
             status = cli_marks_put(c, b->first + i + 1 - n, n, marks, err);
             n = 0;
         }
-        for (size_t k = 0; k < c->n_columns && c->grouped; k++)
-            if (!strcmp(c->names[k], "influence"))
-                c->groups.sum[c->groups.of[b->first + i] * c->query.n + c->columns[k].query] +=
-                    v[k];
     }
     if (!status)
         c->done = b->first + b->count;
@@ -179,6 +179,8 @@ static glim_status take(void *data, const glim_influence_block *b, glim_error *e
     if (!status)
         status = take_marks(c, b, err);
     cli_influence_take_steps(c, b);
+    if (!status)
+        status = cli_groups_take(c, b, err);
     return status ? status : cli_files_write(c, b, err);
 }
 
@@ -212,73 +214,12 @@ static glim_status begin(void *data, const glim_influence_column *columns, size_
     glim_status status =
         glim_extremes_new(&c->ends, ctx, c->columns, n, (size_t)c->run->o.top, err);
     *sink = (glim_influence_sink){take, c};
+    if (!status)
+        status = cli_groups_begin(c, err);
     return status ? status : cli_files_begin(c, err);
 }
 
-/* ---- groups and truth ---- */
-
-/* Of every sample its group, 8 bytes each, and the names of groups. */
-static glim_status list_groups(cli_influence *c, glim_map *map) {
-    cli_run *run = c->run;
-    const cli_samples *s = &c->train;
-    glim_groups *g = &c->groups;
-    size_t room = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        const char *name = cli_sample_cell(s, i, s->group);
-        if (!name)
-            return glim_fail(&run->err, GLIM_EIO, "cannot read '%.200s' again", s->path);
-        int32_t k = glim__map_get(map, name, strlen(name));
-        if (k < 0 && g->n == room) {
-            room = room ? 2 * room : 16;
-            const char **names = glim__realloc(run->ctx, g->names, room * sizeof *names);
-            g->names = names ? names : g->names;
-            size_t *sizes = glim__realloc(run->ctx, g->sizes, room * sizeof *sizes);
-            g->sizes = sizes ? sizes : g->sizes;
-            if (!names || !sizes)
-                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
-        }
-        if (k < 0) {
-            k = (int32_t)g->n;
-            const char *copy = glim__arena_strdup(&c->train.words, name);
-            if (!copy || !glim__map_set(map, copy, strlen(copy), k, NULL))
-                return glim__oom(run->ctx, &run->err, "the groups", room * 16);
-            g->sizes[g->n] = 0;
-            g->names[g->n++] = copy;
-        }
-        g->of[i] = (size_t)k;
-        g->sizes[k]++;
-    }
-    return GLIM_OK;
-}
-
-static glim_status find_groups(cli_influence *c) {
-    cli_run *run = c->run;
-    glim_groups *g = &c->groups;
-    size_t Q = c->query.n;
-    if (c->train.group == SIZE_MAX)
-        return GLIM_OK;
-    if (!Q)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--group sums influences on a query (a TEXT, "
-                         "--query FILE or --table FILE --row N)");
-    g->of = glim__calloc(run->ctx, c->train.n + 1, sizeof *g->of);
-    if (!g->of)
-        return glim__oom(run->ctx, &run->err, "the groups", c->train.n * sizeof *g->of);
-    glim_map map;
-    glim__map_init(&map, run->ctx);
-    glim_status status = list_groups(c, &map);
-    glim__map_release(&map);
-    if (status)
-        return status;
-    g->sum = glim__calloc(run->ctx, g->n, Q * sizeof *g->sum);
-    g->actual = glim__calloc(run->ctx, g->n, Q * sizeof *g->actual);
-    if (!g->sum || !g->actual)
-        return glim__oom(run->ctx, &run->err, "the groups", g->n * Q * 16);
-    for (size_t k = 0; k < g->n * Q; k++)
-        g->actual[k] = NAN;
-    c->grouped = true;
-    return GLIM_OK;
-}
+/* ---- truth ---- */
 
 static glim_status check_truth(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
@@ -365,13 +306,13 @@ static glim_status describe(cli_influence *c) {
 
 static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
-    glim_influence_out out = {begin, c, c->doc};
+    glim_influence_out out = {begin, c, c->doc, cli_influence_why};
     double start = glim__seconds();
     glim_status status = c->streams ? cli_influence_value_model(c) : value_queries(c, w);
     if (!status)
         status = describe(c);
     if (!status)
-        status = find_groups(c);
+        status = cli_groups_find(c);
     if (!status && c->streams)
         status = cli_influence_choose_steps(c);
     if (!status)
@@ -387,39 +328,19 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
 }
 
 static glim_status answer(cli_influence *c) {
-    cli_run *run = c->run;
-    const cli_options *o = &run->o;
+    cli_told told;
     glim_status status = cli_influence_flags(c);
-    if (!status && o->json) {
-        bool ok = true;
-        json_t *all = cli_influence_json(c, &ok);
-        status = cli_put_json(run, o->json, all, ok);
-    }
-    if (!status && o->html)
-        status = cli_influence_html(c);
-    if (!status && cli_wants_terminal(run))
-        status = cli_influence_show(c);
+    if (!status)
+        status = cli_tell(c, &told);
+    if (!status)
+        status = cli_told_answer(c->run, &told);
     const cli_samples *lost = c->train.lost ? &c->train : c->query.lost ? &c->query : NULL;
     if (!status && lost)
-        return glim_fail(&run->err, GLIM_EIO,
+        return glim_fail(&c->run->err, GLIM_EIO,
                          "'%.200s' has changed, or cannot be read any more: words and labels of "
                          "samples are missing in the answer",
                          lost->path);
     return status ? status : c->marks.status;
-}
-
-static glim_status put_list(cli_run *run) {
-    glim_buffer out;
-    glim__buffer_init(&out, run->ctx);
-    for (size_t i = 0; glim__influence_methods()[i]; i++) {
-        const glim_influence_method *m = glim__influence_methods()[i];
-        glim__buffer_printf(&out, "%s\n", m->name);
-        cli_put_wrapped(&out, cli_sheet_width(run), 2, m->summary);
-        glim__buffer_printf(&out, "  cost: %s%s\n", m->costs,
-                            m->needs & GLIM_INFLUENCE_QUERIES ? "; needs a query" : "");
-        glim__buffer_printf(&out, "  %s\n", m->cite);
-    }
-    return cli_put_buffer(run, &out, "the list");
 }
 
 static void release(cli_influence *c) {
@@ -431,15 +352,12 @@ static void release(cli_influence *c) {
     cli_marks_close(c);
     glim__free(ctx, c->queries);
     glim__free(ctx, c->single);
-    glim__free(ctx, c->groups.of);
-    glim__free(ctx, c->groups.names);
-    glim__free(ctx, c->groups.sizes);
-    glim__free(ctx, c->groups.sum);
-    glim__free(ctx, c->groups.actual);
+    cli_groups_release(c);
     glim__buffer_release(&c->line);
     glim__free(ctx, c->steps.samples);
     glim__free(ctx, c->steps.influence);
     glim__free(ctx, c->steps.change);
+    glim__free(ctx, c->shares);
     glim_extremes_free(c->ends);
     glim__truth_release(&c->truth);
     glim_document_free(c->doc);
@@ -451,7 +369,7 @@ static glim_status run_influence(cli_run *run) {
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
     c.score = c.leverage = c.residual = c.loss = SIZE_MAX;
     if (o->list)
-        return put_list(run);
+        return cli_influence_list(run);
     glim__buffer_init(&c.line, run->ctx);
     glim_status status = cli_influence_open(&c);
     c.method = run->influence ? run->influence
@@ -464,6 +382,7 @@ static glim_status run_influence(cli_run *run) {
         .n_queries = c.query.n,
         .target = {o->output, o->target, o->against},
         .seed = (uint64_t)o->seed,
+        .by = o->by,
         .head = run->linear,
         .train = &c.train.features,
         .queries = c.query.n ? &c.query.features : NULL,

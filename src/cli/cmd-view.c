@@ -1,24 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim view: a saved document again, in any form, without the model. */
 #include "cli/commands.h"
+#include "cli/influence-told.h"
 #include "cli/show.h"
 
 #include <string.h>
 
 enum { MOST_DOCUMENT = 1 << 28 };
 
+/* The others are told by their reader, which says what it knows. */
+static bool is_influence(const json_t *all) {
+    static const char schema[] = "glim.influence/";
+    const char *given = json_string_value(json_object_get(all, "schema"));
+    return given && !strncmp(given, schema, sizeof schema - 1);
+}
+
+/* Which training samples a model leans on; *done when it is such a document. */
+static glim_status view_influence(cli_run *run, const glim_buffer *in, const char *name,
+                                  bool *done) {
+    json_t *all = NULL;
+    cli_told told;
+    glim_document *doc = NULL;
+    glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
+    *done = status || is_influence(all);
+    if (!status && *done)
+        status = glim_document_new(&doc, run->ctx, &run->err);
+    if (!status && *done)
+        status = cli_told_read(&told, doc, all, name, &run->err);
+    json_decref(all);
+    if (!status && *done)
+        status = cli_told_answer(run, &told);
+    if (!status && *done && run->o.csv && !run->o.quiet)
+        fprintf(stderr, "glim: note: the table has the samples that the document lists; all are "
+                        "in that of the run (glim influence --csv)\n");
+    glim_document_free(doc);
+    return status;
+}
+
 static glim_status run_view(cli_run *run) {
     glim_buffer in;
     glim_document *doc = NULL;
+    bool done = false;
     if (!run->o.text)
         return glim_fail(&run->err, GLIM_EUSAGE, "view needs a document (glim view why.json)");
     glim__buffer_init(&in, run->ctx);
     glim_status status = glim__file_read(&in, run->o.text, MOST_DOCUMENT, &run->err);
     const char *name = strcmp(run->o.text, "-") ? run->o.text : "standard input";
-    if (!status)
+    if (!status && in.len && memmem(in.data, in.len, "glim.influence/", strlen("glim.influence/")))
+        status = view_influence(run, &in, name, &done);
+    if (!status && !done)
         status =
             glim_document_parse(&doc, run->ctx, in.data ? in.data : "", in.len, name, &run->err);
-    if (!status)
+    if (!status && !done)
         status = cli_show(run, doc);
     glim_document_free(doc);
     glim__buffer_release(&in);

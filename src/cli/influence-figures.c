@@ -24,7 +24,10 @@ static double tick(double range) {
     return power * (by < 1.5 ? 1 : by < 3.5 ? 2 : by < 7.5 ? 5 : 10);
 }
 
-static void put_axes(glim_buffer *b, const struct axes *a, const char *x, const char *y) {
+/* x and y: keys of what they are called. */
+static void put_axes(html_page *p, const struct axes *a, const char *x, const char *y) {
+    glim_buffer *b = p->b;
+    char open[80];
     glim__buffer_printf(b, "<path d=\"M%d %dV%dH%d\"/>", LEFT, TOP, TOP + TALL, LEFT + INNER);
     double step = tick(a->x1 - a->x0);
     for (int k = (int)ceil(a->x0 / step); k * step <= a->x1; k++)
@@ -34,61 +37,44 @@ static void put_axes(glim_buffer *b, const struct axes *a, const char *x, const 
     for (int k = (int)ceil(a->y0 / step); k * step <= a->y1; k++)
         glim__buffer_printf(b, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
                             LEFT - 5, down(a, k * step) + 4, k * step);
-    glim__buffer_printf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", LEFT + INNER,
-                        HEIGHT - 4, x);
-    glim__buffer_printf(b, "<text x=\"4\" y=\"10\">%s</text>", y);
+    snprintf(open, sizeof open, "text x=\"%d\" y=\"%d\" text-anchor=\"end\"", LEFT + INNER,
+             HEIGHT - 4);
+    glim__html_say(p, open, x);
+    glim__html_say(p, "text x=\"4\" y=\"10\"", y);
 }
 
-static void open_figure(html_page *p, const char *name) {
+static void open_figure(html_page *p, const char *key) {
     glim__buffer_printf(p->b,
-                        "<div class=\"figure\"><svg viewBox=\"0 0 %d %d\" role=\"img\" "
-                        "aria-label=\"%s\">",
-                        WIDTH, HEIGHT, name);
+                        "<div class=\"figure\" tabindex=\"0\"><svg viewBox=\"0 0 %d %d\" "
+                        "role=\"img\">",
+                        WIDTH, HEIGHT);
+    glim__html_say(p, "title", key);
 }
 
 /* ---- stems ---- */
 
-size_t cli_figure_column(const cli_influence *c) {
-    enum { EACH = 5000, COLUMNS = INNER };
-    return c->done <= EACH ? 1 : (c->done + COLUMNS - 1) / COLUMNS;
-}
-
-static void put_stem(html_page *p, cli_influence *c, const struct axes *a, size_t i, double v) {
-    bool over = v > c->score_limit;
-    if (isnan(v))
+static void put_stem(html_page *p, const cli_told *t, const struct axes *a, size_t k) {
+    const cli_told_figures *f = &t->figures;
+    if (!isfinite(f->stem[k]) || !isfinite(f->place[k]))
         return;
-    glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %zu: %.4g",
-                        over ? " over" : "", across(a, (double)i), down(a, v), TOP + TALL,
-                        cli_sample_row(&c->train, i), v);
+    glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %.0f: %.4g",
+                        f->stem[k] > t->score_limit ? " over" : "", across(a, f->place[k]),
+                        down(a, f->stem[k]), TOP + TALL, f->row[k], f->stem[k]);
     glim__buffer_puts(p->b, "</title></path>\n");
 }
 
-void cli_figure_stems(html_page *p, cli_influence *c) {
-    struct axes a = {-0.5, (double)c->done - 0.5, 0, c->score_limit * 1.2};
-    size_t column = cli_figure_column(c), named = 0;
-    const glim_influence_ends *e = glim_extremes_column(c->ends, c->score);
-    for (size_t k = 0; k < e->n_high; k++)
-        a.y1 = e->high[k].value > a.y1 ? e->high[k].value : a.y1;
-    a.y1 *= 1.05;
-    open_figure(p, "Cook's distance");
-    put_axes(p->b, &a, "sample", "Cook's distance");
-    for (size_t at = 0; at < c->done; at += column) {
-        size_t best = at;
-        float most = cli_mark_of(c, at).score;
-        for (size_t i = at + 1; i < at + column && i < c->done; i++) {
-            float score = cli_mark_of(c, i).score;
-            bool more = score > most || isnan(most);
-            best = more ? i : best;
-            most = more ? score : most;
-        }
-        put_stem(p, c, &a, best, (double)most);
-    }
-    glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>", LEFT,
-                        down(&a, c->score_limit), LEFT + INNER);
+/* Rows of the highest stems, where their names do not overlap. */
+static void put_names(html_page *p, const cli_told *t, const struct axes *a) {
+    const cli_told_column *c = &t->columns[t->score];
+    const cli_told_figures *f = &t->figures;
     double taken[NAMED];
-    for (size_t k = 0; k < e->n_high && named < NAMED; k++) { /* names that do not overlap */
-        double x = across(&a, (double)e->high[k].sample);
-        bool free = e->high[k].value > c->score_limit;
+    size_t named = 0;
+    for (size_t k = 0; k < c->n_high && named < NAMED; k++) {
+        size_t at = 0;
+        while (at < f->n && f->row[at] != (double)c->high[k].sample->row)
+            at++;
+        bool free = at < f->n && c->high[k].value > t->score_limit;
+        double x = free ? across(a, f->place[at]) : 0;
         for (size_t j = 0; j < named; j++)
             free = free && fabs(x - taken[j]) > 34;
         if (!free)
@@ -97,9 +83,26 @@ void cli_figure_stems(html_page *p, cli_influence *c) {
         glim__buffer_printf(p->b,
                             "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%zu"
                             "</text>",
-                            x, down(&a, e->high[k].value) - 3,
-                            cli_sample_row(&c->train, e->high[k].sample));
+                            x, down(a, c->high[k].value) - 3, c->high[k].sample->row);
     }
+}
+
+void cli_figure_stems(html_page *p, const cli_told *t) {
+    const cli_told_figures *f = &t->figures;
+    double done = (double)t->train.done;
+    struct axes a = {-0.5, (done > 1 ? done : 1) - 0.5, 0, 0};
+    for (size_t k = 0; k < f->n; k++)
+        a.y1 = f->stem[k] > a.y1 ? f->stem[k] : a.y1;
+    a.y1 = 1.05 * fmax(a.y1, 1.2 * t->score_limit);
+    a.y1 = a.y1 > 0 ? a.y1 : 1;
+    open_figure(p, "influence.cook");
+    put_axes(p, &a, "influence.words", "influence.cook");
+    for (size_t k = 0; k < f->n; k++)
+        put_stem(p, t, &a, k);
+    if (isfinite(t->score_limit))
+        glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>", LEFT,
+                            down(&a, t->score_limit), LEFT + INNER);
+    put_names(p, t, &a);
     glim__buffer_puts(p->b, "</svg></div>\n");
 }
 
@@ -133,39 +136,44 @@ static void put_lines(html_page *p, const struct axes *a, double per) {
     }
 }
 
-void cli_figure_plane(html_page *p, cli_influence *c, size_t most) {
-    double per = c->columns[c->leverage].threshold / 2, free = per * (double)c->train.n, top = 0;
+/* Around all marks, and the lines that are always wanted. */
+static struct axes plane_axes(const cli_told_figures *f, double per, double *largest) {
     struct axes a = {0, 3.2 * per, -3.3, 3.3};
-    size_t *list = glim__calloc(c->run->ctx, most, sizeof *list), n = 0;
-    if (list)
-        n = cli_largest(c, most, list);
-    for (size_t i = 0; i < c->done; i++) {
-        cli_mark m = cli_mark_of(c, i);
-        double h = (double)m.leverage, r = (double)m.residual;
-        a.x1 = h * 1.05 > a.x1 ? h * 1.05 : a.x1;
-        a.y1 = r * 1.05 > a.y1 ? r * 1.05 : a.y1;
-        a.y0 = r * 1.05 < a.y0 ? r * 1.05 : a.y0;
-        top = (double)m.score > top ? (double)m.score : top;
+    *largest = 0;
+    for (size_t k = 0; k < f->drawn; k++) {
+        a.x1 = fmax(a.x1, f->leverage[k] * 1.05);
+        a.y1 = fmax(a.y1, f->residual[k] * 1.05);
+        a.y0 = fmin(a.y0, f->residual[k] * 1.05);
+        *largest = fmax(*largest, f->distance[k]);
     }
-    open_figure(p, "leverage and residual");
-    put_axes(p->b, &a, "leverage", "studentised residual");
+    a.x1 = a.x1 > 0 && isfinite(a.x1) ? a.x1 : 1;
+    return a;
+}
+
+void cli_figure_plane(html_page *p, const cli_told *t) {
+    const cli_told_figures *f = &t->figures;
+    double per = 0, largest, n = (double)t->train.samples;
+    for (size_t k = 0; k < t->n_columns; k++)
+        if (!strcmp(t->columns[k].name, "leverage"))
+            per = t->columns[k].threshold / 2;
+    struct axes a = plane_axes(f, per, &largest);
+    open_figure(p, "influence.plane");
+    put_axes(p, &a, "influence.leverage", "influence.residual");
     put_lines(p, &a, per);
-    put_contour(p, &a, 4 / (double)c->train.n, free);
-    put_contour(p, &a, 0.5, free);
-    put_contour(p, &a, 1, free);
-    for (size_t k = n; k-- > 0;) {
-        const cli_mark m = cli_mark_of(c, list[k]);
-        if (isnan(m.score) || isnan(m.leverage) || isnan(m.residual))
+    put_contour(p, &a, 4 / n, per * n);
+    put_contour(p, &a, 0.5, per * n);
+    put_contour(p, &a, 1, per * n);
+    for (size_t k = f->drawn; k-- > 0;) {
+        if (!isfinite(f->leverage[k]) || !isfinite(f->residual[k]) || !isfinite(f->distance[k]))
             continue;
+        double share = largest > 0 ? f->distance[k] / largest : 0;
         glim__buffer_printf(
             p->b,
-            "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %zu: "
+            "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %.0f: "
             "leverage %.4g, residual %.4g, Cook's distance %.4g</title></circle>\n",
-            (double)m.score > c->score_limit ? "over" : "", across(&a, (double)m.leverage),
-            down(&a, (double)m.residual), 1.5 + 10 * sqrt(top > 0 ? (double)m.score / top : 0),
-            cli_sample_row(&c->train, list[k]), (double)m.leverage, (double)m.residual,
-            (double)m.score);
+            f->distance[k] > t->score_limit ? "over" : "", across(&a, f->leverage[k]),
+            down(&a, f->residual[k]), 1.5 + 10 * sqrt(share > 0 ? share : 0), f->mark[k],
+            f->leverage[k], f->residual[k], f->distance[k]);
     }
-    glim__free(c->run->ctx, list);
     glim__buffer_puts(p->b, "</svg></div>\n");
 }

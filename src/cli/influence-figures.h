@@ -3,16 +3,14 @@
 #ifndef GLIM_CLI_INFLUENCE_FIGURES_H
 #define GLIM_CLI_INFLUENCE_FIGURES_H
 
-#include "cli/influence.h"
+#include "cli/influence-told.h"
 #include "view/html-page.h"
 
 /* Cook's distance of every sample as a stem, with the threshold; of more than can be told
-   apart the largest of every column of pixels, and those beyond the threshold. */
-void cli_figure_stems(html_page *p, cli_influence *c);
-/* How many samples share a column there; 1: each has its own. */
-size_t cli_figure_column(const cli_influence *c);
+   apart the largest of every column of pixels. */
+void cli_figure_stems(html_page *p, const cli_told *t);
 /* Leverage against studentised residual, with lines of equal Cook's distance; the samples with
-   the largest distances, at most `most`. */
-void cli_figure_plane(html_page *p, cli_influence *c, size_t most);
+   the largest distances. */
+void cli_figure_plane(html_page *p, const cli_told *t);
 
 #endif

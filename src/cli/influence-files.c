@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --csv and --raw of `glim influence`: all rows, as blocks come by. */
-#include "cli/influence.h"
+#include "cli/influence-told.h"
 #include "file/safetensors.h"
 
 #include <math.h>
 #include <string.h>
-
-static void put_csv_text(glim_buffer *b, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        glim__buffer_puts(b, s);
-        return;
-    }
-    glim__buffer_putc(b, '"');
-    for (; *s; s++) {
-        if (*s == '"')
-            glim__buffer_putc(b, '"');
-        glim__buffer_putc(b, *s);
-    }
-    glim__buffer_putc(b, '"');
-}
 
 static glim_status write_csv(cli_influence *c, const glim_influence_block *b, glim_error *err) {
     char number[40];
@@ -26,7 +12,7 @@ static glim_status write_csv(cli_influence *c, const glim_influence_block *b, gl
     for (size_t i = 0; i < b->count; i++) {
         const char *label = cli_sample_label(&c->train, b->first + i);
         glim__buffer_printf(&c->line, "%zu,", cli_sample_row(&c->train, b->first + i));
-        put_csv_text(&c->line, label ? label : "");
+        cli_csv_text(&c->line, label ? label : "");
         for (size_t k = 0; k < c->n_columns; k++) {
             double v = b->values[i * c->n_columns + k];
             glim__buffer_putc(&c->line, ',');
@@ -50,12 +36,8 @@ glim_status cli_files_begin(cli_influence *c, glim_error *err) {
         c->writes_csv = !status;
         glim__buffer_clear(&c->line);
         glim__buffer_puts(&c->line, "row,label");
-        for (size_t k = 0; k < c->n_columns; k++) {
-            glim__buffer_putc(&c->line, ',');
-            put_csv_text(&c->line, c->names[k]);
-            if (c->columns[k].query != GLIM_NO_QUERY)
-                glim__buffer_printf(&c->line, ":%zu", c->columns[k].query + 1);
-        }
+        for (size_t k = 0; k < c->n_columns; k++)
+            cli_csv_column(&c->line, c->names[k], c->columns[k].query);
         glim__buffer_puts(&c->line, "\r\n");
         if (!status && c->line.failed)
             status = glim__oom(c->run->ctx, err, "the columns", c->line.len);

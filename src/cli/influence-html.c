@@ -3,11 +3,12 @@
  * The report of `glim influence`: one page without a script, with the figures of
  * influence-figures.c, lists of samples, and the document as --json writes it.
  */
+#include "cli/influence-apart.h"
 #include "cli/influence-figures.h"
 
 #include <stdarg.h>
 
-enum { MOST_QUERIES = 20, MOST_MARKS = 2000, TEXT = 160 };
+enum { MOST_QUERIES = 20, TEXT = 160 };
 
 static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
 static const char *const verdicts[] = {"verdict.ok", "verdict.careful", "verdict.distrust"};
@@ -22,18 +23,16 @@ static void argument(html_page *p, const char *format, ...) {
     glim__html_plain(glim__html_arg(p), text, strlen(text), 0);
 }
 
-static void words_argument(html_page *p, const cli_influence *c, const cli_samples *s, size_t i) {
-    glim_buffer words;
-    glim__buffer_init(&words, c->run->ctx);
-    cli_sample_words(c, s, i, &words);
-    glim__html_plain(glim__html_arg(p), words.data ? words.data : "", words.len, TEXT);
-    p->b->failed = p->b->failed || words.failed;
-    glim__buffer_release(&words);
+static void text_argument(html_page *p, const char *text) {
+    glim__html_plain(glim__html_arg(p), text, strlen(text), TEXT);
 }
 
-static const char *class_name(const cli_influence *c, size_t k) {
-    const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    return i->n_classes ? i->classes[k] : "\xc5\xb7";
+/* Four digits, with the sign that is as wide as a plus. */
+static void put_number(glim_buffer *b, double x) {
+    if (isfinite(x))
+        glim__buffer_printf(b, "%s%.4g", x < 0 ? "\xe2\x88\x92" : "", fabs(x));
+    else
+        glim__buffer_puts(b, "\xc3\x97");
 }
 
 /* ---- lists ---- */
@@ -44,32 +43,30 @@ static void put_cell(html_page *p, const char *text, int most) {
     glim__buffer_puts(p->b, "</td>");
 }
 
-static void put_row(html_page *p, cli_influence *c, size_t i, double value) {
-    char text[48];
-    double says = cli_sample_says(c, &c->train, i);
-    glim_buffer words;
-    glim__buffer_init(&words, c->run->ctx);
-    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>%.4g</td>",
-                        cli_sample_row(&c->train, i), value);
-    const char *label = cli_sample_label(&c->train, i);
-    put_cell(p, label ? label : "", c->streams ? TEXT : 24);
-    cli_sample_words(c, &c->train, i, &words);
-    snprintf(text, sizeof text, "%.4g", says);
-    if (!c->streams)
-        put_cell(p, c->head.logistic && says >= 0 ? class_name(c, (size_t)says) : text, 24);
-    put_cell(p, words.data ? words.data : "", TEXT);
+static void put_row(html_page *p, const cli_told *t, const cli_told_entry *e) {
+    const cli_told_sample *s = e->sample;
+    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>", s->row);
+    put_number(p->b, e->value);
+    glim__buffer_puts(p->b, "</td>");
+    put_cell(p, s->label ? s->label : "", t->model.streams ? TEXT : 24);
+    if (!t->model.streams && s->says) {
+        put_cell(p, s->says, 24);
+    } else if (!t->model.streams) {
+        glim__buffer_puts(p->b, "<td>");
+        put_number(p->b, s->number);
+        glim__buffer_puts(p->b, "</td>");
+    }
+    put_cell(p, s->text, TEXT);
     glim__buffer_puts(p->b, "</tr>\n");
-    p->b->failed = p->b->failed || words.failed;
-    glim__buffer_release(&words);
 }
 
 /* What a whole model would have said of each sample is not asked. */
-static void open_list(html_page *p, const cli_influence *c) {
+static void open_list(html_page *p, const cli_told *t) {
     static const char *const of_head[] = {"influence.row",  "influence.number", "influence.label",
                                           "influence.says", "influence.words",  NULL};
     static const char *const of_model[] = {"influence.row", "influence.number", "influence.label",
                                            "influence.words", NULL};
-    const char *const *keys = c->streams ? of_model : of_head;
+    const char *const *keys = t->model.streams ? of_model : of_head;
     glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table class=\"samples\">");
     glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>\n");
@@ -79,131 +76,170 @@ static void close_list(html_page *p) {
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
 }
 
-static void put_ends(html_page *p, cli_influence *c, const glim_influence_entry *e, size_t n) {
+static void put_ends(html_page *p, const cli_told *t, const cli_told_entry *e, size_t n) {
     if (!n) {
         glim__html_say(p, "p class=\"note\"", "influence.none");
         return;
     }
-    open_list(p, c);
+    open_list(p, t);
     for (size_t k = 0; k < n; k++)
-        put_row(p, c, e[k].sample, e[k].value);
+        put_row(p, t, &e[k]);
     close_list(p);
+}
+
+/* Samples of one side of a query, and what their tokens or parts have. */
+static void put_side(html_page *p, const cli_told *t, const cli_told_column *c, int sign) {
+    const cli_told_entry *e = sign > 0 ? c->high : c->low;
+    size_t n = cli_of_sign(e, sign > 0 ? c->n_high : c->n_low, sign);
+    put_ends(p, t, e, n);
+    for (size_t k = 0; k < n; k++)
+        cli_share_html(p, t, cli_told_share(t, e[k].sample, c->query));
 }
 
 /* ---- parts ---- */
 
-static void put_model(html_page *p, const cli_influence *c) {
-    if (c->streams) {
-        argument(p, "%.200s", glim_model_facts(c->run->model)->path);
-        argument(p, "%.100s", c->train.path);
-        argument(p, "%s", c->method->name);
+static void put_model(html_page *p, const cli_told *t) {
+    if (t->model.streams) {
+        argument(p, "%.200s", t->model.file ? t->model.file : "?");
+        argument(p, "%.100s", t->train.file);
+        argument(p, "%.60s", t->doc->method.name);
         glim__html_say(p, "p", "influence.whole-model");
         return;
     }
-    const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    argument(p, "%s", i->n_classes ? "logistic" : "linear");
-    argument(p, "%zu", i->width);
-    argument(p, "%g", i->strength);
-    argument(p, "%.100s", c->train.path);
-    argument(p, "%s", c->method->name);
+    argument(p, "%s", t->model.classes ? "logistic" : "linear");
+    argument(p, "%zu", t->model.features);
+    argument(p, "%g", t->model.strength);
+    argument(p, "%.100s", t->train.file);
+    argument(p, "%.60s", t->doc->method.name);
     glim__html_say(p, "p", "influence.model");
 }
 
-static void put_head(html_page *p, const cli_influence *c) {
-    glim_verdict v = c->doc->verdict;
-    argument(p, "%zu", c->train.n);
-    glim__html_say(p, "h1", c->query.n ? "influence.traced" : "influence.title");
-    put_model(p, c);
+static void put_head(html_page *p, const cli_told *t) {
+    glim_verdict v = t->doc->verdict;
+    argument(p, "%zu", t->train.samples);
+    glim__html_say(p, "h1", t->n_queries ? "influence.traced" : "influence.title");
+    put_model(p, t);
     glim__buffer_puts(p->b, "</header>\n");
     glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
                         (int)v, marks[v]);
     glim__html_say(p, "strong", verdicts[v]);
-    if (*c->doc->verdict_reason) {
+    if (*t->doc->verdict_reason) {
         glim__buffer_puts(p->b, ": ");
-        glim__html_plain(p->b, c->doc->verdict_reason, strlen(c->doc->verdict_reason), 0);
+        glim__html_plain(p->b, t->doc->verdict_reason, strlen(t->doc->verdict_reason), 0);
     }
     glim__buffer_puts(p->b, "</p>\n");
 }
 
-static void put_query(html_page *p, cli_influence *c, size_t q) {
+/* Sums over samples that share a value, and what refits without them changed. */
+static void put_groups(html_page *p, const cli_told *t, size_t q) {
+    enum { MOST = 50 };
+    const char *keys[] = {"influence.group", "influence.samples", "influence.sum", NULL, NULL};
+    size_t order[MOST], n = t->groups.n < MOST ? t->groups.n : MOST;
+    if (!n)
+        return;
+    for (size_t k = 0; k < t->groups.n; k++)
+        if (isfinite(t->groups.actual[k * t->n_queries + q]))
+            keys[3] = "influence.refit";
+    argument(p, "%.60s", t->grouped ? t->grouped : "?");
+    glim__html_say(p, "h3", "influence.groups");
+    glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table>");
+    glim__html_head(p, keys);
+    glim__buffer_puts(p->b, "<tbody>\n");
+    cli_groups_largest(t, q, n, order);
+    for (size_t k = 0; k < n; k++) {
+        size_t at = order[k] * t->n_queries + q;
+        const char *name = t->groups.names[order[k]];
+        glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
+        glim__html_plain(p->b, name, strlen(name), 48);
+        glim__buffer_printf(p->b, "</th><td>%zu</td><td>", t->groups.sizes[order[k]]);
+        put_number(p->b, t->groups.sum[at]);
+        glim__buffer_puts(p->b, keys[3] ? "</td><td>" : "");
+        if (keys[3] && isfinite(t->groups.actual[at]))
+            put_number(p->b, t->groups.actual[at]);
+        glim__buffer_puts(p->b, "</td>");
+        glim__buffer_puts(p->b, "</tr>\n");
+    }
+    glim__buffer_puts(p->b, "</tbody></table></div>\n");
+    if (t->groups.n > n) {
+        argument(p, "%zu", t->groups.n - n);
+        glim__html_say(p, "p class=\"note\"", "influence.more-groups");
+    }
+}
+
+static void put_query(html_page *p, const cli_told *t, size_t q) {
+    const cli_told_sample *s = &t->queries[q];
     argument(p, "%zu", q + 1);
-    words_argument(p, c, &c->query, q);
+    text_argument(p, s->text);
     glim__buffer_puts(p->b, "<section class=\"level\">");
     glim__html_say(p, "h2", "influence.query");
-    argument(p, "%s", c->run->o.output ? c->run->o.output : "logprob");
-    const char *of = c->streams ? cli_sample_label(&c->query, q) : class_name(c, c->queries[q].of);
-    glim__html_plain(glim__html_arg(p), of ? of : "…", of ? strlen(of) : 3, TEXT);
-    argument(p, "%.4g", c->queries[q].value);
+    argument(p, "%.40s", t->output ? t->output : "logprob");
+    if (t->model.streams)
+        text_argument(p, s->label ? s->label : "\xe2\x80\xa6");
+    else
+        text_argument(p, s->of ? s->of : "\xc5\xb7");
+    put_number(glim__html_arg(p), s->value);
     glim__html_say(p, "p class=\"note\"", "influence.value");
-    for (size_t k = 0; k < c->n_columns; k++) {
-        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
-        if (c->columns[k].query == q && !strcmp(c->names[k], "similarity")) {
+    for (size_t k = 0; k < t->n_columns; k++) {
+        const cli_told_column *c = &t->columns[k];
+        if (c->query == q && !strcmp(c->name, "similarity")) {
             glim__html_say(p, "h3", "influence.alike");
-            put_ends(p, c, e->high, e->n_high);
+            put_ends(p, t, c->high, c->n_high);
         }
-        if (c->columns[k].query != q || strcmp(c->names[k], "influence") != 0)
+        if (c->query != q || strcmp(c->name, "influence") != 0)
             continue;
         glim__html_say(p, "h3", "influence.helpful");
-        put_ends(p, c, e->high, cli_of_sign(e->high, e->n_high, 1));
+        put_side(p, t, c, 1);
         glim__html_say(p, "h3", "influence.harmful");
-        put_ends(p, c, e->low, cli_of_sign(e->low, e->n_low, -1));
+        put_side(p, t, c, -1);
+        cli_share_legend(p, t);
     }
+    put_groups(p, t, q);
     glim__buffer_puts(p->b, "</section>\n");
 }
 
-static void put_figures(html_page *p, cli_influence *c) {
-    const glim_influence_ends *e = glim_extremes_column(c->ends, c->score);
-    size_t column = cli_figure_column(c);
-    argument(p, "%zu", e->beyond);
-    argument(p, "%zu", e->defined);
-    argument(p, "%.4g", c->score_limit);
+static void put_figures(html_page *p, const cli_told *t) {
+    const cli_told_figures *f = &t->figures;
+    argument(p, "%zu", t->columns[t->score].beyond);
+    argument(p, "%zu", t->columns[t->score].defined);
+    argument(p, "%.4g", t->score_limit);
     glim__buffer_puts(p->b, "<section>");
     glim__html_say(p, "h2", "influence.stems");
-    cli_figure_stems(p, c);
-    if (column > 1) {
-        argument(p, "%zu", column);
+    cli_figure_stems(p, t);
+    if (f->column > 1) {
+        argument(p, "%zu", f->column);
         glim__html_say(p, "p class=\"note\"", "influence.band");
     }
     glim__buffer_puts(p->b, "</section>\n");
-    if (c->leverage == SIZE_MAX || c->residual == SIZE_MAX)
+    if (!f->drawn)
         return;
     glim__buffer_puts(p->b, "<section>");
     glim__html_say(p, "h2", "influence.plane");
-    cli_figure_plane(p, c, MOST_MARKS);
-    argument(p, "%d", c->done < MOST_MARKS ? (int)c->done : (int)MOST_MARKS);
+    cli_figure_plane(p, t);
+    argument(p, "%zu", f->drawn);
     glim__html_say(p, "p class=\"note\"", "influence.plane-note");
     glim__buffer_puts(p->b, "</section>\n");
 }
 
-static void put_flags(html_page *p, cli_influence *c) {
+static void put_flags(html_page *p, const cli_told *t) {
     static const char *const keys[] = {"influence.mislabelled", "influence.far"};
-    const unsigned kinds[] = {CLI_MISLABELLED, CLI_FAR};
-    size_t most = (size_t)c->run->o.top;
-    size_t *list = glim__calloc(c->run->ctx, most, sizeof *list);
-    for (size_t k = 0; k < 2 && list; k++) {
-        size_t n = cli_flagged(c, kinds[k], most, list);
-        if (!n)
+    for (size_t k = 0; k < 2; k++) {
+        const cli_told_flag *f = &t->flags[k];
+        if (!f->count)
             continue;
-        argument(p, "%zu", n);
+        argument(p, "%zu", f->count);
         glim__html_say(p, "h2", keys[k]);
-        open_list(p, c);
-        for (size_t i = 0; i < n && i < most; i++) {
-            cli_mark mark = cli_mark_of(c, list[i]);
-            put_row(p, c, list[i], (double)(k ? mark.leverage : mark.score));
-        }
-        close_list(p);
+        put_ends(p, t, f->samples, f->n);
     }
-    glim__free(c->run->ctx, list);
-    if (!c->twins.pairs)
+    if (!t->twins.pairs)
         return;
-    argument(p, "%zu", c->twins.pairs);
-    argument(p, "%zu", c->twins.differing);
+    argument(p, "%zu", t->twins.pairs);
+    argument(p, "%zu", t->twins.differing);
     glim__html_say(p, "p", "influence.same");
 }
 
-static void put_truth(html_page *p, const cli_influence *c) {
-    const glim_truth *t = &c->truth;
-    if (!c->checked)
+static void put_truth(html_page *p, const cli_told *told) {
+    const glim_truth *t = &told->truth;
+    if (!told->checked)
         return;
     argument(p, "%zu", t->removed);
     argument(p, "%.3f", t->spearman);
@@ -214,32 +250,35 @@ static void put_truth(html_page *p, const cli_influence *c) {
         return;
     argument(p, "%zu", t->planted);
     for (size_t k = 0; k < 2; k++) { /* six arguments at most: two lines */
-        argument(p, "%s", t->found[k].name);
+        argument(p, "%.60s", t->found[k].name);
         argument(p, "%.0f %%", 100 * t->found[k].recall);
     }
     glim__html_say(p, "p", "influence.found");
 }
 
-static void put_foot(html_page *p, const cli_influence *c) {
+static void put_foot(html_page *p, const cli_told *t) {
     char key[64];
-    snprintf(key, sizeof key, "%.40s.caption", c->method->name);
-    glim__html_told(p, "p class=\"caption\"", key, c->method->caption);
-    if (c->query.n)
+    const glim_document *d = t->doc;
+    snprintf(key, sizeof key, "%.40s.caption", d->method.name);
+    glim__html_told(p, "p class=\"caption\"", key, d->method.caption);
+    if (t->n_queries)
         glim__html_say(p, "p class=\"caption\"", "influence.sign");
-    for (size_t i = 0; i < c->doc->n_notes; i++) {
+    for (size_t i = 0; i < d->n_notes; i++) {
         glim__buffer_puts(p->b, "<p class=\"note\">");
-        glim__html_plain(p->b, c->doc->notes[i], strlen(c->doc->notes[i]), 0);
+        glim__html_plain(p->b, d->notes[i], strlen(d->notes[i]), 0);
         glim__buffer_puts(p->b, "</p>\n");
     }
-    glim__buffer_printf(p->b, "<footer>glim %s</footer>\n</main>\n", glim_version());
+    glim__buffer_puts(p->b, "<footer>glim ");
+    glim__html_plain(p->b, d->version, strlen(d->version), 40);
+    glim__buffer_puts(p->b, "</footer>\n</main>\n");
 }
 
-static glim_status put_data(html_page *p, cli_influence *c) {
+static glim_status put_data(html_page *p, const cli_told *t, glim_error *err) {
     bool ok = true;
-    json_t *all = cli_influence_json(c, &ok);
+    json_t *all = cli_told_json(t, &ok);
     glim_buffer text;
-    glim__buffer_init(&text, c->run->ctx);
-    glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, &c->run->err);
+    glim__buffer_init(&text, p->b->ctx);
+    glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, err);
     json_decref(all);
     glim__buffer_puts(p->b, "<script type=\"application/json\" id=\"glim-data\">");
     if (!status && text.data)
@@ -251,45 +290,47 @@ static glim_status put_data(html_page *p, cli_influence *c) {
 }
 
 /* Of methods that have other numbers than a score of each sample by itself. */
-static void put_columns(html_page *p, cli_influence *c) {
-    for (size_t k = 0; k < c->n_columns && c->streams; k++) {
-        if (c->columns[k].query != GLIM_NO_QUERY || k == c->score ||
-            !strcmp(c->names[k], "duplicate-of"))
+static void put_columns(html_page *p, const cli_told *t) {
+    for (size_t k = 0; k < t->n_columns && t->model.streams; k++) {
+        const cli_told_column *c = &t->columns[k];
+        if (c->query != GLIM_NO_QUERY || k == t->score || !strcmp(c->name, "duplicate-of"))
             continue;
-        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
-        argument(p, "%s", c->names[k]);
+        argument(p, "%.60s", c->name);
         glim__html_say(p, "h2", "influence.largest");
-        put_ends(p, c, e->high, cli_worth_a_look(&c->columns[k], e));
+        put_ends(p, t, c->high, cli_worth_a_look(c));
     }
 }
 
-glim_status cli_influence_html(cli_influence *c) {
-    cli_run *run = c->run;
+static void put_body(html_page *p, const cli_told *t) {
+    put_head(p, t);
+    for (size_t q = 0; q < t->n_queries && q < MOST_QUERIES; q++)
+        put_query(p, t, q);
+    if (t->figures.n)
+        put_figures(p, t);
+    if (t->score != SIZE_MAX) {
+        const cli_told_column *c = &t->columns[t->score];
+        glim__html_say(p, "h2", "influence.leaned");
+        put_ends(p, t, c->high, c->n_high);
+    }
+    put_columns(p, t);
+    put_flags(p, t);
+    put_truth(p, t);
+    if (t->steps.n) {
+        argument(p, "%zu", t->steps.n);
+        argument(p, "%.3f", t->steps.rank);
+        glim__html_say(p, "p", "influence.steps");
+    }
+    put_foot(p, t);
+}
+
+glim_status cli_told_html(cli_run *run, const cli_told *t) {
     glim_buffer b;
-    html_page p = {.b = &b, .d = c->doc, .zh = !strcmp(cli_lang(run), "zh-CN"), .limit = 1};
+    html_page p = {.b = &b, .d = t->doc, .zh = !strcmp(cli_lang(run), "zh-CN"), .limit = 1};
     glim__buffer_init(&b, run->ctx);
     glim__buffer_init(&p.args, run->ctx);
     glim__html_begin(&p, false);
-    put_head(&p, c);
-    for (size_t q = 0; q < c->query.n && q < MOST_QUERIES && c->queries; q++)
-        put_query(&p, c, q);
-    if (c->score != SIZE_MAX && !strcmp(c->names[c->score], "cooks-distance"))
-        put_figures(&p, c);
-    if (c->score != SIZE_MAX) {
-        const glim_influence_ends *e = glim_extremes_column(c->ends, c->score);
-        glim__html_say(&p, "h2", "influence.leaned");
-        put_ends(&p, c, e->high, e->n_high);
-    }
-    put_columns(&p, c);
-    put_flags(&p, c);
-    put_truth(&p, c);
-    if (c->steps.n) {
-        argument(&p, "%zu", c->steps.n);
-        argument(&p, "%.3f", c->steps.rank);
-        glim__html_say(&p, "p", "influence.steps");
-    }
-    put_foot(&p, c);
-    glim_status status = put_data(&p, c);
+    put_body(&p, t);
+    glim_status status = put_data(&p, t, &run->err);
     b.failed = b.failed || p.args.failed;
     if (!status && b.failed)
         status = glim__oom(run->ctx, &run->err, "the report", b.len);

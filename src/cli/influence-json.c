@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The document of `glim influence`, glim.influence/1 (docs/schema/). */
-#include "cli/influence.h"
+/* The document of `glim influence`, glim.influence/1 (docs/schema/); influence-read.c reads it. */
+#include "cli/influence-told.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,154 +14,179 @@ static json_t *word(const char *s) {
     return s ? glim__json_text(s, strlen(s)) : json_null();
 }
 
-static json_t *words_of(cli_influence *c, const cli_samples *s, size_t i) {
-    glim_buffer b;
-    glim__buffer_init(&b, c->run->ctx);
-    cli_sample_words(c, s, i, &b);
-    json_t *out = b.failed ? NULL : glim__json_text(b.data ? b.data : "", b.len);
-    glim__buffer_release(&b);
-    return out;
-}
-
 /* The class, or the number. */
-static json_t *says(const cli_influence *c, double what) {
-    if (isnan(what))
-        return json_null();
-    const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    if (!i->n_classes)
-        return glim__json_number(what);
-    return word(i->classes[(size_t)what]);
+static json_t *says(const cli_told_sample *s) {
+    return s->says ? word(s->says) : glim__json_number(s->number);
 }
 
-static json_t *sample_json(cli_influence *c, size_t i, bool *ok) {
+static json_t *sample_json(const cli_told_sample *s, bool *ok) {
     json_t *o = json_object();
-    glim__json_set(ok, o, "row", count(cli_sample_row(&c->train, i)));
-    glim__json_set(ok, o, "label", word(cli_sample_label(&c->train, i)));
-    glim__json_set(ok, o, "predicted", says(c, cli_sample_says(c, &c->train, i)));
-    glim__json_set(ok, o, "text", words_of(c, &c->train, i));
+    glim__json_set(ok, o, "row", count(s->row));
+    glim__json_set(ok, o, "label", word(s->label));
+    glim__json_set(ok, o, "predicted", says(s));
+    glim__json_set(ok, o, "text", word(s->text));
     return o;
 }
 
-static json_t *entries_json(cli_influence *c, const glim_influence_entry *e, size_t n, bool *ok) {
+static json_t *entries_json(const cli_told_entry *e, size_t n, bool *ok) {
     json_t *list = json_array();
     for (size_t k = 0; k < n; k++) {
-        json_t *o = sample_json(c, e[k].sample, ok);
+        json_t *o = sample_json(e[k].sample, ok);
         glim__json_set(ok, o, "value", glim__json_number(e[k].value));
         glim__json_add(ok, list, o);
     }
     return list;
 }
 
-static json_t *columns_json(cli_influence *c, bool *ok) {
+static json_t *columns_json(const cli_told *t, bool *ok) {
     json_t *list = json_array();
-    for (size_t k = 0; k < c->n_columns; k++) {
-        const glim_influence_column *column = &c->columns[k];
-        const glim_influence_ends *e = glim_extremes_column(c->ends, k);
-        bool query = column->query != GLIM_NO_QUERY;
+    for (size_t k = 0; k < t->n_columns; k++) {
+        const cli_told_column *c = &t->columns[k];
+        bool query = c->query != GLIM_NO_QUERY;
         json_t *o = json_object();
-        glim__json_set(ok, o, "name", word(column->name));
-        glim__json_set(ok, o, "query", query ? count(column->query + 1) : json_null());
-        glim__json_set(ok, o, "signed", json_boolean(column->is_signed));
-        glim__json_set(ok, o, "threshold", glim__json_number(column->threshold));
-        glim__json_set(ok, o, "beyond", count(e->beyond));
-        glim__json_set(ok, o, "defined", count(e->defined));
-        glim__json_set(ok, o, "mean", glim__json_number(e->mean));
-        glim__json_set(ok, o, "deviation", glim__json_number(e->deviation));
-        glim__json_set(ok, o, "high", entries_json(c, e->high, e->n_high, ok));
-        glim__json_set(ok, o, "low", entries_json(c, e->low, e->n_low, ok));
+        glim__json_set(ok, o, "name", word(c->name));
+        glim__json_set(ok, o, "query", query ? count(c->query + 1) : json_null());
+        glim__json_set(ok, o, "signed", json_boolean(c->is_signed));
+        glim__json_set(ok, o, "threshold", glim__json_number(c->threshold));
+        glim__json_set(ok, o, "beyond", count(c->beyond));
+        glim__json_set(ok, o, "defined", count(c->defined));
+        glim__json_set(ok, o, "mean", glim__json_number(c->mean));
+        glim__json_set(ok, o, "deviation", glim__json_number(c->deviation));
+        glim__json_set(ok, o, "high", entries_json(c->high, c->n_high, ok));
+        glim__json_set(ok, o, "low", entries_json(c->low, c->n_low, ok));
         glim__json_add(ok, list, o);
     }
     return list;
 }
 
-static json_t *queries_json(cli_influence *c, bool *ok) {
+static json_t *queries_json(const cli_told *t, bool *ok) {
     json_t *list = json_array();
-    for (size_t q = 0; q < c->query.n; q++) {
+    for (size_t q = 0; q < t->n_queries; q++) {
+        const cli_told_sample *s = &t->queries[q];
         json_t *o = json_object();
-        bool classes = c->head.logistic;
-        glim__json_set(ok, o, "text", words_of(c, &c->query, q));
-        glim__json_set(ok, o, "label", word(cli_sample_label(&c->query, q)));
-        glim__json_set(ok, o, "of", classes ? says(c, (double)c->queries[q].of) : json_null());
-        glim__json_set(ok, o, "predicted", says(c, cli_sample_says(c, &c->query, q)));
-        glim__json_set(ok, o, "value", glim__json_number(c->queries[q].value));
+        glim__json_set(ok, o, "text", word(s->text));
+        glim__json_set(ok, o, "label", word(s->label));
+        glim__json_set(ok, o, "of", word(s->of));
+        glim__json_set(ok, o, "predicted", says(s));
+        glim__json_set(ok, o, "value", glim__json_number(s->value));
         glim__json_add(ok, list, o);
     }
     return list;
 }
 
-static json_t *flags_json(cli_influence *c, bool *ok) {
-    static const char *const names[] = {"mislabelled", "far", "influential"};
-    size_t most = (size_t)c->run->o.top;
-    size_t *list = glim__calloc(c->run->ctx, most, sizeof *list);
+static json_t *flags_json(const cli_told *t, bool *ok) {
+    static const char *const names[CLI_TOLD_FLAGS] = {"mislabelled", "far", "influential"};
     json_t *o = json_object(), *twins = json_object(), *pairs = json_array();
-    for (size_t k = 0; k < 3; k++) {
-        size_t n = list ? cli_flagged(c, 1U << k, most, list) : 0;
-        json_t *one = json_object(), *samples = json_array();
-        for (size_t i = 0; i < n && i < most; i++)
-            glim__json_add(ok, samples, sample_json(c, list[i], ok));
-        glim__json_set(ok, one, "count", count(n));
-        glim__json_set(ok, one, "samples", samples);
+    for (size_t k = 0; k < CLI_TOLD_FLAGS; k++) {
+        const cli_told_flag *f = &t->flags[k];
+        json_t *one = json_object();
+        glim__json_set(ok, one, "count", count(f->count));
+        glim__json_set(ok, one, "samples", entries_json(f->samples, f->n, ok));
         glim__json_set(ok, o, names[k], one);
     }
-    for (size_t i = 0; i < c->twins.n; i++) {
+    for (size_t i = 0; i < t->twins.n; i++) {
         json_t *pair = json_array();
-        glim__json_add(ok, pair, count(cli_sample_row(&c->train, c->twins.first[i])));
-        glim__json_add(ok, pair, count(cli_sample_row(&c->train, c->twins.other[i])));
+        glim__json_add(ok, pair, count(t->twins.first[i]));
+        glim__json_add(ok, pair, count(t->twins.other[i]));
         glim__json_add(ok, pairs, pair);
     }
-    glim__json_set(ok, twins, "count", count(c->twins.pairs));
-    glim__json_set(ok, twins, "groups", count(c->twins.groups));
-    glim__json_set(ok, twins, "other_label", count(c->twins.differing));
+    glim__json_set(ok, twins, "count", count(t->twins.pairs));
+    glim__json_set(ok, twins, "groups", count(t->twins.groups));
+    glim__json_set(ok, twins, "other_label", count(t->twins.differing));
     glim__json_set(ok, twins, "rows", pairs);
     glim__json_set(ok, o, "duplicates", twins);
-    glim__json_set(ok, o, "score_limit", glim__json_number(c->score_limit));
-    *ok = *ok && list;
-    glim__free(c->run->ctx, list);
+    glim__json_set(ok, o, "score_limit", glim__json_number(t->score_limit));
     return o;
 }
 
-static json_t *groups_json(const cli_influence *c, bool *ok) {
+static json_t *numbers_json(const double *x, size_t n, bool *ok) {
     json_t *list = json_array();
-    for (size_t k = 0; k < c->groups.n; k++) {
-        json_t *o = json_object(), *sums = json_array(), *actual = json_array();
-        for (size_t q = 0; q < c->query.n; q++) {
-            glim__json_add(ok, sums, glim__json_number(c->groups.sum[k * c->query.n + q]));
-            glim__json_add(ok, actual, glim__json_number(c->groups.actual[k * c->query.n + q]));
-        }
-        glim__json_set(ok, o, "name", word(c->groups.names[k]));
-        glim__json_set(ok, o, "samples", count(c->groups.sizes[k]));
-        glim__json_set(ok, o, "influence", sums);
-        glim__json_set(ok, o, "refit", actual);
+    for (size_t k = 0; k < n; k++)
+        glim__json_add(ok, list, glim__json_number(x[k]));
+    return list;
+}
+
+/* Whole numbers. */
+static json_t *counts_json(const double *x, size_t n, bool *ok) {
+    json_t *list = json_array();
+    for (size_t k = 0; k < n; k++)
+        glim__json_add(ok, list, json_integer((json_int_t)x[k]));
+    return list;
+}
+
+static json_t *figures_json(const cli_told_figures *f, bool *ok) {
+    json_t *o = json_object(), *stems = json_object(), *plane = json_object();
+    glim__json_set(ok, stems, "each", count(f->column));
+    glim__json_set(ok, stems, "place", counts_json(f->place, f->n, ok));
+    glim__json_set(ok, stems, "row", counts_json(f->row, f->n, ok));
+    glim__json_set(ok, stems, "value", numbers_json(f->stem, f->n, ok));
+    glim__json_set(ok, plane, "row", counts_json(f->mark, f->drawn, ok));
+    glim__json_set(ok, plane, "leverage", numbers_json(f->leverage, f->drawn, ok));
+    glim__json_set(ok, plane, "residual", numbers_json(f->residual, f->drawn, ok));
+    glim__json_set(ok, plane, "value", numbers_json(f->distance, f->drawn, ok));
+    glim__json_set(ok, o, "stems", stems);
+    glim__json_set(ok, o, "plane", plane);
+    return o;
+}
+
+static json_t *groups_json(const cli_told *t, bool *ok) {
+    json_t *list = json_array();
+    size_t Q = t->n_queries;
+    for (size_t k = 0; k < t->groups.n; k++) {
+        json_t *o = json_object();
+        glim__json_set(ok, o, "name", word(t->groups.names[k]));
+        glim__json_set(ok, o, "samples", count(t->groups.sizes[k]));
+        glim__json_set(ok, o, "influence", numbers_json(t->groups.sum + k * Q, Q, ok));
+        glim__json_set(ok, o, "refit", numbers_json(t->groups.actual + k * Q, Q, ok));
+        glim__json_add(ok, list, o);
+    }
+    return list;
+}
+
+static json_t *shares_json(const cli_told *t, bool *ok) {
+    json_t *list = json_array();
+    for (size_t k = 0; k < t->n_shares; k++) {
+        const cli_share *s = &t->shares[k];
+        json_t *o = json_object(), *names = json_array();
+        for (size_t i = 0; i < s->n; i++)
+            glim__json_add(ok, names, word(s->names[i]));
+        glim__json_set(ok, o, "query", count(s->query + 1));
+        glim__json_set(ok, o, "row", count(s->sample));
+        glim__json_set(ok, o, "score", glim__json_number(s->score));
+        glim__json_set(ok, o, "names", names);
+        glim__json_set(ok, o, "values", numbers_json(s->values, s->n, ok));
+        glim__json_set(ok, o, "rest", glim__json_number(s->rest));
         glim__json_add(ok, list, o);
     }
     return list;
 }
 
 static json_t *detection_json(const glim_detection *d, bool *ok) {
-    json_t *o = json_object(), *curve = json_array();
-    for (size_t i = 0; i < GLIM_TRUTH_CURVE; i++)
-        glim__json_add(ok, curve, glim__json_number(d->curve[i]));
+    json_t *o = json_object();
     glim__json_set(ok, o, "by", json_string(d->name));
     glim__json_set(ok, o, "area", glim__json_number(d->area));
     glim__json_set(ok, o, "recall", glim__json_number(d->recall));
-    glim__json_set(ok, o, "curve", curve);
+    glim__json_set(ok, o, "curve", numbers_json(d->curve, GLIM_TRUTH_CURVE, ok));
     return o;
 }
 
-static json_t *truth_json(const cli_influence *c, bool *ok) {
-    const glim_truth *t = &c->truth;
+/* A sample's influences on the queries, and what really changed. */
+static json_t *changed_json(size_t row, const double *influence, const char *key,
+                            const double *change, size_t n, bool *ok) {
+    json_t *o = json_object();
+    glim__json_set(ok, o, "row", count(row));
+    glim__json_set(ok, o, "influence", numbers_json(influence, n, ok));
+    glim__json_set(ok, o, key, numbers_json(change, n, ok));
+    return o;
+}
+
+static json_t *truth_json(const glim_truth *t, bool *ok) {
     json_t *o = json_object(), *found = json_array(), *samples = json_array();
-    for (size_t k = 0; k < t->removed; k++) {
-        json_t *one = json_object(), *predicted = json_array(), *actual = json_array();
-        for (size_t q = 0; q < t->queries; q++) {
-            glim__json_add(ok, predicted, glim__json_number(t->predicted[k * t->queries + q]));
-            glim__json_add(ok, actual, glim__json_number(t->actual[k * t->queries + q]));
-        }
-        glim__json_set(ok, one, "row", count(cli_sample_row(&c->train, t->samples[k])));
-        glim__json_set(ok, one, "influence", predicted);
-        glim__json_set(ok, one, "refit", actual);
-        glim__json_add(ok, samples, one);
-    }
+    size_t Q = t->queries;
+    for (size_t k = 0; k < t->removed; k++)
+        glim__json_add(
+            ok, samples,
+            changed_json(t->samples[k], t->predicted + k * Q, "refit", t->actual + k * Q, Q, ok));
     for (size_t k = 0; k < 3 && t->planted; k++)
         glim__json_add(ok, found, detection_json(&t->found[k], ok));
     glim__json_set(ok, o, "queries", count(t->queries));
@@ -178,90 +203,60 @@ static json_t *truth_json(const cli_influence *c, bool *ok) {
     return o;
 }
 
-static json_t *streamed_model(const cli_influence *c, bool *ok) {
-    const glim_model_info *m = glim_model_facts(c->run->model);
-    json_t *o = json_object(), *more = json_array();
-    for (size_t k = 0; k < c->n_checkpoints; k++)
-        glim__json_add(ok, more, word(glim_model_facts(c->checkpoints[k])->path));
-    glim__json_set(ok, o, "file", word(m->path));
-    glim__json_set(ok, o, "digest", word(m->digest));
-    glim__json_set(ok, o, "kind", json_string("model"));
-    glim__json_set(ok, o, "architecture", word(m->architecture));
-    glim__json_set(ok, o, "quantisation", word(m->quantisation));
-    glim__json_set(ok, o, "checkpoints", more);
-    return o;
-}
-
 /* Steps of training beside influences. */
-static json_t *steps_json(const cli_influence *c, bool *ok) {
-    const cli_steps *t = &c->steps;
+static json_t *steps_json(const cli_steps *t, bool *ok) {
     json_t *o = json_object(), *samples = json_array();
-    for (size_t k = 0; k < t->n; k++) {
-        json_t *one = json_object(), *predicted = json_array(), *actual = json_array();
-        for (size_t q = 0; q < t->queries; q++) {
-            glim__json_add(ok, predicted, glim__json_number(t->influence[k * t->queries + q]));
-            glim__json_add(ok, actual, glim__json_number(t->change[k * t->queries + q]));
-        }
-        glim__json_set(ok, one, "row", count(cli_sample_row(&c->train, t->samples[k])));
-        glim__json_set(ok, one, "influence", predicted);
-        glim__json_set(ok, one, "change", actual);
-        glim__json_add(ok, samples, one);
-    }
+    size_t Q = t->queries;
+    for (size_t k = 0; k < t->n; k++)
+        glim__json_add(
+            ok, samples,
+            changed_json(t->samples[k], t->influence + k * Q, "change", t->change + k * Q, Q, ok));
     glim__json_set(ok, o, "pearson", glim__json_number(t->pearson));
     glim__json_set(ok, o, "spearman", glim__json_number(t->rank));
     glim__json_set(ok, o, "samples", samples);
     return o;
 }
 
-static json_t *model_json(const cli_influence *c, bool *ok) {
-    if (c->streams)
-        return streamed_model(c, ok);
-    const glim_linear_info *i = glim_linear_facts(c->run->linear);
-    json_t *o = json_object(), *classes = json_array();
-    for (size_t k = 0; k < i->n_classes; k++)
-        glim__json_add(ok, classes, word(i->classes[k]));
-    glim__json_set(ok, o, "file", word(i->path));
-    glim__json_set(ok, o, "digest", word(i->digest));
-    glim__json_set(ok, o, "kind", json_string(i->n_classes ? "logistic" : "linear"));
-    glim__json_set(ok, o, "features", count(i->width));
-    glim__json_set(ok, o, "classes", classes);
-    glim__json_set(ok, o, "strength", glim__json_number(i->strength));
-    glim__json_set(ok, o, "site", word(i->site));
+static json_t *model_json(const cli_told *t, bool *ok) {
+    json_t *o = json_object(), *names = json_array();
+    for (size_t k = 0; k < t->model.n_names; k++)
+        glim__json_add(ok, names, word(t->model.names[k]));
+    glim__json_set(ok, o, "file", word(t->model.file));
+    glim__json_set(ok, o, "digest", word(t->model.digest));
+    if (t->model.streams) {
+        glim__json_set(ok, o, "kind", json_string("model"));
+        glim__json_set(ok, o, "architecture", word(t->model.architecture));
+        glim__json_set(ok, o, "quantisation", word(t->model.quantisation));
+        glim__json_set(ok, o, "checkpoints", names);
+        return o;
+    }
+    glim__json_set(ok, o, "kind", json_string(t->model.classes ? "logistic" : "linear"));
+    glim__json_set(ok, o, "features", count(t->model.features));
+    glim__json_set(ok, o, "classes", names);
+    glim__json_set(ok, o, "strength", glim__json_number(t->model.strength));
+    glim__json_set(ok, o, "site", word(t->model.site));
     return o;
 }
 
-static json_t *train_json(const cli_influence *c, bool *ok) {
+static json_t *train_json(const cli_told *t, bool *ok) {
     json_t *o = json_object();
-    glim__json_set(ok, o, "file", word(c->train.path));
-    glim__json_set(ok, o, "digest", word(c->train.digest));
-    glim__json_set(ok, o, "samples", count(c->train.n));
-    glim__json_set(ok, o, "left_out", count(c->train.left_out));
-    glim__json_set(ok, o, "held_out", count(c->train.held_out));
-    glim__json_set(ok, o, "cut", count(c->train.cut));
+    glim__json_set(ok, o, "file", word(t->train.file));
+    glim__json_set(ok, o, "digest", word(t->train.digest));
+    glim__json_set(ok, o, "samples", count(t->train.samples));
+    glim__json_set(ok, o, "left_out", count(t->train.left_out));
+    glim__json_set(ok, o, "held_out", count(t->train.held_out));
+    glim__json_set(ok, o, "cut", count(t->train.cut));
+    glim__json_set(ok, o, "done", count(t->train.done));
     return o;
 }
 
-/* As they were given, or the defaults. */
-static json_t *params_json(const cli_influence *c) {
-    const glim_influence_method *m = c->method;
-    void *own = c->run->method_opts || !m->params ? NULL : calloc(1, m->opts_size + 1);
-    if (own)
-        glim_param_defaults(m->params, own);
-    bool there = own || c->run->method_opts || !m->params;
-    char *text = !there ? NULL : glim__params_text(m->params, own ? own : c->run->method_opts);
-    json_t *o = text ? json_loads(text, 0, NULL) : NULL;
-    free(text);
-    free(own);
-    return o;
-}
-
-static json_t *method_json(const cli_influence *c, bool *ok) {
+static json_t *method_json(const glim_document *d, bool *ok) {
     json_t *o = json_object();
-    glim__json_set(ok, o, "name", json_string(c->method->name));
-    glim__json_set(ok, o, "summary", json_string(c->method->summary));
-    glim__json_set(ok, o, "cite", json_string(c->method->cite));
-    glim__json_set(ok, o, "caption", json_string(c->method->caption));
-    glim__json_set(ok, o, "params", params_json(c));
+    glim__json_set(ok, o, "name", word(d->method.name));
+    glim__json_set(ok, o, "summary", word(d->method.summary));
+    glim__json_set(ok, o, "cite", word(d->method.cite));
+    glim__json_set(ok, o, "caption", word(d->method.caption));
+    glim__json_set(ok, o, "params", json_loads(d->method.params, 0, NULL));
     return o;
 }
 
@@ -276,36 +271,42 @@ static json_t *checks_json(const glim_document *d, bool *ok) {
     return o;
 }
 
-json_t *cli_influence_json(cli_influence *c, bool *ok) {
+json_t *cli_told_json(const cli_told *t, bool *ok) {
     static const char *const verdicts[] = {"ok", "careful", "distrust"};
+    const glim_document *d = t->doc;
     json_t *o = json_object(), *notes = json_array(), *cost = json_object();
-    for (size_t i = 0; i < c->doc->n_notes; i++)
-        glim__json_add(ok, notes, word(c->doc->notes[i]));
-    glim__json_set(ok, cost, "seconds", glim__json_number(c->seconds));
-    glim__json_set(ok, cost, "peak_bytes",
-                   json_integer((json_int_t)glim_context_peak(c->run->ctx)));
-    glim__json_set(ok, cost, "threads", json_integer(glim_context_threads(c->run->ctx)));
+    for (size_t i = 0; i < d->n_notes; i++)
+        glim__json_add(ok, notes, word(d->notes[i]));
+    glim__json_set(ok, cost, "seconds", glim__json_number(d->cost.seconds));
+    glim__json_set(ok, cost, "peak_bytes", json_integer((json_int_t)d->cost.peak_bytes));
+    glim__json_set(ok, cost, "threads", json_integer(d->cost.threads));
     glim__json_set(ok, o, "schema", json_string("glim.influence/1"));
-    glim__json_set(ok, o, "glim", json_string(glim_version()));
-    glim__json_set(ok, o, "method", method_json(c, ok));
-    glim__json_set(ok, o, "model", model_json(c, ok));
-    glim__json_set(ok, o, "train", train_json(c, ok));
+    glim__json_set(ok, o, "glim", word(d->version));
+    glim__json_set(ok, o, "method", method_json(d, ok));
+    glim__json_set(ok, o, "model", model_json(t, ok));
+    glim__json_set(ok, o, "train", train_json(t, ok));
     glim__json_set(ok, o, "sign",
                    json_string("influence > 0: the sample raised the query's value; without it "
                                "the value would change by about minus the influence"));
-    glim__json_set(ok, o, "output", word(c->run->o.output));
-    glim__json_set(ok, o, "queries", queries_json(c, ok));
-    glim__json_set(ok, o, "columns", columns_json(c, ok));
-    glim__json_set(ok, o, "flags", flags_json(c, ok));
-    glim__json_set(ok, o, "groups", groups_json(c, ok));
-    glim__json_set(ok, o, "truth", c->checked ? truth_json(c, ok) : json_null());
-    glim__json_set(ok, o, "steps", c->steps.n ? steps_json(c, ok) : json_null());
-    glim__json_set(ok, o, "checks", checks_json(c->doc, ok));
-    glim__json_set(ok, o, "verdict", json_string(verdicts[c->doc->verdict]));
-    glim__json_set(ok, o, "verdict_reason", word(c->doc->verdict_reason));
+    glim__json_set(ok, o, "output", word(t->output));
+    glim__json_set(ok, o, "against", word(t->against));
+    glim__json_set(ok, o, "top", count(t->top));
+    glim__json_set(ok, o, "queries", queries_json(t, ok));
+    glim__json_set(ok, o, "columns", columns_json(t, ok));
+    glim__json_set(ok, o, "flags", flags_json(t, ok));
+    glim__json_set(ok, o, "by", word(t->by));
+    glim__json_set(ok, o, "shares", shares_json(t, ok));
+    glim__json_set(ok, o, "grouped_by", word(t->grouped));
+    glim__json_set(ok, o, "groups", groups_json(t, ok));
+    glim__json_set(ok, o, "truth", t->checked ? truth_json(&t->truth, ok) : json_null());
+    glim__json_set(ok, o, "steps", t->steps.n ? steps_json(&t->steps, ok) : json_null());
+    glim__json_set(ok, o, "figures", t->figures.n ? figures_json(&t->figures, ok) : json_null());
+    glim__json_set(ok, o, "checks", checks_json(d, ok));
+    glim__json_set(ok, o, "verdict", json_string(verdicts[d->verdict]));
+    glim__json_set(ok, o, "verdict_reason", word(d->verdict_reason));
     glim__json_set(ok, o, "notes", notes);
     glim__json_set(ok, o, "cost", cost);
-    glim__json_set(ok, o, "seed", json_integer((json_int_t)c->run->o.seed));
-    glim__json_set(ok, o, "partial", json_boolean(c->partial));
+    glim__json_set(ok, o, "seed", json_integer((json_int_t)d->seed));
+    glim__json_set(ok, o, "partial", json_boolean(d->partial));
     return o;
 }

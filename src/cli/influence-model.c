@@ -22,9 +22,8 @@ bool cli_influence_streams(const cli_run *run) {
 
 static glim_status open_model(cli_run *run) {
     const cli_options *o = &run->o;
-    if (o->by_group || o->columns)
-        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for rows of numbers, not for texts",
-                         o->by_group ? "group" : "columns");
+    if (o->columns)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--columns is for rows of numbers, not for texts");
     if (!cli_is_fitted(run))
         return o->predictor ? glim_fail(&run->err, GLIM_EUSAGE,
                                         "gradients are those of a model (-m FILE), not of '%.60s'",

@@ -4,6 +4,7 @@
 #define GLIM_CLI_INFLUENCE_H
 
 #include "cli/cli.h"
+#include "base/map.h"
 #include "base/outfile.h"
 #include "influence/head.h"
 #include "influence/head-samples.h"
@@ -57,6 +58,17 @@ typedef struct cli_steps {
     double pearson, rank;
 } cli_steps;
 
+enum { CLI_TERMINAL_QUERIES = 3 };
+
+/* A score that is shown, by tokens, layers or modules. */
+typedef struct cli_share {
+    size_t query, sample;
+    double score, rest; /* rest: what no token has */
+    size_t n;
+    const char **names;
+    double *values; /* (n); with the rest they sum to the score */
+} cli_share;
+
 typedef struct cli_influence {
     cli_run *run;
     cli_samples train, query;
@@ -81,17 +93,24 @@ typedef struct cli_influence {
     glim_outfile csv, raw;
     bool writes_csv, writes_raw;
     glim_buffer line;
-    float *single; /* a block as floats */
-    glim_groups groups;
+    float *single;      /* a block as floats */
+    glim_groups groups; /* of a stream without `of` */
     bool grouped;
+    size_t group_room;
+    glim_map group_map; /* names to groups */
+    glim_arena group_names;
     glim_twins twins;
     glim_truth truth;
     cli_steps steps;
+    cli_share *shares;
+    size_t n_shares;
     bool checked; /* the truth is filled in */
     double seconds;
     bool partial;
 } cli_influence;
 
+/* --list: what the methods say of themselves, as text or glim.influence-methods/1. */
+glim_status cli_influence_list(cli_run *run);
 /* The same of samples that stream (influence-model.c); cli_influence_streams tells when. */
 bool cli_influence_streams(const cli_run *run);
 glim_status cli_influence_open_model(cli_influence *c);
@@ -103,6 +122,15 @@ glim_status cli_influence_value_model(cli_influence *c);
 glim_status cli_influence_choose_steps(cli_influence *c);
 void cli_influence_take_steps(cli_influence *c, const glim_influence_block *b);
 glim_status cli_influence_steps(cli_influence *c, const glim_influence_work *w);
+/* --group (influence-groups.c): before the run, once its columns are known, and block by block. */
+glim_status cli_groups_find(cli_influence *c);
+glim_status cli_groups_begin(const cli_influence *c, glim_error *err);
+glim_status cli_groups_take(cli_influence *c, const glim_influence_block *b, glim_error *err);
+void cli_groups_release(cli_influence *c);
+/* --by: takes what is shown apart (influence-shares.c). */
+glim_status cli_influence_why(void *data, const glim_why *why, glim_error *err);
+/* Whether the samples at a column's ends are shown anywhere. */
+bool cli_column_listed(const cli_influence *c, size_t column);
 void cli_stream_words(const cli_samples *s, size_t i, glim_buffer *out);
 const char *cli_stream_label(const cli_samples *s, size_t i);
 
@@ -141,30 +169,11 @@ enum { CLI_MISLABELLED = 1, CLI_FAR = 2, CLI_INFLUENTIAL = 4 };
 unsigned cli_sample_flags(cli_influence *c, size_t i, const cli_mark *mark);
 /* Finds twins and the limit of scores, after the run. */
 glim_status cli_influence_flags(cli_influence *c);
-/* Flagged samples by their scores, the largest first: at most `most` into out; the number of
-   all. `kinds` are those that count. */
+/* Flagged samples by their scores (those that lie far: leverages), the largest first: at most
+   `most` into out; the number of all. `kinds` are those that count. */
 size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out);
 
 /* Samples with the largest scores, at most `most`; returns how many. */
 size_t cli_largest(cli_influence *c, size_t most, size_t *out);
-
-/* How many of a column's highest are shown: those beyond its threshold, where it has one. */
-static inline size_t cli_worth_a_look(const glim_influence_column *c,
-                                      const glim_influence_ends *e) {
-    return c->threshold == c->threshold && e->beyond < e->n_high ? e->beyond : e->n_high;
-}
-
-/* How many of the entries, which are sorted, have this sign. */
-static inline size_t cli_of_sign(const glim_influence_entry *e, size_t n, int sign) {
-    size_t k = 0;
-    while (k < n && e[k].value * sign > 0)
-        k++;
-    return k;
-}
-
-/* Answers: terminal, JSON, HTML. */
-glim_status cli_influence_show(cli_influence *c);
-json_t *cli_influence_json(cli_influence *c, bool *ok);
-glim_status cli_influence_html(cli_influence *c);
 
 #endif

@@ -5,7 +5,8 @@
  * tables on a fitted one, where LIME orders columns worse for sure (docs/results.md). Exact values
  * go before sampled ones for accuracy; what gives the same bits whatever the seed goes first for
  * consistency; few features or whole sentences for simplicity; shares that add up to the target for
- * comprehensiveness. docs/advice.md shows what follows.
+ * comprehensiveness. Of training samples: the head's exact Hessian, then curvature, then single
+ * gradients (docs/methods.md). docs/advice.md shows what follows.
  */
 #include "evaluate/advice-rules.h"
 
@@ -138,6 +139,31 @@ const glim_rule glim__advice_rules[] = {
     {PAIR | DECODER, TRANSLATE, ALIGNMENT, 1, 0, "gradient", "explain", "--align", .fixed = 1,
      .each = 2, .place = {3, 3, 3, 3},
      .why = "links by how strongly each written word reacts; a gradient for each"},
+
+    /* ---- training samples: passes over them, there and back as three ---- */
+    {FITTED, TABLE, TRAINING, 1, 0, "influence-functions", "influence", "", .fixed = 1,
+     .place = {1, 1, 2, 1},
+     .why = "exact up to first order for such a model; --check N compares it with refits"},
+    {FITTED, TABLE, TRAINING, 1, 0, "diagnostics", "influence", "", .fixed = 1,
+     .place = {2, 2, 1, 2},
+     .why = "which rows the fit leans on whatever is asked: one number a row, no query"},
+    {OPEN, CLASSIFY, TRAINING, 1, 0, "influence-functions", "influence", "--predictor fit:FILE",
+     .fixed = 1, .head = true, .place = {1, 1, 3, 1},
+     .why = "of a head that was fitted on the model: exact up to first order, checked by refits"},
+    {OPEN, TEXT, TRAINING, 1, 0, "ekfac", "influence", "", .fixed = 9, .place = {2, 6, 7, 3},
+     .why = "divides by the curvature: what other samples made up for is taken off"},
+    {OPEN, TEXT, TRAINING, 1, 0, "gradient-cosine", "influence", "", .fixed = 3,
+     .place = {3, 2, 1, 8},
+     .why =
+         "which samples pull the same way: a baseline that is hard to beat, long texts or short"},
+    {OPEN, TEXT, TRAINING, 1, 0, "trak", "influence", "", .fixed = 3, .place = {4, 7, 6, 5},
+     .why = "keeps projected gradients (--store), so that other queries cost next to nothing"},
+    {OPEN, TEXT, TRAINING, 1, 0, "tracin", "influence", "", .fixed = 3, .place = {5, 3, 4, 2},
+     .why = "steps on each sample, which add up over samples, groups and kept --checkpoints"},
+    {OPEN, TEXT, TRAINING, 1, 0, "datainf", "influence", "", .fixed = 9, .place = {6, 5, 5, 4},
+     .why = "for low-rank adapters, of whose small matrices its inverse is good"},
+    {OPEN, TEXT, TRAINING, 1, 0, "similarity", "influence", "", .fixed = 1, .place = {7, 4, 2, 9},
+     .why = "a first look, without gradients: samples that are like the query to the model"},
     {0},
 };
 
@@ -172,14 +198,9 @@ const glim_refusal glim__advice_refusals[] = {
     {ANY, ALL & ~TABLE, EXAMPLES,
      "which examples say most is told for rows of a table; of texts and pictures explain each: "
      "this version of glim does not choose among them"},
-    {OPEN, ALL, TRAINING,
-     "that is another command's: `glim influence -m MODEL --train FILE TEXT` compares gradients of "
-     "the training samples with the text's (`--method ekfac` divides by the curvature, tracin adds "
-     "up checkpoints; `--check N` takes real steps). Of a head that was fitted on the model it is "
-     "exact: add `--predictor fit:FILE --method influence-functions`"},
-    {FITTED, ALL, TRAINING,
-     "that is another command's, and exact: `glim influence --predictor fit:FILE --train FILE "
-     "--table FILE --row N`, and without a row what the fit leans on (Cook's distance)"},
+    {ENCODER, ANSWER, TRAINING,
+     "of answers that stand in a text this version of glim reads no training samples; of classes, "
+     "completions, chats and translations it does"},
     {BOX | EYE, ALL, TRAINING,
      "training samples are traced through weights of models of texts, or through a fitted model of "
      "what such a model holds inside (`glim influence`)"},

@@ -14,6 +14,7 @@ typedef struct glim_rule {
        that flag says how many, down to `least` beside each * units */
     double fixed, each, least;
     bool power;
+    bool head; /* of a head that was fitted on the model */
     const char *elastic;
     unsigned char place[4]; /* by quality: the smaller, the earlier */
     const char *why;

@@ -5,6 +5,7 @@
  * a smaller one only takes methods away: what is then first is never dearer.
  */
 #include "evaluate/advice-rules.h"
+#include "influence/influence-methods.h"
 #include "predict/predictor.h"
 
 #include <math.h>
@@ -106,7 +107,7 @@ static void count_units(const glim_question *q, glim_advice *out) {
 
 static bool fits(const glim_rule *r, const glim_question *q, size_t units) {
     return (r->access >> q->access & 1) && (r->jobs >> q->job & 1) && (r->wants >> q->want & 1) &&
-           units >= r->from && (!r->to || units <= r->to);
+           (!r->head || q->head >= 0) && units >= r->from && (!r->to || units <= r->to);
 }
 
 /* ---- what it costs ---- */
@@ -174,11 +175,24 @@ static glim_status plan(glim_hint *h, const glim_question *q, glim_error *err) {
 
 /* ---- choosing ---- */
 
-static bool has(const glim_advice *a, const glim_method *m) {
+static bool has(const glim_advice *a, const char *name) {
     for (size_t i = 0; i < a->n; i++)
-        if (a->at[i].method == m)
+        if (!strcmp(a->at[i].name, name))
             return true;
     return false;
+}
+
+/* A method of sample influence: nothing is planned, its samples are not here. */
+static void make_influence(const glim_rule *r, const glim_question *q, glim_hint *h, bool *drop) {
+    const glim_influence_method *m = glim__influence_find(r->method);
+    *h = (glim_hint){.command = r->command, .why = r->why, .passes = r->fixed};
+    *drop = !m;
+    if (!m)
+        return;
+    h->name = m->name;
+    h->caption = m->caption;
+    h->costs = m->costs;
+    snprintf(h->flags, sizeof h->flags, "%s", r->head && q->head > 0 ? "" : r->flags);
 }
 
 /* One rule as a hint. A method that refuses to plan here (EUSAGE) is left out: *drop. */
@@ -186,7 +200,14 @@ static glim_status make(const glim_rule *r, const glim_question *q, const glim_a
                         glim_hint *h, bool *drop, glim_error *err) {
     double samples;
     glim_error own = {0};
+    if (!strcmp(r->command, "influence")) {
+        make_influence(r, q, h, drop);
+        return GLIM_OK;
+    }
     *h = (glim_hint){.method = glim_method_find(r->method), .command = r->command, .why = r->why};
+    h->name = r->method;
+    h->caption = h->method ? h->method->caption : NULL;
+    h->costs = h->method ? h->method->costs : NULL;
     h->passes = formula(r, (double)a->units, q->passes, &samples);
     int n = snprintf(h->flags, sizeof h->flags, "%s", r->flags);
     if (samples > 0)
@@ -235,15 +256,15 @@ glim_status glim_advise(glim_advice *out, const glim_question *q, glim_error *er
         if (status || drop)
             continue;
         if (q->passes > 0 && hint.passes > q->passes) {
-            if (!out->least.method || hint.passes < out->least.passes)
+            if (!out->least.name || hint.passes < out->least.passes)
                 out->least = hint;
-        } else if (!has(out, hint.method)) {
+        } else if (!has(out, hint.name)) {
             out->at[out->n++] = hint;
         }
     }
     if (out->n)
         out->least = (glim_hint){0};
-    if (!status && !out->n && !out->least.method && !out->reason)
+    if (!status && !out->n && !out->least.name && !out->reason)
         out->reason = "no method of this version answers that";
     return status;
 }

@@ -155,6 +155,8 @@ const glim_influence_method glim_influence_similarity = {
     .name = "similarity",
     .summary = "how alike a sample and the query are to the model: the cosine of their vectors",
     .cite = "Hanawa et al. 2021, arXiv:2006.04528",
+    .formula = "cos(v_i, v_q),  v the pooled rows behind the last block",
+    .use = "a first look, and the number that any other method has to beat",
     .costs = "one pass forward",
     .caption = "samples that are like the query need not have made the model say it; this is what "
                "other methods have to beat",
@@ -241,6 +243,8 @@ const glim_influence_method glim_influence_loss = {
     .name = "loss",
     .summary = "how badly the model says what a sample says: the mean loss an answer",
     .cite = "the loss itself; as a sign of wrong labels e.g. Pleiss et al. 2020, arXiv:2001.10528",
+    .formula = "L_i = -sum log p(label),  over its labels",
+    .use = "to find wrong labels, noise and what the model has not learnt; no query is needed",
     .costs = "one pass forward",
     .caption = "a high loss may be a wrong label, a rare sample or a hard one; it says nothing of "
                "what the sample did to the model",

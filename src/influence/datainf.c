@@ -24,6 +24,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o,
                            .queries = g.queries,
                            .damping = o->damping,
                            .most = (size_t)o->fit_samples,
+                           .by = w->by,
                            .sign = g.sign};
     uint64_t bytes = 0;
     if (!out) {
@@ -84,10 +85,13 @@ const glim_influence_method glim_influence_datainf = {
     .name = "datainf",
     .summary = "influence functions with the mean of inverses in place of the inverse",
     .cite = "Kwon, Wu, Wu, Zou 2024, arXiv:2310.00902",
+    .formula = "I_i = <v, grad L_i> / n,  v = (1/n) sum_j (g_q - g_j <g_j, g_q> / (rho + |g_j|^2)) "
+               "/ rho,  matrix by matrix",
+    .use = "for models tuned by low-rank adapters, of whose small matrices its inverse is good",
     .costs = "three passes over the samples, forward and back",
     .caption = "good for low-rank adapters; of whole matrices its inverse is coarse, and it comes "
                "close to the product of gradients",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct opts),
     .fits = fits,

@@ -160,6 +160,10 @@ const glim_influence_method glim_influence_diagnostics = {
     .name = "diagnostics",
     .summary = "regression diagnostics: leverage, residuals, Cook's distance, DFFITS, DFBETAS",
     .cite = "Cook 1977; Belsley, Kuh, Welsch 1980; Pregibon 1981",
+    .formula = "h = x' (X'X)^-1 x;  r = e / (s sqrt(1 - h));  Cook: r^2 h / (p (1 - h));  of two "
+               "classes one Newton step without the sample",
+    .use = "for a table: which rows hold the fit up or lie far from the others, before you trust "
+           "it; no query is needed",
     .costs = "two passes over the features",
     .caption = "a large Cook's distance says that the fit leans on a sample, not that the sample "
                "is wrong; the thresholds are conventions, not tests",

@@ -271,6 +271,9 @@ const glim_influence_method glim_influence_distance = {
     .summary = "samples far from the rest: the distance to the nearest samples, as the model sees "
                "them",
     .cite = "Kuan, Mueller 2022, arXiv:2207.03061; Sun et al. 2022, arXiv:2204.06507",
+    .formula =
+        "mean over the 10 nearest references r of |v_i - v_r|,  each coordinate over its deviation",
+    .use = "to find samples of another kind in a set: another language, broken texts",
     .costs = "one pass forward, and 512 samples more",
     .caption = "what is far may be noise, another language, or the only sample of its kind: look "
                "before you remove it",

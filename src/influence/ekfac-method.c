@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct options {
-    const char *weights, *labels, *by;
+    const char *weights, *labels;
     double damping;
     int64_t fit_samples, query_rank;
     bool self;
@@ -76,7 +76,7 @@ static void lay_out(struct work *s, const glim_weight *weights, size_t n) {
                         .seed = w->seed,
                         .damping = s->o->damping < 0 ? NAN : s->o->damping,
                         .sign = is(w->target.output, "loss") ? -1 : 1,
-                        .parts = is(s->o->by, "none") ? NULL : s->o->by};
+                        .parts = w->by};
     s->k.self = s->o->self || !s->k.queries.count;
 }
 
@@ -255,12 +255,6 @@ static const glim_param params[] = {
      .min = 0,
      .max = 4096,
      .help = "vectors that stand for a query's gradient in each matrix; 0: all of it"},
-    {.name = "by",
-     .type = GLIM_CHOICE,
-     .offset = offsetof(struct options, by),
-     .def.s = "none",
-     .choices = "none|layer|module",
-     .help = "a column for each part of the model as well"},
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct options, self),
@@ -272,10 +266,14 @@ const glim_influence_method glim_influence_ekfac = {
     .name = "ekfac",
     .summary = "how each sample moved what a model says, by curvature in Kronecker factors",
     .cite = "Grosse et al. 2023, arXiv:2308.03296; George et al. 2018, arXiv:1806.03884",
+    .formula = "I_i = <U_q, grad L_i> / n,  U_q = (H + damping)^-1 grad L_q,  H = Q' diag(Lambda) "
+               "Q in Kronecker factors, matrix by matrix",
+    .use = "when accuracy matters most: what other samples made up for is taken off; factors are "
+           "kept (--store)",
     .costs = "three passes forward and back over the samples, and eigenvectors of each matrix",
     .caption = "these are samples that training would have to weigh differently to change the "
                "answer, near the weights as they are; it is no account of where a fact came from",
-    .needs = GLIM_INFLUENCE_GRADIENT,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct options),
     .fits = fits,

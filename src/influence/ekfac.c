@@ -6,9 +6,9 @@
  * than the passes.
  */
 #include "influence/ekfac.h"
-#include "influence/parts.h"
 #include "influence/queries.h"
 #include "influence/spool.h"
+#include "influence/why.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,6 +33,7 @@ struct run {
     glim_queries queries;
     size_t first, count; /* the group of queries */
     size_t base;         /* first sample of the batch at hand */
+    glim_why_room why;   /* of the sample that is taken apart */
 };
 
 /* ---- columns ---- */
@@ -176,18 +177,23 @@ static glim_status see(void *data, size_t sample, size_t weight, size_t rows, co
     return glim__gather_add(&r->gather, sample, weight, rows, g, a, err);
 }
 
-static glim_status group_pass(struct run *r, glim_ekfac_told *told, glim_error *err) {
+static glim_status make_queries(struct run *r, glim_error *err) {
     const glim_ekfac *k = r->k;
     glim_query_options how = {.walk = &k->queries,
                               .factors = &k->factors,
                               .damping = k->damping,
                               .rank = k->rank,
                               .seed = k->seed};
+    return glim__queries_make(&r->queries, &r->factors, &how, r->first, r->count, err);
+}
+
+static glim_status group_pass(struct run *r, glim_ekfac_told *told, glim_error *err) {
+    const glim_ekfac *k = r->k;
     glim_pass_visitor visitor = {.weight = see, .batch = batch_ends, .data = r};
     glim_status status = GLIM_OK;
     r->base = 0;
     if (r->count)
-        status = glim__queries_make(&r->queries, &r->factors, &how, r->first, r->count, err);
+        status = make_queries(r, err);
     for (size_t q = 0; q < r->count && !status; q++)
         if (r->queries.size[q] > 0)
             told->lost = fmax(told->lost, sqrt(r->queries.lost[q] / r->queries.size[q]));
@@ -224,6 +230,59 @@ static glim_status groups(struct run *r, size_t group, glim_ekfac_told *told, gl
     return status;
 }
 
+/* ---- why ---- */
+
+static glim_status take_why(void *data, const glim_gathered *all, glim_error *err) {
+    struct run *r = data;
+    const glim_factor *f = glim__factors_of(&r->factors, all->weight);
+    size_t Q = r->count, rows = all->start[1], bytes = rows * (Q + 1) * sizeof(double);
+    double *each = glim__spare_take(r->ctx, bytes), *one = each + rows * Q;
+    glim_status status = each ? GLIM_OK : glim__oom(r->ctx, err, "rows of a sample", bytes);
+    for (size_t q = 0; q < Q && !status; q++) {
+        memset(one, 0, rows * sizeof *one);
+        if (!r->why.sample->wanted || r->why.sample->wanted[q])
+            status = glim__queries_tokens(&r->queries, (size_t)(f - r->factors.each), all, 0, q,
+                                          one, err);
+        for (size_t t = 0; t < rows && !status; t++)
+            each[t * Q + q] = one[t];
+    }
+    if (!status)
+        glim__why_add(&r->why, all->weight, rows, each, r->k->sign / (double)r->k->train.count);
+    glim__spare_give(r->ctx, each);
+    return status;
+}
+
+static glim_status tell_why(void *data, const glim_why_sample *s, double *out, double *rest,
+                            glim_error *err) {
+    struct run *r = data;
+    const glim_walk *walk = &r->k->train;
+    glim_pass_visitor visitor = {.weight = see, .data = r};
+    r->why = (glim_why_room){s, r->k->factors.weights, &r->parts, r->count, out, rest};
+    r->gather.take = take_why;
+    memset(out, 0, glim__why_size(&r->parts, s) * r->count * sizeof *out);
+    memset(rest, 0, r->count * sizeof *rest);
+    glim_status status =
+        walk->go(walk->data, s->sample, 1, false, r->k->factors.chosen, &visitor, err);
+    return status ? status : glim__gather_flush(&r->gather, err);
+}
+
+/* Queries are made ready once more: which scores are asked about is known only now. */
+static glim_status say_why(struct run *r, size_t group, const glim_influence_out *out,
+                           glim_error *err) {
+    size_t n = r->k->queries.count;
+    glim_status status = GLIM_OK;
+    for (r->first = 0; r->first < n && r->k->parts && out->why && !status; r->first += r->count) {
+        r->count = n - r->first < group ? n - r->first : group;
+        glim_why why = {.first = r->first, .count = r->count, .tell = tell_why, .data = r};
+        glim__why_parts(&why, &r->parts);
+        status = make_queries(r, err);
+        if (!status)
+            status = out->why(out->data, &why, err);
+        glim__queries_release(&r->queries);
+    }
+    return status;
+}
+
 static void tell(const struct run *r, glim_ekfac_told *told) {
     told->rounds = r->factors.rounds;
     told->zero = r->factors.zero;
@@ -248,6 +307,8 @@ glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *o
     k.group = glim__ekfac_group(&k, glim__budget_left(k.ctx));
     if (!status)
         status = groups(&r, k.group, told, err);
+    if (!status)
+        status = say_why(&r, k.group, out, err);
     tell(&r, told);
     glim__gather_release(&r.gather);
     glim__spectrum_release(&r.spectrum);

@@ -20,7 +20,8 @@ typedef struct glim_ekfac {
     double damping;              /* as glim__factor_damping */
     double sign;                 /* of the columns of queries: 1, or -1 where f is a loss */
     bool self;                   /* a column of self-influence */
-    const char *parts;           /* "layer", "module", NULL: as glim__parts_make */
+    const char *parts;           /* "layer", "module": columns of those as well; with "token" too
+                                    scores are taken apart; or NULL */
     size_t group;                /* queries at a time; 0 = as memory allows */
     size_t rank;                 /* as of glim_query_options */
     uint64_t seed;

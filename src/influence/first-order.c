@@ -5,7 +5,7 @@
  * open each model once, and keep a number for every sample and query.
  */
 #include "influence/first-order.h"
-#include "influence/parts.h"
+#include "influence/why.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@ struct run {
     size_t *answers;                 /* (block) */
     size_t first, checkpoint;
     glim_influence_sink sink;
+    glim_why_room why; /* of the sample that is taken apart */
 };
 
 static size_t checkpoints(const glim_first_order *f) {
@@ -147,6 +148,73 @@ static glim_status block(void *data, size_t first, size_t count, glim_error *err
     return status ? status : r->sink.take(r->sink.data, &rows, err);
 }
 
+/* ---- why ---- */
+
+static glim_status see_why(void *data, size_t sample, size_t weight, size_t rows, const float *g,
+                           const float *a, glim_error *err) {
+    struct run *r = data;
+    const glim_factors_view view = {weight, rows, g, a};
+    size_t bytes = rows * r->queries * sizeof(double);
+    double square, *each = glim__spare_take(r->ctx, bytes);
+    if (!each)
+        return glim__oom(r->ctx, err, "rows of a sample", bytes);
+    memset(each, 0, bytes);
+    glim_status status = glim__products_rows(r->products[r->checkpoint], &view, each, err);
+    if (!status)
+        glim__why_add(&r->why, weight, rows, each, 1);
+    if (!status && r->f->cosine) {
+        status = glim__product_square(r->ctx, &r->f->train->weights[weight], &view, &square, err);
+        r->squares[0] += status ? 0 : square;
+    }
+    glim__spare_give(r->ctx, each);
+    return status;
+}
+
+/* One checkpoint, into sum (n, queries) and its rest. */
+static glim_status why_checkpoint(struct run *r, double *sum, size_t n, double *out, double *rest,
+                                  glim_error *err) {
+    const glim_gradients *g = &r->f->train[r->checkpoint];
+    const glim_pass_visitor visitor = {.weight = see_why, .data = r};
+    size_t Q = r->queries;
+    r->why.out = sum;
+    r->why.rest = sum + n * Q;
+    memset(sum, 0, (n + 1) * Q * sizeof *sum);
+    r->squares[0] = 0;
+    glim_status status = g->walk(g->data, r->why.sample->sample, 1, &visitor, err);
+    for (size_t q = 0; q < Q && !status; q++) {
+        double by = factor(r, 0, r->f->cosine ? query_square(r, q) : 1);
+        for (size_t k = 0; k < n; k++)
+            out[k * Q + q] += by * sum[k * Q + q];
+        rest[q] += by * r->why.rest[q];
+    }
+    return status;
+}
+
+static glim_status tell(void *data, const glim_why_sample *s, double *out, double *rest,
+                        glim_error *err) {
+    struct run *r = data;
+    const glim_gradients *g = r->f->train;
+    size_t Q = r->queries, n = glim__why_size(&r->parts, s), bytes = (n + 1) * Q * sizeof(double);
+    double *sum = glim__calloc(r->ctx, 1, bytes);
+    if (!sum)
+        return glim__oom(r->ctx, err, "the parts of scores", bytes);
+    r->why = (glim_why_room){.sample = s, .weights = g->weights, .parts = &r->parts, .count = Q};
+    memset(out, 0, n * Q * sizeof *out);
+    memset(rest, 0, Q * sizeof *rest);
+    glim_status status =
+        r->f->per_answer ? g->sizes(g->data, s->sample, 1, NULL, r->answers, err) : GLIM_OK;
+    for (r->checkpoint = 0; r->checkpoint < checkpoints(r->f) && !status; r->checkpoint++)
+        status = why_checkpoint(r, sum, n, out, rest, err);
+    glim__free(r->ctx, sum);
+    return status;
+}
+
+static glim_status say_why(struct run *r, const glim_influence_out *out, glim_error *err) {
+    glim_why why = {.count = r->queries, .tell = tell, .data = r};
+    glim__why_parts(&why, &r->parts);
+    return r->f->by && r->queries && out->why ? out->why(out->data, &why, err) : GLIM_OK;
+}
+
 /* ---- a run ---- */
 
 static glim_status make_room(struct run *r, glim_error *err) {
@@ -198,6 +266,8 @@ glim_status glim__first_order_run(const glim_first_order *f, const glim_influenc
         status = out->begin(out->data, r.columns, r.n_columns, &r.sink, err);
     if (!status)
         status = glim__gradients_each(f->train, "samples", block, &r, err);
+    if (!status)
+        status = say_why(&r, out, err);
     release(&r);
     return status;
 }
@@ -213,33 +283,4 @@ glim_status glim__first_order_plan(const glim_first_order *f, uint64_t *bytes, g
         *bytes += kept;
     }
     return GLIM_OK;
-}
-
-/* ---- tokens ---- */
-
-struct tokens {
-    glim_products *products;
-    size_t rows;
-    double *out;
-};
-
-static glim_status see_tokens(void *data, size_t sample, size_t weight, size_t rows, const float *g,
-                              const float *a, glim_error *err) {
-    const struct tokens *t = data;
-    const glim_factors_view view = {weight, rows, g, a};
-    return rows == t->rows ? glim__products_rows(t->products, &view, t->out, err) : GLIM_OK;
-}
-
-glim_status glim__first_order_tokens(const glim_first_order *f, size_t sample, size_t rows,
-                                     double *out, glim_error *err) {
-    struct tokens t = {.rows = rows, .out = out};
-    const glim_pass_visitor visitor = {.weight = see_tokens, .data = &t};
-    memset(out, 0, rows * f->queries->n * sizeof *out);
-    glim_status status = glim__products_new(&t.products, f->queries, false, err);
-    if (!status)
-        status = f->train->walk(f->train->data, sample, 1, &visitor, err);
-    for (size_t i = 0; i < rows * f->queries->n && !status && f->sign < 0; i++)
-        out[i] = -out[i];
-    glim__products_free(t.products);
-    return status;
 }

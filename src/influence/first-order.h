@@ -22,7 +22,8 @@ typedef struct glim_first_order {
     bool cosine;     /* of the two gradients */
     bool per_answer; /* a sample's gradient is that of its mean loss */
     bool self;       /* a column self-influence, sum_k eta_k ||grad L_i||^2 */
-    const char *by;  /* "layer", "module": a column for each part as well; else NULL */
+    const char *by;  /* "layer", "module": a column for each part as well; with "token" too
+                        scores are taken apart; or NULL */
     double sign;     /* -1: f is the queries' loss */
 } glim_first_order;
 
@@ -30,9 +31,5 @@ glim_status glim__first_order_run(const glim_first_order *f, const glim_influenc
                                   glim_error *err);
 /* Bytes at least beside the walks. */
 glim_status glim__first_order_plan(const glim_first_order *f, uint64_t *bytes, glim_error *err);
-/* rows of sample i (tokens of `weight` 0 ..): scores (rows, queries) of one checkpoint, those
-   of all chosen weights together; they sum to the sample's. */
-glim_status glim__first_order_tokens(const glim_first_order *f, size_t sample, size_t rows,
-                                     double *out, glim_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "influence/biased.h"
 #include "influence/influence-methods.h"
 
-/* Rows of parameters that methods share; options have fields of these names. */
+/* A row of parameters that methods share; options have a field of this name. */
 #define GLIM_WEIGHTS_PARAM(opts_type, says)                                                        \
     {                                                                                              \
         .name = "weights", .type = GLIM_STRING, .offset = offsetof(opts_type, weights),            \
@@ -18,11 +18,6 @@
     {                                                                                              \
         .name = "biases", .type = GLIM_BOOL, .offset = offsetof(opts_type, biases),                \
         .help = "also the biases behind those weights, as one more column of each"                 \
-    }
-#define GLIM_BY_PARAM(opts_type)                                                                   \
-    {                                                                                              \
-        .name = "by", .type = GLIM_CHOICE, .offset = offsetof(opts_type, by),                      \
-        .choices = "layer|module", .help = "a column for each part of the model as well"           \
     }
 
 typedef struct glim_gradient_work {

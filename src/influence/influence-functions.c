@@ -323,6 +323,10 @@ const glim_influence_method glim_influence_functions = {
     .name = "influence-functions",
     .summary = "how each sample moved what a head says, by its exact Hessian",
     .cite = "Koh, Liang 2017, arXiv:1703.04730; Barshan, Brunet, Dziugaite 2020",
+    .formula = "I_i = -grad f' H^-1 grad L_i,  H the second derivative of the whole objective, "
+               "penalty included",
+    .use = "for a linear or logistic head: which samples made it answer this; exact up to first "
+           "order, and --check compares it with refits",
     .costs = "a Hessian, and one product a sample and query",
     .caption = "this is about the head: what the model below learnt from its own training is not "
                "in these samples",

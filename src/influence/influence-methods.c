@@ -2,6 +2,7 @@
 /* The list of methods of sample influence, and what is checked before each. */
 #include "influence/influence-methods.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const glim_influence_method *const methods[] = {
@@ -35,7 +36,31 @@ const glim_influence_method *glim__influence_find(const char *name) {
 static unsigned has(const glim_influence_work *w) {
     return (w->head && w->train ? GLIM_INFLUENCE_HEAD : 0u) |
            (w->model && w->samples ? GLIM_INFLUENCE_GRADIENT : 0u) |
-           (w->n_queries ? GLIM_INFLUENCE_QUERIES : 0u) | GLIM_INFLUENCE_CHECKPOINTS;
+           (w->n_queries ? GLIM_INFLUENCE_QUERIES : 0u) | GLIM_INFLUENCE_CHECKPOINTS |
+           GLIM_INFLUENCE_WHY;
+}
+
+/* Whether scores can be taken apart as is asked. */
+static glim_status check_why(const glim_influence_work *w, const glim_influence_method *m,
+                             glim_error *err) {
+    char able[200] = "";
+    if (!w->by)
+        return GLIM_OK;
+    for (size_t i = 0; methods[i]; i++)
+        if (methods[i]->needs & GLIM_INFLUENCE_WHY)
+            snprintf(able + strlen(able), sizeof able - strlen(able), "%s%s", *able ? ", " : "",
+                     methods[i]->name);
+    if (!(m->needs & GLIM_INFLUENCE_WHY))
+        return glim_fail(
+            err, GLIM_EUSAGE,
+            "%s cannot say what a %s has of a score; these can: %s (or leave out --by)", m->name,
+            w->by, able);
+    if (!w->n_queries)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "what a %s has is told of influences on a query: give a text or --query "
+                         "FILE (or leave out --by)",
+                         w->by);
+    return GLIM_OK;
 }
 
 static glim_status check(const glim_influence_work *w, const glim_influence_method *m,
@@ -59,7 +84,8 @@ static glim_status check(const glim_influence_work *w, const glim_influence_meth
                          "%s tells which samples made the model say something: give a text or "
                          "--query FILE; what can run without: %s",
                          m->name, other);
-    return m->fits ? m->fits(w, opts, err) : GLIM_OK;
+    glim_status status = check_why(w, m, err);
+    return !status && m->fits ? m->fits(w, opts, err) : status;
 }
 
 /* The call with the method's defaults where there are no options. */

@@ -24,6 +24,7 @@ enum {                                 /* what a method needs of the work */
        GLIM_INFLUENCE_GRADIENT = 2,    /* a model and samples of tokens: gradients of weights */
        GLIM_INFLUENCE_QUERIES = 4,     /* at least one query */
        GLIM_INFLUENCE_CHECKPOINTS = 8, /* may use more than one set of weights */
+       GLIM_INFLUENCE_WHY = 16,        /* can take scores apart (`by`) */
 };
 
 /* What f is, for every query. */
@@ -41,6 +42,8 @@ typedef struct glim_influence_work {
     size_t n_queries;
     glim_influence_target target;
     uint64_t seed;
+    const char *by; /* "token", "layer", "module": scores are taken apart; layers and modules have
+                       columns of their own where a method has those; or NULL */
     /* HEAD: what was fitted on `train` */
     const glim_linear *head;
     const glim_features *train, *queries;
@@ -54,6 +57,24 @@ typedef struct glim_influence_work {
     bool keeps;               /* of a plan: the run will have a store */
 } glim_influence_work;
 
+/* A sample by its tokens: those that an encoder-decoder reads, and those that are run. */
+typedef struct glim_why_sample {
+    size_t sample, source, tokens;
+    const uint8_t *wanted; /* (count) queries whose numbers are looked at; NULL = all */
+} glim_why_sample;
+
+/* Takes scores apart, of queries first .. first + count - 1. Valid during the call that hands
+   it out. */
+typedef struct glim_why {
+    size_t first, count;
+    size_t parts; /* layers or modules; 0: tokens, the source's first */
+    const char *const *names;
+    /* out (parts or tokens, count), rest (count): what no token has. They sum to the scores. */
+    glim_status (*tell)(void *data, const glim_why_sample *s, double *out, double *rest,
+                        glim_error *err);
+    void *data;
+} glim_why;
+
 /* Where the numbers go. begin is called once before the first block; its columns, names
    and all, are borrowed until the run ends. */
 typedef struct glim_influence_out {
@@ -61,10 +82,14 @@ typedef struct glim_influence_out {
                          glim_influence_sink *sink, glim_error *err);
     void *data;
     glim_document *doc; /* takes checks, notes and the verdict */
+    /* With `by`, once all blocks are out, for each group of queries; may be NULL. */
+    glim_status (*why)(void *data, const glim_why *why, glim_error *err);
 } glim_influence_out;
 
 typedef struct glim_influence_method {
     const char *name, *summary, *cite; /* as of glim_method */
+    const char *formula;               /* in plain letters */
+    const char *use;                   /* when to take it; half a sentence */
     const char *costs;                 /* "two passes over the features" */
     const char *caption;               /* what must not be read from it; one sentence */
     unsigned needs;

@@ -5,6 +5,7 @@
  * it has to be added to their matrices anyway.
  */
 #include "influence/inverse-mean.h"
+#include "influence/why.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,9 @@ struct run {
     glim_influence_column *columns;
     size_t used, blocks, taken, first, queries;
     glim_influence_sink sink;
+    glim_arena arena;
+    glim_parts parts;
+    glim_why_room why; /* of the sample that is taken apart */
 };
 
 static size_t size_of(const glim_weight *w) {
@@ -103,12 +107,16 @@ static void finish_inverses(struct run *r) {
 
 /* ---- products ---- */
 
+static double scale(const struct run *r) {
+    return (r->f->sign < 0 ? -1 : 1) / (double)r->f->train->n;
+}
+
 static glim_status see_product(void *data, size_t sample, size_t weight, size_t rows,
                                const float *g, const float *a, glim_error *err) {
     struct run *r = data;
     const glim_factors_view view = {weight, rows, g, a};
     double *to = r->values + (sample - r->first) * r->queries;
-    double by = (r->f->sign < 0 ? -1 : 1) / (double)r->f->train->n;
+    double by = scale(r);
     glim_status status = glim__products_take(r->products, &view, r->met, err);
     for (size_t q = 0; q < r->queries && !status; q++)
         to[q] += by * r->met[q];
@@ -123,6 +131,46 @@ static glim_status products(void *data, size_t first, size_t count, glim_error *
     glim_status status = r->f->train->walk(r->f->train->data, first, count, &visitor, err);
     const glim_influence_block rows = {first, count, r->values};
     return status ? status : r->sink.take(r->sink.data, &rows, err);
+}
+
+/* ---- why ---- */
+
+static glim_status see_why(void *data, size_t sample, size_t weight, size_t rows, const float *g,
+                           const float *a, glim_error *err) {
+    struct run *r = data;
+    const glim_factors_view view = {weight, rows, g, a};
+    size_t bytes = rows * r->queries * sizeof(double);
+    double *each = glim__spare_take(r->ctx, bytes);
+    if (!each)
+        return glim__oom(r->ctx, err, "rows of a sample", bytes);
+    memset(each, 0, bytes);
+    glim_status status = glim__products_rows(r->products, &view, each, err);
+    if (!status)
+        glim__why_add(&r->why, weight, rows, each, scale(r));
+    glim__spare_give(r->ctx, each);
+    return status;
+}
+
+static glim_status tell(void *data, const glim_why_sample *s, double *out, double *rest,
+                        glim_error *err) {
+    struct run *r = data;
+    const glim_gradients *g = r->f->train;
+    const glim_pass_visitor visitor = {.weight = see_why, .data = r};
+    r->why = (glim_why_room){s, g->weights, &r->parts, r->queries, out, rest};
+    memset(out, 0, glim__why_size(&r->parts, s) * r->queries * sizeof *out);
+    memset(rest, 0, r->queries * sizeof *rest);
+    return g->walk(g->data, s->sample, 1, &visitor, err);
+}
+
+static glim_status say_why(struct run *r, const glim_influence_out *out, glim_error *err) {
+    glim_why why = {.count = r->queries, .tell = tell, .data = r};
+    if (!r->f->by || !out->why)
+        return GLIM_OK;
+    glim_status status = glim__parts_make(&r->parts, &r->arena, r->f->train, r->f->by, err);
+    if (status)
+        return status;
+    glim__why_parts(&why, &r->parts);
+    return out->why(out->data, &why, err);
 }
 
 /* ---- a run ---- */
@@ -164,6 +212,7 @@ static void release(struct run *r) {
     glim__free(r->ctx, r->met);
     glim__free(r->ctx, r->columns);
     glim__products_free(r->products);
+    glim__arena_release(&r->arena);
 }
 
 static glim_status passes(struct run *r, glim_error *err) {
@@ -180,6 +229,7 @@ glim_status glim__inverse_mean_run(const glim_inverse_mean *f, const glim_influe
                                    glim_error *err) {
     struct run r = {.f = f, .ctx = f->train->ctx, .queries = f->queries->n};
     size_t B = GLIM_GRADIENTS_BLOCK, n = f->train->n;
+    glim__arena_init(&r.arena, r.ctx, 4096);
     r.blocks = (n + B - 1) / B;
     r.taken = f->most && f->most < n ? (f->most + B - 1) / B : r.blocks;
     glim_status status = make_room(&r, err);
@@ -189,6 +239,8 @@ glim_status glim__inverse_mean_run(const glim_inverse_mean *f, const glim_influe
         status = out->begin(out->data, r.columns, r.queries, &r.sink, err);
     if (!status)
         status = passes(&r, err);
+    if (!status)
+        status = say_why(&r, out, err);
     release(&r);
     return status;
 }

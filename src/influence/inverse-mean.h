@@ -22,6 +22,7 @@ typedef struct glim_inverse_mean {
     const glim_gradients *train, *queries;
     double damping; /* > 0 */
     size_t most;    /* samples that the mean is of at most, in blocks spread evenly; 0 = all */
+    const char *by; /* "token", "layer", "module": scores are taken apart; or NULL */
     double sign;    /* -1: f is the queries' loss */
 } glim_inverse_mean;
 

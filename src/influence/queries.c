@@ -330,15 +330,14 @@ glim_status glim__queries_score(const glim_queries *q, size_t i, const glim_gath
     return status;
 }
 
-/* u^T a, in double, for the row r of U of one query. */
-static double row_times(const glim_queries *q, size_t i, size_t r, size_t query, const float *a,
-                        size_t C) {
-    double sum = 0;
-    for (size_t c = 0; c < C; c++) {
-        size_t at = (r / M * across(C) + c / N) * TILE + r % M * N + c % N;
-        sum += (double)q->packed[i][at * q->count + query] * (double)a[c];
-    }
-    return sum;
+/* U (F, C) of one query, as a plain matrix. */
+static void unpack(const glim_queries *q, size_t i, size_t query, size_t F, size_t C, float *out) {
+    size_t wide = across(C);
+    for (size_t r = 0; r < F; r++)
+        for (size_t c = 0; c < C; c++) {
+            size_t at = (r / M * wide + c / N) * TILE + r % M * N + c % N;
+            out[r * C + c] = q->packed[i][at * q->count + query];
+        }
 }
 
 static double times(const float *x, const float *y, size_t n) {
@@ -348,15 +347,32 @@ static double times(const float *x, const float *y, size_t n) {
     return sum;
 }
 
+/* g_t^T U a_t: rows meet the matrix in one product. */
+static glim_status tokens_full(const glim_queries *q, size_t i, const glim_gathered *all, size_t k,
+                               size_t query, double *out, glim_error *err) {
+    size_t from = all->start[k], rows = all->start[k + 1] - from, F = all->F, C = all->C;
+    float *form = glim__spare_take(q->ctx, (F * (C + rows) + 16) * sizeof *form), *y = form + F * C;
+    if (!form)
+        return glim__oom(q->ctx, err, "rows of a sample", F * (C + rows) * sizeof *form);
+    unpack(q, i, query, F, C, form);
+    glim_matrix matrix = glim__plain_matrix(form, F, C);
+    glim_status status = glim__linear(q->ctx, y, F, all->a + from * all->lda, all->lda,
+                                      (int64_t)rows, &matrix, NULL, err);
+    for (size_t t = 0; t < rows && !status; t++)
+        out[t] = times(y + t * F, all->g + (from + t) * all->ldg, F);
+    glim__spare_give(q->ctx, form);
+    return status;
+}
+
 glim_status glim__queries_tokens(const glim_queries *q, size_t i, const glim_gathered *all,
                                  size_t k, size_t query, double *out, glim_error *err) {
     size_t rank = q->how.rank;
+    if (!q->left[i])
+        return tokens_full(q, i, all, k, query, out, err);
     for (size_t t = all->start[k]; t < all->start[k + 1]; t++) {
         const float *g = all->g + t * all->ldg, *a = all->a + t * all->lda;
         double sum = 0;
-        for (size_t r = 0; r < all->F && !q->left[i]; r++)
-            sum += row_times(q, i, r, query, a, all->C) * (double)g[r];
-        for (size_t e = query * rank; e < (query + 1) * rank && q->left[i]; e++)
+        for (size_t e = query * rank; e < (query + 1) * rank; e++)
             sum += times(q->left[i] + e * all->C, a, all->C) *
                    times(q->right[i] + e * all->F, g, all->F);
         out[t - all->start[k]] = sum;

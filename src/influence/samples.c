@@ -494,3 +494,18 @@ glim_status glim__samples_words(glim_samples *s, size_t i, glim_arena *arena, co
     *label = s->label < SIZE_MAX ? cells[s->label] : NULL;
     return GLIM_OK;
 }
+
+glim_status glim__samples_column(const glim_samples *s, const char *name, size_t *out,
+                                 glim_error *err) {
+    return glim__columns_find(s->columns, s->n_columns, s->path, name, out, err);
+}
+
+glim_status glim__samples_cell(glim_samples *s, size_t i, size_t at, glim_arena *arena,
+                               const char **out, glim_error *err) {
+    const char *const *cells;
+    glim_status status = check_range(s, i, 1, err);
+    if (!status)
+        status = row_cells(s, glim__samples_row(s, i), arena, &cells, err);
+    *out = status || at >= s->n_columns || !cells[at] ? "" : cells[at];
+    return status;
+}

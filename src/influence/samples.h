@@ -64,6 +64,12 @@ size_t glim__samples_left_out(const glim_samples *s);
 bool glim__samples_are_chats(const glim_samples *s);
 /* The row of the file (from 0) that sample i is. */
 size_t glim__samples_row(const glim_samples *s, size_t i);
+/* A column by its name, and what sample i has there; the cell is in `arena`. Errors: EUSAGE (no
+   such column: names those that there are), and those of rows. */
+glim_status glim__samples_column(const glim_samples *s, const char *name, size_t *out,
+                                 glim_error *err);
+glim_status glim__samples_cell(glim_samples *s, size_t i, size_t at, glim_arena *arena,
+                               const char **out, glim_error *err);
 /* SHA-256 of the file's bytes, hex; of a row that was given, of its names and cells. */
 const char *glim__samples_digest(const glim_samples *s);
 /* The same of that and of how it is read: columns, template. What is kept of samples is kept

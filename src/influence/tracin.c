@@ -7,7 +7,7 @@
 #include "influence/gradient-work.h"
 
 struct opts {
-    const char *weights, *by;
+    const char *weights;
     bool cosine, per_answer, self, biases;
 };
 
@@ -29,7 +29,7 @@ static glim_status with(const glim_influence_work *w, const struct opts *o, bool
                           .cosine = cosine,
                           .per_answer = o->per_answer,
                           .self = o->self || !w->n_queries,
-                          .by = o->by,
+                          .by = w->by,
                           .sign = g.sign};
     uint64_t bytes = 0;
     if (!out) {
@@ -51,10 +51,9 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
         return glim_fail(
             err, GLIM_EUSAGE,
             "--cosine divides by lengths of gradients already: leave out --per-answer");
-    if ((o->cosine || o->by) && !w->n_queries)
-        return glim_fail(
-            err, GLIM_EUSAGE,
-            "self-influence has neither cosine nor parts: give a text or --query FILE");
+    if (o->cosine && !w->n_queries)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "self-influence has no cosine: give a text or --query FILE");
     return glim__gradient_work_fits(w, err);
 }
 
@@ -83,7 +82,6 @@ static glim_status run_cosine(const glim_influence_work *w, const void *opts,
 static const glim_param params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
     GLIM_BIASES_PARAM(struct opts),
-    GLIM_BY_PARAM(struct opts),
     {.name = "self",
      .type = GLIM_BOOL,
      .offset = offsetof(struct opts, self),
@@ -102,7 +100,6 @@ static const glim_param params[] = {
 static const glim_param baseline_params[] = {
     GLIM_WEIGHTS_PARAM(struct opts, "gradients meet"),
     GLIM_BIASES_PARAM(struct opts),
-    GLIM_BY_PARAM(struct opts),
     {0},
 };
 
@@ -110,10 +107,14 @@ const glim_influence_method glim_influence_tracin = {
     .name = "tracin",
     .summary = "what steps of training on each sample did to a query, over one or more checkpoints",
     .cite = "Pruthi, Liu, Kale, Sundararajan 2020, arXiv:2002.08484",
+    .formula =
+        "I_i = sum_k eta_k <grad L_q, grad L_i>,  over checkpoints k with learning rates eta_k",
+    .use = "when checkpoints of the training are kept; without a query its self-influence finds "
+           "rare and wrong samples",
     .costs = "one pass over the samples, forward and back, for each checkpoint",
     .caption = "it tells of first steps only: what other samples made up for is not taken off, and "
                "long samples have long gradients",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_CHECKPOINTS,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_CHECKPOINTS | GLIM_INFLUENCE_WHY,
     .params = params,
     .opts_size = sizeof(struct opts),
     .fits = fits,
@@ -125,9 +126,11 @@ const glim_influence_method glim_influence_gradient_product = {
     .name = "gradient-product",
     .summary = "the dot product of a sample's gradient and a query's: a baseline",
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .formula = "I_i = <grad L_q, grad L_i>",
+    .use = "as a baseline, or when the size of steps matters and all samples are about as long",
     .costs = "one pass over the samples, forward and back",
     .caption = "a baseline: samples with large gradients lead for every query",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = baseline_params,
     .opts_size = sizeof(struct opts),
     .fits = fits,
@@ -139,9 +142,12 @@ const glim_influence_method glim_influence_gradient_cosine = {
     .name = "gradient-cosine",
     .summary = "the cosine of a sample's gradient and a query's: a baseline that is hard to beat",
     .cite = "Charpiat, Girard, Felardos, Tarabalka 2019, arXiv:2102.05262",
+    .formula = "cos(grad L_q, grad L_i)",
+    .use = "the first method to try on a model: one pass, no setting, and samples of all lengths "
+           "compare",
     .costs = "one pass over the samples, forward and back",
     .caption = "it tells which samples pull the same way, not how far they moved anything",
-    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES,
+    .needs = GLIM_INFLUENCE_GRADIENT | GLIM_INFLUENCE_QUERIES | GLIM_INFLUENCE_WHY,
     .params = baseline_params,
     .opts_size = sizeof(struct opts),
     .fits = fits,

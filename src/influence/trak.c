@@ -126,6 +126,10 @@ const glim_influence_method glim_influence_trak = {
     .name = "trak",
     .summary = "a logistic regression over randomly projected gradients stands for the model",
     .cite = "Park, Georgiev, Ilyas, Leclerc, Madry 2023, arXiv:2303.14186",
+    .formula =
+        "I_i = phi_q' (Phi'Phi)^-1 phi_i (1 - p_i),  phi = P' grad log(p / (1 - p)),  P random",
+    .use = "for many queries over one set: features are kept (--store) and later queries cost "
+           "little; better with checkpoints of several trainings",
     .costs = "one pass over the samples, forward and back, for each checkpoint; kept features "
              "serve other queries",
     .caption = "one model is a noisy witness: the paper averages over many that were trained on "

@@ -116,6 +116,51 @@ class Commands(Case):
                     seen.add((task, h["run"]))
         self.assertGreater(len(seen), 100)
 
+    def test_training_samples_are_traced(self):
+        """With files for the names that stand for them, every command runs."""
+        text, seen = "a fine film", set()
+        embed, classes = MODELS / "published/bert-embed", MODELS / "published/bert-classes"
+        words = ("a fine film", "no end in it", "the word", "again and again")
+        lines = {"texts": [{"text": w} for w in words],
+                 "classes": [{"text": w, "label": ("good", "bad")[i % 2]} for i, w in enumerate(words * 3)],
+                 "pairs": [{"source": "the cat is red", "target": "die Katze ist rot"},
+                           {"source": "a dog", "target": "ein Hund"}],
+                 "chats": [{"messages": [{"role": "user", "content": w}, {"role": "assistant", "content": "yes"}]}
+                           for w in words]}
+        for name, rows in lines.items():
+            (self.path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        shutil.copy(self.path / "rows.csv", self.path / "samples.csv")
+        self.ok("fit", "-m", embed, "--data", "classes.jsonl", "-o", "HEAD", "-q", "--strength", "1", cwd=self.path)
+        for access, task, kind, model in (("decoder", "generate", "texts", LLAMA), ("encoder", "classify", "classes", classes),
+                                          ("decoder", "classify", "classes", LLAMA), ("decoder", "dialogue", "chats", LLAMA),
+                                          ("encoder-decoder", "translate", "pairs", MARIAN), ("fitted", "table", "", "")):
+            for more in (*(("--quality", q) for q in QUALITIES), ("--budget", "1")):
+                a = self.advice("--access", access, "--task", task, "--want", "training", *more)
+                self.assertIsNone(a["reason"])
+                for h in a["methods"]:
+                    here = embed if "fit:FILE" in h["run"] and kind else model
+                    change = {"MODEL": str(here), "TEXT": text, "samples.jsonl": f"{kind}.jsonl",
+                              "questions.jsonl": "chats.jsonl", "fit:FILE": "fit:HEAD" if kind else "fit:FILE"}
+                    run_ = tuple(change.get(w, w) for w in shlex.split(h["run"]))
+                    if kind == "chats":
+                        continue # the toy has no template of chats
+                    if run_ not in seen:
+                        self.ok(run_[1], "-q", "--dry-run", *run_[2:], cwd=self.path)
+                    seen.add(run_)
+        self.assertGreater(len(seen), 20)
+        own = ("-m", embed, "--predictor", "fit:HEAD", "--want", "training", "--train", "classes.jsonl", text)
+        a = json.loads(self.ok("advise", "--json", *own, cwd=self.path))
+        self.assertEqual(a["methods"][0]["method"], "influence-functions")
+        for h in a["methods"]:
+            self.assertEqual(h["run"].count("--predictor"), 1)
+            self.ok(*shlex.split(h["run"])[1:], "-q", cwd=self.path)
+        a = self.advice("-m", LLAMA, "--want", "training", "--train", self.path / "texts.jsonl", text)
+        for h in a["methods"]:
+            self.ok(*shlex.split(h["run"])[1:], "-q")
+        rows = ("--predictor", "fit:FILE", "--table", "rows.csv", "--row", "2", "--want", "training", "--train", "rows.csv")
+        for h in json.loads(self.ok("advise", "--json", *rows, cwd=self.path))["methods"]:
+            self.ok(*shlex.split(h["run"])[1:], "-q", cwd=self.path)
+
     def test_a_pick_runs(self):
         for access in ("fitted", "black-box"):
             a = self.advice("--access", access, "--task", "table", "--want", "examples")
@@ -175,7 +220,7 @@ class Commands(Case):
 
 class Screen(Case):
     def test_it_fits_a_screen(self):
-        for args in itertools.product(ACCESS, TASKS[:3] + TASKS[5:], WANTS[:2]):
+        for args in itertools.product(ACCESS, TASKS[:3] + TASKS[5:], (*WANTS[:2], "training")):
             text = self.ok("advise", "--access", args[0], "--task", args[1], "--want", args[2])
             lines = text.split("\n")
             self.assertLessEqual(len(lines), 40)
@@ -200,10 +245,9 @@ black-box, classify, parts: which parts of the input mattered. First simplicity,
 """)
 
     def test_what_glim_cannot_tell_is_said(self):
-        for want, says in (("training", "glim influence -m MODEL"), ("inside", "this version")):
-            a = self.advice("--access", "decoder", "--want", want)
-            self.assertEqual(a["methods"], [])
-            self.assertIn(says, a["reason"])
+        a = self.advice("--access", "decoder", "--want", "inside")
+        self.assertEqual(a["methods"], [])
+        self.assertIn("this version", a["reason"])
         a = self.advice("--access", "black-box", "--units", "300", "--budget", "5")
         self.assertEqual((a["reason"], a["least"]["method"]), (None, "occlusion"))
         self.assertIn("The least is occlusion", self.ok("advise", "--access", "black-box", "--units",
@@ -221,6 +265,9 @@ black-box, classify, parts: which parts of the input mattered. First simplicity,
                            (("-m", LLAMA, TEXT, "--want", "contrast"), "--against"),
                            (("-m", LLAMA, TEXT, "--want", "alignment"), "--source"),
                            (("-m", LLAMA, TEXT, "--units", "7"), "counted"),
+                           (("-m", LLAMA, TEXT, "--want", "training", "--budget", "9s"), "passes over the samples"),
+                           (("-m", MODELS / "published/bert-embed", "--want", "training"), "fit a head"),
+                           (("--access", "decoder", "--train", "x.csv"), "--want training"),
                            (("--wants", "parts"), "--want")):
             r = run("advise", *args)
             self.assertEqual((r.returncode, r.stdout), (2, b""), args)

@@ -199,5 +199,68 @@ class Texts(Case):
         self.refused("-m", BERT, "--train", data, says="fit a head")
 
 
+class Methods(Case):
+    def test_the_list_says_what_each_is_good_for(self):
+        schema = json.loads((ROOT / "docs/schema/glim.influence-methods-1.schema.json").read_text())
+        d = json.loads(run("influence", "--list", "--json").stdout)
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(d)
+        text = run("influence", "--list").stdout.decode()
+        for m in d["methods"]:
+            self.assertTrue(m["formula"] and m["use"], m["name"])
+            self.assertIn(f"\n{m['name']}\n", text)
+            by = run("influence", "--train", self.numbers, "--label", "y", "--method", m["name"],
+                     "--by", "token").stderr.decode()
+            self.assertEqual("cannot say" in by, m["family"] == "head", by)
+        self.assertTrue(all(len(line) <= 100 for line in text.splitlines()))
+
+
+class Saved(Case):
+    """glim view of what a run saved shows what the run has shown."""
+
+    def compared(self, *args):
+        saved, page, again, table = (self.here / n for n in ("a.json", "a.html", "b.html", "b.csv"))
+        self.ok(*args, "--json", saved, "--html", page)
+        for view in ([], ["--ascii", "--width", "50"]):
+            r = run("view", saved, *view)
+            self.assertEqual((r.returncode, r.stderr), (0, b""))
+            self.assertEqual(r.stdout.decode(), self.ok(*args, *view))
+        r = run("view", saved, "--html", again, "--csv", table, "--json", self.here / "b.json")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        self.assertEqual(page.read_text(encoding="utf-8"), again.read_text(encoding="utf-8"))
+        self.assertEqual(saved.read_bytes(), (self.here / "b.json").read_bytes())
+        d = json.loads(saved.read_text())
+        Draft202012Validator(SCHEMA).validate(d)
+        return d, read(table)
+
+    def test_diagnostics_with_their_figures(self):
+        whole = self.here / "whole.csv"
+        d, table = self.compared("--train", self.numbers, "--label", "y")
+        self.ok("--train", self.numbers, "--label", "y", "--csv", whole)
+        rows = {r[0]: r for r in read(whole)}
+        self.assertEqual(table[0], rows["row"])
+        for row in table[1:]:
+            self.assertTrue(any(row[2:]))
+            self.assertTrue(all(a in ("", b) for a, b in zip(row, rows[row[0]])))
+        self.assertEqual(len(d["figures"]["stems"]["value"]), 60)
+        self.assertIn("<circle", (self.here / "b.html").read_text(encoding="utf-8"))
+
+    def test_queries_groups_and_refits(self):
+        rows = read(self.classes)
+        write(self.classes, rows + [rows[5][:3] + ["good" if rows[5][3] == "bad" else "bad", "x"]])
+        d, _ = self.compared("--train", self.classes, "--columns", "a,b,c", "--table", self.classes,
+                             "--row", "3", "--check", "8", "--group", "where", "--against", "bad",
+                             "--target", "good")
+        self.assertEqual((d["against"], d["grouped_by"]), ("bad", "where"))
+        self.assertEqual(d["flags"]["duplicates"]["count"], 1)
+
+    def test_a_document_of_another_version_is_refused(self):
+        path = self.here / "other.json"
+        path.write_text('{"schema": "glim.influence/2"}')
+        r = run("view", path)
+        self.assertEqual(r.returncode, 3)
+        self.assertIn("glim.influence/1", r.stderr.decode())
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -43,7 +43,10 @@ class Case(unittest.TestCase):
         return answer
 
     def refused(self, *args):
-        r = run("--train", self.train, *args)
+        return self.refused_of(self.train, *args)
+
+    def refused_of(self, train, *args):
+        r = run("--train", train, *args)
         self.assertEqual(r.returncode, 2, r.stderr.decode())
         return r.stderr.decode()
 
@@ -56,6 +59,60 @@ class Case(unittest.TestCase):
             if method == "gradient-cosine":
                 self.assertEqual(column["high"][0]["row"], 6)
                 self.assertAlmostEqual(column["high"][0]["value"], 1, places=5)
+
+    def test_what_tokens_and_parts_have_sums_to_the_score(self):
+        for method in METHODS:
+            for by in ("token", "layer", "module"):
+                if method == "trak":
+                    self.assertIn("gradient-cosine", self.refused("--method", method, "--by", by, "a b"))
+                    continue
+                a = self.answer("--method", method, "--by", by, TEXTS[5])
+                (column,) = (c for c in a["columns"] if c["name"] == "influence")
+                shown = {e["row"]: e for e in column["high"] + column["low"] if e["value"]}
+                listed = [e["row"] for e in column["high"] if e["value"] > 0]
+                listed += [e["row"] for e in column["low"] if e["value"] < 0]
+                self.assertEqual(sorted(listed), sorted(s["row"] for s in a["shares"]))
+                for s in a["shares"]:
+                    e, size = shown[s["row"]], sum(map(abs, s["values"]))
+                    self.assertEqual((s["score"], s["query"]), (e["value"], 1))
+                    self.assertLess(abs(sum(s["values"]) + s["rest"] - s["score"]), 1e-4 * size)
+                    if by == "token": # the last is only said
+                        self.assertTrue(e["text"].startswith("".join(s["names"])))
+
+    def test_groups_are_sums_of_their_samples(self):
+        rows = pathlib.Path(self.folder.name) / "grouped.jsonl"
+        table = pathlib.Path(self.folder.name) / "grouped.csv"
+        of = ["west", "east, \u4e1c", "west", "north"]
+        rows.write_text("".join(json.dumps({"text": t, "where": of[i % 4]}) + "\n"
+                                for i, t in enumerate(TEXTS)))
+        two = pathlib.Path(self.folder.name) / "two.csv"
+        two.write_text("text\nno end\nthe word at last\n")
+        r = run("--train", rows, "--group", "where", "--method", "tracin", "-q", "--json", "--csv",
+                table, "--query", two)
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        a = json.loads(r.stdout)
+        Draft202012Validator(SCHEMA).validate(a)
+        lines = list(csv.DictReader(table.read_text().splitlines()))
+        self.assertEqual([g["name"] for g in a["groups"]], ["west", "east, \u4e1c", "north"])
+        self.assertEqual([g["samples"] for g in a["groups"]], [6, 3, 3])
+        for g in a["groups"]:
+            for q in (1, 2):
+                mine = [float(x[f"influence:{q}"]) for i, x in enumerate(lines)
+                        if of[i % 4] == g["name"]]
+                self.assertAlmostEqual(g["influence"][q - 1], sum(mine), delta=1e-9 * sum(map(abs, mine)))
+            self.assertEqual(g["refit"], [None, None])
+        self.assertIn("text, where", self.refused_of(rows, "--group", "no", "no end"))
+        self.assertIn("has none", self.refused_of(rows, "--group", "where", "--method", "similarity", "no"))
+        self.assertIn("--query", self.refused_of(rows, "--group", "where", "--method", "tracin"))
+
+    def test_very_many_groups(self):
+        rows = pathlib.Path(self.folder.name) / "many.csv"
+        with rows.open("w", newline="") as f:
+            csv.writer(f).writerows([["text", "where"]] + [[f"{a}{b} c", f"g{a}{b}"] for a in "abcdefgh"
+                                                          for b in "abcdefghijklmnopqrs"])
+        r = run("--train", rows, "--group", "where", "--method", "tracin", "-q", "no end")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        self.assertIn("... and 132 more", r.stdout.decode())
 
     def test_real_steps_do_what_the_product_says(self):
         a = self.answer("--method", "gradient-product", "--check", 8, TEXTS[0])
@@ -87,6 +144,7 @@ class Case(unittest.TestCase):
     def test_what_cannot_be_is_said(self):
         self.assertIn("FILE:RATE", self.refused("--method", "tracin", "--checkpoint", "x.gguf:-1", "a b"))
         self.assertIn("--query", self.refused("--method", "trak"))
+        self.assertIn("--query", self.refused("--method", "tracin", "--by", "layer"))
         self.assertIn("nowhere", self.refused("--method", "tracin", "--weights", "nowhere*", "a b"))
         r = run("--train", self.train, "--method", "tracin", "")
         self.assertNotEqual(r.returncode, 0)
@@ -130,6 +188,22 @@ class Case(unittest.TestCase):
             self.assertIn(entry["text"], text)
         self.assertIn("样本", text)
 
+    def test_a_saved_document_is_shown_as_the_run_was(self):
+        saved, page, again = (pathlib.Path(self.folder.name) / n for n in ("s.json", "s.html", "t.html"))
+        args = ("--train", self.train, "--method", "tracin", "--self", "--by", "token", "--check", 3,
+                "--checkpoint", f"{MODEL}:0.5", "-q", TEXTS[5])
+        r = run(*args, "--json", saved, "--html", page, "--lang", "zh-CN")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        Draft202012Validator(SCHEMA).validate(json.loads(saved.read_text()))
+        said = run(*args).stdout
+        viewed = subprocess.run([GLIM, "view", saved], capture_output=True, timeout=60,
+                                env=dict(os.environ, LC_ALL="C.UTF-8"))
+        self.assertEqual((viewed.stdout.decode(), viewed.stderr), (said.decode(), b""))
+        subprocess.run([GLIM, "view", saved, "--html", again, "--lang", "zh-CN", "-q"], check=True,
+                       timeout=60)
+        self.assertEqual(page.read_bytes(), again.read_bytes())
+        self.assertIn('<div class="strip short"', page.read_text(encoding="utf-8"))
+
     def test_plans_tell_tokens_and_bytes(self):
         r = run("--train", self.train, "--method", "datainf", "--dry-run", "a fine film")
         self.assertEqual(r.returncode, 0, r.stderr.decode())
@@ -139,7 +213,8 @@ class Case(unittest.TestCase):
         for width in (40, 80):
             r = subprocess.run(
                 [GLIM, "influence", "-m", MODEL, "--train", self.train, "--method", "tracin", "-q",
-                 "--width", str(width), TEXTS[3]], capture_output=True, timeout=60)
+                 "--width", str(width), "--by", "token" if width == 40 else "module", TEXTS[3]],
+                capture_output=True, timeout=60)
             self.assertEqual(r.returncode, 0, r.stderr.decode())
             self.assertTrue(all(len(line) <= width for line in r.stdout.decode().splitlines()))
 

@@ -229,6 +229,8 @@ typedef struct all_rows {
     size_t n_columns, rows;
     double values[400 * 32];
     glim_influence_out out;
+    const made_up *made; /* whose scores are taken apart, with out.why = all_rows_why */
+    size_t apart;        /* samples that were */
 } all_rows;
 
 static inline glim_status all_rows_take(void *data, const glim_influence_block *b,
@@ -267,6 +269,40 @@ static inline double row_value(const all_rows *r, size_t sample, size_t column) 
 static inline void close_to(double have, double want, double scale) {
     if (!(fabs(have - want) <= 2e-6 * scale + 1e-12))
         fail_msg("%.9g is not %.9g", have, want);
+}
+
+/* The column of a query's influence. */
+static inline size_t influence_column(const all_rows *r, size_t query) {
+    size_t k = 0;
+    for (size_t seen = 0; k < r->n_columns; k++)
+        if (!strcmp(r->names[k], "influence") && seen++ == query)
+            break;
+    return k;
+}
+
+/* What rows, layers or modules have sums to what was handed out. */
+static inline glim_status all_rows_why(void *data, const glim_why *why, glim_error *err) {
+    all_rows *r = data;
+    double out[64 * 8], rest[8];
+    for (size_t i = 0; i < r->made->g.n; i += 2) {
+        const glim_why_sample s = {i, 0, made_up_rows(r->made, i), NULL};
+        size_t n = why->parts ? why->parts : s.tokens, Q = why->count;
+        assert_true(n <= 64 && Q <= 8);
+        glim_status status = why->tell(why->data, &s, out, rest, err);
+        if (status)
+            return status;
+        for (size_t q = 0; q < Q; q++) {
+            double sum = rest[q], size = fabs(rest[q]);
+            for (size_t k = 0; k < n; k++) {
+                sum += out[k * Q + q];
+                size += fabs(out[k * Q + q]);
+            }
+            close_to(sum, row_value(r, i, influence_column(r, why->first + q)), size);
+            assert_true(rest[q] == 0); /* all rows are tokens' */
+        }
+        r->apart++;
+    }
+    return GLIM_OK;
 }
 
 #endif

@@ -28,7 +28,7 @@ static const struct {
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 struct options { /* as the method has them */
-    const char *weights, *labels, *by;
+    const char *weights, *labels;
     double damping;
     int64_t fit_samples, query_rank;
     bool self;
@@ -94,10 +94,83 @@ static void samples_asked_about_themselves_score_their_self_influence(void **sta
         struct options o = defaults();
         o.self = true;
         o.weights = "all";
-        o.by = "layer";
+        w.by = "layer";
         table t = run_method(&w, &o);
         check_rows(&t, w.n, tasks[k].model);
         free(t.values);
+        glim__samples_close(s);
+        glim_model_close(m);
+        glim_context_free(ctx);
+    }
+}
+
+/* ---- what tokens and parts have ---- */
+
+struct apart {
+    table t; /* first: table_begin knows no more */
+    glim_samples *samples;
+    size_t asked, resting; /* scores; those of which no token has a part */
+};
+
+static void check_sums(struct apart *a, const glim_why *why, size_t i, const double *out,
+                       size_t n) {
+    size_t n_asked = why->count, each = a->t.n_columns / a->t.rows;
+    for (size_t q = 0; q < n_asked; q++) {
+        double sum = out[n * n_asked + q], size = fabs(sum);
+        for (size_t k = 0; k < n; k++) {
+            sum += out[k * n_asked + q];
+            size += fabs(out[k * n_asked + q]);
+        }
+        double score = a->t.values[i * a->t.n_columns + (why->first + q) * each];
+        assert_true(isnan(score) || fabs(sum - score) <= 1e-4 * size);
+        a->resting += out[n * n_asked + q] != 0;
+        a->asked++;
+    }
+}
+
+static glim_status take_apart(void *data, const glim_why *why, glim_error *err) {
+    struct apart *a = data;
+    glim_context *ctx = glim_model_context(glim__samples_model(a->samples));
+    glim_arena arena;
+    glim__arena_init(&arena, ctx, 4096);
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < a->t.rows && !status; i++) {
+        glim_example x;
+        assert_int_equal(glim__samples_read(a->samples, i, 1, &arena, &x, err), GLIM_OK);
+        const glim_why_sample s = {i, x.n_source, x.count, NULL};
+        size_t n = why->parts ? why->parts : x.n_source + x.count;
+        double *out = calloc((n + 1) * why->count, sizeof *out);
+        status = why->tell(why->data, &s, out, out + n * why->count, err);
+        if (!status)
+            check_sums(a, why, i, out, n);
+        free(out);
+    }
+    glim__arena_release(&arena);
+    return status;
+}
+
+/* A pooled output's row is no token's; of an encoder-decoder both halves have tokens. */
+static void what_tokens_and_parts_have_sums_to_the_score(void **state) {
+    static const char *const ways[] = {"token", "layer", "module"};
+    for (size_t k = 0; k < 3 * TASKS; k++) {
+        glim_error err = {0};
+        glim_context *ctx = context_with(2, 0);
+        glim_model *m = open_model(ctx, tasks[k / 3].model);
+        glim_samples *s = open_samples(m, tasks[k / 3].end, tasks[k / 3].rows, NULL);
+        glim_influence_work w = work_of(m, s, true);
+        struct options o = defaults();
+        struct apart a = {.samples = s};
+        glim_influence_out out = {.begin = table_begin, .data = &a, .why = take_apart};
+        o.weights = "all";
+        o.query_rank = k % 2 ? 2 : 0;
+        w.by = ways[k % 3];
+        if (glim__influence_run(&w, &glim_influence_ekfac, &o, &out, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(a.asked, w.n * w.n);
+        bool pools = strstr(tasks[k / 3].model, "classes") && k % 3 == 0;
+        if (!pools)
+            assert_int_equal(a.resting, 0);
+        free(a.t.values);
         glim__samples_close(s);
         glim_model_close(m);
         glim_context_free(ctx);
@@ -229,6 +302,7 @@ static void a_loss_is_minus_its_log_probability(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_asked_about_themselves_score_their_self_influence),
+        cmocka_unit_test(what_tokens_and_parts_have_sums_to_the_score),
         cmocka_unit_test(a_head_that_was_fitted_has_its_own_curvature),
         cmocka_unit_test(kept_factors_give_the_same_bits),
         cmocka_unit_test(what_is_planned_is_enough),

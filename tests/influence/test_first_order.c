@@ -101,20 +101,32 @@ static void parts_sum_to_the_whole(void **state) {
     free(modules);
 }
 
-static void tokens_sum_to_the_sample(void **state) {
-    made_up train, queries;
-    glim_first_order f = {.train = make_up(&train, 4, 1, 2), .queries = make_up(&queries, Q, 2, 2)};
-    size_t rows = made_up_rows(&train, 3);
-    double each[64];
-    all_rows *r = run_of(&f);
-    assert_int_equal(glim__first_order_tokens(&f, 3, rows, each, NULL), GLIM_OK);
-    for (size_t q = 0; q < Q; q++) {
-        double sum = 0;
-        for (size_t t = 0; t < rows; t++)
-            sum += each[t * Q + q];
-        close_to(sum, row_value(r, 3, q), 1000);
+/* Of every kind of score, at several checkpoints. */
+static void what_tokens_and_parts_have_sums_to_the_score(void **state) {
+    made_up train[2], queries[2];
+    for (size_t k = 0; k < 2; k++) {
+        make_up(&train[k], 7, 1, 2);
+        make_up(&queries[k], Q, 2 + 5 * k, 2);
     }
-    free(r);
+    const glim_gradients t[2] = {train[0].g, train[1].g}, q[2] = {queries[0].g, queries[1].g};
+    const double rates[2] = {0.5, -0.25};
+    static const char *const ways[] = {"token", "layer", "module"};
+    for (size_t k = 0; k < 12; k++) {
+        glim_first_order f = {.train = t,
+                              .queries = q,
+                              .rates = rates,
+                              .n = 2,
+                              .by = ways[k % 3],
+                              .cosine = k / 3 == 1,
+                              .per_answer = k / 3 == 2,
+                              .sign = k / 3 == 3 ? -1 : 1};
+        all_rows *r = new_rows();
+        r->made = &train[0];
+        r->out.why = all_rows_why;
+        assert_int_equal(glim__first_order_run(&f, &r->out, NULL), GLIM_OK);
+        assert_int_equal(r->apart, 4);
+        free(r);
+    }
 }
 
 static void checkpoints_add_at_their_rates(void **state) {
@@ -170,9 +182,12 @@ static void memory_does_not_grow_with_samples(void **state) {
 
 static void no_refused_allocation_leaks(void **state) {
     made_up train, queries;
-    glim_first_order f = {.train = make_up(&train, 2, 1, 2), .queries = make_up(&queries, 1, 2, 2)};
+    glim_first_order f = {
+        .train = make_up(&train, 2, 1, 2), .queries = make_up(&queries, 1, 2, 2), .by = "token"};
     for (uint64_t n = 1;; n++) {
         all_rows *r = new_rows();
+        r->made = &train;
+        r->out.why = all_rows_why;
         glim__spare_trim(ctx);
         glim__fail_allocation(ctx, n);
         glim_status status = glim__first_order_run(&f, &r->out, NULL);
@@ -243,7 +258,7 @@ int main(void) {
         cmocka_unit_test(a_cosine_divides_both_lengths),
         cmocka_unit_test(lengths_are_divided_by_answers),
         cmocka_unit_test(parts_sum_to_the_whole),
-        cmocka_unit_test(tokens_sum_to_the_sample),
+        cmocka_unit_test(what_tokens_and_parts_have_sums_to_the_score),
         cmocka_unit_test(checkpoints_add_at_their_rates),
         cmocka_unit_test(an_interrupted_run_has_handed_out_whole_blocks),
         cmocka_unit_test(memory_does_not_grow_with_samples),

@@ -123,12 +123,33 @@ static void the_plan_covers_the_peak(void **state) {
     ctx = was;
 }
 
+static void what_tokens_and_parts_have_sums_to_the_score(void **state) {
+    static const char *const ways[] = {"token", "layer", "module"};
+    for (size_t k = 0; k < 3; k++) {
+        made_up train, queries;
+        glim_inverse_mean f = {.train = make_up(&train, 5, 1, 3),
+                               .queries = make_up(&queries, 2, 2, 2),
+                               .damping = 0.1,
+                               .by = ways[k],
+                               .sign = -1};
+        all_rows *r = new_rows();
+        r->made = &train;
+        r->out.why = all_rows_why;
+        assert_int_equal(glim__inverse_mean_run(&f, &r->out, NULL), GLIM_OK);
+        assert_int_equal(r->apart, 3);
+        free(r);
+    }
+}
+
 static void refused_memory_leaks_nothing(void **state) {
     made_up train, queries;
     glim_inverse_mean f = {
         .train = make_up(&train, 2, 1, 1), .queries = make_up(&queries, 1, 2, 1), .damping = 0.1};
+    f.by = "layer";
     for (uint64_t n = 1;; n++) {
         all_rows *r = new_rows();
+        r->made = &train;
+        r->out.why = all_rows_why;
         glim__spare_trim(ctx);
         glim__fail_allocation(ctx, n);
         glim_status status = glim__inverse_mean_run(&f, &r->out, NULL);
@@ -149,6 +170,7 @@ int main(void) {
         cmocka_unit_test(much_damping_is_the_product_of_gradients),
         cmocka_unit_test(the_mean_may_be_of_some_blocks),
         cmocka_unit_test(the_plan_covers_the_peak),
+        cmocka_unit_test(what_tokens_and_parts_have_sums_to_the_score),
         cmocka_unit_test(refused_memory_leaks_nothing),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
