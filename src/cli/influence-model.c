@@ -6,6 +6,7 @@
  */
 #include "cli/fitted.h"
 #include "cli/influence.h"
+#include "base/team.h"
 #include "file/store.h"
 #include "influence/passes.h"
 #include "base/utf8.h"
@@ -230,6 +231,22 @@ glim_status cli_influence_open_model(cli_influence *c) {
     describe_samples(&c->train, o->train);
     describe_samples(&c->query, o->query ? o->query : "the text");
     return status;
+}
+
+/* Other kernels have other bits, other files other samples. */
+glim_status cli_influence_same(const cli_influence *c) {
+    const cli_run *run = c->run;
+    const char *ask = c->query.n ? c->query.digest : "";
+    char all[512] = "";
+    if (run->o.dry_run)
+        return GLIM_OK;
+    snprintf(all, sizeof all, "%s %s %.64s %.64s %.64s %zu %s", glim_version(),
+             glim_context_kernels(run->ctx), glim_model_facts(run->model)->digest, c->train.digest,
+             ask, c->n_checkpoints, run->influence ? run->influence->name : "");
+    return glim__team_same(run->ctx,
+                           "this process has another glim, processor (--kernels), model or file "
+                           "of samples than the first one",
+                           all, sizeof all, &c->run->err);
 }
 
 void cli_influence_close_model(cli_influence *c) {
