@@ -22,6 +22,7 @@ static glim_context *context_of(const glim_team *team) {
 /* ---- rows ---- */
 
 struct rows {
+    glim_context *ctx;
     size_t made, taken, skipped, fail_at; /* fail_at: 1 + a sample */
     uint64_t sum;
 };
@@ -45,6 +46,9 @@ static glim_status make(void *data, size_t first, size_t count, void *records, g
         to[i] = (struct record){first + i, (first + i) * (first + i) + 1};
         r->made++;
     }
+    glim__progress_begin_items(r->ctx, "a pass", count);
+    glim__progress_add(r->ctx, count);
+    glim__progress_end(r->ctx);
     return GLIM_OK;
 }
 
@@ -63,7 +67,7 @@ static glim_status take(void *data, size_t first, size_t count, const void *reco
 }
 
 static glim_share share_of(glim_context *ctx, size_t n, struct rows *r) {
-    *r = (struct rows){0};
+    *r = (struct rows){.ctx = ctx};
     return (glim_share){.ctx = ctx,
                         .stage = "rows",
                         .n = n,
@@ -94,6 +98,34 @@ static bool share_rows(const glim_team *t, void *data) {
 static void rows_come_in_order_from_all(void **state) {
     for (int size = 1; size <= TEAM_MOST; size++)
         assert_true(team_run(size, share_rows, NULL));
+}
+
+static void note(void *data, const glim_progress *p) {
+    *(uint64_t *)data = p->done;
+}
+
+/* All samples, whoever works on them. */
+static bool tell_progress(const glim_team *t, void *data) {
+    bool good = true;
+    for (int k = 0; k < 4 && good; k++) {
+        uint64_t done = 0;
+        struct rows r;
+        glim_context *ctx;
+        glim_context_options o = {.threads = 1, .progress = note, .progress_data = &done};
+        assert_int_equal(glim__context_new(&ctx, &o, NULL), GLIM_OK);
+        glim__context_set_team(ctx, t);
+        glim_share s = share_of(ctx, MOST, &r);
+        s.inner = k % 2;
+        s.wanted = k / 2 ? wanted : NULL;
+        good = !glim__share(&s, NULL) && done == MOST;
+        end_context(ctx);
+    }
+    return good;
+}
+
+static void progress_reaches_the_end(void **state) {
+    for (int size = 1; size <= 3; size++)
+        assert_true(team_run(size, tell_progress, NULL));
 }
 
 /* The second process fails: nobody is left waiting. */
@@ -236,6 +268,7 @@ static void pieces_have_all_samples(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_in_order_from_all),
+        cmocka_unit_test(progress_reaches_the_end),
         cmocka_unit_test(a_failure_ends_all),
         cmocka_unit_test(refused_memory_and_a_cancellation_are_told),
         cmocka_unit_test(sums_have_the_bits_of_one_process),
