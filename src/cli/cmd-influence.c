@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/team.h"
 #include "cli/commands.h"
+#include "cli/fitted.h"
 #include "cli/influence.h"
 #include "cli/mpirun.h"
 #include "file/safetensors.h"
@@ -436,7 +437,7 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
         status = glim__influence_run(w, c->method, run->method_opts, &out, &run->err);
     if (!status)
         status = check_truth(c, w);
-    if (!status) /* all are done, and none has failed */
+    if (!status && c->streams) /* all are done, and none has failed */
         status = glim__team_total(run->ctx, &none, &run->err);
     c->seconds = glim__seconds() - start;
     c->partial = status == GLIM_ECANCELLED;
@@ -518,8 +519,10 @@ static void release(cli_influence *c) {
 static glim_status run_influence(cli_run *run) {
     const cli_options *o = &run->o;
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
-    bool together = cli_influence_streams(run) && !o->list && !o->dry_run;
-    if (cli_team_hushed(run) && !together) /* a head's numbers are the first process's work */
+    /* a head's numbers are the first process's work, but not the texts that it reads */
+    bool texts = cli_is_fitted(run) && o->model;
+    bool together = (cli_influence_streams(run) || texts) && !o->list && !o->dry_run;
+    if (cli_team_hushed(run) && !together)
         return GLIM_OK;
     if (o->list)
         return put_list(run);
@@ -527,8 +530,10 @@ static glim_status run_influence(cli_run *run) {
     glim_status status = together ? cli_team_open(run) : GLIM_OK;
     if (!status)
         status = cli_influence_open(&c);
-    if (!status && c.streams)
-        status = cli_influence_same(&c);
+    if (cli_team_hushed(run) && !c.streams) {
+        release(&c);
+        return status;
+    }
     c.method = run->influence ? run->influence
                : c.streams    ? c.query.n ? &glim_influence_gradient_cosine : &glim_influence_loss
                : c.query.n    ? &glim_influence_functions

@@ -7,6 +7,7 @@
 #include "cli/fitted.h"
 #include "cli/influence.h"
 #include "influence/least-squares.h"
+#include "influence/shares.h"
 
 #include <math.h>
 #include <sodium.h>
@@ -111,11 +112,70 @@ static glim_status take_row(struct loading *l, size_t row, glim_error *err) {
     return GLIM_OK;
 }
 
+/* Texts first .. first + count - 1 through the model. */
+static glim_status represent_some(struct loading *l, size_t first, size_t count, float **out,
+                                  glim_error *err) {
+    const glim_linear_info *i = glim_linear_facts(l->c->run->linear);
+    const glim_fit_texts how = {.site = i->site, .pool = i->pool};
+    size_t cut = 0;
+    glim_status status =
+        glim__represent(out, l->c->run->base, &how, l->texts + first, count, &cut, err);
+    l->s->cut += cut;
+    return status;
+}
+
+static glim_status represent_run(void *data, size_t first, size_t count, void *records,
+                                 glim_error *err) {
+    struct loading *l = data;
+    float *x = NULL;
+    glim_status status = represent_some(l, first, count, &x, err);
+    if (!status)
+        memcpy(records, x, count * l->s->width * sizeof *x);
+    glim__free(l->c->run->ctx, x);
+    return status;
+}
+
+static glim_status take_represented(void *data, size_t first, size_t count, const void *records,
+                                    glim_error *err) {
+    const struct loading *l = data;
+    memcpy(l->s->x32 + first * l->s->width, records, count * l->s->width * sizeof *l->s->x32);
+    return GLIM_OK;
+}
+
+static glim_status same_texts(const struct loading *l) {
+    const glim_linear_info *i = glim_linear_facts(l->c->run->linear);
+    glim_digest d;
+    glim__digest_begin(&d);
+    for (size_t k = 0; k < l->s->n; k++)
+        glim__digest_text(&d, l->texts[k]);
+    glim__digest_text(&d, i->site);
+    glim__digest_text(&d, i->pool ? i->pool : "");
+    return cli_influence_same(l->c->run, l->c->run->base, &d);
+}
+
+/* Processes of a team part the texts; the first has all of them in the end. */
 static glim_status represent(struct loading *l) {
     cli_run *run = l->c->run;
-    const glim_linear_info *i = glim_linear_facts(run->linear);
-    glim_fit_texts how = {.site = i->site, .pool = i->pool};
-    return glim__represent(&l->s->x32, run->base, &how, l->texts, l->s->n, &l->s->cut, &run->err);
+    cli_samples *s = l->s;
+    const glim_share share = {.ctx = run->ctx,
+                              .stage = "texts",
+                              .n = s->n,
+                              .block = GLIM_FEATURES_BLOCK,
+                              .bytes = s->width * sizeof *s->x32,
+                              .work = represent_run,
+                              .take = take_represented,
+                              .data = l};
+    if (glim__team(run->ctx)->size == 1)
+        return represent_some(l, 0, s->n, &s->x32, &run->err);
+    s->x32 = glim__calloc(run->ctx, s->n, s->width * sizeof *s->x32);
+    glim_status status =
+        s->x32 ? GLIM_OK
+               : glim__oom(run->ctx, &run->err, "the samples", s->n * s->width * sizeof *s->x32);
+    if (!status)
+        status = same_texts(l);
+    if (!status)
+        status = glim__share(&share, &run->err);
+    return status ? status : glim__team_total(run->ctx, &s->cut, &run->err);
 }
 
 /* All rows of the table, or one (from 1). */
@@ -385,6 +445,8 @@ glim_status cli_influence_open(cli_influence *c) {
         status = open_train(c);
     if (!status)
         status = open_queries(c);
+    if (!glim__team_first(run->ctx)) /* the rest takes moments */
+        return status;
     if (!status && !(run->o.dry_run && run->base))
         status = glim__head_init(&c->head, run->ctx, run->linear, &c->train.features, &run->err);
     return status;

@@ -4,6 +4,7 @@
 #define GLIM_CLI_INFLUENCE_H
 
 #include "cli/cli.h"
+#include "file/store.h"
 #include "file/table.h"
 #include "base/outfile.h"
 #include "influence/head.h"
@@ -97,8 +98,8 @@ typedef struct cli_influence {
 /* The same of samples that stream (influence-model.c); cli_influence_streams tells when. */
 bool cli_influence_streams(const cli_run *run);
 glim_status cli_influence_open_model(cli_influence *c);
-/* Whether all processes of a team have opened the same. */
-glim_status cli_influence_same(const cli_influence *c);
+/* Whether all processes of a team have the same glim, model, and what is in the digest. */
+glim_status cli_influence_same(cli_run *run, const glim_model *model, glim_digest *d);
 void cli_influence_close_model(cli_influence *c);
 void cli_influence_model_work(const cli_influence *c, glim_influence_work *w);
 glim_status cli_influence_value_model(cli_influence *c);

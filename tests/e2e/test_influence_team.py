@@ -85,6 +85,24 @@ class Case(unittest.TestCase):
         self.assertEqual(first[1], again[1])
         self.assertEqual(first[1], self.answer("store1", [GLIM], *args)[1])
 
+    def test_texts_of_a_head_are_parted(self):
+        model = ROOT / "tests/golden/models/published/bert-classes"
+        rows = self.folder / "rows.csv"
+        with rows.open("w", newline="") as f:
+            csv.writer(f).writerows([["text", "label"]] + [[t, ["good", "bad"][i % 3 == 1]]
+                                                           for i, t in enumerate(TEXTS)])
+        head = self.folder / "mood.fit"
+        self.assertEqual(call([GLIM, "fit", "-q", "-m", model, "--data", rows, "--text", "text",
+                               "--label", "label", "--strength", 1, "-o", head]).returncode, 0)
+        answers = []
+        for start in ([GLIM], [*MPIRUN, "-n", 2, TEAM]):
+            r = call([*start, "influence", "-q", "--json", "-m", model, "--predictor", f"fit:{head}",
+                      "--train", rows, "--text", "text", "--label", "label", TEXTS[5]])
+            self.assertEqual((r.returncode, r.stderr), (0, b""))
+            answers.append(json.loads(r.stdout))
+            answers[-1].pop("cost")
+        self.assertEqual(*answers)
+
     def test_what_needs_no_team_is_said_once(self):
         for args in (flags(self.train, "--dry-run", "a b"), ["influence", "--list"]):
             r = call([*MPIRUN, "-n", 2, TEAM, *args])
