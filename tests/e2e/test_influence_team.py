@@ -20,14 +20,15 @@ MODEL = ROOT / "tests/golden/models/llama-q4_0.gguf"
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
 METHODS = ["similarity", "loss", "distance", "duplicates", "tracin", "gradient-cosine", "datainf",
            "trak", "ekfac"]
+# Containers often forbid reading another process's memory, of which Open MPI complains.
+ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", OMPI_MCA_btl_vader_single_copy_mechanism="none")
 TEXTS = [f"{a} {b}, {c} {d}" for a in ("a fine film", "no end", "the word", "why")
          for b in ("in it", "at last") for c in ("again", "and x y z", "so")
          for d in ("one", "two two", "ox")]
 
 
-def call(command, **more):
-    return subprocess.run([str(x) for x in command], timeout=60, capture_output=True,
-                          env=dict(os.environ, LC_ALL="C.UTF-8"), **more)
+def call(command):
+    return subprocess.run([str(x) for x in command], timeout=60, capture_output=True, env=ENVIRONMENT)
 
 
 def flags(train, *args):
@@ -152,7 +153,7 @@ class Case(unittest.TestCase):
         train = self.write("long.csv", TEXTS * 600)
         for number in (signal.SIGINT, signal.SIGKILL):
             p = subprocess.Popen([str(x) for x in [*MPIRUN, "-n", 2, TEAM, *flags(train, "a b")]],
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
             children = []
             for _ in range(200):
                 time.sleep(0.05)
