@@ -44,7 +44,7 @@ static int finish(cli_run *run, glim_status status) {
     if (refused && !status)
         status = glim_fail(&run->err, GLIM_EIO, "cannot write 'standard output'");
     cli_erase_progress();
-    if (status && !cli_team_hushed(run))
+    if (status && cli_team_speaks(run))
         fprintf(stderr, "glim: %s\n", run->err.message);
     return glim_status_exit(status);
 }

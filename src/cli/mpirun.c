@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static int number(const char *name, int otherwise) {
@@ -22,6 +23,13 @@ cli_place cli_team_place(void) {
 
 bool cli_team_hushed(const cli_run *run) {
     return run->command && run->command->takes_influence && cli_team_place().rank > 0;
+}
+
+bool cli_team_speaks(const cli_run *run) {
+    const struct timespec moment = {.tv_sec = 3};
+    if (!cli_team_hushed(run))
+        return true;
+    return !cli_team_is_open() && !nanosleep(&moment, NULL); /* a signal cuts it short */
 }
 
 /* Processors that this process may run on: its own, or a part of those that all may. */

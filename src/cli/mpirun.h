@@ -20,6 +20,10 @@ typedef struct cli_place {
 cli_place cli_team_place(void);
 /* Whether this is another process than the first, of a command that works in many. */
 bool cli_team_hushed(const cli_run *run);
+/* Whether this process says what went wrong. One that is hushed tells the first one, in
+   cli_team_close; or, where there is no team yet, waits a moment: if the first one failed of the
+   same, the launcher ends this one meanwhile. */
+bool cli_team_speaks(const cli_run *run);
 /* Before anything is opened: another process than the first says and writes nothing; and
    processes on one host share its processors. */
 void cli_team_prepare(cli_run *run);
@@ -27,6 +31,7 @@ void cli_team_prepare(cli_run *run);
 /* Makes the processes a team, of the context. EUSAGE: there are several, and glim was built
    without MPI. */
 glim_status cli_team_open(cli_run *run);
+bool cli_team_is_open(void);
 /* The last call, once all is said: a process that failed ends all others. Does not return
    then. */
 void cli_team_close(const cli_run *run, glim_status status);

@@ -12,4 +12,8 @@ glim_status cli_team_open(cli_run *run) {
                      p.size);
 }
 
+bool cli_team_is_open(void) {
+    return false;
+}
+
 void cli_team_close(const cli_run *run, glim_status status) {}

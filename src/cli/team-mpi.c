@@ -131,6 +131,10 @@ glim_status cli_team_open(cli_run *run) {
     return GLIM_OK;
 }
 
+bool cli_team_is_open(void) {
+    return mpi.open;
+}
+
 /* Why this process failed, to the first one, which ends it. */
 static void tell(const cli_run *run, glim_status status) {
     struct failure f = {.status = (int)status};
