@@ -8,6 +8,7 @@
 
 #include "base/context.h"
 #include "base/pool.h"
+#include "base/team.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +31,7 @@ typedef struct glim_progress_state {
     uint64_t done, total;
     double began, reported; /* seconds; reported < 0: nothing yet */
     bool shown;             /* this stage has reported */
-    bool items;             /* what nested stages add does not count */
+    int counted;            /* what stages nested deeper than that add does not count */
 } glim_progress_state;
 
 enum { GLIM_SPARES = 4 };
@@ -52,6 +53,7 @@ struct glim_context {
     pthread_mutex_t holders_lock;
     glim_holder *holders;
     const struct glim_kernels *kernels;
+    const glim_team *team; /* NULL = of one */
     glim_progress_state progress;
 };
 

@@ -89,6 +89,8 @@ void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total);
 /* The same, but what is added inside nested stages does not count: for things that are
    counted one by one. */
 void glim__progress_begin_items(glim_context *ctx, const char *stage, uint64_t total);
+/* The same, where the stages right inside count those things. */
+void glim__progress_begin_inner(glim_context *ctx, const char *stage, uint64_t total);
 void glim__progress_add(glim_context *ctx, uint64_t done);
 void glim__progress_end(glim_context *ctx);
 /* GLIM_ECANCELLED once the flag is up, else GLIM_OK. */

@@ -9,6 +9,7 @@
  */
 #include "base/context-state.h"
 
+#include <limits.h>
 #include <time.h>
 
 static const double INTERVAL = 0.05; /* between two reports */
@@ -68,7 +69,7 @@ static void unlock_and_report(glim_context *ctx, bool forced) {
     p->report(p->data, &r);
 }
 
-static void begin(glim_context *ctx, const char *stage, uint64_t total, bool items) {
+static void begin(glim_context *ctx, const char *stage, uint64_t total, int counted) {
     glim_progress_state *p = &ctx->progress;
     if (!p->report)
         return;
@@ -80,7 +81,7 @@ static void begin(glim_context *ctx, const char *stage, uint64_t total, bool ite
         p->done = 0;
         p->began = glim__seconds();
         p->shown = false;
-        p->items = items;
+        p->counted = counted;
         p->depth = 1;
         unlock_and_report(ctx, false);
         return;
@@ -91,11 +92,15 @@ static void begin(glim_context *ctx, const char *stage, uint64_t total, bool ite
 }
 
 void glim__progress_begin(glim_context *ctx, const char *stage, uint64_t total) {
-    begin(ctx, stage, total, false);
+    begin(ctx, stage, total, INT_MAX);
 }
 
 void glim__progress_begin_items(glim_context *ctx, const char *stage, uint64_t total) {
-    begin(ctx, stage, total, true);
+    begin(ctx, stage, total, 1);
+}
+
+void glim__progress_begin_inner(glim_context *ctx, const char *stage, uint64_t total) {
+    begin(ctx, stage, total, 2);
 }
 
 void glim__progress_add(glim_context *ctx, uint64_t done) {
@@ -103,7 +108,7 @@ void glim__progress_add(glim_context *ctx, uint64_t done) {
     if (!p->report)
         return;
     pthread_mutex_lock(&p->lock);
-    if (!owned(p) || (p->items && p->depth > 1)) {
+    if (!owned(p) || p->depth > p->counted) {
         pthread_mutex_unlock(&p->lock);
         return;
     }

@@ -4,8 +4,10 @@
  * says. The method streams blocks; here they go to the ends that are shown, to the
  * files of --csv and --raw, and leave four numbers a sample on disk for flags and figures.
  */
+#include "base/team.h"
 #include "cli/commands.h"
 #include "cli/influence-told.h"
+#include "cli/mpirun.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -308,7 +310,10 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
     cli_run *run = c->run;
     glim_influence_out out = {begin, c, c->doc, cli_influence_why};
     double start = glim__seconds();
-    glim_status status = c->streams ? cli_influence_value_model(c) : value_queries(c, w);
+    size_t none = 0;
+    glim_status status = GLIM_OK;
+    if (glim__team_first(run->ctx))
+        status = c->streams ? cli_influence_value_model(c) : value_queries(c, w);
     if (!status)
         status = describe(c);
     if (!status)
@@ -319,6 +324,8 @@ static glim_status run_method(cli_influence *c, const glim_influence_work *w) {
         status = glim__influence_run(w, c->method, run->method_opts, &out, &run->err);
     if (!status)
         status = check_truth(c, w);
+    if (!status && c->streams) /* all are done, and none has failed */
+        status = glim__team_total(run->ctx, &none, &run->err);
     c->seconds = glim__seconds() - start;
     c->partial = status == GLIM_ECANCELLED;
     if (c->partial && !c->done)
@@ -367,11 +374,16 @@ static void release(cli_influence *c) {
 static glim_status run_influence(cli_run *run) {
     const cli_options *o = &run->o;
     cli_influence c = {.run = run, .csv = {.fd = -1}, .raw = {.fd = -1}};
+    bool together = cli_influence_streams(run) && !o->list && !o->dry_run;
     c.score = c.leverage = c.residual = c.loss = SIZE_MAX;
+    if (cli_team_hushed(run) && !together) /* the numbers of a head take moments */
+        return GLIM_OK;
     if (o->list)
         return cli_influence_list(run);
     glim__buffer_init(&c.line, run->ctx);
-    glim_status status = cli_influence_open(&c);
+    glim_status status = together ? cli_team_open(run) : GLIM_OK;
+    if (!status)
+        status = cli_influence_open(&c);
     c.method = run->influence ? run->influence
                : c.streams    ? c.query.n ? &glim_influence_gradient_cosine : &glim_influence_loss
                : c.query.n    ? &glim_influence_functions

@@ -6,6 +6,7 @@
  */
 #include "cli/fitted.h"
 #include "cli/influence.h"
+#include "base/team.h"
 #include "file/store.h"
 #include "influence/passes.h"
 #include "base/utf8.h"
@@ -217,6 +218,28 @@ static void describe_samples(cli_samples *s, const char *path) {
     memcpy(s->digest, glim__samples_digest(s->stream), sizeof s->digest);
 }
 
+/* Other kernels have other bits, other files other samples. */
+glim_status cli_influence_same(cli_run *run, const glim_model *model, glim_digest *d) {
+    glim__digest_text(d, glim_version());
+    glim__digest_text(d, glim_context_kernels(run->ctx));
+    glim__digest_text(d, glim_model_facts(model)->digest);
+    glim__digest_text(d, run->influence ? run->influence->name : "");
+    const glim_store_key key = glim__digest_end(d);
+    return glim__team_same(run->ctx,
+                           "this process has another glim, processor (--kernels), model or file "
+                           "of samples than the first one",
+                           key.bytes, sizeof key.bytes, &run->err);
+}
+
+static glim_status same_samples(const cli_influence *c) {
+    glim_digest d;
+    glim__digest_begin(&d);
+    glim__digest_text(&d, c->train.digest);
+    glim__digest_text(&d, c->query.digest);
+    glim__digest_number(&d, c->n_checkpoints);
+    return cli_influence_same(c->run, c->run->model, &d);
+}
+
 glim_status cli_influence_open_model(cli_influence *c) {
     cli_run *run = c->run;
     const cli_options *o = &run->o;
@@ -231,7 +254,7 @@ glim_status cli_influence_open_model(cli_influence *c) {
         status = glim__store_open(&c->store, run->ctx, o->store, NULL, &run->err);
     describe_samples(&c->train, o->train);
     describe_samples(&c->query, o->query ? o->query : "the text");
-    return status;
+    return status || o->dry_run ? status : same_samples(c);
 }
 
 void cli_influence_close_model(cli_influence *c) {

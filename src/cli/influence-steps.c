@@ -6,6 +6,7 @@
  */
 #include "base/rng.h"
 #include "cli/influence.h"
+#include "influence/shares.h"
 #include "influence/tail-patch.h"
 
 #include <math.h>
@@ -93,14 +94,67 @@ static const char *chosen_weights(const cli_influence *c) {
     return p && opts ? *(const char *const *)(const void *)(opts + p->offset) : NULL;
 }
 
+/* Steps, parted among the processes of a team. */
+struct stepping {
+    cli_steps *s;
+    glim_tail_patch *t;
+    double rate;
+    double *out;
+    size_t each; /* numbers of a step */
+};
+
+static glim_status find_squares(void *data, size_t first, size_t count, void *records,
+                                glim_error *err) {
+    const struct stepping *p = data;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status =
+            glim__tail_patch_square(p->t, p->s->samples[first + i], (double *)records + i, err);
+    return status;
+}
+
+static glim_status take_steps(void *data, size_t first, size_t count, void *records,
+                              glim_error *err) {
+    const struct stepping *p = data;
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status = glim__tail_patch_try(p->t, p->s->samples[first + i], p->rate,
+                                      (double *)records + i * p->each, err);
+    return status;
+}
+
+static glim_status keep_numbers(void *data, size_t first, size_t count, const void *records,
+                                glim_error *err) {
+    const struct stepping *p = data;
+    memcpy(p->out + first * p->each, records, count * p->each * sizeof *p->out);
+    return GLIM_OK;
+}
+
+static glim_status share_steps(cli_influence *c, struct stepping *p,
+                               glim_status (*work)(void *, size_t, size_t, void *, glim_error *)) {
+    const glim_share share = {.ctx = c->run->ctx,
+                              .stage = "steps",
+                              .n = p->s->n,
+                              .block = 1,
+                              .bytes = p->each * sizeof(double),
+                              .work = work,
+                              .take = keep_numbers,
+                              .data = p};
+    return glim__share(&share, &c->run->err);
+}
+
 static glim_status common_rate(cli_influence *c, glim_tail_patch *t, double *rate) {
     const double fall = 0.05;
     cli_steps *s = &c->steps;
     double *squares = glim__calloc(c->run->ctx, s->n, sizeof *squares);
+    struct stepping p = {.s = s, .t = t, .out = squares, .each = 1};
     glim_status status =
         squares ? GLIM_OK : glim__oom(c->run->ctx, &c->run->err, "the steps", s->n * 8);
-    for (size_t i = 0; i < s->n && !status; i++)
-        status = glim__tail_patch_square(t, s->samples[i], &squares[i], &c->run->err);
+    if (!status)
+        status = share_steps(c, &p, find_squares);
+    if (!status)
+        status =
+            glim__team_broadcast(c->run->ctx, 0, squares, s->n * sizeof *squares, &c->run->err);
     if (!status) {
         qsort(squares, s->n, sizeof *squares, by_size);
         *rate = fall / squares[s->n / 2];
@@ -166,17 +220,14 @@ glim_status cli_influence_steps(cli_influence *c, const glim_influence_work *w) 
         status = glim__tail_patch_new(&t, &g, &run->err);
     if (!status)
         status = common_rate(c, t, &rate);
-    for (size_t i = 0; i < s->n && !status; i++) {
-        status =
-            glim__tail_patch_try(t, s->samples[i], rate, s->change + i * s->queries, &run->err);
-        if (!status)
-            status = glim__check_cancel(run->ctx, &run->err);
-    }
+    struct stepping p = {.s = s, .t = t, .rate = rate, .out = s->change, .each = s->queries};
     if (!status)
+        status = share_steps(c, &p, take_steps);
+    if (!status && glim__team_first(run->ctx))
         status = agree(c);
-    if (!status)
+    if (!status && glim__team_first(run->ctx))
         judge(c);
-    else
+    if (status)
         s->n = 0;
     glim__tail_patch_free(t);
     glim__gradient_work_release(&g);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "base/map.h"
+#include "file/store.h"
 #include "base/outfile.h"
 #include "influence/head.h"
 #include "influence/head-samples.h"
@@ -114,6 +115,8 @@ glim_status cli_influence_list(cli_run *run);
 /* The same of samples that stream (influence-model.c); cli_influence_streams tells when. */
 bool cli_influence_streams(const cli_run *run);
 glim_status cli_influence_open_model(cli_influence *c);
+/* Whether all processes of a team have the same glim, model, and what is in the digest. */
+glim_status cli_influence_same(cli_run *run, const glim_model *model, glim_digest *d);
 void cli_influence_close_model(cli_influence *c);
 void cli_influence_model_work(const cli_influence *c, glim_influence_work *w);
 glim_status cli_influence_value_model(cli_influence *c);

@@ -3,6 +3,7 @@
    function; everything else is in the library. */
 #include "cli/cli.h"
 #include "cli/judge-flags.h"
+#include "cli/mpirun.h"
 #include "file/table.h"
 
 #include <fcntl.h>
@@ -43,7 +44,7 @@ static int finish(cli_run *run, glim_status status) {
     if (refused && !status)
         status = glim_fail(&run->err, GLIM_EIO, "cannot write 'standard output'");
     cli_erase_progress();
-    if (status)
+    if (status && cli_team_speaks(run))
         fprintf(stderr, "glim: %s\n", run->err.message);
     return glim_status_exit(status);
 }
@@ -64,6 +65,8 @@ static glim_status run_command(cli_run *run, int argc, char **argv) {
     glim_status status = cli_parse(run, argc, argv);
     if (!status && run->o.help)
         return cli_help(run, stdout);
+    if (!status)
+        cli_team_prepare(run);
     if (!status)
         status = cli_check_outputs(run);
     if (!status)
@@ -125,6 +128,7 @@ int main(int argc, char **argv) {
         status = run.command ? run_command(&run, argc, argv) : unknown_command(&run, name);
     }
     int code = finish(&run, status);
+    cli_team_close(&run, status);
     release(&run);
     return code;
 }

@@ -5,6 +5,7 @@
  * sample says. Neither knows what training on the sample did.
  */
 #include "influence/influence-methods.h"
+#include "influence/shares.h"
 #include "influence/vectors.h"
 
 #include <math.h>
@@ -35,7 +36,7 @@ struct likeness {
     const glim_influence_work *w;
     glim_vectors v;
     float *queries; /* (Q, C), each of length 1 */
-    double *values; /* (GLIM_PASS_SAMPLES, Q) */
+    double *values; /* (samples of a run, Q) */
     float *own;     /* (C) */
     size_t first;
     double sum, squares;
@@ -62,18 +63,29 @@ static glim_status compare(void *data, size_t sample, const float *vector, glim_
     bool any = glim__vector_unit(l->own, C);
     for (size_t q = 0; q < Q; q++) {
         to[q] = any ? glim__vector_dot(l->own, l->queries + q * C, C) : NAN;
-        l->sum += any ? to[q] : 0;
-        l->squares += any ? to[q] * to[q] : 0;
-        l->known += any;
     }
     return GLIM_OK;
 }
 
-static glim_status hand_likeness(void *data, size_t first, size_t count, const double *loss,
+static glim_status compare_run(void *data, size_t first, size_t count, void *records,
+                               glim_error *err) {
+    struct likeness *l = data;
+    l->first = first;
+    l->values = records;
+    return glim__vectors_run(&l->v, first, count, err);
+}
+
+static glim_status hand_likeness(void *data, size_t first, size_t count, const void *records,
                                  glim_error *err) {
     struct likeness *l = data;
-    const glim_influence_block b = {first, count, l->values};
-    l->first = first + count;
+    const double *x = records;
+    const glim_influence_block b = {first, count, x};
+    for (size_t i = 0; i < count * l->w->n_queries; i++) {
+        bool any = !isnan(x[i]);
+        l->sum += any ? x[i] : 0;
+        l->squares += any ? x[i] * x[i] : 0;
+        l->known += any;
+    }
     return l->sink.take(l->sink.data, &b, err);
 }
 
@@ -81,10 +93,9 @@ static glim_status make_likeness(struct likeness *l, glim_error *err) {
     glim_context *ctx = l->w->ctx;
     size_t Q = l->w->n_queries, C = l->v.width;
     l->queries = glim__calloc(ctx, Q * C + 1, sizeof *l->queries);
-    l->values = glim__calloc(ctx, GLIM_PASS_SAMPLES * Q, sizeof *l->values);
     l->own = glim__calloc(ctx, C, sizeof *l->own);
     l->columns = glim__calloc(ctx, Q, sizeof *l->columns);
-    if (!l->queries || !l->values || !l->own || !l->columns)
+    if (!l->queries || !l->own || !l->columns)
         return glim__oom(ctx, err, "the queries", Q * C * sizeof *l->queries);
     for (size_t q = 0; q < Q; q++)
         l->columns[q] = (glim_influence_column){
@@ -117,23 +128,29 @@ static glim_status run_similarity(const glim_influence_work *w, const void *opts
     glim_status status = make_likeness(&l, err);
     l.v.data = &l;
     l.v.take = keep_query;
-    glim__progress_begin_items(w->ctx, "similarity", w->n + w->n_queries);
     if (!status)
         status = glim__vectors_run(&l.v, 0, w->n_queries, err);
-    glim__progress_add(w->ctx, w->n_queries);
     l.v.samples = w->samples;
     l.v.take = compare;
-    l.v.batch = hand_likeness;
     l.v.cut = 0;
-    if (!status)
+    if (!status && glim__team_first(w->ctx))
         status = out->begin(out->data, l.columns, w->n_queries, &l.sink, err);
+    const glim_share share = {.ctx = w->ctx,
+                              .stage = "similarity",
+                              .n = w->n,
+                              .block = GLIM_PASS_SAMPLES,
+                              .bytes = w->n_queries * sizeof(double),
+                              .inner = true,
+                              .work = compare_run,
+                              .take = hand_likeness,
+                              .data = &l};
     if (!status)
-        status = glim__vectors_run(&l.v, 0, w->n, err);
-    glim__progress_end(w->ctx);
+        status = glim__share(&share, err);
+    if (!status)
+        status = glim__team_total(w->ctx, &l.v.cut, err);
     if (!status)
         judge_likeness(&l, out->doc);
     glim__free(w->ctx, l.queries);
-    glim__free(w->ctx, l.values);
     glim__free(w->ctx, l.own);
     glim__free(w->ctx, l.columns);
     return status;
@@ -167,9 +184,15 @@ const glim_influence_method glim_influence_similarity = {
 
 /* ---- loss ---- */
 
+/* The record of a sample. */
+struct said {
+    double loss;
+    uint32_t labels, cut;
+};
+
 struct losses {
     const glim_influence_work *w;
-    double values[GLIM_PASS_SAMPLES][2];
+    struct said *said; /* of a run */
     size_t first, cut, silent, labels;
     double sum; /* of all labels */
     bool classes;
@@ -178,23 +201,36 @@ struct losses {
 
 static glim_status read_loss(void *data, const glim_pass_sample *s, glim_error *err) {
     struct losses *l = data;
-    size_t n = s->example->n_labels;
-    double mean = n ? s->loss / (double)n : NAN;
-    double *to = l->values[s->sample - l->first];
-    to[0] = mean;
-    to[1] = exp(l->classes ? -mean : mean);
-    l->cut += s->example->cut;
-    l->silent += !n;
-    l->labels += n;
-    l->sum += n ? s->loss : 0;
+    l->said[s->sample - l->first] =
+        (struct said){s->loss, (uint32_t)s->example->n_labels, s->example->cut};
     return GLIM_OK;
 }
 
-static glim_status hand_loss(void *data, size_t first, size_t count, const double *loss,
+static glim_status read_run(void *data, size_t first, size_t count, void *records,
+                            glim_error *err) {
+    struct losses *l = data;
+    const glim_pass_visitor v = {.forward = read_loss, .data = l};
+    l->said = records;
+    l->first = first;
+    return glim__pass(l->w->model, l->w->samples, first, count, NULL, &v, err);
+}
+
+static glim_status hand_loss(void *data, size_t first, size_t count, const void *records,
                              glim_error *err) {
     struct losses *l = data;
-    const glim_influence_block b = {first, count, l->values[0]};
-    l->first = first + count;
+    const struct said *said = records;
+    double values[GLIM_PASS_SAMPLES][2];
+    const glim_influence_block b = {first, count, values[0]};
+    for (size_t i = 0; i < count; i++) {
+        size_t n = said[i].labels;
+        double mean = n ? said[i].loss / (double)n : NAN;
+        values[i][0] = mean;
+        values[i][1] = exp(l->classes ? -mean : mean);
+        l->cut += said[i].cut;
+        l->silent += !n;
+        l->labels += n;
+        l->sum += n ? said[i].loss : 0;
+    }
     return l->sink.take(l->sink.data, &b, err);
 }
 
@@ -216,26 +252,31 @@ static glim_status run_loss(const glim_influence_work *w, const void *opts,
         {.name = "loss", .query = GLIM_NO_QUERY, .threshold = classes ? log(2) : NAN},
         {.name = classes ? "probability" : "perplexity", .query = GLIM_NO_QUERY, .threshold = NAN},
     };
-    struct losses *l = glim__calloc(w->ctx, 1, sizeof *l);
-    if (!l)
-        return glim__oom(w->ctx, err, "the losses", sizeof *l);
-    l->w = w;
-    l->classes = classes;
-    const glim_pass_visitor v = {.forward = read_loss, .batch = hand_loss, .data = l};
-    glim_status status = out->begin(out->data, columns, 2, &l->sink, err);
+    struct losses l = {.w = w, .classes = classes};
+    const glim_share share = {.ctx = w->ctx,
+                              .stage = "losses",
+                              .n = w->n,
+                              .block = GLIM_PASS_SAMPLES,
+                              .bytes = sizeof *l.said,
+                              .inner = true,
+                              .work = read_run,
+                              .take = hand_loss,
+                              .data = &l};
+    glim_status status = GLIM_OK;
+    if (glim__team_first(w->ctx))
+        status = out->begin(out->data, columns, 2, &l.sink, err);
     if (!status)
-        status = glim__pass(w->model, w->samples, 0, w->n, NULL, &v, err);
+        status = glim__share(&share, err);
     if (!status)
-        judge_loss(l, out->doc);
-    glim__free(w->ctx, l);
+        judge_loss(&l, out->doc);
     return status;
 }
 
 static glim_status plan_loss(const glim_influence_work *w, const void *opts, glim_plan *out,
                              glim_error *err) {
     glim_status status = add_plan(w->model, w->samples, out, err);
-    out->bytes += sizeof(struct losses) + 64;
-    out->bytes_wanted += sizeof(struct losses) + 64;
+    out->bytes += GLIM_PASS_SAMPLES * sizeof(struct said) + 64;
+    out->bytes_wanted += GLIM_PASS_SAMPLES * sizeof(struct said) + 64;
     return status;
 }
 

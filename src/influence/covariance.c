@@ -25,7 +25,8 @@ glim_status glim__covariance_init(glim_covariance *c, glim_context *ctx, size_t 
     *c = (glim_covariance){.n = n};
     c->sum = glim__calloc(ctx, n * n, sizeof *c->sum);
     c->rows = glim__calloc(ctx, floats_of(n), sizeof *c->rows);
-    if (c->sum && c->rows)
+    c->diagonal = glim__calloc(ctx, 2 * n, sizeof *c->diagonal);
+    if (c->sum && c->rows && c->diagonal)
         return GLIM_OK;
     glim__covariance_release(c, ctx);
     return glim__oom(ctx, err, "covariances", glim__covariance_plan(n));
@@ -34,11 +35,12 @@ glim_status glim__covariance_init(glim_covariance *c, glim_context *ctx, size_t 
 void glim__covariance_release(glim_covariance *c, glim_context *ctx) {
     glim__free(ctx, c->sum);
     glim__free(ctx, c->rows);
+    glim__free(ctx, c->diagonal);
     *c = (glim_covariance){0};
 }
 
 uint64_t glim__covariance_plan(size_t n) {
-    return (uint64_t)n * n * sizeof(double) + floats_of(n) * sizeof(float);
+    return ((uint64_t)n * n + 2 * n) * sizeof(double) + floats_of(n) * sizeof(float);
 }
 
 struct flush {
@@ -49,7 +51,7 @@ struct flush {
 static void add_tile(glim_covariance *c, const float *tile, size_t i, size_t j) {
     for (size_t r = i; r < i + M && r < c->n; r++, tile += N) {
         double *sum = c->sum + r * c->n;
-        for (size_t k = j; k < j + N && k < c->n; k++)
+        for (size_t k = j > r ? j : r; k < j + N && k < c->n; k++)
             sum[k] += (double)tile[k - j];
     }
 }
@@ -72,7 +74,7 @@ static void flush_item(void *data, size_t item, int worker) {
     }
 }
 
-static void flush(glim_covariance *c, glim_context *ctx) {
+void glim__covariance_flush(glim_covariance *c, glim_context *ctx) {
     struct flush s = {c, glim__kernels(ctx)};
     if (c->n_rows)
         glim__parallel(ctx, blocks_of(c->n), flush_item, &s);
@@ -88,20 +90,51 @@ void glim__covariance_add(glim_covariance *c, glim_context *ctx, const float *x,
             memcpy(c->rows + (b * ROWS + c->n_rows) * BLOCK, x + b * BLOCK, width * sizeof *x);
         }
         if (++c->n_rows == ROWS)
-            flush(c, ctx);
+            glim__covariance_flush(c, ctx);
     }
+}
+
+/* Of row r what is right of the diagonal, of this piece, and of all: n - 1 - r numbers. */
+static double *of_piece(const glim_covariance *c, size_t r) {
+    return c->sum + r * c->n + r + 1;
+}
+
+static double *of_all(const glim_covariance *c, size_t r) {
+    return c->sum + (c->n - 1 - r) * c->n;
+}
+
+glim_status glim__covariance_piece(glim_covariance *c, glim_context *ctx, size_t first,
+                                   size_t count, int owner, glim_error *err) {
+    size_t n = c->n;
+    for (size_t r = 0; r < n; r++)
+        c->diagonal[r] = c->sum[r * n + r];
+    const glim_partial few[] = {
+        {GLIM_SUM_U64, 1, &c->seen, &c->total, owner},
+        {GLIM_SUM_F64, n, c->diagonal, c->diagonal + n, owner},
+    };
+    glim_status status = glim__pieces_add(ctx, first, count, &few[0], err);
+    if (!status)
+        status = glim__pieces_add(ctx, first, count, &few[1], err);
+    for (size_t r = 0; r < n && !status; r++) {
+        const glim_partial row = {GLIM_SUM_F64, n - 1 - r, of_piece(c, r), of_all(c, r), owner};
+        status = glim__pieces_add(ctx, first, count, &row, err);
+        memset(c->sum + r * n + r, 0, (n - r) * sizeof *c->sum);
+    }
+    c->seen = 0;
+    return status;
 }
 
 void glim__covariance_parts(glim_covariance *c, glim_bytes out[GLIM_COVARIANCE_PARTS]) {
     out[0] = (glim_bytes){c->sum, c->n * c->n * sizeof *c->sum};
-    out[1] = (glim_bytes){c->rows, floats_of(c->n) * sizeof *c->rows};
-    out[2] = (glim_bytes){&c->n_rows, sizeof c->n_rows};
-    out[3] = (glim_bytes){&c->seen, sizeof c->seen};
+    out[1] = (glim_bytes){c->diagonal, 2 * c->n * sizeof *c->diagonal};
+    out[2] = (glim_bytes){&c->total, sizeof c->total};
 }
 
-void glim__covariance_mean(glim_covariance *c, glim_context *ctx) {
-    flush(c, ctx);
-    double by = c->seen ? 1 / (double)c->seen : 0;
-    for (size_t i = 0; i < c->n * c->n; i++)
-        c->sum[i] *= by;
+void glim__covariance_mean(glim_covariance *c) {
+    double by = c->total ? 1 / (double)c->total : 0;
+    for (size_t r = 0; r < c->n; r++) {
+        c->sum[r * c->n + r] = by * c->diagonal[c->n + r];
+        for (size_t k = 0; k + 1 + r < c->n; k++)
+            of_piece(c, r)[k] = by * of_all(c, r)[k];
+    }
 }

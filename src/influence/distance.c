@@ -10,6 +10,7 @@
  * cosines, which scatter the members of a narrow cluster in all directions.
  */
 #include "influence/influence-methods.h"
+#include "influence/shares.h"
 #include "influence/vectors.h"
 #include "base/rng.h"
 
@@ -26,13 +27,13 @@ struct options {
 struct far {
     const glim_influence_work *w;
     glim_vectors v;
-    size_t R, filled;
+    size_t R;
     size_t *index;        /* (R) which samples, rising */
     float *vectors;       /* (R, C) */
     float *own;           /* (C) */
     double *mean, *scale; /* (C) */
     double *spread;       /* (R) distances of references */
-    double values[GLIM_PASS_SAMPLES];
+    void *records;        /* of a run: vectors of references, or distances */
     size_t first;
     glim_influence_sink sink;
 };
@@ -54,7 +55,28 @@ static void draw(struct far *f, uint64_t seed) {
 
 static glim_status keep(void *data, size_t sample, const float *vector, glim_error *err) {
     struct far *f = data;
-    memcpy(f->vectors + f->filled++ * f->v.width, vector, f->v.width * sizeof *vector);
+    memcpy(f->records, vector, f->v.width * sizeof *vector);
+    f->records = (float *)f->records + f->v.width;
+    return GLIM_OK;
+}
+
+/* References first .. first + count - 1. */
+static glim_status read_references(void *data, size_t first, size_t count, void *records,
+                                   glim_error *err) {
+    struct far *f = data;
+    glim_status status = GLIM_OK;
+    f->records = records;
+    if (f->R == f->w->n)
+        return glim__vectors_run(&f->v, first, count, err);
+    for (size_t r = 0; r < count && !status; r++)
+        status = glim__vectors_run(&f->v, f->index[first + r], 1, err);
+    return status;
+}
+
+static glim_status take_references(void *data, size_t first, size_t count, const void *records,
+                                   glim_error *err) {
+    struct far *f = data;
+    memcpy(f->vectors + first * f->v.width, records, count * f->v.width * sizeof *f->vectors);
     return GLIM_OK;
 }
 
@@ -130,14 +152,20 @@ static void scale(struct far *f) {
 }
 
 static glim_status refer(struct far *f, glim_error *err) {
-    glim_status status = GLIM_OK;
+    const glim_share share = {.ctx = f->w->ctx,
+                              .stage = "references",
+                              .n = f->R,
+                              .block = GLIM_PASS_SAMPLES,
+                              .bytes = f->v.width * sizeof *f->vectors,
+                              .inner = true,
+                              .work = read_references,
+                              .take = take_references,
+                              .data = f};
     f->v.take = keep;
-    if (f->R == f->w->n)
-        status = glim__vectors_run(&f->v, 0, f->R, err);
-    for (size_t r = 0; r < f->R && f->R < f->w->n && !status; r++) {
-        status = glim__vectors_run(&f->v, f->index[r], 1, err);
-        glim__progress_add(f->w->ctx, 1);
-    }
+    glim_status status = glim__share(&share, err);
+    if (!status) /* every process measures distances to them */
+        status = glim__team_broadcast(f->w->ctx, 0, f->vectors,
+                                      f->R * f->v.width * sizeof *f->vectors, err);
     if (status)
         return status;
     scale(f);
@@ -150,15 +178,22 @@ static glim_status measure(void *data, size_t sample, const float *vector, glim_
     struct far *f = data;
     memcpy(f->own, vector, f->v.width * sizeof *vector);
     standardise(f, f->own);
-    f->values[sample - f->first] = distance(f, f->own, sample);
+    ((double *)f->records)[sample - f->first] = distance(f, f->own, sample);
     return GLIM_OK;
 }
 
-static glim_status hand_out(void *data, size_t first, size_t count, const double *loss,
+static glim_status measure_run(void *data, size_t first, size_t count, void *records,
+                               glim_error *err) {
+    struct far *f = data;
+    f->first = first;
+    f->records = records;
+    return glim__vectors_run(&f->v, first, count, err);
+}
+
+static glim_status hand_out(void *data, size_t first, size_t count, const void *records,
                             glim_error *err) {
     struct far *f = data;
-    const glim_influence_block b = {first, count, f->values};
-    f->first = first + count;
+    const glim_influence_block b = {first, count, records};
     return f->sink.take(f->sink.data, &b, err);
 }
 
@@ -209,7 +244,6 @@ static glim_status run(const glim_influence_work *w, const void *opts,
     f->R = references(w, o);
     glim__vectors_init(&f->v, w->model, w->samples);
     f->v.data = f;
-    glim__progress_begin_items(w->ctx, "distance", w->n + f->R);
     glim_status status = make_room(f, err);
     if (!status) {
         draw(f, w->seed);
@@ -218,14 +252,23 @@ static glim_status run(const glim_influence_work *w, const void *opts,
     double beyond = status ? NAN : fence(f);
     const glim_influence_column column = {
         .name = "distance", .query = GLIM_NO_QUERY, .threshold = beyond};
+    const glim_share share = {.ctx = w->ctx,
+                              .stage = "distance",
+                              .n = w->n,
+                              .block = GLIM_PASS_SAMPLES,
+                              .bytes = sizeof(double),
+                              .inner = true,
+                              .work = measure_run,
+                              .take = hand_out,
+                              .data = f};
     f->v.take = measure;
-    f->v.batch = hand_out;
     f->v.cut = 0;
-    if (!status)
+    if (!status && glim__team_first(w->ctx))
         status = out->begin(out->data, &column, 1, &f->sink, err);
     if (!status)
-        status = glim__vectors_run(&f->v, 0, w->n, err);
-    glim__progress_end(w->ctx);
+        status = glim__share(&share, err);
+    if (!status)
+        status = glim__team_total(w->ctx, &f->v.cut, err);
     if (!status)
         judge(f, beyond, out->doc);
     release(f);
@@ -244,7 +287,8 @@ static glim_status fits(const glim_influence_work *w, const void *opts, glim_err
 static glim_status plan(const glim_influence_work *w, const void *opts, glim_plan *out,
                         glim_error *err) {
     uint64_t R = references(w, opts), C = (uint64_t)glim_model_facts(w->model)->width;
-    uint64_t own = R * (C * 4 + 16) + 20 * C + sizeof(struct far) + 1024;
+    uint64_t run = (R < GLIM_PASS_SAMPLES ? R : GLIM_PASS_SAMPLES) * C * 4;
+    uint64_t own = R * (C * 4 + 16) + run + 20 * C + sizeof(struct far) + 1024;
     glim_pass_size size;
     glim_status status = glim__pass_measure(w->model, w->samples, NULL, false, &size, err);
     if (status)

@@ -9,6 +9,7 @@
  * Rejected: every pair, whose number grows with the square; a candidate that is believed
  * without being read, since short texts share bands by chance.
  */
+#include "base/team.h"
 #include "influence/influence-methods.h"
 #include "influence/samples.h"
 #include "influence/shingles.h"
@@ -282,6 +283,8 @@ static glim_status run(const glim_influence_work *w, const void *opts,
                        const glim_influence_out *out, glim_error *err) {
     const struct options *o = opts;
     struct twins t = {.w = w, .alike = o->alike, .n = w->n};
+    if (!glim__team_first(w->ctx)) /* no model runs: one process is quick enough */
+        return GLIM_OK;
     glim__arena_init(&t.arena, w->ctx, 1 << 14);
     glim_status status = make_room(&t, err);
     size_t at_once = bands_at_once(&t, glim__budget_left(w->ctx));

@@ -210,7 +210,7 @@ static glim_status plan(const glim_influence_work *w, const void *opts, glim_pla
         uint64_t few = glim__queries_plan(&s.k.factors, s.k.rank, Q < 16 ? Q : 16);
         uint64_t many = glim__queries_plan(&s.k.factors, s.k.rank, Q);
         uint64_t file = glim_model_facts(w->model)->file_bytes, own = kept + out->bytes;
-        uint64_t rows = 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
+        uint64_t rows = 2 * 128 * 8 * (Q + 1) * (s.k.parts ? 1 + s.k.factors.n_weights : 1);
         out->bytes = file + own + pass[0] + rows + (sums > few ? sums : few);
         out->bytes_wanted = file + own + pass[1] + rows + (all > many ? all : many);
         out->disk = w->store || w->keeps ? glim__factor_store_plan(&s.k.factors) : 0;

@@ -7,6 +7,7 @@
  */
 #include "influence/ekfac.h"
 #include "influence/queries.h"
+#include "influence/shares.h"
 #include "influence/spool.h"
 #include "influence/why.h"
 
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 128 }; /* samples of a batch at most */
+enum { BATCH = 128 }; /* samples of a run at most */
 
 struct run {
     const glim_ekfac *k;
@@ -32,7 +33,9 @@ struct run {
     glim_spool spool;
     glim_queries queries;
     size_t first, count; /* the group of queries */
-    size_t base;         /* first sample of the batch at hand */
+    size_t base;         /* first sample of the run at hand */
+    double *records;     /* of the run: self-influence with the last group, then the scores of
+                            this one; without an answer NaN */
     glim_why_room why;   /* of the sample that is taken apart */
 };
 
@@ -89,17 +92,26 @@ static glim_status make_room(struct run *r, glim_error *err) {
 
 /* ---- scores ---- */
 
+static bool last_group(const struct run *r) {
+    return r->first + r->count == r->k->queries.count;
+}
+
+static size_t record_self(const struct run *r) {
+    return last_group(r) ? self_columns(r) : 0;
+}
+
+static size_t record_width(const struct run *r) {
+    return record_self(r) + r->count * r->each;
+}
+
 static glim_status add_self(struct run *r, const glim_factor *f, const glim_gathered *all,
                             glim_error *err) {
     double out[GLIM_GATHER_MOST], damping = glim__factor_damping(f, r->k->damping);
     glim_status status = glim__spectrum_self(&r->spectrum, f, all, damping, out, err);
     for (size_t i = 0; i < all->count && !status; i++)
-        r->row[(all->sample[i] - r->base) * r->n_columns] += out[i] / (double)r->k->train.count;
+        r->records[(all->sample[i] - r->base) * record_width(r)] +=
+            out[i] / (double)r->k->train.count;
     return status;
-}
-
-static bool last_group(const struct run *r) {
-    return r->first + r->count == r->k->queries.count;
 }
 
 static glim_status take(void *data, const glim_gathered *all, glim_error *err) {
@@ -113,9 +125,9 @@ static glim_status take(void *data, const glim_gathered *all, glim_error *err) {
     status = glim__queries_score(&r->queries, (size_t)(f - r->factors.each), all, r->score, err);
     double by = r->k->sign / (double)r->k->train.count;
     for (size_t i = 0; i < all->count && !status; i++) {
-        double *row = r->row + (all->sample[i] - r->base) * r->n_columns + self_columns(r);
+        double *row = r->records + (all->sample[i] - r->base) * record_width(r) + record_self(r);
         for (size_t q = 0; q < r->count; q++) {
-            double *to = row + (r->first + q) * r->each, x = by * r->score[i * r->count + q];
+            double *to = row + q * r->each, x = by * r->score[i * r->count + q];
             to[0] += x;
             if (r->each > 1)
                 to[1 + r->parts.of[all->weight]] += x;
@@ -129,44 +141,55 @@ static uint64_t place(const struct run *r, size_t sample, size_t first, size_t c
     return (uint64_t)r->k->train.count * first * r->each + (uint64_t)sample * count * r->each;
 }
 
-static glim_status store_batch(struct run *r, size_t count, glim_error *err) {
+static glim_status store_run(struct run *r, size_t first, size_t count, const double *records,
+                             glim_error *err) {
     glim_status status = GLIM_OK;
-    size_t n = r->count * r->each, from = self_columns(r) + r->first * r->each;
+    size_t n = record_width(r);
     for (size_t i = 0; i < count && !status; i++)
-        status = glim__spool_write(&r->spool, place(r, r->base + i, r->first, r->count),
-                                   r->row + i * r->n_columns + from, n, err);
+        status = glim__spool_write(&r->spool, place(r, first + i, r->first, r->count),
+                                   records + i * n, n, err);
     return status;
 }
 
-static glim_status fetch_batch(struct run *r, size_t count, size_t group, glim_error *err) {
+/* Scores of earlier groups, which have one size: that of the first. */
+static glim_status fetch_run(struct run *r, size_t sample, size_t count, glim_error *err) {
     glim_status status = GLIM_OK;
+    size_t group = r->k->group;
     for (size_t first = 0; first < r->first; first += group)
         for (size_t i = 0; i < count && !status; i++)
-            status = glim__spool_read(&r->spool, place(r, r->base + i, first, group),
+            status = glim__spool_read(&r->spool, place(r, sample + i, first, group),
                                       r->row + i * r->n_columns + self_columns(r) + first * r->each,
                                       group * r->each, err);
     return status;
 }
 
-/* Rows of a batch are whole: on with them. Without an answer there is no influence. */
+/* With the last group, rows are whole: on with them. */
+static glim_status take_run(void *data, size_t first, size_t count, const void *records,
+                            glim_error *err) {
+    struct run *r = data;
+    const double *x = records;
+    size_t n = record_width(r), self = self_columns(r);
+    if (!last_group(r))
+        return store_run(r, first, count, x, err);
+    glim_status status = fetch_run(r, first, count, err);
+    for (size_t i = 0; i < count && !status; i++) {
+        double *row = r->row + i * r->n_columns;
+        memcpy(row, x + i * n, self * sizeof *row);
+        memcpy(row + self + r->first * r->each, x + i * n + self, (n - self) * sizeof *row);
+    }
+    const glim_influence_block b = {first, count, r->row};
+    return status ? status : r->sink.take(r->sink.data, &b, err);
+}
+
+/* Without an answer there is no influence. */
 static glim_status batch_ends(void *data, size_t first, size_t count, const double *loss,
                               glim_error *err) {
     struct run *r = data;
+    size_t n = record_width(r);
     glim_status status = glim__gather_flush(&r->gather, err);
-    size_t group = r->first; /* earlier groups have one size: that of the first */
-    if (!status && !last_group(r))
-        status = store_batch(r, count, err);
-    else if (!status && group)
-        status = fetch_batch(r, count, r->k->group, err);
     for (size_t i = 0; i < count && loss && !status; i++)
-        for (size_t c = 0; c < r->n_columns && isnan(loss[i]); c++)
-            r->row[i * r->n_columns + c] = NAN;
-    if (!status && last_group(r)) {
-        glim_influence_block b = {first, count, r->row};
-        status = r->sink.take(r->sink.data, &b, err);
-    }
-    memset(r->row, 0, BATCH * r->n_columns * sizeof *r->row);
-    r->base = first + count;
+        for (size_t c = 0; c < n && isnan(loss[i]); c++)
+            r->records[(first + i - r->base) * n + c] = NAN;
     return status;
 }
 
@@ -175,6 +198,18 @@ static glim_status see(void *data, size_t sample, size_t weight, size_t rows, co
                        const float *a, glim_error *err) {
     struct run *r = data;
     return glim__gather_add(&r->gather, sample, weight, rows, g, a, err);
+}
+
+static glim_status run_samples(void *data, size_t first, size_t count, void *records,
+                               glim_error *err) {
+    struct run *r = data;
+    const glim_ekfac *k = r->k;
+    const glim_pass_visitor visitor = {.weight = see, .batch = batch_ends, .data = r};
+    r->base = first;
+    r->records = records;
+    glim_status status =
+        k->train.go(k->train.data, first, count, false, k->factors.chosen, &visitor, err);
+    return status ? status : glim__gather_flush(&r->gather, err);
 }
 
 static glim_status make_queries(struct run *r, glim_error *err) {
@@ -189,17 +224,23 @@ static glim_status make_queries(struct run *r, glim_error *err) {
 
 static glim_status group_pass(struct run *r, glim_ekfac_told *told, glim_error *err) {
     const glim_ekfac *k = r->k;
-    glim_pass_visitor visitor = {.weight = see, .batch = batch_ends, .data = r};
+    const glim_share share = {.ctx = r->ctx,
+                              .stage = "samples, forward and back",
+                              .n = k->train.count,
+                              .block = BATCH,
+                              .bytes = record_width(r) * sizeof *r->records,
+                              .inner = true,
+                              .work = run_samples,
+                              .take = take_run,
+                              .data = r};
     glim_status status = GLIM_OK;
-    r->base = 0;
     if (r->count)
         status = make_queries(r, err);
     for (size_t q = 0; q < r->count && !status; q++)
         if (r->queries.size[q] > 0)
             told->lost = fmax(told->lost, sqrt(r->queries.lost[q] / r->queries.size[q]));
     if (!status)
-        status =
-            k->train.go(k->train.data, 0, k->train.count, false, k->factors.chosen, &visitor, err);
+        status = glim__share(&share, err);
     glim__queries_release(&r->queries);
     return status;
 }
@@ -271,7 +312,8 @@ static glim_status say_why(struct run *r, size_t group, const glim_influence_out
                            glim_error *err) {
     size_t n = r->k->queries.count;
     glim_status status = GLIM_OK;
-    for (r->first = 0; r->first < n && r->k->parts && out->why && !status; r->first += r->count) {
+    bool asked = r->k->parts && out->why && glim__team_first(r->ctx);
+    for (r->first = 0; r->first < n && asked && !status; r->first += r->count) {
         r->count = n - r->first < group ? n - r->first : group;
         glim_why why = {.first = r->first, .count = r->count, .tell = tell_why, .data = r};
         glim__why_parts(&why, &r->parts);
@@ -302,9 +344,12 @@ glim_status glim__ekfac_run(const glim_ekfac *given, const glim_influence_out *o
     glim_status status = make_room(&r, err);
     if (!status)
         status = glim__factors_fit(&r.factors, k.ctx, &k.train, &k.factors, err);
-    if (!status)
+    if (!status && glim__team_first(k.ctx))
         status = out->begin(out->data, r.columns, r.n_columns, &r.sink, err);
-    k.group = glim__ekfac_group(&k, glim__budget_left(k.ctx));
+    uint64_t left = glim__budget_left(k.ctx);
+    if (!status)
+        status = glim__team_least(k.ctx, &left, err);
+    k.group = glim__ekfac_group(&k, left);
     if (!status)
         status = groups(&r, k.group, told, err);
     if (!status)

@@ -2,8 +2,9 @@
 /*
  * The fit goes in rounds. A round has as many weights as their sums fit the room: a pass for
  * the covariances, their eigenvectors, a pass for Lambda. After each half what is made is
- * kept; inside a pass its sums are, behind a batch, once a minute at most and so seldom that
- * writing takes a twentieth of the time. Whoever is interrupted loses what came since.
+ * kept; inside a pass its sums are, behind a piece of the samples (shares.h), once a minute at
+ * most and so seldom that writing takes a twentieth of the time. Whoever is interrupted loses
+ * what came since. A team keeps no sums inside a pass: they lie with many processes.
  */
 #include "influence/factors.h"
 #include "influence/covariance.h"
@@ -17,7 +18,8 @@
 
 struct sums {
     glim_covariance in, out;
-    double *lambda; /* (F, C) */
+    double *lambda; /* (F, C) of a piece of the samples */
+    double *total;  /* (F, C) of all, where they are added up */
 };
 
 struct fit {
@@ -32,10 +34,13 @@ struct fit {
     struct sums *sums; /* (n) */
     size_t *index;     /* (n_weights) which of out->each */
     glim_spectrum spectrum;
-    glim_factor_sums *list; /* (n) of this pass */
+    /* the pass at hand */
+    glim_factor_sums *list; /* (n) of its weights */
     size_t n_list, done;    /* done: samples in the sums */
     size_t kept;            /* samples in those that were kept */
     double when, cost;      /* when that was, and the seconds it took */
+    uint8_t at;             /* stage of its weights */
+    glim_gather gather;
 };
 
 /* ---- one factor ---- */
@@ -81,7 +86,7 @@ double glim__factor_damping(const glim_factor *f, double damping) {
 
 static uint64_t sums_of(size_t F, size_t C) {
     uint64_t covariances = glim__covariance_plan(F) + glim__covariance_plan(C);
-    uint64_t lambda = 8 * (uint64_t)F * C;
+    uint64_t lambda = 2 * 8 * (uint64_t)F * C;
     return covariances > lambda ? covariances : lambda;
 }
 
@@ -133,7 +138,7 @@ static void list_sums(struct fit *s, uint8_t stage) {
         if (s->stage[i] != stage)
             continue;
         *at = (glim_factor_sums){.weight = f->weight, .second = stage == 1, .n = 1};
-        at->parts[0] = (glim_bytes){s->sums[i].lambda, f->F * f->C * sizeof(double)};
+        at->parts[0] = (glim_bytes){s->sums[i].total, f->F * f->C * sizeof(double)};
         if (!at->second) {
             glim__covariance_parts(&s->sums[i].in, at->parts);
             glim__covariance_parts(&s->sums[i].out, at->parts + GLIM_COVARIANCE_PARTS);
@@ -143,11 +148,16 @@ static void list_sums(struct fit *s, uint8_t stage) {
     }
 }
 
+static const glim_factor_keeper *keeper_of_sums(const struct fit *s) {
+    const glim_factor_keeper *k = s->options->keeper;
+    return k && k->put_sums && glim__team(s->ctx)->size == 1 ? k : NULL;
+}
+
 static glim_status keep_sums(struct fit *s, glim_error *err) {
     const double least = 60, share = 20;
-    const glim_factor_keeper *k = s->options->keeper;
+    const glim_factor_keeper *k = keeper_of_sums(s);
     double now = glim__seconds(), gap = share * s->cost > least ? share * s->cost : least;
-    if (!k || !k->put_sums || s->done == s->samples ||
+    if (!k || s->done == s->samples ||
         (s->options->every ? s->done - s->kept < s->options->every : now - s->when < gap))
         return GLIM_OK;
     glim_status status = k->put_sums(k->data, s->list, s->n_list, s->done, err);
@@ -158,26 +168,74 @@ static glim_status keep_sums(struct fit *s, glim_error *err) {
 }
 
 static glim_status find_sums(struct fit *s, glim_error *err) {
-    const glim_factor_keeper *k = s->options->keeper;
+    const glim_factor_keeper *k = keeper_of_sums(s);
     s->done = s->kept = 0;
     s->when = glim__seconds();
-    glim_status status =
-        k && k->get_sums ? k->get_sums(k->data, s->list, s->n_list, &s->done, err) : GLIM_OK;
+    glim_status status = k ? k->get_sums(k->data, s->list, s->n_list, &s->done, err) : GLIM_OK;
     s->kept = s->done;
     return status;
 }
 
 static glim_status forget_sums(struct fit *s, glim_error *err) {
-    const glim_factor_keeper *k = s->options->keeper;
-    return s->kept ? k->put_sums(k->data, s->list, s->n_list, 0, err) : GLIM_OK;
+    const glim_factor_keeper *k = keeper_of_sums(s);
+    return k && s->kept ? k->put_sums(k->data, s->list, s->n_list, 0, err) : GLIM_OK;
 }
 
 static glim_status batch_ends(void *data, size_t first, size_t count, const double *loss,
                               glim_error *err) {
-    glim_gather *gather = data;
-    struct fit *s = gather->data;
-    glim_status status = glim__gather_flush(gather, err);
-    s->done = first + count;
+    return glim__gather_flush(data, err);
+}
+
+static glim_status piece(void *data, size_t first, size_t count, glim_error *err) {
+    struct fit *s = data;
+    glim_pass_visitor visitor = {
+        .weight = glim__gather_add, .batch = batch_ends, .data = &s->gather};
+    glim_status status =
+        s->walk->go(s->walk->data, first, count, !s->options->empirical, s->chosen, &visitor, err);
+    if (!status)
+        status = glim__gather_flush(&s->gather, err);
+    for (size_t i = s->first; i < s->end && !status && !s->at; i++) {
+        if (s->stage[i] != s->at)
+            continue;
+        glim__covariance_flush(&s->sums[i].in, s->ctx);
+        glim__covariance_flush(&s->sums[i].out, s->ctx);
+    }
+    return status;
+}
+
+static int owner_of(const struct fit *s, size_t i) {
+    return glim__sum_owner(s->ctx, i - s->first);
+}
+
+static bool owned(const struct fit *s, size_t i) {
+    return owner_of(s, i) == glim__team(s->ctx)->rank;
+}
+
+static glim_status add_squares(struct fit *s, size_t i, size_t first, size_t count,
+                               glim_error *err) {
+    size_t n = s->out->each[i].F * s->out->each[i].C;
+    const glim_partial sum = {GLIM_SUM_F64, n, s->sums[i].lambda, s->sums[i].total, owner_of(s, i)};
+    glim_status status = glim__pieces_add(s->ctx, first, count, &sum, err);
+    memset(s->sums[i].lambda, 0, n * sizeof *s->sums[i].lambda);
+    return status;
+}
+
+static glim_status add_piece(void *data, size_t first, size_t count, glim_error *err) {
+    struct fit *s = data;
+    glim_status status = GLIM_OK;
+    for (size_t i = s->first; i < s->end && !status; i++) {
+        struct sums *sums = &s->sums[i];
+        if (s->stage[i] != s->at)
+            continue;
+        if (s->at) {
+            status = add_squares(s, i, first, count, err);
+            continue;
+        }
+        status = glim__covariance_piece(&sums->in, s->ctx, first, count, owner_of(s, i), err);
+        if (!status)
+            status = glim__covariance_piece(&sums->out, s->ctx, first, count, owner_of(s, i), err);
+    }
+    s->done = glim__piece_begins(s->samples, first + count);
     return status ? status : keep_sums(s, err);
 }
 
@@ -192,16 +250,22 @@ static glim_status pass(struct fit *s, uint8_t stage,
             s->chosen[s->out->each[i].weight] = any = true;
     if (!any)
         return GLIM_OK;
-    glim_gather gather = {.ctx = s->ctx, .weights = s->options->weights, .take = take, .data = s};
-    glim_pass_visitor visitor = {.weight = glim__gather_add, .batch = batch_ends, .data = &gather};
+    glim_piecewise pieces = {.ctx = s->ctx,
+                             .stage = stage ? "curvature" : "covariances",
+                             .n = s->samples,
+                             .inner = true,
+                             .piece = piece,
+                             .add = add_piece,
+                             .data = s};
+    s->at = stage;
+    s->gather =
+        (glim_gather){.ctx = s->ctx, .weights = s->options->weights, .take = take, .data = s};
     list_sums(s, stage);
     glim_status status = find_sums(s, err);
+    pieces.skip = s->done;
     if (!status)
-        status = s->walk->go(s->walk->data, s->done, s->samples - s->done, !s->options->empirical,
-                             s->chosen, &visitor, err);
-    if (!status)
-        status = glim__gather_flush(&gather, err);
-    glim__gather_release(&gather);
+        status = glim__piecewise(&pieces, err);
+    glim__gather_release(&s->gather);
     return status;
 }
 
@@ -213,7 +277,7 @@ static glim_status basis(struct fit *s, glim_covariance *c, const glim_factor *f
     double *vectors = glim__spare_take(s->ctx, c->n * c->n * sizeof *vectors);
     if (!vectors)
         return glim__oom(s->ctx, err, "eigenvectors", c->n * c->n * sizeof *vectors);
-    glim__covariance_mean(c, s->ctx);
+    glim__covariance_mean(c);
     glim_status status = glim__eigen(s->ctx, c->sum, c->n, values, vectors, &why);
     if (status == GLIM_ENUMERIC)
         glim_fail(err, status, "the gradients of '%s' are not finite",
@@ -232,6 +296,31 @@ static glim_status keep(struct fit *s, size_t i, bool whole, glim_error *err) {
     return k ? k->put(k->data, &s->out->each[i], whole, err) : GLIM_OK;
 }
 
+/* What `from` has of a factor, everywhere. */
+static glim_status spread_bases(struct fit *s, int from, glim_factor *f, glim_error *err) {
+    struct {
+        void *data;
+        size_t bytes;
+    } all[] = {{f->in, f->C * f->C * sizeof *f->in},
+               {f->out, f->F * f->F * sizeof *f->out},
+               {f->in_at, f->C * sizeof *f->in_at},
+               {f->out_at, f->F * sizeof *f->out_at}};
+    glim_status status = GLIM_OK;
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = glim__team_broadcast(s->ctx, from, all[i].data, all[i].bytes, err);
+    return status;
+}
+
+static glim_status spread_lambda(struct fit *s, int from, glim_factor *f, glim_error *err) {
+    return glim__team_broadcast(s->ctx, from, f->lambda, f->F * f->C * sizeof *f->lambda, err);
+}
+
+static glim_status bases(struct fit *s, size_t i, glim_error *err) {
+    glim_factor *f = &s->out->each[i];
+    glim_status status = basis(s, &s->sums[i].in, f, f->in, f->in_at, err);
+    return status ? status : basis(s, &s->sums[i].out, f, f->out, f->out_at, err);
+}
+
 static glim_status first_half(struct fit *s, glim_error *err) {
     glim_status status = GLIM_OK;
     for (size_t i = s->first; i < s->end && !status; i++)
@@ -242,13 +331,17 @@ static glim_status first_half(struct fit *s, glim_error *err) {
         }
     if (!status)
         status = pass(s, 0, take_covariances, err);
+    /* each its own at the same time, and only then what others have made */
+    for (size_t i = s->first; i < s->end && !status; i++)
+        if (s->sums[i].in.sum && owned(s, i)) {
+            status = bases(s, i, err);
+            if (!status)
+                status = keep(s, i, false, err);
+        }
     for (size_t i = s->first; i < s->end; i++) {
-        glim_factor *f = &s->out->each[i];
-        if (!s->stage[i] && !status)
-            status = basis(s, &s->sums[i].in, f, f->in, f->in_at, err);
-        if (!s->stage[i] && !status)
-            status = basis(s, &s->sums[i].out, f, f->out, f->out_at, err);
-        if (!s->stage[i] && !status)
+        if (s->sums[i].in.sum && !status)
+            status = spread_bases(s, owner_of(s, i), &s->out->each[i], err);
+        if (s->sums[i].in.sum && !owned(s, i) && !status)
             status = keep(s, i, false, err);
         glim__covariance_release(&s->sums[i].in, s->ctx);
         glim__covariance_release(&s->sums[i].out, s->ctx);
@@ -258,9 +351,10 @@ static glim_status first_half(struct fit *s, glim_error *err) {
 
 static glim_status mean_squares(struct fit *s, size_t i, glim_error *err) {
     glim_factor *f = &s->out->each[i];
-    for (size_t k = 0; k < f->F * f->C; k++)
-        f->lambda[k] = (float)(s->sums[i].lambda[k] / (double)s->samples);
-    return keep(s, i, true, err);
+    for (size_t k = 0; k < f->F * f->C && owned(s, i); k++)
+        f->lambda[k] = (float)(s->sums[i].total[k] / (double)s->samples);
+    glim_status status = spread_lambda(s, owner_of(s, i), f, err);
+    return status ? status : keep(s, i, true, err);
 }
 
 static glim_status second_half(struct fit *s, glim_error *err) {
@@ -269,7 +363,9 @@ static glim_status second_half(struct fit *s, glim_error *err) {
         size_t n = s->out->each[i].F * s->out->each[i].C;
         if (s->stage[i] == 1)
             s->sums[i].lambda = glim__calloc(s->ctx, n, sizeof(double));
-        if (s->stage[i] == 1 && !s->sums[i].lambda)
+        if (s->stage[i] == 1 && owned(s, i))
+            s->sums[i].total = glim__calloc(s->ctx, n, sizeof(double));
+        if (s->stage[i] == 1 && (!s->sums[i].lambda || (owned(s, i) && !s->sums[i].total)))
             status = glim__oom(s->ctx, err, "squared gradients", n * sizeof(double));
     }
     if (!status)
@@ -278,7 +374,8 @@ static glim_status second_half(struct fit *s, glim_error *err) {
         if (s->stage[i] == 1 && !status)
             status = mean_squares(s, i, err);
         glim__free(s->ctx, s->sums[i].lambda);
-        s->sums[i].lambda = NULL;
+        glim__free(s->ctx, s->sums[i].total);
+        s->sums[i].lambda = s->sums[i].total = NULL;
     }
     return status ? status : forget_sums(s, err);
 }
@@ -320,15 +417,17 @@ size_t glim__factors_rounds(const glim_factor_options *o, uint64_t left) {
     return rounds;
 }
 
-/* Weights from `first` on, as many as fit. */
-static void choose_round(struct fit *s) {
+/* Weights from `first` on, as many as fit everywhere. */
+static glim_status choose_round(struct fit *s, glim_error *err) {
     uint64_t room = s->options->room ? s->options->room : room_of(glim__budget_left(s->ctx));
+    glim_status status = glim__team_least(s->ctx, &room, err);
     struct taken t = {0};
     for (s->end = s->first; s->end < s->out->n; s->end++) {
         const glim_factor *f = &s->out->each[s->end];
         if (!fits(&t, f->F, f->C, s->stage[s->end] == 2, room))
             break;
     }
+    return status;
 }
 
 static glim_status round_of(struct fit *s, glim_error *err) {
@@ -362,6 +461,18 @@ static glim_status list_factors(struct fit *s, glim_error *err) {
     return status;
 }
 
+/* Only the first process has what was kept. */
+static glim_status spread_kept(struct fit *s, glim_error *err) {
+    glim_status status = glim__team_broadcast(s->ctx, 0, s->stage, s->out->n, err);
+    for (size_t i = 0; i < s->out->n && !status; i++) {
+        if (s->stage[i])
+            status = spread_bases(s, 0, &s->out->each[i], err);
+        if (!status && s->stage[i] == 2)
+            status = spread_lambda(s, 0, &s->out->each[i], err);
+    }
+    return status;
+}
+
 static void conclude(glim_factors *out) {
     for (size_t i = 0; i < out->n; i++) {
         glim_factor *f = &out->each[i];
@@ -375,9 +486,12 @@ static void conclude(glim_factors *out) {
 
 static glim_status fit(struct fit *s, glim_error *err) {
     glim_status status = list_factors(s, err);
+    if (!status)
+        status = spread_kept(s, err);
     for (s->first = 0; s->first < s->out->n && !status; s->first = s->end) {
-        choose_round(s);
-        status = round_of(s, err);
+        status = choose_round(s, err);
+        if (!status)
+            status = round_of(s, err);
     }
     if (!status)
         conclude(s->out);

@@ -9,7 +9,8 @@
  *
  * and the curvature of one sample is about Q_S^T Q_A^T diag(Lambda) Q_A Q_S. Two passes over
  * the samples: one for A and S, one for Lambda. The sums of as many weights as memory allows
- * are made at once; more passes for more, which shows in no bit.
+ * are made at once; more passes for more, which shows in no bit. A team (shares.h) parts the
+ * samples, and the matrices whose sums are added up and turned; in the end everyone has all.
  */
 #ifndef GLIM_INFLUENCE_FACTORS_H
 #define GLIM_INFLUENCE_FACTORS_H

@@ -5,6 +5,7 @@
  * open each model once, and keep a number for every sample and query.
  */
 #include "influence/first-order.h"
+#include "influence/shares.h"
 #include "influence/why.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ struct run {
     glim_products **products; /* [checkpoints] */
     glim_influence_column *columns;
     size_t n_columns, queries, self; /* self: its column */
-    double *values;                  /* (block, columns) */
+    double *values;                  /* (block, columns), records */
     double *sums;                    /* (block, parts, queries) of one checkpoint */
     double *squares;                 /* (block) ||grad L_i||^2 */
     double *met;                     /* (queries) */
@@ -127,13 +128,13 @@ static void add_checkpoint(struct run *r, size_t count) {
     }
 }
 
-static glim_status block(void *data, size_t first, size_t count, glim_error *err) {
+static glim_status work(void *data, size_t first, size_t count, void *records, glim_error *err) {
     struct run *r = data;
     const glim_gradients *all = r->f->train;
     const glim_pass_visitor visitor = {.weight = see, .data = r};
     glim_status status = GLIM_OK;
     r->first = first;
-    memset(r->values, 0, count * r->n_columns * sizeof *r->values);
+    r->values = records;
     if (r->f->per_answer)
         status = all->sizes(all->data, first, count, NULL, r->answers, err);
     for (r->checkpoint = 0; r->checkpoint < checkpoints(r->f) && !status; r->checkpoint++) {
@@ -144,8 +145,14 @@ static glim_status block(void *data, size_t first, size_t count, glim_error *err
         if (!status)
             add_checkpoint(r, count);
     }
-    const glim_influence_block rows = {first, count, r->values};
-    return status ? status : r->sink.take(r->sink.data, &rows, err);
+    return status;
+}
+
+static glim_status hand_out(void *data, size_t first, size_t count, const void *records,
+                            glim_error *err) {
+    struct run *r = data;
+    const glim_influence_block rows = {first, count, records};
+    return r->sink.take(r->sink.data, &rows, err);
 }
 
 /* ---- why ---- */
@@ -212,20 +219,21 @@ static glim_status tell(void *data, const glim_why_sample *s, double *out, doubl
 static glim_status say_why(struct run *r, const glim_influence_out *out, glim_error *err) {
     glim_why why = {.count = r->queries, .tell = tell, .data = r};
     glim__why_parts(&why, &r->parts);
-    return r->f->by && r->queries && out->why ? out->why(out->data, &why, err) : GLIM_OK;
+    return r->f->by && r->queries && out->why && glim__team_first(r->ctx)
+               ? out->why(out->data, &why, err)
+               : GLIM_OK;
 }
 
 /* ---- a run ---- */
 
 static glim_status make_room(struct run *r, glim_error *err) {
     size_t B = GLIM_GRADIENTS_BLOCK, numbers = B * (r->n_columns + r->parts.n * r->queries);
-    r->values = glim__calloc(r->ctx, B * r->n_columns + 1, sizeof *r->values);
     r->sums = glim__calloc(r->ctx, B * r->parts.n * r->queries + 1, sizeof *r->sums);
     r->squares = glim__calloc(r->ctx, B, sizeof *r->squares);
     r->answers = glim__calloc(r->ctx, B, sizeof *r->answers);
     r->met = glim__calloc(r->ctx, r->queries + 1, sizeof *r->met);
     r->products = glim__calloc(r->ctx, checkpoints(r->f), sizeof *r->products);
-    bool ok = r->values && r->sums && r->squares && r->answers && r->met && r->products;
+    bool ok = r->sums && r->squares && r->answers && r->met && r->products;
     return ok ? GLIM_OK : glim__oom(r->ctx, err, "rows of influence", numbers * sizeof(double));
 }
 
@@ -248,7 +256,6 @@ static void begin(struct run *r, const glim_first_order *f) {
 static void release(struct run *r) {
     for (size_t k = 0; k < checkpoints(r->f) && r->products; k++)
         glim__products_free(r->products[k]);
-    glim__free(r->ctx, r->values);
     glim__free(r->ctx, r->sums);
     glim__free(r->ctx, r->squares);
     glim__free(r->ctx, r->answers);
@@ -262,10 +269,18 @@ glim_status glim__first_order_run(const glim_first_order *f, const glim_influenc
     struct run r;
     begin(&r, f);
     glim_status status = prepare(&r, err);
-    if (!status)
+    const glim_share share = {.ctx = r.ctx,
+                              .stage = "samples",
+                              .n = f->train->n,
+                              .block = GLIM_GRADIENTS_BLOCK,
+                              .bytes = r.n_columns * sizeof *r.values,
+                              .work = work,
+                              .take = hand_out,
+                              .data = &r};
+    if (!status && glim__team_first(r.ctx))
         status = out->begin(out->data, r.columns, r.n_columns, &r.sink, err);
     if (!status)
-        status = glim__gradients_each(f->train, "samples", block, &r, err);
+        status = glim__share(&share, err);
     if (!status)
         status = say_why(&r, out, err);
     release(&r);

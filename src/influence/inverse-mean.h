@@ -9,8 +9,8 @@
  * M = 1, good for the few numbers of low-rank adapters, and coarse for whole matrices, where
  * it comes close to the plain product of gradients.
  *
- * Three passes: lengths, inverses, products. Kept of every query and chosen weight are two
- * matrices; nothing of a training sample.
+ * Three passes: lengths, inverses, products. Kept of every query and chosen weight are three
+ * matrices, the third a partial sum (shares.h); nothing of a training sample.
  */
 #ifndef GLIM_INFLUENCE_INVERSE_MEAN_H
 #define GLIM_INFLUENCE_INVERSE_MEAN_H

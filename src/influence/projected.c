@@ -5,6 +5,7 @@
  * Then rows of influence, from features that are read back.
  */
 #include "influence/projected.h"
+#include "influence/shares.h"
 
 #include "base/solve.h"
 
@@ -18,6 +19,8 @@ struct run {
     glim_sketch sketch;
     glim_kept_features *kept; /* [checkpoints] */
     float *rows;              /* (block, width), of samples or of queries */
+    float *at;                /* where they are put */
+    uint8_t *found;           /* (blocks) features that the store has */
     double *table, *diagonal; /* (k, k), (k) */
     double *solved;           /* (checkpoints, queries, k) */
     double *values, *sums;    /* (block, queries), (block) */
@@ -40,7 +43,7 @@ static glim_status see(void *data, size_t sample, size_t weight, size_t rows, co
                        const float *a, glim_error *err) {
     struct run *r = data;
     const glim_factors_view view = {weight, rows, g, a};
-    return glim__sketch_add(&r->sketch, &view, r->rows + (sample - r->first) * r->width, err);
+    return glim__sketch_add(&r->sketch, &view, r->at + (sample - r->first) * r->width, err);
 }
 
 /* Gradients of losses become those of log odds. */
@@ -48,7 +51,7 @@ static glim_status see_loss(void *data, size_t first, size_t count, const double
                             glim_error *err) {
     struct run *r = data;
     for (size_t i = 0; i < count; i++) {
-        float *row = r->rows + (first + i - r->first) * r->width;
+        float *row = r->at + (first + i - r->first) * r->width;
         double doubt = -expm1(-loss[i]); /* NaN of a sample without an answer */
         double by = isnan(doubt) ? 0 : -1 / (doubt > LEAST_DOUBT ? doubt : LEAST_DOUBT);
         for (size_t j = 0; j < r->k; j++)
@@ -58,11 +61,12 @@ static glim_status see_loss(void *data, size_t first, size_t count, const double
     return GLIM_OK;
 }
 
+/* rows (count, width), zeroed. */
 static glim_status features(struct run *r, const glim_gradients *g, size_t first, size_t count,
-                            glim_error *err) {
+                            float *rows, glim_error *err) {
     const glim_pass_visitor visitor = {.weight = see, .batch = see_loss, .data = r};
     r->first = first;
-    memset(r->rows, 0, count * r->width * sizeof *r->rows);
+    r->at = rows;
     return g->walk(g->data, first, count, &visitor, err);
 }
 
@@ -86,20 +90,62 @@ static void add_piece(void *data, size_t item, int worker) {
         }
 }
 
-static glim_status sample_block(void *data, size_t first, size_t count, glim_error *err) {
-    struct run *r = data;
-    glim_kept_features *kept = &r->kept[r->checkpoint];
-    size_t block = first / GLIM_GRADIENTS_BLOCK, bytes = count * r->width * sizeof *r->rows;
-    bool found = false;
+static size_t block_count(const struct run *r, size_t block) {
+    size_t left = r->f->train->n - block * GLIM_GRADIENTS_BLOCK;
+    return left < GLIM_GRADIENTS_BLOCK ? left : GLIM_GRADIENTS_BLOCK;
+}
+
+static size_t blocks_of(size_t n) {
+    return (n + GLIM_GRADIENTS_BLOCK - 1) / GLIM_GRADIENTS_BLOCK;
+}
+
+static glim_status fetch(struct run *r, size_t block, bool *found, glim_error *err) {
+    return glim__kept_features_get(&r->kept[r->checkpoint], block, r->rows,
+                                   block_count(r, block) * r->width * sizeof *r->rows, found, err);
+}
+
+/* Only the first process has the store. */
+static glim_status look(struct run *r, glim_error *err) {
+    size_t n = blocks_of(r->f->train->n);
     glim_status status = GLIM_OK;
-    if (r->f->store)
-        status = glim__kept_features_get(kept, block, r->rows, bytes, &found, err);
-    if (!status && !found) {
-        status = features(r, &r->f->train[r->checkpoint], first, count, err);
-        if (!status)
-            status = glim__kept_features_put(kept, block, r->rows, bytes, err);
+    memset(r->found, 0, n);
+    for (size_t b = 0; b < n && r->f->store && !status; b++) {
+        bool found = false;
+        status = fetch(r, b, &found, err);
+        r->found[b] = found;
     }
-    struct piece piece = {r, count};
+    return status ? status : glim__team_broadcast(r->ctx, 0, r->found, n, err);
+}
+
+static bool missing(void *data, size_t first) {
+    const struct run *r = data;
+    return !r->found[first / GLIM_GRADIENTS_BLOCK];
+}
+
+static glim_status work(void *data, size_t first, size_t count, void *records, glim_error *err) {
+    struct run *r = data;
+    return features(r, &r->f->train[r->checkpoint], first, count, records, err);
+}
+
+/* A block may come in parts. */
+static glim_status take_features(void *data, size_t first, size_t count, const void *records,
+                                 glim_error *err) {
+    struct run *r = data;
+    size_t block = first / GLIM_GRADIENTS_BLOCK, at = first % GLIM_GRADIENTS_BLOCK;
+    struct piece piece = {r, block_count(r, block)};
+    bool found = true;
+    glim_status status = GLIM_OK;
+    if (records)
+        memcpy(r->rows + at * r->width, records, count * r->width * sizeof *r->rows);
+    else
+        status = fetch(r, block, &found, err);
+    if (!status && !found)
+        return glim_fail(err, GLIM_EIO, "features of samples from %zu on are gone", first);
+    if (status || at + count < piece.count)
+        return status;
+    if (records)
+        status = glim__kept_features_put(&r->kept[r->checkpoint], block, r->rows,
+                                         piece.count * r->width * sizeof *r->rows, err);
     if (!status)
         glim__parallel(r->ctx, (r->k + TABLE_ROWS - 1) / TABLE_ROWS, add_piece, &piece);
     return status;
@@ -142,7 +188,8 @@ static glim_status solve_queries(struct run *r, glim_error *err) {
     glim_status status = factor_somehow(r, err);
     for (size_t q = 0; q < r->queries && !status; q++) {
         double *x = r->solved + (r->checkpoint * r->queries + q) * r->k;
-        status = features(r, g, q, 1, err);
+        memset(r->rows, 0, r->width * sizeof *r->rows);
+        status = features(r, g, q, 1, r->rows, err);
         for (size_t a = 0; a < r->k; a++)
             x[a] = (double)r->rows[a];
         if (!status)
@@ -162,7 +209,15 @@ static glim_store_key key_of(const struct run *r) {
 }
 
 static glim_status checkpoint(struct run *r, glim_error *err) {
-    const glim_gradients *g = &r->f->train[r->checkpoint];
+    const glim_share share = {.ctx = r->ctx,
+                              .stage = "gradients",
+                              .n = r->f->train->n,
+                              .block = GLIM_GRADIENTS_BLOCK,
+                              .bytes = r->width * sizeof *r->rows,
+                              .wanted = missing,
+                              .work = work,
+                              .take = take_features,
+                              .data = r};
     glim_store_key key = {{0}};
     if (r->f->store)
         key = key_of(r);
@@ -173,8 +228,10 @@ static glim_status checkpoint(struct run *r, glim_error *err) {
     if (!status)
         status = glim__kept_features_look(&r->kept[r->checkpoint], "gradients", r->checkpoint, err);
     if (!status)
-        status = glim__gradients_each(g, "gradients", sample_block, r, err);
-    return status ? status : solve_queries(r, err);
+        status = look(r, err);
+    if (!status)
+        status = glim__share(&share, err);
+    return status || !glim__team_first(r->ctx) ? status : solve_queries(r, err);
 }
 
 /* ---- rows ---- */
@@ -195,14 +252,12 @@ static void add_rows(struct run *r, size_t count) {
 
 static glim_status row_block(void *data, size_t first, size_t count, glim_error *err) {
     struct run *r = data;
-    size_t block = first / GLIM_GRADIENTS_BLOCK, bytes = count * r->width * sizeof *r->rows;
     glim_status status = GLIM_OK;
     memset(r->values, 0, count * r->queries * sizeof *r->values);
     memset(r->sums, 0, count * sizeof *r->sums);
     for (r->checkpoint = 0; r->checkpoint < r->f->n && !status; r->checkpoint++) {
         bool found;
-        status =
-            glim__kept_features_get(&r->kept[r->checkpoint], block, r->rows, bytes, &found, err);
+        status = fetch(r, first / GLIM_GRADIENTS_BLOCK, &found, err);
         if (!status && !found)
             status = glim_fail(err, GLIM_EIO, "features of samples from %zu on are gone", first);
         if (!status)
@@ -221,14 +276,15 @@ static glim_status make_room(struct run *r, glim_error *err) {
     size_t B = GLIM_GRADIENTS_BLOCK, k = r->k, Q = r->queries;
     r->kept = glim__calloc(r->ctx, r->f->n, sizeof *r->kept);
     r->rows = glim__calloc(r->ctx, B * r->width, sizeof *r->rows);
+    r->found = glim__calloc(r->ctx, blocks_of(r->f->train->n), 1);
     r->table = glim__calloc(r->ctx, k * k, sizeof *r->table);
     r->diagonal = glim__calloc(r->ctx, k, sizeof *r->diagonal);
     r->solved = glim__calloc(r->ctx, r->f->n * Q * k, sizeof *r->solved);
     r->values = glim__calloc(r->ctx, B * Q, sizeof *r->values);
     r->sums = glim__calloc(r->ctx, B, sizeof *r->sums);
     r->columns = glim__calloc(r->ctx, Q, sizeof *r->columns);
-    if (!r->kept || !r->rows || !r->table || !r->diagonal || !r->solved || !r->values || !r->sums ||
-        !r->columns)
+    if (!r->kept || !r->rows || !r->found || !r->table || !r->diagonal || !r->solved ||
+        !r->values || !r->sums || !r->columns)
         return glim__oom(r->ctx, err, "projected gradients", (uint64_t)k * k * sizeof *r->table);
     for (size_t q = 0; q < Q; q++)
         r->columns[q] = (glim_influence_column){
@@ -242,6 +298,7 @@ static void release(struct run *r) {
     glim__sketch_release(&r->sketch);
     glim__free(r->ctx, r->kept);
     glim__free(r->ctx, r->rows);
+    glim__free(r->ctx, r->found);
     glim__free(r->ctx, r->table);
     glim__free(r->ctx, r->diagonal);
     glim__free(r->ctx, r->solved);
@@ -274,6 +331,15 @@ static void tell(const struct run *r, glim_document *doc) {
                                 "as well: those were not used.");
 }
 
+static glim_status rows(struct run *r, const glim_influence_out *out, glim_error *err) {
+    glim_status status = out->begin(out->data, r->columns, r->queries, &r->sink, err);
+    if (!status)
+        status = glim__gradients_each(r->f->train, "samples", row_block, r, err);
+    if (!status)
+        tell(r, out->doc);
+    return status;
+}
+
 glim_status glim__projected_run(const glim_projected *f, const glim_influence_out *out,
                                 glim_error *err) {
     struct run r = {.f = f, .ctx = f->train->ctx, .queries = f->queries->n};
@@ -284,12 +350,8 @@ glim_status glim__projected_run(const glim_projected *f, const glim_influence_ou
         status = make_room(&r, err);
     for (r.checkpoint = 0; r.checkpoint < f->n && !status; r.checkpoint++)
         status = checkpoint(&r, err);
-    if (!status)
-        status = out->begin(out->data, r.columns, r.queries, &r.sink, err);
-    if (!status)
-        status = glim__gradients_each(f->train, "samples", row_block, &r, err);
-    if (!status)
-        tell(&r, out->doc);
+    if (!status && glim__team_first(r.ctx)) /* rows come of what it keeps, without a pass */
+        status = rows(&r, out, err);
     release(&r);
     return status;
 }
@@ -307,9 +369,10 @@ glim_status glim__projected_plan(const glim_projected *f, uint64_t *bytes, uint6
             return status;
         rows = T > rows ? T : rows;
     }
-    *bytes = 8 * (k * k + k + f->n * Q * k) + 4 * GLIM_GRADIENTS_BLOCK * (k + 1) +
-             8 * GLIM_GRADIENTS_BLOCK * (Q + 1) + Q * sizeof(glim_influence_column) +
-             f->n * sizeof(glim_kept_features) + glim__sketch_plan(f->train, rows) +
+    *bytes = 8 * (k * k + k + f->n * Q * k) + 2 * 4 * GLIM_GRADIENTS_BLOCK * (k + 1) +
+             blocks_of(f->train->n) + 8 * GLIM_GRADIENTS_BLOCK * (Q + 1) +
+             Q * sizeof(glim_influence_column) + f->n * sizeof(glim_kept_features) +
+             glim__sketch_plan(f->train, rows) +
              (f->store ? 2 * 4 * GLIM_GRADIENTS_BLOCK * (k + 1) : 0);
     *bytes += exact ? 4 * width * 2 : 0;
     *disk = 4 * (uint64_t)f->train->n * (k + 1) * f->n;

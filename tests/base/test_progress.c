@@ -113,6 +113,23 @@ static void items_are_counted_without_what_nested_stages_add(void **state) {
     end_context(ctx);
 }
 
+static void the_stage_right_inside_counts_for_an_inner_one(void **state) {
+    report_log l;
+    glim_context *ctx = context_with_log(&l);
+    glim__progress_begin_inner(ctx, "samples", 10);
+    glim__progress_begin_items(ctx, "a pass", 3);
+    glim__progress_add(ctx, 3);
+    glim__progress_begin(ctx, "a product", 100);
+    glim__progress_add(ctx, 100);
+    glim__progress_end(ctx);
+    glim__progress_end(ctx);
+    glim__progress_add(ctx, 1);
+    glim__progress_end(ctx);
+    assert_string_equal(l.last.stage, "samples");
+    assert_int_equal(l.last.done, 4);
+    end_context(ctx);
+}
+
 static void *report_from_outside(void *arg) {
     glim__progress_begin(arg, "stranger", 5);
     glim__progress_add(arg, 5);
@@ -188,6 +205,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_total_gives_no_time_left),
         cmocka_unit_test(nested_stages_count_towards_the_outermost),
         cmocka_unit_test(items_are_counted_without_what_nested_stages_add),
+        cmocka_unit_test(the_stage_right_inside_counts_for_an_inner_one),
         cmocka_unit_test(another_thread_does_not_disturb_the_stage),
         cmocka_unit_test(reports_tell_the_memory_in_use),
         cmocka_unit_test(without_a_callback_nothing_happens),
