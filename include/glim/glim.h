@@ -13,6 +13,7 @@
 #include <glim/image.h>
 #include <glim/influence.h>
 #include <glim/model.h>
+#include <glim/panel.h>
 #include <glim/param.h>
 #include <glim/predictor.h>
 #include <glim/site.h>
