@@ -78,6 +78,10 @@ typedef struct cli_options {
     const char *train, *query, *by_group, *checkpoint[CLI_OTHERS];
     double rate;
     int64_t check;
+    /* model structure */
+    const char *tuned, *fit_text;
+    bool direct;
+    int64_t first, count, neurons;
 } cli_options;
 
 typedef struct cli_command cli_command;

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a model on rows of the residual stream. */
 #include "structure/unembed.h"
+#include "graph/ops.h"
 
 #include <string.h>
 
+glim_status glim__unembed_check(const glim_model *m, glim_error *err) {
+    if (m->task == GLIM_TASK_GENERATE || m->task == GLIM_TASK_TRANSLATE ||
+        m->task == GLIM_TASK_FILL)
+        return GLIM_OK;
+    return glim_fail(
+        err, GLIM_EUSAGE,
+        "'%.200s' writes no tokens, so what it holds inside has no words to be read as "
+        "(`glim probe` reads what any model knows)",
+        m->info.path);
+}
+
 glim_status glim__unembed_init(glim_unembed *u, const glim_model *m, size_t most, glim_error *err) {
     memset(u, 0, sizeof *u);
+    glim_status status = glim__unembed_check(m, err);
+    if (status)
+        return status;
     u->m = m;
-    if (m->task != GLIM_TASK_GENERATE && m->task != GLIM_TASK_TRANSLATE &&
-        m->task != GLIM_TASK_FILL)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "'%.200s' writes no tokens, so what it holds inside has no words to be "
-                         "read as (a language model has; `glim probe` reads any)",
-                         m->info.path);
     glim__workspace_init(&u->space, m->ctx);
     u->most = most;
     u->zeros = glim__calloc(m->ctx, most, sizeof *u->zeros);
@@ -51,6 +60,9 @@ glim_status glim__unembed(glim_unembed *u, const float *h, size_t n, const float
     t->rules = NULL;
     t->picked = &rows;
     glim_node out = glim__model_head(t, u->m, glim__op_input(t, (float *)h, u->m->hyper.C), &norm);
+    for (int i = 1; i <= t->count; i++) /* the bits of a row depend on no other */
+        if (t->nodes[i].op == &glim__op_linear_op)
+            t->nodes[i].as.linear.few = false;
     if (t->status)
         return glim_fail(err, t->status, "the end of the model could not be built");
     t->nodes[norm].hold = true;

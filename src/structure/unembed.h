@@ -20,6 +20,8 @@ typedef struct glim_unembed {
     size_t most;
 } glim_unembed;
 
+/* Errors: EUSAGE (the model does not write tokens). */
+glim_status glim__unembed_check(const glim_model *m, glim_error *err);
 /* For up to `most` rows in a call. Errors: EUSAGE (the model does not write tokens), ENOMEM,
    EBUDGET. */
 glim_status glim__unembed_init(glim_unembed *u, const glim_model *m, size_t most, glim_error *err);
