@@ -16,6 +16,7 @@
 #include <glim/model.h>
 #include <glim/panel.h>
 #include <glim/param.h>
+#include <glim/patch.h>
 #include <glim/predictor.h>
 #include <glim/site.h>
 #include <glim/text.h>
