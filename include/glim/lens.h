@@ -79,6 +79,7 @@ GLIM_API glim_status glim_lens_plan(const glim_predictor *p, const glim_lens_opt
 typedef struct glim_tuned_options {
     double held_out; /* share of the tokens on which strengths are chosen; 0 = 0.2 */
     size_t length;   /* tokens of a piece of the text; 0 = 128 */
+    size_t tokens;   /* that are read at most, in pieces from all of the text; 0 = 16,384 */
 } glim_tuned_options;
 
 /* What a translator does on tokens that it was not fitted on. */

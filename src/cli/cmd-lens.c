@@ -36,6 +36,14 @@ static const glim_param lens_flags[] = {
      .offset = AT(out),
      .value_name = "FILE",
      .help = "where to (safetensors)"},
+    {.name = "tokens",
+     .type = GLIM_INT,
+     .offset = AT(tokens),
+     .def.i = 16384,
+     .min = 256,
+     .max = 1 << 30,
+     .value_name = "N",
+     .help = "of the text that --fit reads, in pieces from all of it"},
     {.name = "first",
      .type = GLIM_INT,
      .offset = AT(first),
@@ -128,7 +136,7 @@ static glim_status fit(cli_run *run) {
     glim_status status = glim__file_read(&text, o->fit_text, MOST_TEXT, &run->err);
     if (!status)
         status = glim_tuned_fit(&t, run->model, text.data ? text.data : "", text.len,
-                                &(glim_tuned_options){0}, &run->err);
+                                &(glim_tuned_options){.tokens = (size_t)o->tokens}, &run->err);
     if (!status)
         status = glim_tuned_save(t, o->out, &run->err);
     if (!status) {

@@ -21,7 +21,7 @@ static glim_status declare(glim_st_writer *w, const glim_tuned_lens *t, glim_err
     char name[48];
     glim_status status = glim__st_writer_metadata(w, "format", "glim.tuned-lens/1", err);
     if (!status)
-        status = glim__st_writer_metadata(w, "model", t->m->info.digest, err);
+        status = glim__st_writer_metadata(w, "model", glim_model_facts(t->m)->digest, err);
     for (size_t l = 0; l < t->L && !status; l++) {
         name_of(name, l, "weight");
         status = glim__st_writer_declare(w, name, "F32", 2, dims, err);
@@ -110,7 +110,7 @@ glim_status glim_tuned_open(glim_tuned_lens **out, const glim_model *m, const ch
     if (!format || strcmp(format, "glim.tuned-lens/1") != 0)
         status = glim_fail(err, GLIM_EFORMAT,
                            "'%.200s' is no tuned lens (glim lens --fit makes one)", path);
-    else if (!made_for || strcmp(made_for, m->info.digest) != 0)
+    else if (!made_for || strcmp(made_for, glim_model_facts(m)->digest) != 0)
         status = glim_fail(err, GLIM_EUSAGE, "'%.200s' was fitted for another model than '%.200s'",
                            path, m->info.path);
     if (!status)

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 512, HELD = 128, LENS_CHUNK = 16, RIDGES = 3, SHARES = 5 };
+enum { ROWS = 512, HELD = 128, LENS_CHUNK = 16, RIDGES = 3, SHARES = 5, MOST_TOKENS = 16384 };
 
 static const double ridges[RIDGES] = {1e-3, 1e-2, 1e-1};
 static const double shares[SHARES] = {0, 0.25, 0.5, 0.75, 1};
@@ -89,7 +89,8 @@ struct fit {
     glim_error *err;
     int32_t *ids; /* the text, without what the tokenizer puts around it */
     size_t n, length, piece;
-    int32_t start; /* before every piece, or -1 */
+    size_t pieces, stride; /* that are read: every `stride`-th */
+    int32_t start;         /* before every piece, or -1 */
     glim_session *session;
     float *stream; /* (L + 1, ROWS, C) of the batch at hand */
     size_t rows;
@@ -122,12 +123,12 @@ static glim_status run_pieces(struct fit *f, size_t *pieces) {
     glim_sequence q[MOST];
     int32_t with_start[ROWS];
     char names[2][64];
-    size_t body = f->length - (f->start >= 0), all = f->n / body, n = 0;
-    for (; n < ROWS / f->length && n < MOST && f->piece + n < all; n++) {
+    size_t body = f->length - (f->start >= 0), n = 0;
+    for (; n < ROWS / f->length && n < MOST && f->piece + n < f->pieces; n++) {
         int32_t *to = with_start + n * f->length;
         if (f->start >= 0)
             to[0] = f->start;
-        memcpy(to + (f->start >= 0), f->ids + (f->piece + n) * body, body * sizeof *to);
+        memcpy(to + (f->start >= 0), f->ids + (f->piece + n) * f->stride * body, body * sizeof *to);
         q[n] = (glim_sequence){.ids = to, .count = f->length};
     }
     snprintf(names[0], sizeof names[0], "%sblocks.0.hook_resid_pre", f->m->site_prefix);
@@ -340,7 +341,7 @@ static glim_status read_last(struct fit *f) {
     return status;
 }
 
-static glim_status read_text(struct fit *f, const char *text, size_t n) {
+static glim_status read_text(struct fit *f, const char *text, size_t n, size_t most) {
     glim_tokens *tokens = NULL;
     glim_status status = glim_model_tokenize(f->m, &tokens, text, n, f->err);
     if (status)
@@ -352,8 +353,12 @@ static glim_status read_text(struct fit *f, const char *text, size_t n) {
             f->ids[f->n++] = tokens->at[i].id;
     status = f->ids ? GLIM_OK : glim__oom(f->ctx, f->err, "the tokens", tokens->count * 4);
     glim_tokens_free(tokens);
-    size_t pieces = status ? 0 : f->n / (f->length - (f->start >= 0));
-    if (!status && (pieces < 2 * f->every || f->n < 2 * f->t->C))
+    f->pieces = status ? 0 : f->n / (f->length - (f->start >= 0));
+    f->stride = 1;
+    while (f->pieces / f->stride * f->length > most)
+        f->stride++;
+    f->pieces /= f->stride;
+    if (!status && (f->pieces < 2 * f->every || f->pieces * f->length < 2 * f->t->C))
         status = glim_fail(f->err, GLIM_EUSAGE,
                            "%zu tokens are too few to fit translators of width %zu (at least %zu; "
                            "ten times as many are better)",
@@ -410,7 +415,8 @@ static glim_status fit_round(struct fit *f) {
 static glim_status run_fit(struct fit *f) {
     size_t L = f->t->L, at_once = round_of(f);
     glim_status status = GLIM_OK;
-    glim__progress_begin(f->ctx, "tuned lens", f->n * ((L + at_once - 1) / at_once));
+    glim__progress_begin(f->ctx, "tuned lens",
+                         f->pieces * f->length * ((L + at_once - 1) / at_once));
     for (f->first = 0; f->first < L && !status; f->first = f->past) {
         f->past = f->first + at_once < L ? f->first + at_once : L;
         status = fit_round(f);
@@ -447,7 +453,7 @@ glim_status glim_tuned_fit(glim_tuned_lens **out, const glim_model *m, const cha
     f.every = f.every < 2 ? 2 : f.every;
     status = glim__tuned_new(&f.t, m, err);
     if (!status)
-        status = read_text(&f, text, n);
+        status = read_text(&f, text, n, o->tokens ? o->tokens : MOST_TOKENS);
     if (!status)
         status = make_room(&f);
     if (!status)
