@@ -79,8 +79,9 @@ typedef struct cli_options {
     double rate;
     int64_t check;
     /* model structure */
-    const char *tuned, *fit_text;
-    bool direct;
+    const char *tuned, *fit_text, *corrupt, *subject, *ablate, *path[CLI_OTHERS];
+    bool direct, noise, estimate, mlps;
+    int64_t window;
     int64_t first, count, neurons;
 } cli_options;
 

@@ -55,44 +55,75 @@ bool glim__patch_put_map(const glim_patch_work *w, const glim_report *r, const g
     return ok;
 }
 
-/* Both inputs; a token that the other has not at its place counts. */
-static bool put_inputs(const glim_patch_work *w, const glim_report *r) {
-    bool reads = ((const glim_lm *)w->base)->written, ok = true;
-    const glim_predictor *both[] = {w->clean, w->corrupted};
-    const double values[] = {w->o->noise ? w->from : w->to, w->o->noise ? w->to : w->from};
-    const char *const labels[] = {"clean", "corrupted"};
-    const int32_t *ids[2];
-    size_t n[2], head = 0, tail = 0, least;
-    for (int i = 0; i < 2; i++)
-        n[i] = positions(both[i], reads, &ids[i]);
-    least = n[0] < n[1] ? n[0] : n[1];
-    while (n[0] != n[1] && head < least && ids[0][head] == ids[1][head])
+struct input {
+    const char *label;
+    const glim_predictor *p;
+    const int32_t *ids;
+    size_t n, first, past; /* tokens that count, when `other` is NULL */
+    const int32_t *other;  /* as many, to be compared with */
+    double value;
+};
+
+static bool fill_input(const glim_report *r, glim_panel_text *out, const struct input *x) {
+    const char **pieces = glim_document_alloc(r->doc, x->n * sizeof *pieces);
+    double *marks = glim_document_alloc(r->doc, x->n * sizeof *marks);
+    if (!pieces || !marks)
+        return false;
+    for (size_t k = 0; k < x->n; k++) {
+        pieces[k] = glim__report_word(r, x->ids[k]);
+        marks[k] = x->other ? x->ids[k] != x->other[k] : k >= x->first && k < x->past;
+        if (!pieces[k])
+            return false;
+    }
+    *out = (glim_panel_text){.label = x->label,
+                             .value = x->value,
+                             .n = x->n,
+                             .pieces = pieces,
+                             .values = marks,
+                             .best = SIZE_MAX};
+    return true;
+}
+
+/* Of inputs of other lengths what lies between their common ends. */
+static void compare(struct input *a, struct input *b) {
+    size_t head = 0, tail = 0, least = a->n < b->n ? a->n : b->n;
+    if (a->n == b->n) {
+        a->other = b->ids;
+        b->other = a->ids;
+        return;
+    }
+    while (head < least && a->ids[head] == b->ids[head])
         head++;
-    while (n[0] != n[1] && tail < least - head &&
-           ids[0][n[0] - 1 - tail] == ids[1][n[1] - 1 - tail])
+    while (tail < least - head && a->ids[a->n - 1 - tail] == b->ids[b->n - 1 - tail])
         tail++;
-    glim_panel *p =
-        glim_document_panel_add(r->doc, GLIM_PANEL_TEXTS, "inputs", "The two inputs", 2, 0);
+    a->first = b->first = head;
+    a->past = a->n - tail;
+    b->past = b->n - tail;
+}
+
+static bool put_inputs(const glim_patch_work *w, const glim_report *r) {
+    bool reads = ((const glim_lm *)w->base)->written, noise = w->o->noise;
+    struct input in[2] = {
+        {.label = "clean", .p = w->clean, .value = noise ? w->from : w->to},
+        {.label = "corrupted", .p = w->corrupted, .value = noise ? w->to : w->from}};
+    size_t n = w->corrupted ? 2 : 1;
+    for (size_t i = 0; i < n; i++)
+        in[i].n = positions(in[i].p, reads, &in[i].ids);
+    if (n == 2) {
+        compare(&in[0], &in[1]);
+    } else {
+        in[0].first = w->marked_first;
+        in[0].past = w->marked_first + w->marked_count;
+    }
+    glim_panel *p = glim_document_panel_add(r->doc, GLIM_PANEL_TEXTS, "inputs",
+                                            n == 2 ? "The two inputs" : "The input", n, 0);
     if (!p)
         return false;
-    p->caption = "Marked: tokens that differ.";
+    p->caption = n == 2 ? "Marked: tokens that differ." : "Marked: tokens under noise.";
     p->scale = GLIM_SCALE_SHARE;
-    for (int i = 0; i < 2 && ok; i++) {
-        const char **pieces = glim_document_alloc(r->doc, n[i] * sizeof *pieces);
-        double *differs = glim_document_alloc(r->doc, n[i] * sizeof *differs);
-        ok = pieces && differs;
-        for (size_t k = 0; k < n[i] && ok; k++) {
-            pieces[k] = glim__report_word(r, ids[i][k]);
-            differs[k] = n[0] == n[1] ? ids[0][k] != ids[1][k] : k >= head && k < n[i] - tail;
-            ok = pieces[k] != NULL;
-        }
-        p->strings[i] = (glim_panel_text){.label = labels[i],
-                                          .value = values[i],
-                                          .n = n[i],
-                                          .pieces = pieces,
-                                          .values = differs,
-                                          .best = SIZE_MAX};
-    }
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = fill_input(r, &p->strings[i], &in[i]);
     return ok;
 }
 

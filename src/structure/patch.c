@@ -133,7 +133,7 @@ static double target_of(const glim_predictor *p) {
     return sum;
 }
 
-static glim_status check(const glim_predictor *a, const glim_predictor *b, glim_error *err) {
+glim_status glim__patch_check(const glim_predictor *a, const glim_predictor *b, glim_error *err) {
     const glim_lm *x = (const glim_lm *)a, *y = (const glim_lm *)b;
     if (!a->model || a->model != b->model || a->image)
         return glim_fail(err, GLIM_EUSAGE, "patches are between two inputs of one language model");
@@ -279,7 +279,7 @@ glim_status glim_patch_read(glim_document **out, glim_predictor *clean, glim_pre
     glim_report r = {0};
     char params[256];
     *out = NULL;
-    glim_status status = check(clean, corrupted, err);
+    glim_status status = glim__patch_check(clean, corrupted, err);
     if (status)
         return status;
     set_up(&w, clean, corrupted, o);
@@ -298,7 +298,7 @@ glim_status glim_patch_read(glim_document **out, glim_predictor *clean, glim_pre
 glim_status glim_patch_plan(const glim_predictor *clean, const glim_predictor *corrupted,
                             const glim_patch_options *o, glim_plan *out, glim_error *err) {
     glim_patch_work w;
-    glim_status status = check(clean, corrupted, err);
+    glim_status status = glim__patch_check(clean, corrupted, err);
     if (status)
         return status;
     set_up(&w, (glim_predictor *)clean, (glim_predictor *)corrupted, o);

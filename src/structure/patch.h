@@ -25,9 +25,12 @@ typedef struct glim_patch_work {
     int64_t *map[2];
     glim_patch_map maps[GLIM_MOST_MAPS];
     size_t n_maps, n_items;
-    double from, to; /* the target of the base and of the donor */
+    double from, to;                   /* the target of the base and of the donor */
+    size_t marked_first, marked_count; /* with one input: its tokens that are drowned */
 } glim_patch_work;
 
+/* That both are inputs of one model with one target. Errors: EUSAGE. */
+glim_status glim__patch_check(const glim_predictor *a, const glim_predictor *b, glim_error *err);
 /* The kinds that are named in a list; all of a half or halves. Errors: EUSAGE. */
 glim_status glim__patch_choose(glim_patch_work *w, const char *sites, glim_error *err);
 /* Item i of a map. */
