@@ -200,6 +200,8 @@ GLIM_API bool glim_document_note(glim_document *doc, const char *format, ...) GL
 GLIM_API glim_panel *glim_document_panel_add(glim_document *doc, glim_panel_kind kind,
                                              const char *name, const char *title, size_t rows,
                                              size_t columns);
+/* A copy of another document's panel behind the others. False when memory is refused. */
+GLIM_API bool glim_document_panel_copy(glim_document *doc, const glim_panel *panel);
 /* One by its name, or NULL. */
 GLIM_API const glim_panel *glim_document_panel(const glim_document *doc, const char *name);
 /* Names an axis' labels, which are copied; printf. False when memory is refused. */

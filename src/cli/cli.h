@@ -79,7 +79,7 @@ typedef struct cli_options {
     double rate;
     int64_t check;
     /* model structure */
-    const char *tuned, *fit_text, *corrupt, *subject, *ablate, *path[CLI_OTHERS];
+    const char *why, *why_not, *tuned, *fit_text, *corrupt, *subject, *ablate, *path[CLI_OTHERS];
     bool direct, noise, estimate, mlps;
     int64_t window;
     int64_t first, count, neurons;

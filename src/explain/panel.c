@@ -74,3 +74,69 @@ bool glim_document_label(glim_document *doc, glim_panel_axis *axis, size_t i, co
     ((const char **)axis->labels)[i] = copy;
     return true;
 }
+
+/* ---- copies ---- */
+
+static const char *copy_text(glim_document *doc, const char *s, bool *ok) {
+    const char *copy = s ? glim_document_text(doc, s, strlen(s)) : NULL;
+    *ok = *ok && (copy || !s);
+    return copy;
+}
+
+static double *copy_numbers(glim_document *doc, const double *x, size_t n, bool *ok) {
+    double *copy = x ? glim_document_alloc(doc, n * sizeof *copy) : NULL;
+    if (copy)
+        memcpy(copy, x, n * sizeof *copy);
+    *ok = *ok && (copy || !x);
+    return copy;
+}
+
+static void copy_axis(glim_document *doc, glim_panel_axis *to, const glim_panel_axis *from,
+                      bool *ok) {
+    to->name = copy_text(doc, from->name, ok);
+    for (size_t i = 0; i < from->n && *ok; i++)
+        ((const char **)to->labels)[i] = copy_text(doc, from->labels[i], ok);
+}
+
+static const char **copy_texts(glim_document *doc, const char *const *from, size_t n, bool *ok) {
+    const char **copy = from ? glim_document_alloc(doc, n * sizeof *copy) : NULL;
+    *ok = *ok && (copy || !from);
+    for (size_t i = 0; i < n && copy && *ok; i++)
+        copy[i] = copy_text(doc, from[i], ok);
+    return copy;
+}
+
+static void copy_string(glim_document *doc, glim_panel_text *to, const glim_panel_text *from,
+                        bool *ok) {
+    *to = *from;
+    to->label = copy_text(doc, from->label, ok);
+    to->values = copy_numbers(doc, from->values, from->n, ok);
+    to->pieces = copy_texts(doc, from->pieces, from->n, ok);
+}
+
+bool glim_document_panel_copy(glim_document *doc, const glim_panel *from) {
+    size_t n = from->rows.n * from->columns.n;
+    bool ok = true;
+    glim_panel *to = glim_document_panel_add(doc, from->kind, from->name, from->title, from->rows.n,
+                                             from->columns.n);
+    if (!to)
+        return false;
+    to->caption = copy_text(doc, from->caption, &ok);
+    to->unit = copy_text(doc, from->unit, &ok);
+    to->scale = from->scale;
+    copy_axis(doc, &to->rows, &from->rows, &ok);
+    copy_axis(doc, &to->columns, &from->columns, &ok);
+    to->values = copy_numbers(doc, from->values, n, &ok);
+    to->low = copy_numbers(doc, from->low, n, &ok);
+    to->high = copy_numbers(doc, from->high, n, &ok);
+    to->texts = copy_texts(doc, from->texts, n, &ok);
+    to->marked = from->marked ? glim_document_alloc(doc, n) : NULL;
+    if (to->marked)
+        memcpy(to->marked, from->marked, n);
+    for (size_t i = 0; i < n && from->cells && ok; i++)
+        to->cells[i] =
+            (glim_panel_cell){copy_text(doc, from->cells[i].text, &ok), from->cells[i].number};
+    for (size_t i = 0; i < from->rows.n && from->strings && ok; i++)
+        copy_string(doc, &to->strings[i], &from->strings[i], &ok);
+    return ok && (to->marked || !from->marked);
+}
