@@ -49,11 +49,15 @@ static size_t count_hollow(const glim_panel *panel) {
 
 /* ---- heads ---- */
 
-/* "L8 – L11": the names at both ends of a pool. */
+/* "L8–L11": the names at both ends of a pool; of columns, which are many, their numbers. */
 static void put_name(const struct grid *g, const glim_panel_axis *axis, size_t i, size_t by) {
     glim_buffer *b = g->m->p->b;
     const char *first = glim__axis_label(axis, i);
     size_t last = (i + by < axis->n ? i + by : axis->n) - 1;
+    if (by > 1 && axis == &g->panel->columns) {
+        glim__buffer_printf(b, last > i ? "%zu\xe2\x80\x93%zu" : "%zu", i, last);
+        return;
+    }
     if (*first)
         glim__html_label(b, first, strlen(first), HTML_LABEL);
     if (last > i) {

@@ -75,8 +75,11 @@ static void put_y_tick(const struct plot *f, double x) {
                         down(f, x) + 4);
     if (f->panel->scale == GLIM_SCALE_SHARE)
         glim__buffer_printf(b, "%.4g\xc2\xa0%%", 100 * x);
+    else if (ranks(f) && x > 99999)
+        glim__buffer_printf(b, "1e%d", (int)round(log10(x)));
     else
-        glim__buffer_printf(b, "%s%.4g", x < 0 ? "\xe2\x88\x92" : "", fabs(x));
+        glim__buffer_printf(b, ranks(f) ? "%s%.0f" : "%s%.4g", x < 0 ? "\xe2\x88\x92" : "",
+                            fabs(x));
     glim__buffer_puts(b, "</text>\n");
 }
 
@@ -112,12 +115,10 @@ static void put_x_axis(const struct plot *f) {
         glim__html_plain(b, label, strlen(label), 12);
         glim__buffer_puts(b, "</text>\n");
     }
-    if (axis->name && *axis->name) {
-        glim__buffer_printf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", LEFT + INNER,
-                            HEIGHT - 6);
-        glim__html_plain(b, axis->name, strlen(axis->name), 40);
-        glim__buffer_puts(b, "</text>\n");
-    }
+    char open[64];
+    snprintf(open, sizeof open, "text x=\"%d\" y=\"%d\" text-anchor=\"end\"", LEFT + INNER,
+             HEIGHT - 6);
+    glim__html_panel_word(f->m->p, open, axis->name ? axis->name : "");
     glim__buffer_printf(b, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/>\n", LEFT, TOP, TOP + TALL,
                         LEFT + INNER);
 }

@@ -19,6 +19,13 @@ void glim__html_panel_number(const html_panel *m, glim_buffer *b, double x, bool
                             100 * fabs(x), brief ? "" : "\xc2\xa0%");
     else if (scale == GLIM_SCALE_RANK && fabs(x) < 1e9)
         glim__buffer_printf(b, x == floor(x) ? "%.0f" : "%.1f", x);
+    else if (brief && m->range.limit >= 0.1 && fabs(x) < 0.995) /* as much as a cell has room for */
+        glim__buffer_printf(b, "%s%.2f",
+                            fabs(x) < 0.005      ? ""
+                            : x < 0              ? "\xe2\x88\x92"
+                            : m->range.is_signed ? "+"
+                                                 : "",
+                            fabs(x));
     else
         glim__html_number(b, x, m->range.limit, m->range.is_signed);
 }
@@ -74,8 +81,10 @@ static void put_swatches(const html_panel *m, bool ranks) {
     glim__buffer_puts(b, "<span class=\"swatches\">");
     for (int s = 0; s <= last; s++) {
         glim__buffer_printf(b, "<span class=\"w %c%d\">", m->range.is_signed ? 's' : 'a', s);
-        if (s == last / 2 && !ranks)
-            glim__html_panel_number(m, b, m->range.is_signed ? 0 : m->range.limit / 2, true);
+        if (s == last / 2 && m->range.is_signed)
+            glim__buffer_putc(b, '0');
+        else if (s == last / 2 && !ranks)
+            glim__html_panel_number(m, b, m->range.limit / 2, true);
         glim__buffer_puts(b, "</span>");
     }
     glim__buffer_puts(b, "</span>");

@@ -69,11 +69,12 @@ const char *glim__panel_number(const glim_panel_page *m, char out[32], double x,
         return out;
     }
     const char *text = out;
-    if (brief && m->range.limit >= 0.1 && fabs(x) < 0.995) /* two digits are as many as a cell has */
+    if (brief && m->range.limit >= 0.1 &&
+        fabs(x) < 0.995) /* two digits are as many as a cell has */
         snprintf(out, 32, "%s%.2f",
-                 x < 0   ? glim__page_pick(m->p, "\xe2\x88\x92", "-")
-                 : x > 0 ? "+"
-                         : "",
+                 fabs(x) < 0.005 ? ""
+                 : x < 0         ? glim__page_pick(m->p, "\xe2\x88\x92", "-")
+                                 : "+",
                  fabs(x));
     else
         text = glim__page_number(m->p, out, x);
