@@ -34,19 +34,6 @@ static bool pooled(const struct grid *g) {
     return g->by_row > 1 || g->by_column > 1;
 }
 
-/* An interval that has zero in it. */
-static bool hollow(const glim_panel *panel, size_t i) {
-    return panel->scale == GLIM_SCALE_SIGNED && panel->low && panel->high && panel->low[i] < 0 &&
-           panel->high[i] > 0;
-}
-
-static size_t count_hollow(const glim_panel *panel) {
-    size_t n = 0;
-    for (size_t i = 0; i < panel->rows.n * panel->columns.n; i++)
-        n += hollow(panel, i);
-    return n;
-}
-
 /* ---- heads ---- */
 
 /* "L8–L11": the names at both ends of a pool; of columns, which are many, their numbers. */
@@ -93,7 +80,7 @@ static void put_cell(const struct grid *g, size_t r, size_t c) {
     bool marked = glim__panel_marked(g->panel, r, c, g->by_row, g->by_column);
     glim__buffer_puts(b, "<td class=\"");
     glim__html_panel_class(m, b, x);
-    glim__buffer_puts(b, !pooled(g) && hollow(g->panel, i) ? " h" : "");
+    glim__buffer_puts(b, !pooled(g) && glim__panel_unsure(g->panel, i) ? " h" : "");
     glim__buffer_puts(b, marked ? " marked" : "");
     if (g->dense || (g->panel->low && !pooled(g))) {
         glim__buffer_puts(b, "\" title=\"");
@@ -216,7 +203,7 @@ void glim__html_grid(const html_panel *m) {
     put_axes(&g);
     put_say(&g);
     put_folds(&g);
-    glim__html_panel_legend(m, count_hollow(m->panel));
+    glim__html_panel_legend(m);
     put_heads(&g);
     put_rows(&g);
     put_top(&g);

@@ -85,12 +85,12 @@ static void put_y_tick(const struct plot *f, double x) {
 
 static void put_y_axis(const struct plot *f) {
     if (ranks(f)) {
-        for (double x = 1; x <= f->m->range.limit; x *= 10)
-            put_y_tick(f, x);
+        for (int k = 0; pow(10, k) <= f->m->range.limit; k++)
+            put_y_tick(f, pow(10, k));
         return;
     }
     double step = glim__html_tick(f->to - f->from);
-    for (double k = ceil(f->from / step); k * step <= f->to * (1 + 1e-9); k++)
+    for (int k = (int)ceil(f->from / step); k * step <= f->to * (1 + 1e-9); k++)
         put_y_tick(f, k * step);
 }
 

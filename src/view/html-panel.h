@@ -22,7 +22,7 @@ void glim__html_panel_interval(const html_panel *m, glim_buffer *b, size_t i);
 /* The class of a number's colour: "s7", "a3", "x". */
 void glim__html_panel_class(const html_panel *m, glim_buffer *b, double x);
 /* Swatches with the numbers of both ends, what they are in, and what marks mean. */
-void glim__html_panel_legend(const html_panel *m, size_t hollow);
+void glim__html_panel_legend(const html_panel *m);
 /* The name of an axis or a column, in the page's language when there is a word for it. */
 void glim__html_panel_word(html_page *p, const char *open, const char *name);
 /* The same inside of an argument. */

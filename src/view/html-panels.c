@@ -96,7 +96,7 @@ static void put_key(const html_panel *m, const char *key) {
     glim__buffer_puts(m->p->b, "</span> ");
 }
 
-void glim__html_panel_legend(const html_panel *m, size_t hollow) {
+void glim__html_panel_legend(const html_panel *m) {
     html_page *p = m->p;
     const glim_panel_range *r = &m->range;
     bool ranks = m->panel->scale == GLIM_SCALE_RANK;
@@ -119,7 +119,7 @@ void glim__html_panel_legend(const html_panel *m, size_t hollow) {
     }
     glim__html_key(p, "marked", "panel.marked", r->marked);
     glim__html_key(p, "s10 over", "panel.beyond", r->beyond);
-    glim__html_key(p, "s7 h", "legend.hollow", hollow);
+    glim__html_key(p, "s7 h", "legend.hollow", r->unsure);
     glim__html_key(p, "x", "legend.missing", r->missing);
     glim__buffer_puts(p->b, "</span></p>\n");
 }

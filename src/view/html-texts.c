@@ -22,7 +22,7 @@ static void put_pieces(const html_panel *m, const glim_panel_text *t, size_t fro
     glim__buffer_puts(p->b, "\">");
     glim__html_run(p->b, bytes.data ? bytes.data : "", bytes.len);
     glim__buffer_puts(p->b, "</span>");
-    if (bytes.len && bytes.data[bytes.len - 1] == '\n')
+    if (bytes.len && bytes.data && bytes.data[bytes.len - 1] == '\n')
         glim__buffer_putc(p->b, '\n');
     p->b->failed = p->b->failed || bytes.failed;
     glim__buffer_release(&bytes);
@@ -85,7 +85,7 @@ void glim__html_texts(const html_panel *m) {
     size_t n = m->panel->rows.n;
     if (!n)
         return;
-    glim__html_panel_legend(m, 0);
+    glim__html_panel_legend(m);
     glim__buffer_printf(p->b,
                         "<input type=\"checkbox\" class=\"show\" id=\"glim-panel-%zu-show\"> "
                         "<label for=\"glim-panel-%zu-show\">",

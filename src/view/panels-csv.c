@@ -46,23 +46,24 @@ static void put(glim_buffer *b, const struct line *l) {
     glim__buffer_puts(b, "\r\n");
 }
 
-static void put_cells(glim_buffer *b, const glim_panel *p) {
-    for (size_t r = 0; r < p->rows.n; r++)
-        for (size_t c = 0; c < p->columns.n; c++) {
-            size_t i = r * p->columns.n + c;
-            put(b, &(struct line){.panel = p->name,
-                                  .row = glim__axis_label(&p->rows, r),
-                                  .column = glim__axis_label(&p->columns, c),
-                                  .value = p->values ? p->values[i] : p->cells[i].number,
-                                  .low = p->low ? p->low[i] : NAN,
-                                  .high = p->high ? p->high[i] : NAN,
-                                  .text = p->cells   ? p->cells[i].text
-                                          : p->texts ? p->texts[i]
-                                                     : NULL,
-                                  .r = r,
-                                  .c = c,
-                                  .marked = p->marked ? p->marked[i] : -1});
-        }
+static void put_cell(glim_buffer *b, const glim_panel *p, size_t r, size_t c) {
+    size_t i = r * p->columns.n + c;
+    struct line l = {.panel = p->name,
+                     .row = glim__axis_label(&p->rows, r),
+                     .column = glim__axis_label(&p->columns, c),
+                     .low = p->low ? p->low[i] : NAN,
+                     .high = p->high ? p->high[i] : NAN,
+                     .r = r,
+                     .c = c,
+                     .marked = p->marked ? p->marked[i] : -1};
+    if (p->kind == GLIM_PANEL_TABLE) {
+        l.text = p->cells[i].text;
+        l.value = l.text ? NAN : p->cells[i].number;
+    } else {
+        l.text = p->texts ? p->texts[i] : NULL;
+        l.value = p->values[i];
+    }
+    put(b, &l);
 }
 
 static void put_string(glim_buffer *b, const glim_panel *p, size_t r) {
@@ -93,5 +94,6 @@ void glim__panels_csv(glim_buffer *b, const glim_document *d) {
             for (size_t r = 0; r < d->panels[i].rows.n; r++)
                 put_string(b, &d->panels[i], r);
         else
-            put_cells(b, &d->panels[i]);
+            for (size_t k = 0; k < d->panels[i].rows.n * d->panels[i].columns.n; k++)
+                put_cell(b, &d->panels[i], k / d->panels[i].columns.n, k % d->panels[i].columns.n);
 }

@@ -163,6 +163,9 @@ void glim__panel_legend(const glim_panel_page *m, bool shades, bool digits) {
                             glim__page_pick(m->p, "\xe2\x88\x92", "-"),
                             glim__panel_number(m, low, r->least, false),
                             glim__panel_number(m, high, r->most, false));
+    if (r->unsure)
+        glim__buffer_printf(&b, "%zu interval%s 0; ", r->unsure,
+                            r->unsure > 1 ? "s cover" : " covers");
     if (r->marked)
         glim__buffer_printf(&b, "* marks %zu cell%s; ", r->marked, r->marked > 1 ? "s" : "");
     if (r->missing)

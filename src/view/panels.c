@@ -31,6 +31,11 @@ bool glim__panel_beyond(const glim_panel *panel, double x) {
     return panel->scale == GLIM_SCALE_EFFECT && (x < LEAST_EFFECT || x > MOST_EFFECT);
 }
 
+bool glim__panel_unsure(const glim_panel *panel, size_t i) {
+    return panel->scale == GLIM_SCALE_SIGNED && panel->low && panel->high && panel->low[i] < 0 &&
+           panel->high[i] > 0;
+}
+
 static void add(const glim_panel *panel, glim_panel_range *r, double x) {
     if (!isfinite(x)) {
         r->missing++;
@@ -48,6 +53,7 @@ glim_panel_range glim__panel_range(const glim_panel *panel) {
     for (size_t i = 0; i < n; i++) {
         add(panel, &r, panel->values[i]);
         r.marked += panel->marked && panel->marked[i];
+        r.unsure += glim__panel_unsure(panel, i);
     }
     for (size_t i = 0; panel->strings && i < panel->rows.n; i++)
         for (size_t k = 0; k < panel->strings[i].n; k++)
@@ -169,8 +175,8 @@ size_t glim__pieces_end(const glim_panel_text *text, size_t i) {
         size_t n = strlen(piece);
         if (n > sizeof joined - used) /* no part of a character is so long */
             return i + 1;
-        memcpy(joined + used, piece, n);
-        used += n;
+        for (size_t k = 0; k < n; k++)
+            joined[used++] = piece[k];
         if (!lacking(joined, used))
             return glim__utf8_check(joined, used) == used ? to + 1 : i + 1;
     }

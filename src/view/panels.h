@@ -23,6 +23,7 @@ typedef struct glim_panel_range {
     bool is_signed; /* steps from -5 to 5, else from 0 to 8 */
     size_t missing; /* numbers that are not there */
     size_t beyond;  /* effects outside of [-0.2, 1.2] */
+    size_t unsure;  /* signed numbers whose interval has zero in it */
     size_t marked;
     double least, most; /* of all numbers; NaN when there are none */
 } glim_panel_range;
@@ -33,6 +34,8 @@ glim_panel_range glim__panel_range(const glim_panel *panel);
 int glim__panel_step(const glim_panel *panel, const glim_panel_range *range, double x);
 /* The same in ninths, for digits: -9 .. 9; of ranks 9 is the first. */
 int glim__panel_digit(const glim_panel *panel, const glim_panel_range *range, double x);
+/* Whether the interval of a signed number has zero in it. */
+bool glim__panel_unsure(const glim_panel *panel, size_t i);
 /* An effect that is more than the whole, or turns the answer the other way. */
 bool glim__panel_beyond(const glim_panel *panel, double x);
 

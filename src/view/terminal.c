@@ -379,6 +379,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
         put_verdict(&p);
         glim__page_panels(&p);
         put_foot(&p);
+        glim__page_profile(&p);
         return glim__view_finish(&p.b, out, n, err);
     }
     if (d->attention.side) {

@@ -287,6 +287,23 @@ static void narrow_grids_are_digits_folds_are_told(void **state) {
     glim_context_free(ctx);
 }
 
+static void intervals_that_cover_zero_are_counted(void **state) {
+    static const double values[] = {0.5, -0.25, NAN, 1, 0, 1.5};
+    glim_context *ctx = view_context();
+    glim_document *d = small_grid(ctx, GLIM_SCALE_SIGNED, values);
+    double low[] = {-0.1, -0.3, NAN, 0.9, -1, 1}, high[] = {1, -0.1, NAN, 1.1, 1, 2};
+    d->panels[0].low = low;
+    d->panels[0].high = high;
+    size_t n;
+    char *text = render(d, "html", NULL, &n);
+    assert_int_equal(count(text, " h\" title=") + count(text, " h\">"), 2 + 1); /* the legend's */
+    glim_view_free(ctx, text);
+    text = drawn(ctx, d, (glim_view_options){.width = 80});
+    contains(text, "2 intervals cover 0; 1 number is not there");
+    glim_view_free(ctx, text);
+    glim_context_free(ctx);
+}
+
 static void words_keep_characters_whole(void **state) {
     glim_context *ctx = view_context();
     char *text = drawn(ctx, panel_document(ctx, 0), (glim_view_options){.width = 120});
@@ -483,6 +500,7 @@ int main(void) {
         cmocka_unit_test(panels_stand_behind_scores),
         cmocka_unit_test(grids_say_their_numbers_and_anchors),
         cmocka_unit_test(narrow_grids_are_digits_folds_are_told),
+        cmocka_unit_test(intervals_that_cover_zero_are_counted),
         cmocka_unit_test(words_keep_characters_whole),
         cmocka_unit_test(lines_have_bars_or_curves),
         cmocka_unit_test(texts_are_windows_around_the_best_piece),
