@@ -220,6 +220,47 @@ static void panels_stand_behind_scores(void **state) {
     glim_context_free(ctx);
 }
 
+static void steps_follow_the_meaning_of_a_scale(void **state) {
+    static const struct {
+        glim_panel_scale scale;
+        double values[3], x;
+        int step, digit;
+    } ways[] = {{GLIM_SCALE_SIGNED, {-2, 1, NAN}, -2, -5, -9},
+                {GLIM_SCALE_SIGNED, {-2, 1, NAN}, 1, 3, 5},
+                {GLIM_SCALE_AMOUNT, {-2, 1, 4}, 4, 8, 9},
+                {GLIM_SCALE_AMOUNT, {-2, 1, 4}, -2, 0, 0},
+                {GLIM_SCALE_AMOUNT, {-2, -1, -4}, -2, 0, 0},
+                {GLIM_SCALE_SHARE, {0.1, 0.2, 0.5}, 0.5, 4, 5},
+                {GLIM_SCALE_EFFECT, {0.1, 0.2, 0}, 0.2, 1, 2},
+                {GLIM_SCALE_EFFECT, {0, 2, -3}, 2, 5, 9},
+                {GLIM_SCALE_RANK, {1, 100, 10000}, 1, 8, 9},
+                {GLIM_SCALE_RANK, {1, 100, 10000}, 100, 4, 5},
+                {GLIM_SCALE_RANK, {1, 100, 10000}, 10000, 0, 0}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        double values[3];
+        memcpy(values, ways[i].values, sizeof values);
+        glim_panel p = {.scale = ways[i].scale, .rows.n = 1, .columns.n = 3, .values = values};
+        glim_panel_range r = glim__panel_range(&p);
+        if (glim__panel_step(&p, &r, ways[i].x) != ways[i].step ||
+            glim__panel_digit(&p, &r, ways[i].x) != ways[i].digit)
+            fail_msg("case %zu: step %d, digit %d", i, glim__panel_step(&p, &r, ways[i].x),
+                     glim__panel_digit(&p, &r, ways[i].x));
+        assert_int_equal(glim__panel_step(&p, &r, NAN), 0);
+    }
+    double values[] = {1, 100, NAN, NAN, 5, 7};
+    glim_panel p = {.scale = GLIM_SCALE_RANK, .rows.n = 2, .columns.n = 3, .values = values};
+    assert_true(fabs(glim__panel_pooled(&p, 0, 0, 1, 2) - 10) < 1e-9);
+    assert_true(fabs(glim__panel_pooled(&p, 0, 2, 2, 2) - 7) < 1e-9);
+    assert_true(isnan(glim__panel_pooled(&p, 0, 2, 1, 1)));
+    glim_panel_place top[2];
+    assert_int_equal(glim__panel_top(&p, 2, top), 2);
+    assert_true(top[0].value == 1 && top[1].value == 5 && top[1].row == 1 && top[1].column == 1);
+    p.scale = GLIM_SCALE_AMOUNT;
+    assert_true(fabs(glim__panel_pooled(&p, 0, 0, 1, 2) - 50.5) < 1e-9);
+    assert_int_equal(glim__panel_top(&p, 2, top), 2);
+    assert_true(top[0].value == 100 && top[1].value == 7);
+}
+
 /* ---- the terminal ---- */
 
 static glim_document *small_grid(glim_context *ctx, glim_panel_scale scale, const double *values) {
@@ -260,7 +301,7 @@ static void grids_say_their_numbers_and_anchors(void **state) {
     static const double ranks[] = {1, 10, 100, 1000, 3, 5};
     text = drawn(ctx, small_grid(ctx, GLIM_SCALE_RANK, ranks),
                  (glim_view_options){.width = 40, .color = GLIM_COLOR_TRUE});
-    contains(text, "\x1b[38;2;255;255;255;48;2;38;35;72m"); /* the first is the darkest */
+    contains(text, "\x1b[38;2;255;255;255;48;2;38;35;72m   1"); /* the first is the darkest */
     contains(text, "1000");
     glim_view_free(ctx, text);
     glim_context_free(ctx);
@@ -498,6 +539,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_member_is_named),
         cmocka_unit_test(what_documents_of_panels_may_lack),
         cmocka_unit_test(panels_stand_behind_scores),
+        cmocka_unit_test(steps_follow_the_meaning_of_a_scale),
         cmocka_unit_test(grids_say_their_numbers_and_anchors),
         cmocka_unit_test(narrow_grids_are_digits_folds_are_told),
         cmocka_unit_test(intervals_that_cover_zero_are_counted),
