@@ -120,7 +120,7 @@ static bool put_inputs(const glim_patch_work *w, const glim_report *r) {
     if (!p)
         return false;
     p->caption = n == 2 ? "Marked: tokens that differ." : "Marked: tokens under noise.";
-    p->scale = GLIM_SCALE_SHARE;
+    p->scale = GLIM_SCALE_AMOUNT;
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
         ok = fill_input(r, &p->strings[i], &in[i]);
