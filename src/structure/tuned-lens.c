@@ -436,14 +436,14 @@ static glim_status run_fit(struct fit *f) {
 glim_status glim_tuned_fit(glim_tuned_lens **out, const glim_model *m, const char *text, size_t n,
                            const glim_tuned_options *o, glim_error *err) {
     double held = o->held_out > 0 ? o->held_out : 0.2;
-    size_t length = o->length ? o->length : 128;
+    size_t length = o->length ? o->length : 128, context = (size_t)m->hyper.context;
+    length = o->length || length < context ? length : context;
     *out = NULL;
     glim_status status = glim__unembed_check(m, err);
     if (!status && m->task != GLIM_TASK_GENERATE)
         status =
             glim_fail(err, GLIM_EUSAGE, "a tuned lens is fitted for models that go on with a text");
-    if (!status &&
-        (held >= 0.9 || length < 8 || length > ROWS || length > (size_t)m->hyper.context))
+    if (!status && (held >= 0.9 || length < 8 || length > ROWS || length > context))
         status = glim_fail(err, GLIM_EUSAGE,
                            "held out is a share below 0.9, and pieces have 8 to %d tokens", ROWS);
     if (status)
