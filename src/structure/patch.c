@@ -194,8 +194,13 @@ static glim_status run_maps(glim_patch_work *w, glim_error *err) {
 
 size_t glim__patch_strongest(const glim_patch_work *w, size_t most, size_t *map, size_t *item) {
     size_t n = 0;
+    bool parts = false;
+    for (size_t i = 0; i < w->n_maps; i++)
+        parts = parts || w->maps[i].kind > GLIM_PATCH_RESID_MID;
     for (size_t i = 0; i < w->n_maps; i++)
         for (size_t k = 0; k < w->maps[i].layers * w->maps[i].columns; k++) {
+            if (parts && w->maps[i].kind <= GLIM_PATCH_RESID_MID)
+                break; /* the stream where inputs differ is the whole difference anyway */
             double size = fabs(w->maps[i].value[k]);
             if (!(size >= 0) ||
                 (n == most && !(size > fabs(w->maps[map[n - 1]].value[item[n - 1]]))))
