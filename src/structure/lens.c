@@ -111,7 +111,7 @@ static void look(void *data, size_t i, int worker) {
     const glim_lm_row *row = ((const glim_lm *)w->p)->rows;
     int32_t answer = w->answers[position];
     for (size_t v = 0; v < V; v++) {
-        double p = exp(x[v] - lse), q = exp(last[v]);
+        double p = exp(x[v] - lse), q = exp((double)last[v]);
         entropy -= p > 0 ? p * (x[v] - lse) : 0;
         divergence += q > 0 ? q * (last[v] - (x[v] - lse)) : 0;
         above += x[v] > x[answer] || (x[v] == x[answer] && (int32_t)v < answer);

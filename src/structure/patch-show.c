@@ -147,7 +147,8 @@ static bool put_strongest(const glim_patch_work *w, const glim_report *r, const 
         snprintf(text, sizeof text, "%s%s", m->encoder ? "encoder " : "",
                  glim__patch_name(m->kind));
         row[0].text = glim_document_text(r->doc, text, strlen(text));
-        row[1].number = (double)(item[i] / m->columns);
+        size_t layer = item[i] / m->columns;
+        row[1].number = (double)layer;
         if (m->kind >= GLIM_PATCH_Z) {
             snprintf(text, sizeof text, "head %zu", column);
         } else {

@@ -68,14 +68,14 @@ size_t glim__patch_layers(const glim_model *m, bool encoder);
 
 /* A base run of the predictor's input; `embeddings` as above, borrowed. The predictor must be a
    model's with rows of tokens or classes. Errors: EUSAGE, ENOMEM, EBUDGET, those of a pass. */
-glim_status glim__patching_init(glim_patching *w, glim_predictor *base, const float *embeddings,
+glim_status glim__patching_init(glim_patching *w, glim_predictor *p, const float *embeddings,
                                 glim_error *err);
 void glim__patching_release(glim_patching *w);
 /* Room for donor values of a kind; zeros. */
 glim_status glim__patching_room(glim_patching *w, glim_patch_kind kind, bool encoder, size_t T,
                                 glim_error *err);
 /* Fills every kind that has room with what another input has there. */
-glim_status glim__patching_donate(glim_patching *w, glim_predictor *donor, glim_error *err);
+glim_status glim__patching_donate(glim_patching *w, glim_predictor *p, glim_error *err);
 /* out[i] = the target with item i put in. Items are run in batches in their order of blocks.
    On ECANCELLED what was not reached is NaN. */
 glim_status glim__patching_run(glim_patching *w, const glim_patch_item *items, size_t n,

@@ -287,7 +287,7 @@ static glim_status divergence(struct fit *f, size_t layer, size_t half, double s
                 lse += exp(x[v] - top);
             lse = top + log(lse);
             for (size_t v = 0; v < V; v++)
-                sum += exp(last[v]) * (last[v] - (x[v] - lse));
+                sum += exp((double)last[v]) * (last[v] - (x[v] - lse));
         }
         if (!status)
             status = glim__check_cancel(f->ctx, f->err);
