@@ -7,7 +7,7 @@
 #ifndef GLIM_DOCUMENT_H
 #define GLIM_DOCUMENT_H
 
-#include <glim/base.h>
+#include <glim/panel.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -115,7 +115,8 @@ typedef struct glim_document_links {
 typedef struct glim_document {
     glim_context *ctx;
     void *owner;      /* the arena; use glim_document_new and glim_document_free */
-    const char *kind; /* "attribution", "attribution-matrix" or "attention" */
+    const char *kind; /* "attribution", "attribution-matrix", "attention"; without units: "lens",
+                         "patch", "probe", "maximize" */
     struct {
         const char *file, *name, *architecture, *quantisation, *digest;
     } model;
@@ -162,6 +163,8 @@ typedef struct glim_document {
     double fixed_size;           /* sum of their sizes, where a method knows them, else NaN */
     glim_document_level *levels; /* from small groups to large; what is no text has none */
     size_t n_levels;
+    glim_panel *panels; /* what is shown besides */
+    size_t n_panels;
     glim_document_check *checks;
     size_t n_checks;
     glim_verdict verdict;
@@ -191,6 +194,19 @@ GLIM_API const char *glim_document_text(glim_document *doc, const char *s, size_
 GLIM_API bool glim_document_check_add(glim_document *doc, const char *name, double value,
                                       const char *meaning);
 GLIM_API bool glim_document_note(glim_document *doc, const char *format, ...) GLIM_PRINTF(2, 3);
+/* Appends a panel of rows x columns: its arrays are made (values NaN, labels empty) where its
+   kind has them, `texts`, `marked`, `low` and `high` left NULL. Borrowed until the next is
+   added. NULL when memory is refused. */
+GLIM_API glim_panel *glim_document_panel_add(glim_document *doc, glim_panel_kind kind,
+                                             const char *name, const char *title, size_t rows,
+                                             size_t columns);
+/* A copy of another document's panel behind the others. False when memory is refused. */
+GLIM_API bool glim_document_panel_copy(glim_document *doc, const glim_panel *panel);
+/* One by its name, or NULL. */
+GLIM_API const glim_panel *glim_document_panel(const glim_document *doc, const char *name);
+/* Names an axis' labels, which are copied; printf. False when memory is refused. */
+GLIM_API bool glim_document_label(glim_document *doc, glim_panel_axis *axis, size_t i,
+                                  const char *format, ...) GLIM_PRINTF(4, 5);
 /* Lowers the verdict (never raises it) and keeps the reason of the worst. */
 GLIM_API void glim_document_judge(glim_document *doc, glim_verdict verdict, const char *format, ...)
     GLIM_PRINTF(3, 4);

@@ -12,8 +12,11 @@
 #include <glim/fit.h>
 #include <glim/image.h>
 #include <glim/influence.h>
+#include <glim/lens.h>
 #include <glim/model.h>
+#include <glim/panel.h>
 #include <glim/param.h>
+#include <glim/patch.h>
 #include <glim/predictor.h>
 #include <glim/site.h>
 #include <glim/text.h>

@@ -149,6 +149,10 @@ typedef struct glim_batch {
        all; none = those of the last forward. With `keep` one for each, given anew. */
     const glim_sequence *sources;
     size_t n_sources;
+    /* > 0: the embeddings of all sequences are what enters this block, its hook_resid_pre, and
+       those before it are not run (of a prefix their keys and values are in the cache). Neither
+       with keep nor with append; of an encoder-decoder a block of the decoder. */
+    int first_layer;
 } glim_batch;
 
 /* Gradient seeds: d(target)/d(logits) of one wanted row, sparse or dense. */

@@ -18,7 +18,9 @@ extern "C" {
 typedef enum glim_hook_action {
     GLIM_HOOK_READ = 1,  /* see the value after it is computed */
     GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
-    GLIM_HOOK_GRAD = 4,  /* see the gradient of the seeds with respect to it, on backward */
+    /* See the gradient of the seeds with respect to it, on backward. What is written to it
+       there goes on back instead (not of patterns and scores). */
+    GLIM_HOOK_GRAD = 4,
     /* With READ and GRAD, of attention patterns: a visit for each head, (T, S), so that no
        more than one head of them is ever there. The same bits. Without effect elsewhere, and
        with WRITE. */
@@ -52,9 +54,9 @@ typedef struct glim_hook {
 } glim_hook;
 
 /* A set of rules that take the place of some ops' slopes on a walk back; what a hook sees
-   then is what is walked. The names: frozen-norm, frozen-pattern (attention's patterns are
-   constant), attnlrp, cp-lrp, guided, deconvnet. NULL for any other. The method of attnlrp
-   and cp-lrp may be patented: the authors' own code grants no patent rights. */
+   then is what is walked. The names: frozen-norm, direct (a soft cap open besides), frozen-pattern
+   (attention's patterns are constant), attnlrp, cp-lrp, guided, deconvnet. NULL for any other. The
+   method of attnlrp and cp-lrp may be patented: the authors' own code grants no patent rights. */
 typedef struct glim_rules glim_rules;
 GLIM_API const glim_rules *glim_rules_find(const char *name);
 

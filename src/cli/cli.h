@@ -78,6 +78,11 @@ typedef struct cli_options {
     const char *train, *query, *by, *by_group, *checkpoint[CLI_OTHERS];
     double rate;
     int64_t check;
+    /* model structure */
+    const char *why, *why_not, *tuned, *fit_text, *corrupt, *subject, *ablate, *path[CLI_OTHERS];
+    bool direct, noise, estimate, mlps;
+    int64_t window;
+    int64_t first, count, neurons;
 } cli_options;
 
 typedef struct cli_command cli_command;

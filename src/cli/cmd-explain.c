@@ -6,6 +6,7 @@
 #include "cli/judge.h"
 #include "cli/menu.h"
 #include "cli/show.h"
+#include "cli/why.h"
 #include "file/safetensors.h"
 #include "predict/predictor.h"
 
@@ -99,7 +100,9 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     glim_status status =
         glim_explain(&doc, p, run->method, run->method_opts, (uint64_t)run->o.seed, &run->err);
     bool whole = !status;
-    if (whole && run->o.evaluate)
+    if (whole)
+        status = cli_why(run, p, doc);
+    if (whole && !status && run->o.evaluate)
         status = judge(run, p, doc);
     if (doc) { /* a partial one, too */
         glim_error kept = run->err;
@@ -118,6 +121,9 @@ static glim_status run_explain(cli_run *run) {
     if (run->o.evaluate && cli_wants_pick(run))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--evaluate judges one explanation; many: glim evaluate --data FILE");
+    glim_status status = cli_why_target(run);
+    if (status)
+        return status;
     return run->o.list ? cli_menu(run) : cli_bind(run, explain, cli_pick);
 }
 
@@ -127,8 +133,7 @@ static const glim_param *const groups[] = {
     cli_flags_judged,    cli_flags_method, cli_flags_output,    cli_flags_raw,
     cli_flags_resources, cli_flags_plan,   cli_flags_talk,      NULL};
 static const char *const examples[] = {
-    "glim explain -m model.gguf \"The capital of France is\"",
-    "glim explain -m model.gguf --chat talk.json --generate 24 --html why.html",
+    "glim explain -m model.gguf --why \" Paris\" --not \" Rome\" \"Her city is\"",
     "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
 
 const cli_command cli_explain = {

@@ -235,6 +235,16 @@ const glim_param cli_flags_align[] = {
 };
 
 const glim_param cli_flags_judged[] = {
+    {.name = "why",
+     .type = GLIM_STRING,
+     .offset = AT(why),
+     .value_name = "TOKEN",
+     .help = "as --target, and from inside: lens, direct parts, ablation"},
+    {.name = "not",
+     .type = GLIM_STRING,
+     .offset = AT(why_not),
+     .value_name = "TOKEN",
+     .help = "why not this"},
     {.name = "evaluate",
      .type = GLIM_BOOL,
      .offset = AT(evaluate),

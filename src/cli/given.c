@@ -295,6 +295,8 @@ static glim_status check_document(struct reading *r, glim_document *d) {
     glim_error *err = &r->run->err;
     if (d->attention.side)
         return wrong(r, "is a map of attention, not an explanation of a target");
+    if (!d->scores)
+        return wrong(r, "has no scores of units");
     if (d->input.n_units != here->input.n_units || d->n_rows != here->n_rows)
         return glim_fail(err, GLIM_EFORMAT,
                          "'%s' has %zu units in %zu rows, the input %zu in %zu (the same text and "

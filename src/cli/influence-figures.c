@@ -18,22 +18,16 @@ static double down(const struct axes *a, double y) {
     return TOP + TALL * (a->y1 - y) / (a->y1 - a->y0);
 }
 
-/* 1, 2 or 5 times a power of ten, some four to a range. */
-static double tick(double range) {
-    double power = pow(10, floor(log10(range / 4))), by = range / 4 / power;
-    return power * (by < 1.5 ? 1 : by < 3.5 ? 2 : by < 7.5 ? 5 : 10);
-}
-
 /* x and y: keys of what they are called. */
 static void put_axes(html_page *p, const struct axes *a, const char *x, const char *y) {
     glim_buffer *b = p->b;
     char open[80];
     glim__buffer_printf(b, "<path d=\"M%d %dV%dH%d\"/>", LEFT, TOP, TOP + TALL, LEFT + INNER);
-    double step = tick(a->x1 - a->x0);
+    double step = glim__html_tick(a->x1 - a->x0);
     for (int k = (int)ceil(a->x0 / step); k * step <= a->x1; k++)
         glim__buffer_printf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>",
                             across(a, k * step), TOP + TALL + 14, k * step);
-    step = tick(a->y1 - a->y0);
+    step = glim__html_tick(a->y1 - a->y0);
     for (int k = (int)ceil(a->y0 / step); k * step <= a->y1; k++)
         glim__buffer_printf(b, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
                             LEFT - 5, down(a, k * step) + 4, k * step);

@@ -4,6 +4,7 @@
  * not name is walked as always; the plain gradient is the empty set.
  *
  *   frozen-norm     norms with their divisor held constant
+ *   direct          the same, and a logit's soft cap is not there
  *   frozen-pattern  attention whose pattern is constant: queries and keys get nothing
  *   attnlrp         Achtibat et al. 2024, arXiv:2402.05602, as input times gradient
  *   cp-lrp          Ali et al. 2022, arXiv:2202.07304, likewise
@@ -131,6 +132,15 @@ static glim_status cap_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
     return status;
 }
 
+/* The logit as it was before the cap. */
+static glim_status cap_open(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    float *d;
+    glim_status status = glim__tape_grad(t, n, 0, &d, err);
+    for (int64_t i = 0; i < n->rows->T * n->cols && !status; i++)
+        d[i] += n->grad[i];
+    return status;
+}
+
 static glim_status unit_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
     float *d;
     glim_status status = glim__tape_grad(t, n, 0, &d, err);
@@ -189,6 +199,9 @@ static glim_status conv_lrp(glim_tape *t, glim_tape_node *n, glim_error *err) {
 static const glim_rule frozen_norm[] = {
     {&glim__op_rms_norm_op, glim__rms_norm_backward_frozen, 0},
     {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen, 0}};
+static const glim_rule direct[] = {{&glim__op_rms_norm_op, glim__rms_norm_backward_frozen, 0},
+                                   {&glim__op_layer_norm_op, glim__layer_norm_backward_frozen, 0},
+                                   {&glim__op_soft_cap_op, cap_open, 0}};
 static const glim_rule frozen_pattern[] = {
     {&glim__op_attention_op, glim__attention_backward_frozen, 0}};
 static const glim_rule attnlrp[] = {
@@ -232,6 +245,7 @@ static const glim_rules sets[] = {
     SET("frozen-norm", frozen_norm), SET("frozen-pattern", frozen_pattern),
     SET("attnlrp", attnlrp),         SET("cp-lrp", cp_lrp),
     SET("guided", guided),           SET("deconvnet", deconvnet),
+    SET("direct", direct),
 };
 
 const glim_rules *glim_rules_find(const char *name) {

@@ -126,10 +126,15 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
         return glim_fail(err, GLIM_EUSAGE, "a batch without sequences");
     if (b->append && (b->count != 1 || b->sequences[0].prefix != s->length))
         return glim_fail(err, GLIM_EUSAGE, "append takes one sequence that continues the cache");
+    if (b->first_layer < 0 || b->first_layer >= h->L || (b->first_layer && (b->keep || b->append)))
+        return glim_fail(err, GLIM_EUSAGE, "a pass cannot begin at block %d", b->first_layer);
     for (size_t i = 0; i < b->count; i++) {
         const glim_sequence *q = &b->sequences[i];
         if (!q->count)
             return glim_fail(err, GLIM_EUSAGE, "sequence %zu is empty", i);
+        if (b->first_layer && !q->embeddings)
+            return glim_fail(err, GLIM_EUSAGE, "sequence %zu has nothing that enters block %d", i,
+                             b->first_layer);
         if (q->prefix && h->both_ways)
             return glim_fail(err, GLIM_EUSAGE, "an encoder reads whole sequences");
         if (q->parent && (q->parent > i || b->keep || b->append || !may_follow(q, b)))
@@ -291,8 +296,20 @@ void glim__session_forget(const glim_session *s) {
         glim__gguf_forget(s->m->file);
 }
 
+/* What enters a block later than the first. */
+static glim_status enter_later(glim_session *s, const glim_batch *b, glim_error *err) {
+    size_t C = (size_t)s->m->hyper.C;
+    float *x = s->x[b->first_layer] = glim__workspace_take(&s->space, (size_t)s->rows.T * C);
+    if (!x)
+        return glim__oom(s->ctx, err, "what enters the block", (uint64_t)s->rows.T * C * 4);
+    for (size_t i = 0; i < b->count; i++)
+        memcpy(x + (size_t)s->parts[i].first * C, b->sequences[i].embeddings,
+               b->sequences[i].count * C * sizeof *x);
+    return GLIM_OK;
+}
+
 static glim_status run_blocks(glim_session *s, const glim_batch *b, glim_error *err) {
-    for (int i = 0; i < s->m->hyper.L; i++) {
+    for (int i = b->first_layer; i < s->m->hyper.L; i++) {
         glim_node k, v;
         bool keep = b->keep && i >= s->first_kept;
         glim_status status = glim__session_block(s, i, keep, b->decode, false, &k, &v, err);
@@ -366,8 +383,8 @@ glim_status glim_session_forward(glim_session *s, const glim_batch *b, glim_erro
         b->keep ? s->m->hyper.L - glim__session_fits(s, (size_t)s->head_rows.T) : s->m->hyper.L;
     if (b->append && (status = glim__source_keep(s, err)))
         goto done;
-    if ((status = glim__session_embed(s, b, err)) || (status = run_blocks(s, b, err)) ||
-        (status = run_head(s, b, err)))
+    status = b->first_layer ? enter_later(s, b, err) : glim__session_embed(s, b, err);
+    if (status || (status = run_blocks(s, b, err)) || (status = run_head(s, b, err)))
         goto done;
     s->kept = b->keep;
     if (b->append)

@@ -58,6 +58,7 @@ static glim_status run_forward(struct watch *w, const glim_hook *hooks, size_t n
                     .count = 1,
                     .hooks = hooks,
                     .n_hooks = n,
+                    .rules = w->back ? lm->base.rules : NULL,
                     .keep = w->back,
                     .sources = &text,
                     .n_sources = lm->written != NULL};

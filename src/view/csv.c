@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scores as a table, RFC 4180: one line a unit, or a row and unit. Where there are levels,
    a last column says of which a line is, and their lines stand behind the units'. A level's
-   unit is a word without comma or quote. */
-#include "view/views.h"
+   unit is a word without comma or quote. Panels are written where they are all there is. */
+#include "view/panels.h"
 
 #include <math.h>
 #include <string.h>
 
-static void field(glim_buffer *b, const char *s, size_t n) {
+void glim__csv_field(glim_buffer *b, const char *s, size_t n) {
     glim__buffer_putc(b, '"');
     json_t *clean = glim__json_text(s, n); /* valid UTF-8 */
     const char *text = json_string_value(clean);
@@ -31,7 +31,7 @@ static void put_row_name(glim_buffer *b, const glim_document *d, size_t r) {
     if (!d->rows)
         return;
     glim__buffer_printf(b, "%zu,", r);
-    field(b, d->rows[r].text, d->rows[r].text_len);
+    glim__csv_field(b, d->rows[r].text, d->rows[r].text_len);
     glim__buffer_putc(b, ',');
 }
 
@@ -40,7 +40,7 @@ static void put_unit(glim_buffer *b, const glim_document *d, size_t r, size_t u)
     size_t at = r * d->input.n_units + u;
     put_row_name(b, d, r);
     glim__buffer_printf(b, "%zu,", u);
-    field(b, unit->text, unit->text_len);
+    glim__csv_field(b, unit->text, unit->text_len);
     glim__buffer_printf(b, ",%zu,%zu,%d", unit->start, unit->end, unit->fixed);
     number(b, d->scores, at);
     number(b, d->error, at);
@@ -58,7 +58,7 @@ static void put_group(glim_buffer *b, const glim_document *d, const glim_documen
     bool inside = g->start <= g->end && g->end <= d->input.text_len;
     put_row_name(b, d, r);
     glim__buffer_printf(b, "%zu,", i);
-    field(b, d->input.text + (inside ? g->start : 0), inside ? g->end - g->start : 0);
+    glim__csv_field(b, d->input.text + (inside ? g->start : 0), inside ? g->end - g->start : 0);
     glim__buffer_printf(b, ",%zu,%zu,0", g->start, g->end);
     number(b, level->scores, at);
     number(b, level->error, at);
@@ -69,6 +69,10 @@ static glim_status render(const glim_document *d, const glim_view_options *optio
                           size_t *n, glim_error *err) {
     glim_buffer b;
     glim__buffer_init(&b, d->ctx);
+    if (glim__of_panels(d)) {
+        glim__panels_csv(&b, d);
+        return glim__view_finish(&b, out, n, err);
+    }
     glim__buffer_puts(&b, d->rows ? "row,row_text," : "");
     glim__buffer_puts(&b, "unit,text,start,end,fixed,score,error");
     glim__buffer_puts(&b, d->input.image.width ? ",x,y,width,height" : "");

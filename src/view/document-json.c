@@ -4,7 +4,7 @@
  * fixed, NaN is null, and the text is valid UTF-8 whatever the tokens hold.
  */
 #include "base/utf8.h"
-#include "view/views.h"
+#include "view/panels.h"
 
 #include <math.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static json_t *unit_json(bool *ok, const glim_document *d, const glim_document_u
 
 static json_t *input_json(bool *ok, const glim_document *d) {
     json_t *o = json_object(), *units = json_array(), *turns = json_array();
-    glim__json_set(ok, o, "text", text(d->input.text, d->input.text_len));
+    glim__json_set(ok, o, "text", text(d->input.text ? d->input.text : "", d->input.text_len));
     glim__json_set(ok, o, "unit", word(d->input.unit));
     for (size_t i = 0; i < d->input.n_units; i++)
         glim__json_add(ok, units, unit_json(ok, d, &d->input.units[i]));
@@ -188,6 +188,8 @@ static json_t *document_json(bool *ok, const glim_document *d) {
     glim__json_set(ok, o, "scores", numbers_json(ok, d, d->scores));
     glim__json_set(ok, o, "error", numbers_json(ok, d, d->error));
     glim__json_set(ok, o, "levels", glim__document_levels_json(ok, d));
+    if (d->n_panels || glim__of_panels(d))
+        glim__json_set(ok, o, "panels", glim__panels_json(ok, d));
     if (d->attention.side)
         glim__json_set(ok, o, "attention", glim__document_attention_json(ok, d));
     if (d->links.rule)

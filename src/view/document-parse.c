@@ -3,7 +3,7 @@
  * A saved document read back. The file is anybody's: every member's type is
  * checked, sizes must agree, offsets must lie in the text.
  */
-#include "view/views.h"
+#include "view/panels.h"
 
 #include <math.h>
 #include <string.h>
@@ -158,13 +158,14 @@ static void read_model_and_method(struct reader *r, const json_t *all) {
     free(text);
 }
 
-static void read_target(struct reader *r, const json_t *o) {
+/* Scores are of a target; panels may do without. */
+static void read_target(struct reader *r, const json_t *o, bool need) {
     glim_document *d = r->doc;
     const char *kind = string(r, o, "kind", false, NULL);
     const char *output = string(r, o, "output", false, NULL);
-    d->target.kind = kind ? kind : "next-token";
-    d->target.output = output ? output : "logit";
-    d->target.text = string(r, o, "text", true, &d->target.text_len);
+    d->target.kind = kind || !need ? kind : "next-token";
+    d->target.output = output || !need ? output : "logit";
+    d->target.text = string(r, o, "text", need, &d->target.text_len);
     d->target.id = (int32_t)integer(r, o, "id", 0, INT32_MAX, -1);
     d->target.against = string(r, o, "against", false, &d->target.against_len);
     d->target.against_id = (int32_t)integer(r, o, "against_id", 0, INT32_MAX, -1);
@@ -271,30 +272,37 @@ static void read_all(struct reader *r, const json_t *all) {
     const char *kind = string(r, all, "kind", true, NULL);
     if (!r->status && strcmp(schema, "glim.explanation/1"))
         wrong(r, "schema", "'glim.explanation/1'");
+    bool of_panels = !r->status && glim__panel_document(kind);
     if (!r->status && strcmp(kind, "attribution") && strcmp(kind, "attribution-matrix") &&
-        strcmp(kind, "attention"))
-        wrong(r, "kind", "'attribution', 'attribution-matrix' or 'attention'");
+        strcmp(kind, "attention") && !of_panels)
+        wrong(r, "kind",
+              "'attribution', 'attribution-matrix', 'attention', 'lens', 'patch', 'probe' or "
+              "'maximize'");
     if (r->status)
         return;
     d->kind = kind;
+    const json_t *scores = json_object_get(all, "scores"), *panels = json_object_get(all, "panels");
+    of_panels = of_panels && (!scores || json_is_null(scores));
     const json_t *input = object(r, all, "input"), *target = object(r, all, "target");
     const json_t *checks = object(r, all, "checks");
     if (!r->status)
         read_input(r, input);
     if (!r->status)
-        read_target(r, target);
+        read_target(r, target, !of_panels);
     if (!r->status)
         read_model_and_method(r, all);
     d->n_rows = 1;
-    if (!r->status && strcmp(kind, "attribution"))
+    if (!r->status && strcmp(kind, "attribution") != 0 && !glim__panel_document(kind))
         read_rows(r, json_object_get(all, "rows"));
-    d->scores = read_numbers(r, all, "scores", true);
-    d->error = read_numbers(r, all, "error", false);
+    d->scores = read_numbers(r, all, "scores", !of_panels);
+    d->error = of_panels ? NULL : read_numbers(r, all, "error", false);
+    if (!r->status && (of_panels || panels))
+        r->status = glim__panels_parse(d, panels, r->name, r->err);
     if (!r->status && !strcmp(kind, "attention"))
         r->status =
             glim__document_attention_parse(d, json_object_get(all, "attention"), r->name, r->err);
     const json_t *links = json_object_get(all, "links");
-    if (!r->status && links)
+    if (!r->status && links && !of_panels)
         r->status = glim__document_links_parse(d, links, r->name, r->err);
     if (!r->status)
         r->status = glim__document_levels_parse(d, json_object_get(all, "levels"), r->name, r->err);

@@ -129,6 +129,17 @@ void glim__html_attention(html_page *p);
 /* Which words belong together; nothing without links. */
 void glim__html_links(html_page *p);
 
+/* ---- html-panels.c ---- */
+
+/* What a document shows besides scores; and the head of one that has nothing else. */
+void glim__html_panels(html_page *p);
+void glim__html_panels_head(html_page *p);
+
+/* ---- html-lines.c ---- */
+
+/* 1, 2 or 5 times a power of ten, some four to a range. */
+double glim__html_tick(double range);
+
 /* ---- profile-html.c ---- */
 
 /* How good the explanation is; nothing when it was not judged. */

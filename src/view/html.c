@@ -9,6 +9,7 @@
  */
 #include "view/html-page.h"
 #include "view/page.h"
+#include "view/panels.h"
 #include "view/width.h"
 
 #include <glim/explain.h>
@@ -210,7 +211,7 @@ static void put_verdict(html_page *p) {
 static void put_sum(html_page *p) {
     const glim_document *d = p->d;
     double effect = d->target.value - d->target.baseline_value, sum = 0;
-    if (!d->method.additive || !isfinite(effect) || d->rows)
+    if (!d->method.additive || !isfinite(effect) || d->rows || !d->scores)
         return;
     for (size_t u = 0; u < d->input.n_units; u++)
         sum += isfinite(d->scores[u]) && !d->input.units[u].fixed ? d->scores[u] : 0;
@@ -332,7 +333,7 @@ static double *strip_scores(const glim_document *d) {
     double *sum = glim__calloc(d->ctx, U + 1, sizeof *sum);
     for (size_t u = 0; u < U && sum; u++) {
         sum[u] = NAN;
-        for (size_t r = 0; r < d->n_rows; r++)
+        for (size_t r = 0; r < d->n_rows && d->scores; r++)
             if (isfinite(d->scores[r * U + u]))
                 sum[u] = (isfinite(sum[u]) ? sum[u] : 0) +
                          (sizes ? fabs(d->scores[r * U + u]) : d->scores[r * U + u]);
@@ -340,9 +341,9 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-/* The viewer knows texts; reports of pictures and of attention are whole without it. */
+/* The viewer knows scores of texts; other reports are whole without it. */
 static bool has_script(const glim_document *d) {
-    return *glim__html_script && !d->input.image.width && !d->attention.side;
+    return *glim__html_script && !d->input.image.width && !d->attention.side && d->scores;
 }
 
 static void put_policy(glim_buffer *b, bool script) {
@@ -367,8 +368,11 @@ void glim__html_begin(html_page *p, bool script) {
     put_policy(b, script);
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
-    glim__html_plain(b, p->d->target.text ? p->d->target.text : "",
-                     p->d->target.text ? p->d->target.text_len : 0, 48);
+    if (glim__of_panels(p->d))
+        glim__html_plain(b, p->d->method.name, strlen(p->d->method.name), 48);
+    else
+        glim__html_plain(b, p->d->target.text ? p->d->target.text : "",
+                         p->d->target.text ? p->d->target.text_len : 0, 48);
     glim__buffer_puts(b, "</title>\n<style>");
     glim__buffer_puts(b, glim__html_style);
     glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n<header>\n");
@@ -379,9 +383,11 @@ static void put_page(html_page *p, const char *json, size_t n) {
     char digest[9];
     glim__html_digest(digest, json, n);
     glim__html_begin(p, has_script(p->d));
-    bool attention = p->d->attention.side;
+    bool attention = p->d->attention.side, panels = glim__of_panels(p->d);
     if (attention)
         glim__html_attention_head(p);
+    else if (panels)
+        glim__html_panels_head(p);
     else {
         put_title(p);
         put_target(p);
@@ -391,12 +397,13 @@ static void put_page(html_page *p, const char *json, size_t n) {
     put_verdict(p);
     if (attention) {
         glim__html_attention(p);
-    } else {
+    } else if (!panels) {
         glim__html_strip(p);
         glim__html_levels(p);
         glim__html_tables(p);
     }
     glim__html_links(p);
+    glim__html_panels(p);
     put_foot(p, digest);
     glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     glim__html_data(b, json, n);

@@ -59,6 +59,9 @@ void glim__page_kept(glim_page *p, const double *scores);
 void glim__page_attention(glim_page *p, void (*verdict)(glim_page *));
 /* Which words belong together, with their error rate; nothing without links. */
 void glim__page_links(glim_page *p);
+/* What a document shows besides scores, and its head when it has none (panels-terminal.c). */
+void glim__page_panels(glim_page *p);
+void glim__page_panels_head(glim_page *p);
 /* How good the explanation is; nothing when it was not judged (profile-terminal.c). */
 void glim__page_profile(glim_page *p);
 /* Mean of the numbers that begin at row r and unit u; NaN when there is none. */

@@ -6,6 +6,7 @@
  * than the width.
  */
 #include "view/page.h"
+#include "view/panels.h"
 #include "view/width.h"
 
 #include <math.h>
@@ -373,9 +374,18 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     p.width = o->width > 0 ? o->width : 80;
     p.width = p.width > WIDEST ? WIDEST : p.width < NARROWEST ? NARROWEST : p.width;
     glim__buffer_init(&p.b, d->ctx);
+    if (glim__of_panels(d)) {
+        glim__page_panels_head(&p);
+        put_verdict(&p);
+        glim__page_panels(&p);
+        put_foot(&p);
+        glim__page_profile(&p);
+        return glim__view_finish(&p.b, out, n, err);
+    }
     if (d->attention.side) {
         glim__page_attention(&p, put_verdict);
         glim__page_links(&p);
+        glim__page_panels(&p);
         put_foot(&p);
         return glim__view_finish(&p.b, out, n, err);
     }
@@ -407,6 +417,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
         glim__page_levels(&p);
     }
     glim__page_links(&p);
+    glim__page_panels(&p);
     put_foot(&p);
     glim__page_profile(&p);
     glim__free(d->ctx, sums);

@@ -14,6 +14,9 @@ glim_status glim__view_finish(glim_buffer *b, char **out, size_t *n, glim_error 
 /* The role of a turn >= 0; what the model said behind the last one is "(generated)". */
 const char *glim__turn_name(const glim_document *doc, int turn);
 
+/* A quoted field of a table in CSV (csv.c). */
+void glim__csv_field(glim_buffer *b, const char *s, size_t n);
+
 /* ---- levels.c ---- */
 
 /* A level as it is shown: the groups of the input itself, over all rows. */

@@ -374,6 +374,12 @@ static void wrong_batches_are_refused(void **state) {
         assert_int_not_equal(glim_session_forward(s, &b, &err), GLIM_OK);
         assert_true(strlen(err.message) > 10);
     }
+    glim_sequence fine = {.ids = good, .count = 2};
+    const glim_batch late[] = {{.sequences = &fine, .count = 1, .first_layer = 1},
+                               {.sequences = &fine, .count = 1, .first_layer = m->hyper.L},
+                               {.sequences = &fine, .count = 1, .first_layer = -1}};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(glim_session_forward(s, &late[i], &err), GLIM_EUSAGE);
     glim_seed seed = {0};
     float d[1];
     assert_int_equal(glim_session_backward(s, &seed, 1, d, &err), GLIM_EUSAGE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Documents as JSON: what is written is read back, and nothing else is taken. */
-#include "view-testing.h"
+#include "panels-testing.h"
 
 #include "base/json.h"
 
@@ -152,6 +152,28 @@ static void try_all(glim_context *ctx, json_t *root, json_t *at) {
     }
 }
 
+static void try_document(glim_context *ctx, glim_document *d) {
+    size_t n;
+    char *text = render(d, "json", NULL, &n);
+    json_t *root = json_loads(text, JSON_ALLOW_NUL, NULL);
+    try_all(ctx, root, root);
+    json_decref(root);
+    glim_view_free(ctx, text);
+    glim_document_free(d);
+}
+
+static void any_member_of_panels_is_taken_or_named(void **state) {
+    static const char *const names[] = {"words", "intervals", "one series", "table", "texts"};
+    for (size_t k = 0; k < 5; k++)
+        for (size_t i = 0; i < N_PANEL_CASES; i++) {
+            if (strcmp(panel_cases[i].name, names[k]) != 0)
+                continue;
+            glim_context *ctx = view_context();
+            try_document(ctx, panel_document(ctx, i));
+            glim_context_free(ctx);
+        }
+}
+
 static void any_member_of_any_type_is_taken_or_named(void **state) {
     static const char *const names[] = {"plain", "strange", "matrix"};
     for (size_t k = 0; k < 3; k++)
@@ -159,14 +181,7 @@ static void any_member_of_any_type_is_taken_or_named(void **state) {
             if (strcmp(cases[i].name, names[k]))
                 continue;
             glim_context *ctx = view_context();
-            glim_document *d = document_of(ctx, &cases[i], 1);
-            size_t n;
-            char *text = render(d, "json", NULL, &n);
-            json_t *root = json_loads(text, JSON_ALLOW_NUL, NULL);
-            try_all(ctx, root, root);
-            json_decref(root);
-            glim_view_free(ctx, text);
-            glim_document_free(d);
+            try_document(ctx, document_of(ctx, &cases[i], 1));
             glim_context_free(ctx);
         }
 }
@@ -207,9 +222,12 @@ static void a_refused_value_is_an_error_and_never_a_gap(void **state) {
     json_malloc_t was;
     json_free_t freed;
     json_get_alloc_funcs(&was, &freed);
-    for (size_t i = 0; i < N_CASES; i++)
+    for (size_t i = 0; i < N_CASES + 3; i++)
         for (size_t v = 0; v < 2; v++) {
-            glim_document *d = document_of(ctx, &cases[i], 1);
+            static const size_t panels[] = {0, 16, 20}; /* words, a table, texts */
+            glim_document *d = i < N_CASES ? document_of(ctx, &cases[i], 1)
+                                           : panel_document(ctx, panels[i - N_CASES]);
+            const char *name = i < N_CASES ? cases[i].name : panel_cases[panels[i - N_CASES]].name;
             size_t n, m;
             char *want = render(d, views[v], NULL, &n), *text = NULL;
             json_set_alloc_funcs(refusing_malloc, free);
@@ -221,7 +239,7 @@ static void a_refused_value_is_an_error_and_never_a_gap(void **state) {
                 left = countdown;
                 countdown = 0;
                 if (status && status != GLIM_ENOMEM)
-                    fail_msg("%s, %s, %ld: %s", cases[i].name, views[v], nth, err.message);
+                    fail_msg("%s, %s, %ld: %s", name, views[v], nth, err.message);
                 if (!status)
                     assert_string_equal(text, want);
                 glim_view_free(ctx, text);
@@ -238,6 +256,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(any_member_of_any_type_is_taken_or_named),
+        cmocka_unit_test(any_member_of_panels_is_taken_or_named),
         cmocka_unit_test(what_is_no_document_is_refused_by_name),
         cmocka_unit_test(a_refused_value_is_an_error_and_never_a_gap),
     };

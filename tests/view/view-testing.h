@@ -17,6 +17,7 @@
 #include "base/context.h"
 #include "base/utf8.h"
 #include "explain/methods.h"
+#include "view/width.h"
 
 #include <glim/glim.h>
 
@@ -252,6 +253,43 @@ static inline char *render(const glim_document *d, const char *view, const glim_
     assert_int_equal(text[*n], 0);
     assert_int_equal(strlen(text), *n);
     return text;
+}
+
+/* Takes the SGR sequences out of a line; fails on any other escape, and when a look
+   is still on at the line's end. */
+static inline size_t without_colours(const char *line, size_t n, char *out) {
+    size_t m = 0;
+    bool on = false;
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] != '\x1b') {
+            assert_true((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+            out[m++] = line[i];
+            continue;
+        }
+        assert_int_equal(line[++i], '[');
+        size_t from = ++i;
+        for (; line[i] != 'm'; i++)
+            assert_true((line[i] >= '0' && line[i] <= '9') || line[i] == ';');
+        on = !(i == from + 1 && line[from] == '0');
+    }
+    assert_false(on);
+    return m;
+}
+
+static inline void check_lines(const char *text, const glim_view_options *o, const char *name) {
+    char *plain = malloc(strlen(text) + 1);
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        size_t n = without_colours(line, strcspn(line, "\n"), plain);
+        int width = glim__text_width(plain, n, 1);
+        if (width > o->width)
+            fail_msg("%s at %d: %d columns: %.*s", name, o->width, width, (int)n, plain);
+        if (o->color == GLIM_COLOR_NONE && n)
+            assert_true(plain[n - 1] != ' ');
+        assert_int_equal(glim__utf8_check(plain, n), n);
+        for (size_t i = 0; i < n; i++)
+            assert_true(!o->ascii || (unsigned char)plain[i] < 0x7f);
+    }
+    free(plain);
 }
 
 #endif

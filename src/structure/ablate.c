@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ablation: what the target loses when a part says nothing of this input. Its mean over other
+ * inputs stays near what later layers are used to; zeros may be further from it than any
+ * input is; with another input's values (resample) nothing is out of place but the content.
+ */
+#include "structure/patch.h"
+
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const glim_report_words words = {
+    "patch", "ablation", "what the target loses without a part",
+    "Wang et al. 2023, arXiv:2211.00593; Heimersheim, Nanda 2024, arXiv:2404.15255",
+    "What is lost without a part is not what it adds: others may take its place."};
+
+enum { KINDS = 3 };
+static const glim_patch_kind kinds[KINDS] = {GLIM_PATCH_ATTN_OUT, GLIM_PATCH_MLP_OUT, GLIM_PATCH_Z};
+
+struct ablation {
+    glim_predictor *p;
+    glim_patching run;
+    glim_patch_item *items;
+    size_t n, L, H;
+    double *lost, *out; /* [n] */
+    float *mean[KINDS]; /* (layers, width) of the inputs so far */
+    double rows;
+};
+
+static glim_status list_items(struct ablation *a, glim_error *err) {
+    const glim_hyper *h = &((const glim_lm *)a->p)->model->hyper;
+    a->L = (size_t)h->L;
+    a->H = (size_t)h->H;
+    a->n = a->L * (2 + a->H);
+    a->items = glim__calloc(a->p->ctx, a->n, sizeof *a->items);
+    a->lost = glim__calloc(a->p->ctx, 2 * a->n, sizeof *a->lost);
+    if (!a->items || !a->lost)
+        return glim__oom(a->p->ctx, err, "patches", a->n * sizeof *a->items);
+    a->out = a->lost + a->n;
+    for (size_t i = 0; i < a->n; i++) {
+        size_t layer = i / (2 + a->H), part = i % (2 + a->H);
+        a->items[i] = (glim_patch_item){.kind = kinds[part < 2 ? part : 2],
+                                        .first = layer,
+                                        .past = layer + 1,
+                                        .position = GLIM_EVERY,
+                                        .head = part < 2 ? GLIM_EVERY : part - 2};
+    }
+    return GLIM_OK;
+}
+
+static glim_status make_room(struct ablation *a, size_t T, glim_error *err) {
+    glim_status status = GLIM_OK;
+    for (int k = 0; k < KINDS && !status; k++) {
+        glim__free(a->p->ctx, a->run.donor[0][kinds[k]].values);
+        status = glim__patching_room(&a->run, kinds[k], false, T, err);
+    }
+    return status;
+}
+
+/* ---- means ---- */
+
+/* The first position draws attention whatever it says: it is no text's. */
+static glim_status add_means(struct ablation *a, glim_predictor *p, glim_error *err) {
+    size_t skip = p->T > 1;
+    glim_status status = make_room(a, p->T, err);
+    if (!status)
+        status = glim__patching_donate(&a->run, p, err);
+    for (int k = 0; k < KINDS && !status; k++) {
+        const glim_patch_store *s = &a->run.donor[0][kinds[k]];
+        if (!a->mean[k])
+            a->mean[k] = glim__calloc(p->ctx, s->layers * s->width, sizeof *a->mean[k]);
+        if (!a->mean[k])
+            return glim__oom(p->ctx, err, "means", s->layers * s->width * sizeof(float));
+        for (size_t l = 0; l < s->layers; l++)
+            for (size_t t = skip; t < s->T; t++)
+                for (size_t c = 0; c < s->width; c++)
+                    a->mean[k][l * s->width + c] += s->values[(l * s->T + t) * s->width + c];
+    }
+    a->rows += (double)(p->T - skip);
+    return status;
+}
+
+static glim_status put_means(struct ablation *a, glim_error *err) {
+    glim_status status = make_room(a, a->run.T, err);
+    for (int k = 0; k < KINDS && !status; k++) {
+        const glim_patch_store *s = &a->run.donor[0][kinds[k]];
+        for (size_t i = 0; i < s->layers * s->T * s->width && a->mean[k]; i++) {
+            size_t layer = i / (s->T * s->width), c = i % s->width;
+            s->values[i] = (float)(a->mean[k][layer * s->width + c] / a->rows);
+        }
+    }
+    return status;
+}
+
+/* ---- other inputs ---- */
+
+static glim_status resample(struct ablation *a, glim_predictor *const *others, size_t n,
+                            glim_error *err) {
+    int64_t *map = glim__calloc(a->p->ctx, a->run.T, sizeof *map);
+    glim_status status = map ? GLIM_OK : glim__oom(a->p->ctx, err, "positions", a->run.T * 8);
+    for (size_t i = 0; i < n && !status; i++) {
+        size_t T = others[i]->T;
+        for (size_t t = 0; t < a->run.T; t++)
+            map[t] = (int64_t)(t < T ? t : T - 1); /* a shorter one ends with its last */
+        a->run.map[0] = map;
+        status = make_room(a, T, err);
+        if (!status)
+            status = glim__patching_donate(&a->run, others[i], err);
+        if (!status)
+            status = glim__patching_run(&a->run, a->items, a->n, a->out, err);
+        for (size_t k = 0; k < a->n && !status; k++)
+            a->lost[k] += (a->run.value - a->out[k]) / (double)n;
+    }
+    a->run.map[0] = NULL;
+    glim__free(a->p->ctx, map);
+    return status;
+}
+
+static glim_status run(struct ablation *a, glim_ablation how, glim_predictor *const *others,
+                       size_t n, glim_error *err) {
+    glim_predictor *self[] = {a->p};
+    glim_status status = GLIM_OK;
+    if (how == GLIM_ABLATE_RESAMPLE)
+        return n ? resample(a, others, n, err)
+                 : glim_fail(err, GLIM_EUSAGE,
+                             "resampling puts in what other inputs have: name some (--data FILE)");
+    for (size_t i = 0; i < (n ? n : 1) && how == GLIM_ABLATE_MEAN && !status; i++)
+        status = add_means(a, n ? others[i] : self[0], err);
+    if (!status)
+        status = put_means(a, err);
+    if (!status)
+        status = glim__patching_run(&a->run, a->items, a->n, a->out, err);
+    for (size_t k = 0; k < a->n && !status; k++)
+        a->lost[k] = a->run.value - a->out[k];
+    return status;
+}
+
+/* ---- panels ---- */
+
+static bool put_grid(const struct ablation *a, const glim_report *r, bool heads) {
+    size_t columns = heads ? a->H : 2, skip = heads ? 2 : 0;
+    glim_panel *p = glim_document_panel_add(
+        r->doc, GLIM_PANEL_GRID, heads ? "ablated-heads" : "ablated",
+        heads ? "Lost without a head" : "Lost without a part of a layer", a->L, columns);
+    bool ok = p != NULL;
+    for (size_t c = 0; c < columns && ok; c++)
+        ok = heads ? glim_document_label(r->doc, &p->columns, c, "%zu", c)
+                   : glim_document_label(r->doc, &p->columns, c, c ? "feed-forward" : "attention");
+    for (size_t i = 0; i < a->L && ok; i++) {
+        size_t l = a->L - 1 - i;
+        ok = glim_document_label(r->doc, &p->rows, i, "%zu", l);
+        memcpy(p->values + i * columns, a->lost + l * (2 + a->H) + skip, columns * sizeof(double));
+    }
+    if (!ok)
+        return false;
+    p->unit = r->doc->target.output;
+    p->scale = GLIM_SCALE_SIGNED;
+    p->rows.name = "layer";
+    p->columns.name = heads ? "head" : "part";
+    return true;
+}
+
+static void release(struct ablation *a) {
+    glim__patching_release(&a->run);
+    for (int k = 0; k < KINDS; k++)
+        glim__free(a->p->ctx, a->mean[k]);
+    glim__free(a->p->ctx, a->items);
+    glim__free(a->p->ctx, a->lost);
+}
+
+glim_status glim_patch_ablate(glim_document **out, glim_predictor *p, glim_ablation how,
+                              glim_predictor *const *others, size_t n, glim_error *err) {
+    static const char *const names[] = {"mean", "zero", "resample"};
+    struct ablation a = {.p = p};
+    glim_report r = {0};
+    char params[64];
+    *out = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (others[i]->model != p->model)
+            return glim_fail(err, GLIM_EUSAGE, "other inputs must be the same model's");
+    if (!p->model || !p->observe || p->image || ((glim_lm *)p)->written)
+        return glim_fail(err, GLIM_EUSAGE, "ablation is for models of one stack of blocks");
+    snprintf(params, sizeof params, "{\"ablate\": \"%s\", \"inputs\": %zu}", names[how], n);
+    glim_status status = glim__report_begin(&r, p, &words, params, err);
+    if (!status)
+        status = glim__patching_init(&a.run, p, NULL, err);
+    if (!status)
+        status = list_items(&a, err);
+    glim__progress_begin_items(p->ctx, words.name,
+                               a.n * (how == GLIM_ABLATE_RESAMPLE && n ? n : 1));
+    if (!status)
+        status = run(&a, how, others, n, err);
+    glim__progress_end(p->ctx);
+    if (!status && !(put_grid(&a, &r, false) && put_grid(&a, &r, true) &&
+                     glim_document_check_add(r.doc, "target", a.run.value, "with all parts")))
+        status = glim__oom(p->ctx, err, "the document", a.n * 8);
+    release(&a);
+    if (status) {
+        glim_document_free(r.doc);
+        return status;
+    }
+    return glim__report_end(&r, status, out);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A document of panels about a predictor's input. */
+#include "structure/report.h"
+
+#include <string.h>
+
+glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
+                               const glim_report_words *words, const char *params,
+                               glim_error *err) {
+    *r = (glim_report){.p = p, .began = glim__seconds()};
+    glim_status status = glim_document_new(&r->doc, p->ctx, err);
+    if (!status)
+        status = p->describe(p, r->doc, err);
+    if (status) {
+        glim_document_free(r->doc);
+        r->doc = NULL;
+        return status;
+    }
+    glim_document *d = r->doc;
+    d->kind = words->kind;
+    d->input.units = NULL;
+    d->input.n_units = 0;
+    d->rows = NULL;
+    d->n_rows = 1;
+    d->method.name = words->name;
+    d->method.summary = words->summary;
+    d->method.cite = words->cite;
+    d->method.caption = words->caption;
+    d->method.params = glim_document_text(d, params, strlen(params));
+    p->cost(p, &r->forward, &r->backward);
+    return d->method.params ? GLIM_OK : glim__oom(p->ctx, err, "the document", strlen(params));
+}
+
+glim_status glim__report_end(glim_report *r, glim_status status, glim_document **out) {
+    glim_document *d = r->doc;
+    if (!d)
+        return status;
+    if (status && status != GLIM_ECANCELLED) {
+        glim_document_free(d);
+        return status;
+    }
+    const char *kernels = glim_context_kernels(r->p->ctx);
+    r->p->cost(r->p, &d->cost.forward_tokens, &d->cost.backward_tokens);
+    d->cost.forward_tokens -= r->forward;
+    d->cost.backward_tokens -= r->backward;
+    d->cost.seconds = glim__seconds() - r->began;
+    d->cost.peak_bytes = glim_context_peak(r->p->ctx);
+    d->cost.threads = glim_context_threads(r->p->ctx);
+    d->cost.kernels = glim_document_text(d, kernels, strlen(kernels));
+    if (status) {
+        d->partial = true;
+        glim_document_judge(d, GLIM_VERDICT_DISTRUST, "interrupted: numbers are missing");
+    }
+    *out = d;
+    return status;
+}
+
+const char *glim__report_word(const glim_report *r, int32_t id) {
+    size_t n;
+    const char *bytes = glim_model_token_bytes(r->p->model, id, &n);
+    return glim_document_text(r->doc, bytes, n);
+}
+
+bool glim__report_token(const glim_report *r, glim_panel_axis *axis, size_t i, int32_t id) {
+    const char *word = glim__report_word(r, id);
+    if (word)
+        ((const char **)axis->labels)[i] = word;
+    return word != NULL;
+}
+
+const int32_t *glim__lm_positions(const glim_predictor *p, size_t *n) {
+    const glim_lm *lm = (const glim_lm *)p;
+    *n = lm->written ? p->n_rows : p->T;
+    return lm->written ? lm->written : lm->ids;
+}
