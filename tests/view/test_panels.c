@@ -316,7 +316,7 @@ static void narrow_grids_are_digits_folds_are_told(void **state) {
     contains(text, "9 is 1.00, \xc2\xb7 rounds to 0; 0 changes nothing");
     glim_view_free(ctx, text);
     text = drawn(ctx, panel_document(ctx, case_named("many words")), o);
-    contains(text, "one row of every 3; the last ");
+    contains(text, "one row of every 2; the last ");
     contains(text, " of 90 columns; --html, --csv for all");
     glim_view_free(ctx, text);
     o.color = GLIM_COLOR_256;
@@ -403,6 +403,53 @@ static void texts_are_windows_around_the_best_piece(void **state) {
     contains(text, "9 is 4.00, ");
     assert_null(strstr(text, "w29"));
     assert_null(strstr(text, "<E6>"));
+    glim_view_free(ctx, text);
+    glim_context_free(ctx);
+}
+
+static void counts_in_tables_are_whole(void **state) {
+    static const double cells[] = {29, -1.5, 1, 864, 0.25, 0};
+    glim_context *ctx = view_context();
+    glim_document *d = bare_document(ctx, "probe", 2);
+    glim_panel *p = glim_document_panel_add(d, GLIM_PANEL_TABLE, "t", "T", 2, 3);
+    size_t n;
+    for (size_t i = 0; i < 6; i++)
+        p->cells[i].number = cells[i];
+    p->rows.name = "rank";
+    for (size_t i = 0; i < 2; i++)
+        assert_true(glim_document_label(d, &p->rows, i, "%zu", i + 1));
+    for (size_t i = 0; i < 3; i++)
+        assert_true(glim_document_label(d, &p->columns, i, "c%zu", i));
+    char *text = render(d, "html", NULL, &n);
+    contains(text, "<td>29</td><td>\xe2\x88\x92"
+                   "1.50</td><td>1</td>");
+    glim_view_free(ctx, text);
+    d->panels[0].scale = GLIM_SCALE_SHARE;
+    text = render(d, "html", NULL, &n);
+    contains(text, "<td>864</td><td>25.0\xc2\xa0%</td><td>0.0\xc2\xa0%</td>");
+    glim_view_free(ctx, text);
+    d->panels[0].scale = GLIM_SCALE_SIGNED;
+    text = drawn(ctx, d, (glim_view_options){.width = 60});
+    contains(text, "\nrank   c0     c1  c2\n1      29  \xe2\x88\x92"
+                   "1.50   1\n2     864  +0.25   0\n");
+    glim_view_free(ctx, text);
+    glim_context_free(ctx);
+}
+
+/* A mark in a row that is skipped is counted. */
+static void marks_that_are_skipped_are_told(void **state) {
+    glim_context *ctx = view_context();
+    glim_document *d = bare_document(ctx, "lens", 2);
+    glim_panel *p = glim_document_panel_add(d, GLIM_PANEL_GRID, "g", "G", 100, 1);
+    p->scale = GLIM_SCALE_SHARE;
+    p->texts = glim_document_alloc(d, 100 * sizeof *p->texts);
+    p->marked = glim_document_alloc(d, 100);
+    for (size_t i = 0; i < 100; i++) {
+        p->texts[i] = "word";
+        p->marked[i] = i < 3;
+    }
+    char *text = drawn(ctx, d, (glim_view_options){.width = 100});
+    contains(text, "one row of every 2; 1 of the marked cells is among the others; --html");
     glim_view_free(ctx, text);
     glim_context_free(ctx);
 }
@@ -546,6 +593,8 @@ int main(void) {
         cmocka_unit_test(words_keep_characters_whole),
         cmocka_unit_test(lines_have_bars_or_curves),
         cmocka_unit_test(texts_are_windows_around_the_best_piece),
+        cmocka_unit_test(counts_in_tables_are_whole),
+        cmocka_unit_test(marks_that_are_skipped_are_told),
         cmocka_unit_test(every_number_is_in_the_table),
         cmocka_unit_test(reports_close_nothing_and_hide_nothing),
         cmocka_unit_test(large_grids_are_pooled_and_say_so),
