@@ -136,7 +136,7 @@ void glim__html_panel_unfold(const html_panel *m, bool begin) {
 
 /* ---- tables ---- */
 
-static void put_cell(const html_panel *m, const glim_panel_cell *cell) {
+static void put_cell(const html_panel *m, const glim_panel_cell *cell, bool counts) {
     glim_buffer *b = m->p->b;
     if (cell->text) {
         glim__buffer_puts(b, "<td class=\"said\">");
@@ -144,7 +144,10 @@ static void put_cell(const html_panel *m, const glim_panel_cell *cell) {
             glim__html_label(b, cell->text, strlen(cell->text), 0);
     } else {
         glim__buffer_puts(b, "<td>");
-        if (isfinite(cell->number))
+        if (isfinite(cell->number) && counts)
+            glim__buffer_printf(b, "%s%.0f", cell->number < 0 ? "\xe2\x88\x92" : "",
+                                fabs(cell->number));
+        else if (isfinite(cell->number))
             glim__html_panel_number(m, b, cell->number, false);
     }
     glim__buffer_puts(b, "</td>");
@@ -163,8 +166,14 @@ static void put_table(const html_panel *m) {
     const glim_panel *panel = m->panel;
     bool named = glim__axis_named(&panel->rows);
     size_t rows = panel->rows.n < MOST_ROWS ? panel->rows.n : MOST_ROWS;
-    if (!panel->columns.n)
+    bool *counts = glim__calloc(p->b->ctx, panel->columns.n + 1, sizeof *counts);
+    if (!panel->columns.n || !counts) {
+        p->b->failed = p->b->failed || !counts;
+        glim__free(p->b->ctx, counts);
         return;
+    }
+    for (size_t c = 0; c < panel->columns.n; c++)
+        counts[c] = glim__table_counts(panel, c);
     glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table class=\"cells\"><thead>"
                             "<tr>");
     if (named)
@@ -184,9 +193,10 @@ static void put_table(const html_panel *m) {
             glim__buffer_puts(p->b, "</th>");
         }
         for (size_t c = 0; c < panel->columns.n; c++)
-            put_cell(m, &panel->cells[r * panel->columns.n + c]);
+            put_cell(m, &panel->cells[r * panel->columns.n + c], counts[c]);
         glim__buffer_puts(p->b, "</tr>\n");
     }
+    glim__free(p->b->ctx, counts);
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
     if (panel->rows.n > rows) {
         glim__buffer_printf(glim__html_arg(p), "%zu", panel->rows.n - rows);

@@ -11,7 +11,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { LABEL = 14, WORD = 10, NUMBER = 9, TALL = 6, MOST_LINES = 60, MOST_ROWS = 60, TOP = 3 };
+enum { LABEL = 14, WORD = 10, NUMBER = 9, HEAD = 14, TALL = 6, TOP = 3 };
+enum { MOST_LINES = 80, MOST_ROWS = 60 };
 
 enum look { WORDS, NUMBERS, BLOCKS };
 
@@ -59,7 +60,7 @@ static void lay_bands(struct grid *g, int room) {
     size_t C = g->panel->columns.n;
     g->cell = g->cell > room ? room : g->cell;
     g->band = (size_t)(room / g->cell);
-    g->by_row = folds(g->panel->rows.n, MOST_LINES / 2);
+    g->by_row = folds(g->panel->rows.n, C > g->band ? MOST_LINES / 2 : MOST_ROWS);
     size_t lines = (g->panel->rows.n + g->by_row - 1) / g->by_row + 2, bands = MOST_LINES / lines;
     size_t most = g->band * (bands ? bands : 1);
     g->from = C > most ? C - most : 0;
@@ -83,7 +84,8 @@ static void lay_out(struct grid *g) {
     int most = p->width < 40 ? 6 : p->width < 60 ? 10 : LABEL;
     g->label = glim__panel_axis_width(p, &g->panel->rows, most);
     g->label += g->label > 0;
-    int room = p->width - g->label, heads = glim__panel_axis_width(p, &g->panel->columns, WORD);
+    int room = p->width - g->label,
+        heads = glim__panel_axis_width(p, &g->panel->columns, g->panel->texts ? WORD : HEAD);
     g->digits = p->o->color == GLIM_COLOR_NONE || p->o->numbers;
     g->by_row = g->by_column = 1;
     g->gap = g->m->range.marked ? 2 : 1; /* a mark and a space */
@@ -100,7 +102,7 @@ static void lay_out(struct grid *g) {
     g->cell = (number > heads ? number : heads) + g->gap;
     while (g->cell > number + g->gap && C * (size_t)g->cell > (size_t)room)
         g->cell--;
-    if (p->o->numbers || (g->panel->rows.n <= MOST_LINES && C * (size_t)g->cell <= (size_t)room))
+    if (p->o->numbers || (g->panel->rows.n <= MOST_ROWS && C * (size_t)g->cell <= (size_t)room))
         lay_bands(g, room);
     else
         lay_blocks(g, room);
@@ -306,7 +308,17 @@ static void put_top(const struct grid *g) {
     glim__panel_say(g->p, &b);
 }
 
+/* Marked cells in rows and columns that are skipped. */
+static size_t marks_left_out(const struct grid *g) {
+    size_t n = g->look == BLOCKS ? 0 : g->m->range.marked, C = g->panel->columns.n;
+    for (size_t r = 0; n && r < g->panel->rows.n; r += g->by_row)
+        for (size_t c = g->from; c < C; c++)
+            n -= g->panel->marked[r * C + c] != 0;
+    return n;
+}
+
 static void put_folds(const struct grid *g) {
+    size_t lost = marks_left_out(g);
     glim_buffer b;
     glim__buffer_init(&b, g->p->b.ctx);
     if (g->look == BLOCKS && (g->by_row > 1 || g->by_column > 1))
@@ -317,6 +329,9 @@ static void put_folds(const struct grid *g) {
     if (g->from)
         glim__buffer_printf(&b, "the last %zu of %zu columns; ", g->panel->columns.n - g->from,
                             g->panel->columns.n);
+    if (lost)
+        glim__buffer_printf(&b, "%zu of the marked cells %s among the others; ", lost,
+                            lost > 1 ? "are" : "is");
     if (b.len)
         glim__buffer_puts(&b, "--html, --csv for all");
     glim__panel_say(g->p, &b);

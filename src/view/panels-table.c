@@ -7,21 +7,27 @@
 #include "view/panels-page.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { CELL = 32, NARROW = 4, GAP = 2, MOST_ROWS = 60 };
 
 struct table {
     const glim_panel_page *m;
-    int *widths; /* of the columns; the label's before them */
-    bool *words; /* a column of words is on the left */
+    int *widths;          /* of the columns; the label's before them */
+    bool *words, *counts; /* of the columns: words are on the left, counts are whole */
 };
 
 /* What a cell says, for people. */
-static const char *cell_text(const glim_panel_page *m, char out[32], size_t r, size_t c) {
-    const glim_panel_cell *cell = &m->panel->cells[r * m->panel->columns.n + c];
-    if (cell->text)
-        return cell->text;
-    return isnan(cell->number) ? "" : glim__panel_number(m, out, cell->number, false);
+static const char *cell_text(const struct table *t, char out[32], size_t r, size_t c) {
+    const glim_panel_cell *cell = &t->m->panel->cells[r * t->m->panel->columns.n + c];
+    if (cell->text || isnan(cell->number))
+        return cell->text ? cell->text : "";
+    if (!t->counts[c])
+        return glim__panel_number(t->m, out, cell->number, false);
+    snprintf(out, 32, "%s%.0f",
+             cell->number < 0 ? glim__page_pick(t->m->p, "\xe2\x88\x92", "-") : "",
+             fabs(cell->number));
+    return out;
 }
 
 static void measure(struct table *t) {
@@ -30,10 +36,15 @@ static void measure(struct table *t) {
     size_t rows = panel->rows.n < MOST_ROWS ? panel->rows.n : MOST_ROWS;
     char text[32];
     t->widths[0] = glim__panel_axis_width(p, &panel->rows, CELL);
+    if (t->widths[0] && panel->rows.name) {
+        int name = glim__panel_label_width(p, panel->rows.name, CELL);
+        t->widths[0] = name > t->widths[0] ? name : t->widths[0];
+    }
     for (size_t c = 0; c < panel->columns.n; c++) {
         int width = glim__panel_label_width(p, glim__axis_label(&panel->columns, c), CELL);
+        t->counts[c] = glim__table_counts(panel, c);
         for (size_t r = 0; r < rows; r++) {
-            int w = glim__panel_label_width(p, cell_text(t->m, text, r, c), CELL);
+            int w = glim__panel_label_width(p, cell_text(t, text, r, c), CELL);
             width = w > width ? w : width;
             t->words[c] = t->words[c] || panel->cells[r * panel->columns.n + c].text;
         }
@@ -79,7 +90,7 @@ static void put_table_row(const struct table *t, size_t r, size_t from, size_t t
         glim__panel_pad(p, GAP);
     }
     for (size_t c = from; c < to; c++) {
-        const char *s = head ? glim__axis_label(&panel->columns, c) : cell_text(t->m, text, r, c);
+        const char *s = head ? glim__axis_label(&panel->columns, c) : cell_text(t, text, r, c);
         put_cell(t, s, t->widths[c + 1], t->words[c]);
         glim__panel_pad(p, c + 1 < to ? GAP : 0);
     }
@@ -104,8 +115,10 @@ void glim__panel_table(const glim_panel_page *m) {
     glim_context *ctx = m->p->b.ctx;
     size_t n = panel->columns.n, rows = panel->rows.n < MOST_ROWS ? panel->rows.n : MOST_ROWS;
     struct table t = {m, glim__calloc(ctx, n + 1, sizeof *t.widths),
-                      glim__calloc(ctx, n + 1, sizeof *t.words)};
-    if (t.widths && t.words) {
+                      glim__calloc(ctx, n + 1, sizeof *t.words),
+                      glim__calloc(ctx, n + 1, sizeof *t.counts)};
+    bool ready = t.widths && t.words && t.counts;
+    if (ready) {
         measure(&t);
         squeeze(&t);
         for (size_t from = 0, to; from < n; from = to) {
@@ -115,9 +128,10 @@ void glim__panel_table(const glim_panel_page *m) {
                 put_table_row(&t, r, from, to);
         }
     }
-    m->p->b.failed = m->p->b.failed || !t.widths || !t.words;
+    m->p->b.failed = m->p->b.failed || !ready;
     glim__free(ctx, t.widths);
     glim__free(ctx, t.words);
+    glim__free(ctx, t.counts);
     glim_buffer b;
     glim__buffer_init(&b, ctx);
     if (panel->rows.n > rows)

@@ -147,6 +147,20 @@ bool glim__axis_named(const glim_panel_axis *axis) {
     return false;
 }
 
+bool glim__table_counts(const glim_panel *panel, size_t column) {
+    static const double most = 1e7;
+    bool share = panel->scale == GLIM_SCALE_SHARE;
+    for (size_t r = 0; r < panel->rows.n; r++) {
+        const glim_panel_cell *cell = &panel->cells[r * panel->columns.n + column];
+        if (cell->text || isnan(cell->number))
+            continue;
+        if (cell->number != floor(cell->number) || !(fabs(cell->number) < most))
+            return false;
+        share = share && fabs(cell->number) <= 1;
+    }
+    return !share;
+}
+
 /* ---- pieces of texts ---- */
 
 const char *glim__string_label(const glim_panel *panel, size_t i) {

@@ -61,6 +61,10 @@ size_t glim__panel_top(const glim_panel *panel, size_t n, glim_panel_place *out)
 const char *glim__axis_label(const glim_panel_axis *axis, size_t i);
 bool glim__axis_named(const glim_panel_axis *axis);
 
+/* Whether a table's column counts something: its numbers are whole and no shares, and are
+   written so whatever the scale of its panel. */
+bool glim__table_counts(const glim_panel *panel, size_t column);
+
 /* ---- pieces of texts ---- */
 
 /* What a text is called; "" when it has no name. */

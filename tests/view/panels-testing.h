@@ -167,4 +167,33 @@ static inline glim_document *panel_document(glim_context *ctx, size_t at) {
     return d;
 }
 
+/* ---- what is looked for ---- */
+
+static inline void contains(const char *text, const char *part) {
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+static inline size_t count(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+static inline size_t length_before(const char *text, const char *part) {
+    size_t n = 0;
+    while (text[n] && strncmp(text + n, part, strlen(part)) != 0)
+        n++;
+    return n;
+}
+
+static inline size_t case_named(const char *name) {
+    for (size_t i = 0; i < N_PANEL_CASES; i++)
+        if (!strcmp(panel_cases[i].name, name))
+            return i;
+    fail_msg("there is no case '%s'", name);
+    return 0;
+}
+
 #endif
