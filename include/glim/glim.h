@@ -6,6 +6,7 @@
 #include <glim/advise.h>
 #include <glim/attention.h>
 #include <glim/base.h>
+#include <glim/directions.h>
 #include <glim/document.h>
 #include <glim/evaluate.h>
 #include <glim/explain.h>
@@ -19,6 +20,7 @@
 #include <glim/patch.h>
 #include <glim/predictor.h>
 #include <glim/site.h>
+#include <glim/steer.h>
 #include <glim/text.h>
 #include <glim/view.h>
 
