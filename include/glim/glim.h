@@ -11,6 +11,7 @@
 #include <glim/evaluate.h>
 #include <glim/explain.h>
 #include <glim/fit.h>
+#include <glim/heads.h>
 #include <glim/image.h>
 #include <glim/influence.h>
 #include <glim/lens.h>
