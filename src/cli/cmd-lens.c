@@ -244,8 +244,8 @@ static const glim_param *const groups[] = {cli_flags_model, target_flags,     le
                                            cli_flags_plan,  cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim lens -m model.gguf \"The capital of France is\"",
-    "glim lens -m model.gguf --target \" Paris\" --against \" London\" --direct \\\n"
-    "      \"The capital of France is\"",
+    ("glim lens -m model.gguf --target \" Paris\" --against \" London\" --direct \\\n"
+     "      \"The capital of France is\""),
     "glim lens -m model.gguf --fit corpus.txt --out lens.safetensors",
     "glim lens -m model.gguf --neuron 11:2044", NULL};
 
