@@ -116,7 +116,7 @@ typedef struct glim_document {
     glim_context *ctx;
     void *owner;      /* the arena; use glim_document_new and glim_document_free */
     const char *kind; /* "attribution", "attribution-matrix", "attention"; without units: "lens",
-                         "patch", "probe", "maximize" */
+                         "patch", "probe", "maximize", "structure" */
     struct {
         const char *file, *name, *architecture, *quantisation, *digest;
     } model;

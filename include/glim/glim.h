@@ -6,10 +6,12 @@
 #include <glim/advise.h>
 #include <glim/attention.h>
 #include <glim/base.h>
+#include <glim/directions.h>
 #include <glim/document.h>
 #include <glim/evaluate.h>
 #include <glim/explain.h>
 #include <glim/fit.h>
+#include <glim/heads.h>
 #include <glim/image.h>
 #include <glim/influence.h>
 #include <glim/lens.h>
@@ -19,6 +21,7 @@
 #include <glim/patch.h>
 #include <glim/predictor.h>
 #include <glim/site.h>
+#include <glim/steer.h>
 #include <glim/text.h>
 #include <glim/view.h>
 

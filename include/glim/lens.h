@@ -74,6 +74,24 @@ GLIM_API glim_status glim_lens_read(glim_document **out, glim_predictor *p,
 GLIM_API glim_status glim_lens_plan(const glim_predictor *p, const glim_lens_options *options,
                                     glim_plan *out, glim_error *err);
 
+/* ---- neurons by their weights -------------------------------------------- */
+
+typedef struct glim_neuron {
+    int layer;
+    size_t neuron;
+} glim_neuron;
+
+/* A document of the kind "structure" without any input: the `top` tokens (1 to 100; 0 = 10) that
+   each of n neurons says most and least for one unit of its activation, through the norm behind
+   the blocks with its divisor left out, less the mean over the vocabulary; and the tokens whose
+   embeddings its input weights (of gated parts the gate's) are most and least like, by cosine. In
+   between other blocks read and write, so both ends mean most near their end of the model. Errors:
+   EUSAGE (no such neuron; the model writes no tokens), EUNSUPPORTED (experts; a head that no norm
+   stands before), ENOMEM, EBUDGET. */
+GLIM_API glim_status glim_neurons_read(glim_document **out, const glim_model *model,
+                                       const glim_neuron *neurons, size_t n, size_t top,
+                                       glim_error *err);
+
 /* ---- tuned lenses ------------------------------------------------------- */
 
 typedef struct glim_tuned_options {

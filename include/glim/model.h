@@ -236,6 +236,9 @@ typedef struct glim_sampling {
     int64_t top_k;      /* 0 = all */
     double top_p;       /* 1 = all */
     uint64_t seed;
+    const glim_hook *hooks; /* see or change what is inside, at each step of glim_generate and
+                               glim_translate; rows that are cached are not visited again */
+    size_t n_hooks;
 } glim_sampling;
 
 /* Draws the next token from logits (V); position makes the draw unique.

@@ -83,6 +83,9 @@ typedef struct cli_options {
     bool direct, noise, estimate, mlps;
     int64_t window;
     int64_t first, count, neurons;
+    const char *steer[CLI_OTHERS], *positive, *negative, *neuron[CLI_SITES];
+    bool detect;
+    int64_t length;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -128,6 +131,10 @@ struct cli_command {
     bool keeps;                      /* --store is not only for the answers of programs */
     glim_status (*run)(cli_run *run);
 };
+
+/* Adds what --steer and --from name, FILE[#CLASS][:STRENGTH][@LAYERS] (steer-flags.c), to a new
+   steering of the model; what is worth telling goes to standard error. */
+glim_status cli_steer(cli_run *run, glim_steering **out);
 
 /* Groups of flags (flags.c). */
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],

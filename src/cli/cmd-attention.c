@@ -42,6 +42,22 @@ static const glim_param look_flags[] = {
      .def.s = "auto",
      .choices = "auto|token|word|sentence",
      .help = "what looks and is looked at"},
+    {.name = "detect",
+     .type = GLIM_BOOL,
+     .offset = AT(detect),
+     .help = "instead: previous-token, duplicate-token and induction heads"},
+    {.name = "length",
+     .type = GLIM_INT,
+     .offset = AT(length),
+     .min = 0,
+     .max = 1 << 20,
+     .help = "of the random tokens that it repeats (50)"},
+    {.name = "draws",
+     .type = GLIM_INT,
+     .offset = AT(draws),
+     .min = 0,
+     .max = 10000,
+     .help = "of them (4)"},
     {0},
 };
 
@@ -130,6 +146,8 @@ static glim_status run_attention(cli_run *run) {
     glim_attention_options a;
     glim_plan plan;
     glim_buffer gold;
+    if (run->o.detect)
+        return cli_detect_heads(run);
     glim_status status = cli_open(run);
     if (!status && cli_reads_pictures(run))
         status = glim_fail(&run->err, GLIM_EUSAGE, "a model of pictures has no attention to show");
@@ -160,7 +178,8 @@ static const glim_param *const groups[] = {
 static const char *const examples[] = {
     "glim attention -m model.gguf --layer 3 --head 7 \"The capital of France is\"",
     "glim attention -m opus-mt-en-de --align --gold \"0-0 1-1\" \"good day\"",
-    "glim attention -m model.gguf --raw patterns.npy -f page.txt", NULL};
+    "glim attention -m model.gguf --raw patterns.npy -f page.txt",
+    "glim attention -m model.gguf --detect", NULL};
 
 const cli_command cli_attention = {
     .name = "attention",

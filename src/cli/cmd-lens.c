@@ -62,7 +62,7 @@ static const glim_param lens_flags[] = {
      .def.i = 5,
      .min = 1,
      .max = 10,
-     .help = "words that are named of a layer at the target's place"},
+     .help = "words that are named of a layer, or of a neuron"},
     {.name = "neurons",
      .type = GLIM_INT,
      .offset = AT(neurons),
@@ -70,6 +70,12 @@ static const glim_param lens_flags[] = {
      .min = 0,
      .max = 1000,
      .help = "with --direct: neurons that are named"},
+    {.name = "neuron",
+     .type = GLIM_STRING,
+     .offset = AT(neuron),
+     .max = CLI_SITES,
+     .value_name = "L:N",
+     .help = "instead: tokens that a neuron says and reads by its weights"},
     {0},
 };
 
@@ -222,6 +228,8 @@ static glim_status use(cli_run *run, glim_predictor *p) {
 static glim_status run_lens(cli_run *run) {
     run->o.output = "logit"; /* parts add up to logits */
     run->o.units = "auto";
+    if (run->o.neuron[0])
+        return cli_neurons(run);
     if (run->o.fit_text) {
         glim_status status = cli_open(run);
         return status ? status : fit(run);
@@ -236,9 +244,10 @@ static const glim_param *const groups[] = {cli_flags_model, target_flags,     le
                                            cli_flags_plan,  cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim lens -m model.gguf \"The capital of France is\"",
-    "glim lens -m model.gguf --target \" Paris\" --against \" London\" --direct \\\n"
-    "      \"The capital of France is\"",
-    "glim lens -m model.gguf --fit corpus.txt --out lens.safetensors", NULL};
+    ("glim lens -m model.gguf --target \" Paris\" --against \" London\" --direct \\\n"
+     "      \"The capital of France is\""),
+    "glim lens -m model.gguf --fit corpus.txt --out lens.safetensors",
+    "glim lens -m model.gguf --neuron 11:2044", NULL};
 
 const cli_command cli_lens = {
     .name = "lens",

@@ -76,6 +76,8 @@ glim_status cli_check_outputs(cli_run *run) {
                                {"the input", word},
                                {"the store", o->store},
                                {"the gold", o->gold},
+                               {"the positive texts", o->positive},
+                               {"the negative texts", o->negative},
                                {"the explanation", o->explanation},
                                {"the rationale", o->rationale},
                                {"the training samples", o->train},

@@ -115,8 +115,12 @@ static glim_status look_ahead(struct search *s, int live, glim_error *err) {
                                .wanted = &last[b],
                                .n_wanted = 1};
     }
-    glim_batch b = {
-        .sequences = q, .count = (size_t)live, .sources = &w->source, .n_sources = w->read ? 0 : 1};
+    glim_batch b = {.sequences = q,
+                    .count = (size_t)live,
+                    .hooks = w->hooks,
+                    .n_hooks = w->n_hooks,
+                    .sources = &w->source,
+                    .n_sources = w->read ? 0 : 1};
     status = glim_session_forward(w->s, &b, err);
     w->read = w->read || !status;
     for (int i = 0; i < live && !status; i++)

@@ -102,7 +102,8 @@ static double probability(const float *logits, int V, int32_t id) {
 }
 
 /* Runs tokens [s's length, count) into the cache; the last one's logits stay. */
-static glim_status feed(glim_session *s, const int32_t *ids, size_t count, glim_error *err) {
+static glim_status feed(glim_session *s, const int32_t *ids, size_t count, const glim_sampling *how,
+                        glim_error *err) {
     while (glim_session_length(s) < count) {
         size_t at = glim_session_length(s), n = count - at < PIECE ? count - at : PIECE;
         uint32_t last = (uint32_t)(n - 1);
@@ -111,7 +112,12 @@ static glim_status feed(glim_session *s, const int32_t *ids, size_t count, glim_
                            .prefix = at,
                            .wanted = &last,
                            .n_wanted = at + n == count};
-        glim_batch b = {.sequences = &q, .count = 1, .append = true, .decode = n == 1 && at};
+        glim_batch b = {.sequences = &q,
+                        .count = 1,
+                        .hooks = how ? how->hooks : NULL,
+                        .n_hooks = how ? how->n_hooks : 0,
+                        .append = true,
+                        .decode = n == 1 && at};
         glim_status status = glim_session_forward(s, &b, err);
         if (status)
             return status;
@@ -130,7 +136,7 @@ struct continuation {
 static glim_status step(struct continuation *c, size_t count, const glim_sampling *how,
                         bool (*each)(void *, int32_t, double), void *data, bool *more,
                         glim_error *err) {
-    glim_status status = feed(c->s, c->ids, count, err);
+    glim_status status = feed(c->s, c->ids, count, how, err);
     if (status)
         return status;
     const float *logits = glim_session_logits(c->s, 0, 0);

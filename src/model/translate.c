@@ -16,6 +16,8 @@ glim_status glim__writer_feed(struct glim_writer *w, const int32_t *ids, size_t 
     glim_sequence q = {.ids = ids + at, .count = n, .prefix = at, .wanted = &last, .n_wanted = 1};
     glim_batch b = {.sequences = &q,
                     .count = 1,
+                    .hooks = w->hooks,
+                    .n_hooks = w->n_hooks,
                     .append = true,
                     .decode = n == 1 && at,
                     .sources = &w->source,
@@ -109,7 +111,11 @@ glim_status glim_translate(const glim_model *m, glim_tokens *tokens, size_t n,
     static const glim_writing greedy = {.beams = 1};
     how = how ? how : &greedy;
     int beams = how->beams > 1 ? how->beams : 1;
-    struct glim_writer w = {.m = m, .tokens = tokens};
+    const glim_sampling *draw = how->sampling;
+    struct glim_writer w = {.m = m,
+                            .tokens = tokens,
+                            .hooks = draw ? draw->hooks : NULL,
+                            .n_hooks = draw ? draw->n_hooks : 0};
     if (!m->encoder)
         return glim_fail(err, GLIM_EUSAGE, "'%s' is no encoder-decoder", m->info.path);
     if (!tokens->count || tokens->count > (size_t)m->hyper.context || beams > GLIM_MOST_BEAMS)

@@ -10,6 +10,8 @@ struct glim_writer {
     glim_session *s; /* its cache holds a beginning of what is written */
     glim_tokens *tokens;
     glim_sequence source;
+    const glim_hook *hooks;
+    size_t n_hooks;
     int32_t *read_ids;
     bool read;    /* the encoder has run */
     int32_t *ids; /* [most + 2] the start token, then what is written */

@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A document of panels about a predictor's input. */
 #include "structure/report.h"
+#include "model/model.h"
 
+#include <math.h>
 #include <string.h>
+
+static bool name_method(glim_document *d, const glim_report_words *words, const char *params) {
+    d->kind = words->kind;
+    d->method.name = words->name;
+    d->method.summary = words->summary;
+    d->method.cite = words->cite;
+    d->method.caption = words->caption;
+    d->method.params = glim_document_text(d, params, strlen(params));
+    return d->method.params != NULL;
+}
 
 glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
                                const glim_report_words *words, const char *params,
                                glim_error *err) {
-    *r = (glim_report){.p = p, .began = glim__seconds()};
+    *r = (glim_report){.m = p->model, .p = p, .began = glim__seconds()};
     glim_status status = glim_document_new(&r->doc, p->ctx, err);
     if (!status)
         status = p->describe(p, r->doc, err);
@@ -17,18 +29,43 @@ glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
         return status;
     }
     glim_document *d = r->doc;
-    d->kind = words->kind;
     d->input.units = NULL;
     d->input.n_units = 0;
     d->rows = NULL;
     d->n_rows = 1;
-    d->method.name = words->name;
-    d->method.summary = words->summary;
-    d->method.cite = words->cite;
-    d->method.caption = words->caption;
-    d->method.params = glim_document_text(d, params, strlen(params));
     p->cost(p, &r->forward, &r->backward);
-    return d->method.params ? GLIM_OK : glim__oom(p->ctx, err, "the document", strlen(params));
+    return name_method(d, words, params) ? GLIM_OK
+                                         : glim__oom(p->ctx, err, "the document", strlen(params));
+}
+
+static const char *copy(glim_document *d, const char *s) {
+    return s ? glim_document_text(d, s, strlen(s)) : NULL;
+}
+
+glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
+                                     const glim_report_words *words, const char *params,
+                                     glim_error *err) {
+    *r = (glim_report){.m = m, .began = glim__seconds()};
+    const glim_model_info *i = glim_model_facts(m);
+    const char *slash = strrchr(i->path, '/');
+    glim_status status = glim_document_new(&r->doc, m->ctx, err);
+    if (status)
+        return status;
+    glim_document *d = r->doc;
+    d->model.file = copy(d, slash && slash[1] ? slash + 1 : i->path);
+    d->model.name = copy(d, i->name);
+    d->model.architecture = copy(d, i->architecture);
+    d->model.quantisation = copy(d, i->quantisation);
+    d->model.digest = copy(d, i->digest);
+    d->target.kind = "model";
+    d->target.id = d->target.against_id = -1;
+    d->target.value = d->target.baseline_value = d->target.prob = NAN;
+    d->fixed_total = d->fixed_size = NAN;
+    if (d->model.file && name_method(d, words, params))
+        return GLIM_OK;
+    glim_document_free(d);
+    r->doc = NULL;
+    return glim__oom(m->ctx, err, "the document", strlen(params));
 }
 
 glim_status glim__report_end(glim_report *r, glim_status status, glim_document **out) {
@@ -39,13 +76,15 @@ glim_status glim__report_end(glim_report *r, glim_status status, glim_document *
         glim_document_free(d);
         return status;
     }
-    const char *kernels = glim_context_kernels(r->p->ctx);
-    r->p->cost(r->p, &d->cost.forward_tokens, &d->cost.backward_tokens);
-    d->cost.forward_tokens -= r->forward;
+    glim_context *ctx = glim_model_context(r->m);
+    const char *kernels = glim_context_kernels(ctx);
+    if (r->p)
+        r->p->cost(r->p, &d->cost.forward_tokens, &d->cost.backward_tokens);
+    d->cost.forward_tokens -= r->forward; /* 0 without */
     d->cost.backward_tokens -= r->backward;
     d->cost.seconds = glim__seconds() - r->began;
-    d->cost.peak_bytes = glim_context_peak(r->p->ctx);
-    d->cost.threads = glim_context_threads(r->p->ctx);
+    d->cost.peak_bytes = glim_context_peak(ctx);
+    d->cost.threads = glim_context_threads(ctx);
     d->cost.kernels = glim_document_text(d, kernels, strlen(kernels));
     if (status) {
         d->partial = true;
@@ -57,7 +96,7 @@ glim_status glim__report_end(glim_report *r, glim_status status, glim_document *
 
 const char *glim__report_word(const glim_report *r, int32_t id) {
     size_t n;
-    const char *bytes = glim_model_token_bytes(r->p->model, id, &n);
+    const char *bytes = glim_model_token_bytes(r->m, id, &n);
     return glim_document_text(r->doc, bytes, n);
 }
 

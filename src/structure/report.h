@@ -13,7 +13,8 @@ typedef struct glim_report_words {
 
 typedef struct glim_report {
     glim_document *doc;
-    const glim_predictor *p;
+    const glim_model *m;
+    const glim_predictor *p; /* NULL: the document is about a model, not about an input */
     double began;
     uint64_t forward, backward;
 } glim_report;
@@ -22,6 +23,10 @@ typedef struct glim_report {
    Errors: ENOMEM, EBUDGET. */
 glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
                                const glim_report_words *words, const char *params, glim_error *err);
+/* The same of a model without an input; costs are whoever runs it's to count. */
+glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
+                                     const glim_report_words *words, const char *params,
+                                     glim_error *err);
 /* Costs; hands the document over when all went well, or on ECANCELLED as a partial one. Returns
    the status. */
 glim_status glim__report_end(glim_report *r, glim_status status, glim_document **out);

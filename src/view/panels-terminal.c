@@ -359,7 +359,8 @@ void glim__page_panels_head(glim_page *p) {
     static const char *const titles[][2] = {{"lens", "What each layer would say"},
                                             {"patch", "Where activations change the answer"},
                                             {"probe", "What can be read from each layer"},
-                                            {"maximize", "What drives it most"}};
+                                            {"maximize", "What drives it most"},
+                                            {"structure", "What parts of the model do"}};
     const glim_document *d = p->d;
     glim_buffer b;
     glim__buffer_init(&b, p->b.ctx);

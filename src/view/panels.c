@@ -14,7 +14,7 @@
 static const double LEAST_EFFECT = -0.2, MOST_EFFECT = 1.2, WORST_RANK = 10;
 
 bool glim__panel_document(const char *kind) {
-    static const char *const kinds[] = {"lens", "patch", "probe", "maximize", NULL};
+    static const char *const kinds[] = {"lens", "patch", "probe", "maximize", "structure", NULL};
     for (size_t i = 0; kinds[i]; i++)
         if (!strcmp(kinds[i], kind))
             return true;

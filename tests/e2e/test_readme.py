@@ -34,6 +34,17 @@ class Examples(unittest.TestCase):
         self.assertEqual(subprocess.run([example, MODEL + "x", "Hello"],
                                         capture_output=True).returncode, 3)
 
+    def test_the_example_of_hooks_runs(self):
+        example = GLIM.parents[2] / "examples/example-inside"
+        r = subprocess.run([example, MODEL, "Hello small world", "1", "0", "5"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        first, second = [re.findall(r"[-+]?\d+\.\d+", line.split(":", 1)[1]) for line in r.stdout.splitlines()]
+        self.assertEqual(len(first), 3, r.stdout)  # logit, activation, slope
+        self.assertTrue(all(a != b for a, b in zip(first, second)), r.stdout)
+        for wrong, status in (("9", "0", "5"), 2), (("1", "99", "5"), 2), (("1", "0", "99999"), 2):
+            r = subprocess.run([example, MODEL, "Hello", *wrong], capture_output=True, timeout=60)
+            self.assertEqual(r.returncode, status, r.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

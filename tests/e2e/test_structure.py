@@ -153,6 +153,46 @@ class Structure(unittest.TestCase):
         self.refused(2, "explain", "-m", LLAMA, "--not", b, TEXT, says="--why")
         self.refused(2, "explain", "-m", LLAMA, "--why", a, "--target", b, TEXT, says="--target")
 
+    def test_neurons(self):
+        d, panels = self.document("lens", "-m", LLAMA, "--neuron", "1:3,0:5", "--neuron", "1:0", "--top", 2)
+        self.assertEqual((d["kind"], d["input"]["text"], d["scores"]), ("structure", "", None))
+        says = panels["neurons-say"]["cells"]
+        self.assertEqual([row[0] for row in says[::2]], ["1:3", "0:5", "1:0"])
+        self.assertTrue(says[0][2] >= says[1][2] > 0 > says[1][4] >= says[0][4])
+        self.assertEqual(len(panels["neurons-read"]["cells"]), 6)
+        self.assertIn("Tokens that neurons say", self.ok("lens", "-m", GPT2, "--neuron", "0:1"))
+        self.refused(2, "lens", "-m", LLAMA, "--neuron", "1-3", says="LAYER:NUMBER")
+        self.refused(2, "lens", "-m", LLAMA, "--neuron", "9:3", says="there is no block 9")
+        self.refused(2, "lens", "-m", LLAMA, "--neuron", "1:3", TEXT, says="takes no text")
+        self.refused(2, "lens", "-m", BERT, "--neuron", "0:1", says="writes no tokens")
+
+    def test_heads(self):
+        with tempfile.TemporaryDirectory() as where:
+            html = pathlib.Path(where) / "heads.html"
+            d, panels = self.document("attention", "-m", GPT2, "--detect", "--length", 12, "--draws", 2, "--html", html)
+            self.assertIn("归纳头", self.report_in_chinese(d, where))
+            self.assertIn("Heads that look at the token before", html.read_text(encoding="utf-8"))
+        self.assertEqual((d["kind"], d["method"]["params"]), ("structure", {"length": 12, "draws": 2}))
+        for name in ("previous", "duplicate", "induction"):
+            grid = panels["heads-" + name]
+            self.assertTrue(all(0 <= x <= 1 for row in grid["values"] for x in row))
+            best = max((x, -i, j) for i, row in enumerate(grid["values"]) for j, x in enumerate(row))
+            first = next(row for row in panels["heads"]["cells"] if row[0] == name)
+            self.assertAlmostEqual(first[2], best[0], 6)
+        again, same = self.document("attention", "-m", GPT2, "--detect", "--length", 12, "--draws", 2, "--threads", 1)
+        self.assertEqual(same, panels)
+        plan = json.loads(self.ok("attention", "-m", GPT2, "--detect", "--dry-run", "--json"))
+        self.assertGreater(plan["forward_tokens"], 100)
+        self.refused(2, "attention", "-m", GPT2, "--detect", TEXT, says="takes no text")
+        self.refused(2, "attention", "-m", MARIAN, "--detect", says="one run of tokens")
+        self.refused(3, "attention", "-m", GPT2, "--detect", "--length", 1000, says="context")
+
+    def report_in_chinese(self, document, where):
+        saved, html = pathlib.Path(where) / "d.json", pathlib.Path(where) / "d.html"
+        saved.write_text(json.dumps(document))
+        self.ok("view", saved, "--html", html, "--lang", "zh-CN")
+        return html.read_text(encoding="utf-8")
+
     def test_same_bits_for_any_number_of_threads(self):
         one = json.loads(self.ok("patch", "-m", LLAMA, "--ablate", "mean", TEXT, "--threads", 1, "--json"))
         two = json.loads(self.ok("patch", "-m", LLAMA, "--ablate", "mean", TEXT, "--threads", 2, "--json"))
