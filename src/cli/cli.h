@@ -136,8 +136,6 @@ extern const cli_command *const cli_commands[];
 const cli_command *cli_find(const char *name);
 /* The command whose name is nearest, or NULL when none is near. */
 const cli_command *cli_nearest(const char *name);
-/* Edit distance of a (n bytes) and b. */
-int cli_distance(const char *a, size_t n, const char *b);
 
 /* The parameters of the chosen method, or NULL. */
 const glim_param *cli_own_params(const cli_run *run);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of commands. */
 #include "cli/commands.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -23,7 +24,7 @@ const cli_command *cli_nearest(const char *name) {
     int best = 3;
     size_t n = strlen(name);
     for (size_t i = 0; cli_commands[i]; i++) {
-        int d = cli_distance(name, n, cli_commands[i]->name);
+        int d = glim__edit_distance(name, n, cli_commands[i]->name);
         if (d < best && (size_t)d < n) {
             best = d;
             near = cli_commands[i];
