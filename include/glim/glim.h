@@ -6,6 +6,7 @@
 #include <glim/advise.h>
 #include <glim/attention.h>
 #include <glim/base.h>
+#include <glim/directions.h>
 #include <glim/document.h>
 #include <glim/evaluate.h>
 #include <glim/explain.h>
@@ -16,6 +17,7 @@
 #include <glim/panel.h>
 #include <glim/param.h>
 #include <glim/predictor.h>
+#include <glim/probe.h>
 #include <glim/site.h>
 #include <glim/text.h>
 #include <glim/view.h>

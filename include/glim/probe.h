@@ -45,9 +45,9 @@ typedef struct glim_probe_options {
     size_t repeats;      /* 1 */
     size_t inner;        /* 5 folds that choose the strength */
     size_t permutations; /* texts: 20 controls */
-    bool no_control, no_code, no_baselines; /* leave these out */
-    size_t hidden;                          /* MLP: 128 units */
-    double decay;                           /* MLP: weight decay, 1e-3 */
+    bool no_control, no_code, no_baseline; /* leave these out */
+    size_t hidden;                         /* MLP: 128 units */
+    double decay;                          /* MLP: weight decay, 1e-3 */
     uint64_t seed;
     const char *save; /* a file for the directions (directions.h), or NULL */
     /* The directions as concepts (TCAV: Kim et al. 2018, ICML): for each text, whether moving
@@ -55,6 +55,7 @@ typedef struct glim_probe_options {
        model; NULL: not asked. */
     const char *concept_target;
     const char *concept_class; /* whose direction; NULL: the last class */
+    size_t concept_inputs;     /* texts that are walked back, even distances apart; 200 */
     size_t directions;         /* random ones to compare with, 20 */
 } glim_probe_options;
 

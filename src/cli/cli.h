@@ -78,6 +78,11 @@ typedef struct cli_options {
     const char *train, *query, *by_group, *checkpoint[CLI_OTHERS];
     double rate;
     int64_t check;
+    /* probes */
+    const char *each, *word, *probe, *save, *concept_target, *concept_class;
+    bool regression, half, no_control, no_code, no_baseline;
+    int64_t repeats, inner_folds, permutations, hidden, concept_inputs, directions;
+    double decay;
 } cli_options;
 
 typedef struct cli_command cli_command;

@@ -16,34 +16,44 @@ glim_status glim__spool_open(glim_spool *s, glim_error *err) {
     return GLIM_OK;
 }
 
-glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_t n,
-                              glim_error *err) {
-    const char *data = (const char *)x;
-    for (size_t done = 0, all = n * sizeof *x; done < all;) {
-        ssize_t k = pwrite(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+glim_status glim__spool_put(glim_spool *s, uint64_t at, const void *data, size_t n,
+                            const char *what, glim_error *err) {
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pwrite(s->fd, (const char *)data + done, n - done, (off_t)(at + done));
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+            return glim_fail(err, GLIM_EIO, "%s in %s: %s", what, P_tmpdir,
                              k ? strerror(errno) : "nothing is written");
         done += (size_t)k;
     }
     return GLIM_OK;
 }
 
-glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
-                             glim_error *err) {
-    char *data = (char *)x;
-    for (size_t done = 0, all = n * sizeof *x; done < all;) {
-        ssize_t k = pread(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+glim_status glim__spool_get(const glim_spool *s, uint64_t at, void *data, size_t n,
+                            const char *what, glim_error *err) {
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pread(s->fd, (char *)data + done, n - done, (off_t)(at + done));
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return glim_fail(err, GLIM_EIO, "scores of earlier queries in %s: %s", P_tmpdir,
+            return glim_fail(err, GLIM_EIO, "%s in %s: %s", what, P_tmpdir,
                              k ? strerror(errno) : "the file is shorter than what was written");
         done += (size_t)k;
     }
     return GLIM_OK;
+}
+
+static const char SCORES[] = "scores of earlier queries";
+
+glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_t n,
+                              glim_error *err) {
+    return glim__spool_put(s, at * sizeof *x, x, n * sizeof *x, SCORES, err);
+}
+
+glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
+                             glim_error *err) {
+    return glim__spool_get(s, at * sizeof *x, x, n * sizeof *x, SCORES, err);
 }
 
 void glim__spool_close(glim_spool *s) {

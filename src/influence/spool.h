@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spool.h: numbers by sample that wait on disk for others of the same sample. When queries
- * come in groups, a pass each, all but the last group's scores are here. The file has no name
+ * spool.h: numbers by sample that wait on disk for others of the same sample: scores of all
+ * groups of queries but the last, values of sites until they are probed. The file has no name
  * and goes when it is closed.
  */
 #ifndef GLIM_INFLUENCE_SPOOL_H
@@ -20,6 +20,11 @@ glim_status glim__spool_write(glim_spool *s, uint64_t at, const double *x, size_
                               glim_error *err);
 glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
                              glim_error *err);
+/* The same of n bytes; `what` they are, for messages. */
+glim_status glim__spool_put(glim_spool *s, uint64_t at, const void *data, size_t n,
+                            const char *what, glim_error *err);
+glim_status glim__spool_get(const glim_spool *s, uint64_t at, void *data, size_t n,
+                            const char *what, glim_error *err);
 void glim__spool_close(glim_spool *s);
 
 #endif

@@ -101,6 +101,7 @@ static glim_status run_task(struct layer *s, glim_error *err) {
                                          s->rows + n, m, s->said, err);
             for (size_t i = 0; i < m && !status; i++)
                 count_row(s, s->rows[n + i], s->said + i * s->K, 1 / (double)how->repeats);
+            glim__progress_add(l->ctx, 1);
             if (!status)
                 status = glim__check_cancel(l->ctx, err);
         }
@@ -174,6 +175,7 @@ static glim_status run_control(struct layer *s, size_t repeat, uint64_t stream, 
             all.control_y += y;
             all.control_yy += y * y;
         }
+        glim__progress_add(l.ctx, 1);
         if (!status)
             status = glim__check_cancel(l.ctx, err);
     }
@@ -232,6 +234,7 @@ static glim_status run_all(struct layer *s, bool bare, glim_error *err) {
     }
     if (!status && !bare && !s->numbers && l->how->codelength) {
         status = glim__probe_codelength(l, &s->out->bits, err);
+        glim__progress_add(l->ctx, 1);
         s->out->compression =
             (double)l->target.n * log2((double)l->target.n_classes) / s->out->bits;
     }
@@ -264,7 +267,6 @@ glim_status glim__probe_layer(const glim_probe_learner *l, const glim_probe_fold
     glim_status status =
         ok ? run_all(&s, bare, err) : glim__oom(ctx, err, "the answers", t->n * K * sizeof *s.said);
     out->done = !status;
-    glim__progress_add(ctx, 1);
     glim__free(ctx, s.sums);
     glim__free(ctx, s.rows);
     glim__free(ctx, s.said);
@@ -279,6 +281,11 @@ void glim__probe_layer_release(glim_probe_layer *layer, glim_context *ctx) {
     glim__free(ctx, layer->wrong);
     layer->confusion = NULL;
     layer->wrong = NULL;
+}
+
+uint64_t glim__probe_layer_fits(const glim_probe_target *t, const glim_probe_how *how, bool bare) {
+    uint64_t controls = !how->controls || bare ? 0 : t->type ? how->repeats : how->permutations;
+    return (how->repeats + controls) * how->folds + (how->codelength && !t->values && !bare);
 }
 
 uint64_t glim__probe_layer_plan(const glim_probe_target *t, const glim_probe_how *how,

@@ -150,7 +150,9 @@ void glim__probe_folds_release(glim_probe_folds *f, glim_context *ctx);
 /* Bytes that glim__probe_layer takes at most, beside x. */
 uint64_t glim__probe_layer_plan(const glim_probe_target *t, const glim_probe_how *how,
                                 size_t width);
-/* Fits, controls, code. `bare`: the score alone. Progress counts 1 a layer. */
+/* Progress counts that many. */
+uint64_t glim__probe_layer_fits(const glim_probe_target *t, const glim_probe_how *how, bool bare);
+/* Fits, controls, code. `bare`: the score alone. */
 glim_status glim__probe_layer(const glim_probe_learner *l, const glim_probe_folds *folds, bool bare,
                               glim_probe_layer *out, glim_error *err);
 void glim__probe_layer_release(glim_probe_layer *layer, glim_context *ctx);
