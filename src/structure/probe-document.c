@@ -4,22 +4,53 @@
  * its control, what is between them, and what reads no layer. The best site is named only
  * together with those that a paired bootstrap does not tell from it.
  */
+#include "base/json.h"
 #include "structure/probe-run.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *copy(glim_document *doc, const char *s) {
     return s ? glim_document_text(doc, s, strlen(s)) : NULL;
 }
 
-/* "blocks.3.hook_resid_post" as "3" where all are of one kind is the view's affair. */
-static bool name_sites(glim_document *doc, glim_panel_axis *axis, const glim_probe_run *r) {
-    bool ok = true;
-    axis->name = "site";
-    for (size_t s = 0; s < r->store.n_sites && ok; s++)
-        ok = glim_document_label(doc, axis, s, "%s", r->store.sites[s].name);
+/* Whether a site is in a block, and where its number ends: "blocks.3.hook_resid_post". */
+static bool in_block(const char *name, const char **number, const char **behind) {
+    const char *at = strstr(name, "blocks.");
+    if (!at)
+        return false;
+    *number = at + 7;
+    *behind = *number + strspn(*number, "0123456789");
+    return *behind > *number;
+}
+
+/* Whether those in blocks are all of one kind, and there are some. */
+static bool of_one_kind(const glim_probe_run *r) {
+    const char *first = NULL, *number, *behind;
+    for (size_t s = 0; s < r->store.n_sites; s++)
+        if (in_block(r->store.sites[s].name, &number, &behind)) {
+            if (first && strcmp(first, behind) != 0)
+                return false;
+            first = behind;
+        }
+    return first != NULL;
+}
+
+/* Whole names; of lines, whose sites are in order, "embed", "0", "1" where that says all. */
+static bool name_sites(glim_document *doc, glim_panel_axis *axis, const glim_probe_run *r,
+                       bool lines) {
+    bool ok = true, few = lines && of_one_kind(r);
+    axis->name = few ? "layer" : "site";
+    for (size_t s = 0; s < r->store.n_sites && ok; s++) {
+        const char *name = r->store.sites[s].name, *number, *behind;
+        if (few && in_block(name, &number, &behind))
+            ok = glim_document_label(doc, axis, s, "%.*s", (int)(behind - number), number);
+        else
+            ok = glim_document_label(doc, axis, s, "%s",
+                                     few && strstr(name, "embed") ? "embed" : name);
+    }
     return ok;
 }
 
@@ -66,7 +97,7 @@ static bool add_lines(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p = glim_document_panel_add(
         doc, GLIM_PANEL_LINES, numbers ? "r2" : "accuracy",
         numbers ? "Share of the variance that a probe explains" : "Accuracy of a probe", n, S);
-    if (!p || !name_sites(doc, &p->columns, r) || !add_intervals(doc, p, n * S))
+    if (!p || !name_sites(doc, &p->columns, r, true) || !add_intervals(doc, p, n * S))
         return false;
     p->scale = GLIM_SCALE_SHARE;
     p->rows.name = "series";
@@ -93,7 +124,7 @@ static bool add_compression(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_LINES, "compression",
                                 "How many times shorter the labels' code is than a flat one", 1, S);
-    if (!p || !name_sites(doc, &p->columns, r) ||
+    if (!p || !name_sites(doc, &p->columns, r, true) ||
         !glim_document_label(doc, &p->rows, 0, "compression"))
         return false;
     p->scale = GLIM_SCALE_AMOUNT;
@@ -121,7 +152,7 @@ static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t
             at[n++] = c;
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_TABLE, "layers", "All numbers by site", S, n);
-    if (!p || !name_sites(doc, &p->rows, r))
+    if (!p || !name_sites(doc, &p->rows, r, false))
         return false;
     p->columns.name = "number";
     for (size_t c = 0; c < n; c++)
@@ -182,7 +213,7 @@ static bool add_concepts(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p = glim_document_panel_add(
         doc, GLIM_PANEL_LINES, "concept",
         "Share of texts whose output grows along the probe's direction", 2, S);
-    if (!p || !name_sites(doc, &p->columns, r) || !add_intervals(doc, p, 2 * S) ||
+    if (!p || !name_sites(doc, &p->columns, r, true) || !add_intervals(doc, p, 2 * S) ||
         !glim_document_label(doc, &p->rows, 0, "concept") ||
         !glim_document_label(doc, &p->rows, 1, "random directions"))
         return false;
@@ -194,7 +225,7 @@ static bool add_concepts(glim_document *doc, const glim_probe_run *r) {
     glim_panel *t = glim_document_panel_add(doc, GLIM_PANEL_TABLE, "concept-test",
                                             "Is the concept unlike random directions?", S, 5);
     static const char *const names[] = {"share", "random", "deviation", "t", "p"};
-    if (!t || !name_sites(doc, &t->rows, r))
+    if (!t || !name_sites(doc, &t->rows, r, false))
         return false;
     p = &doc->panels[doc->n_panels - 2]; /* the list has moved */
     t->columns.name = "number";
@@ -232,14 +263,15 @@ static bool add_notes(glim_document *doc, const glim_probe_run *r, const uint8_t
         ok = glim_document_note(doc, "%zu texts", t->n);
     else
         ok = glim_document_note(doc, "%zu texts, %zu classes", t->n, t->n_classes);
-    ok = ok &&
-         glim_document_note(doc,
-                            "each is tested in %zu fold%s, fitted on the others; 95 %% "
-                            "intervals by a bootstrap over %zu %s",
-                            r->how.repeats, r->how.repeats > 1 ? "s (repeats)" : "", t->n_groups,
-                            r->data.words ? "sentences"
-                            : r->o->group ? "groups"
-                                          : rows);
+    ok =
+        ok && glim_document_note(doc,
+                                 "each is tested %zu time%s, by a probe fitted on the other %zu of "
+                                 "%zu folds; 95 %% intervals by a bootstrap over %zu %s",
+                                 r->how.repeats, r->how.repeats > 1 ? "s" : "", r->how.folds - 1,
+                                 r->how.folds, t->n_groups,
+                                 r->data.words ? "sentences"
+                                 : r->o->group ? "groups"
+                                               : rows);
     if (ok && best < SIZE_MAX)
         ok = glim_document_note(doc,
                                 others ? "best: %s; %zu other sites cannot be told from it"
@@ -287,6 +319,32 @@ static bool judge(glim_document *doc, const glim_probe_run *r, size_t best) {
     return ok;
 }
 
+/* What was asked, as the text of an object; false when memory is refused. */
+static bool add_params(glim_document *doc, const glim_probe_run *r) {
+    const glim_probe_how *h = &r->how;
+    const char *usual = r->model->hyper.both_ways || r->model->encoder ? "mean" : "last";
+    bool ok = true, words = r->data.words;
+    const char *pool = words ? r->o->word : r->o->pool;
+    json_t *o = json_object();
+    glim__json_set(&ok, o, "each", json_string(words ? "word" : "text"));
+    glim__json_set(&ok, o, "pool", json_string(pool ? pool : words ? "last" : usual));
+    glim__json_set(&ok, o, "folds", json_integer((json_int_t)h->folds));
+    glim__json_set(&ok, o, "repeats", json_integer((json_int_t)h->repeats));
+    if (h->kind == GLIM_PROBE_MLP) {
+        glim__json_set(&ok, o, "hidden", json_integer((json_int_t)h->hidden));
+        glim__json_set(&ok, o, "decay", json_real(h->decay));
+    } else {
+        glim__json_set(&ok, o, "strength", h->strength < 0 ? json_null() : json_real(h->strength));
+    }
+    if (h->controls && !words)
+        glim__json_set(&ok, o, "permutations", json_integer((json_int_t)h->permutations));
+    char *text = ok ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    doc->method.params = copy(doc, text);
+    free(text);
+    return doc->method.params != NULL;
+}
+
 static bool describe(glim_document *doc, const glim_probe_run *r) {
     const glim_model_info *i = glim_model_facts(r->model);
     const char *slash = strrchr(i->path, '/');
@@ -317,7 +375,7 @@ static bool describe(glim_document *doc, const glim_probe_run *r) {
     doc->cost.peak_bytes = glim_context_peak(r->ctx);
     doc->cost.threads = glim_context_threads(r->ctx);
     doc->cost.kernels = copy(doc, glim_context_kernels(r->ctx));
-    return doc->model.file && doc->target.text;
+    return doc->model.file && doc->target.text && add_params(doc, r);
 }
 
 glim_status glim__probe_document(glim_document **out, const glim_probe_run *r, glim_error *err) {

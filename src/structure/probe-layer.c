@@ -241,6 +241,18 @@ static glim_status run_all(struct layer *s, bool bare, glim_error *err) {
     return status;
 }
 
+static glim_status run_in_basis(struct layer *s, bool bare, glim_error *err) {
+    glim_probe_learner own = *s->l;
+    glim_fit_basis basis;
+    glim_status status = glim__probe_basis(&own, &basis, err);
+    own.basis = basis.values ? &basis : NULL;
+    s->l = &own;
+    if (!status)
+        status = run_all(s, bare, err);
+    glim__probe_basis_release(&basis, own.ctx);
+    return status;
+}
+
 glim_status glim__probe_layer(const glim_probe_learner *l, const glim_probe_folds *folds, bool bare,
                               glim_probe_layer *out, glim_error *err) {
     const glim_probe_target *t = &l->target;
@@ -265,7 +277,7 @@ glim_status glim__probe_layer(const glim_probe_learner *l, const glim_probe_fold
     bool ok = s.sums && s.rows && s.said && s.strengths && s.labels && s.values && out->wrong &&
               (out->confusion || t->values);
     glim_status status =
-        ok ? run_all(&s, bare, err) : glim__oom(ctx, err, "the answers", t->n * K * sizeof *s.said);
+        ok ? run_in_basis(&s, bare, err) : glim__oom(ctx, err, "the answers", t->n * K * sizeof *s.said);
     out->done = !status;
     glim__free(ctx, s.sums);
     glim__free(ctx, s.rows);
@@ -297,5 +309,6 @@ uint64_t glim__probe_layer_plan(const glim_probe_target *t, const glim_probe_how
         return rows + 4 * n * P + 8 * 28 * (how->hidden * P + K * how->hidden) +
                4 * 19 * how->hidden * P;
     uint64_t moments = t->values ? 16 * P * P : 0;
+    rows += glim__probe_basis_plan(t, width);
     return rows + F * (sums + 6 * weights + 24 * P + moments + 4 * n) + 30 * weights;
 }

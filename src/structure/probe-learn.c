@@ -62,10 +62,11 @@ static size_t weights_of(const struct part *s) {
     return s->p.O * (s->p.P + 1);
 }
 
-static glim_status solve(struct part *s, const glim_probe_how *how, double strength,
+static glim_status solve(struct part *s, const glim_probe_learner *l, double strength,
                          double tolerance, double *w, glim_error *err) {
     glim_fit_end end;
-    glim_fit_options o = {.tolerance = tolerance, .max_iterations = how->max_iterations};
+    glim_fit_options o = {.tolerance = tolerance, .max_iterations = l->how->max_iterations};
+    s->p.basis = glim__probe_basis_pays(s->p.n, s->p.P) ? l->basis : NULL;
     glim__fit_problem_set(&s->p, NULL, strength, 0);
     return s->data.values ? glim__fit_linear(&s->m, &s->p, strength, &o, w, &end, err)
                           : glim__fit_logistic(&s->p, &o, w, &end, err);
@@ -155,7 +156,7 @@ static glim_status step_down(struct path *q, double strength, bool first, double
             memcpy(w, w - size, size * sizeof *w);
         else if (!first)
             memcpy(w, q->w + (q->folds - 1) * size, size * sizeof *w);
-        status = solve(s, q->l->how, strength, 1e-5, w, err);
+        status = solve(s, q->l, strength, 3e-5, w, err);
         if (!status)
             status = say(s, &q->l->target, w, s->rows + s->n, s->rest, q->said, err);
         if (!status)
@@ -245,7 +246,7 @@ glim_status glim__probe_fit(const glim_probe_learner *l, const uint32_t *rows, s
     if (!status && !w)
         status = glim__oom(l->ctx, err, "the weights", weights_of(&s) * sizeof *w);
     if (!status)
-        status = solve(&s, l->how, strength, 1e-6, w, err);
+        status = solve(&s, l, strength, 1e-6, w, err);
     if (!status)
         status = say(&s, &l->target, w, test, m, out, err);
     glim__free(l->ctx, w);
@@ -266,7 +267,7 @@ glim_status glim__probe_direction(const glim_probe_learner *l, double strength, 
     if (!status && !(w = glim__calloc(l->ctx, weights_of(&s), sizeof *w)))
         status = glim__oom(l->ctx, err, "the weights", weights_of(&s) * sizeof *w);
     if (!status)
-        status = solve(&s, l->how, strength, 1e-7, w, err);
+        status = solve(&s, l, strength, 1e-7, w, err);
     for (size_t k = 0; k < s.p.O && !status; k++) {
         double shift = w[s.p.O * s.p.P + k];
         for (size_t j = 0; j < s.p.P; j++) {

@@ -78,6 +78,7 @@ typedef struct glim_probe_learner {
     glim_probe_target target; /* its labels may be others than the true ones: controls */
     const float *x;           /* (n, width) */
     size_t width;
+    const glim_fit_basis *basis; /* of x, or NULL */
 } glim_probe_learner;
 
 /* Classes of the outputs, or 1. */
@@ -99,6 +100,18 @@ glim_status glim__probe_direction(const glim_probe_learner *l, double strength, 
                                   float *bias, glim_error *err);
 static inline size_t glim__probe_directions(const glim_probe_target *t) {
     return t->values || t->n_classes == 2 ? 1 : t->n_classes;
+}
+
+/* ---- probe-basis.c: coordinates for all fits of a site ---- */
+
+/* Eigenvectors of the correlations of some of the rows; left zeroed where fits are cheap
+   without. */
+glim_status glim__probe_basis(const glim_probe_learner *l, glim_fit_basis *out, glim_error *err);
+void glim__probe_basis_release(glim_fit_basis *b, glim_context *ctx); /* zeroed is fine */
+uint64_t glim__probe_basis_plan(const glim_probe_target *t, size_t width);
+/* Whether n rows of that width gain by it. */
+static inline bool glim__probe_basis_pays(size_t n, size_t width) {
+    return width <= 2048 && width >= 64 && n >= 2 * width;
 }
 
 /* ---- probe-mlp.c: the same with a hidden layer ---- */

@@ -90,7 +90,8 @@ static void an_earlier_word_is_known_behind_attention_and_not_before(void **stat
     glim_document *doc = probe(m, &o);
     const glim_panel *p = glim_document_panel(doc, "accuracy");
     assert_string_equal(doc->kind, "probe");
-    assert_string_equal(p->columns.labels[0], "hook_embed");
+    assert_string_equal(p->columns.labels[0], "embed");
+    assert_string_equal(p->columns.labels[2], "1");
     assert_int_equal(p->columns.n, (size_t)glim_model_facts(m)->layers + 1);
     double majority = line_at(p, "majority", 0);
     assert_true(majority >= 0.5 && majority < 0.65);
