@@ -28,7 +28,7 @@ enum {
     MOST_GROUPS = 16,
     GROUP_BYTES = 1 << 26,
     STRIP = 64,
-    MANY = 1 << 22
+    MANY = 1 << 18
 };
 
 static size_t whole(size_t n) {
