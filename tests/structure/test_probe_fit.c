@@ -116,8 +116,8 @@ static void labels_that_mean_nothing_are_guessed(void **state) {
     glim_probe_layer r = run_layer(&m, false);
     double share = (double)most / 1000, error = sqrt(share * (1 - share) / 1000);
     assert_true(fabs(r.task.value - share) < 3 * error);
-    /* The entropy of 0.7 is 0.88 bits, of which a code learns its share. */
-    assert_true(r.compression < 1.17 && r.compression > 1);
+    /* At best the code is as short as the entropy of 0.7 says; what it fits to little costs. */
+    assert_true(r.compression < 1 / 0.88 && r.compression > 0.85);
     assert_true(fabs(r.selectivity.value) < 3 * error);
     assert_true(r.selectivity.low < 0 && r.selectivity.high > 0);
     assert_true(r.p > 0.02);
