@@ -86,17 +86,9 @@ def code(x, y, group, classes, strength):
             to += 1
         if to <= sent:
             continue
-        if not sent:
-            bits = to * math.log2(classes)
-        else:
-            own, new = rows[:sent], rows[sent:to]
-            said = fitted(x[own], y[own], classes, strength)(x[new])
-            unseen = classes - len(np.unique(y[own]))
-            for label, logs in zip(y[new], said):
-                if np.isinf(logs[label]):
-                    bits += math.log2(sent + classes)
-                else:
-                    bits -= (logs[label] + math.log1p(-unseen / (sent + classes))) / math.log(2)
+        own, new = rows[:sent], rows[sent:to]
+        p = np.exp(fitted(x[own], y[own], classes, strength)(x[new])) if sent else np.zeros((to, classes))
+        bits -= np.log2((sent * p[np.arange(len(new)), y[new]] + 1 / classes) / (sent + 1)).sum()
         pieces.append(to)
         sent = to
     return bits, pieces

@@ -3,12 +3,14 @@
  * Minimum description length by an online code (Voita, Titov 2020): the labels are sent in
  * pieces, each by the probabilities of a probe fitted on what was sent before,
  *
- *   L = t_1 log2 K - sum_i log2 p_i(labels t_i+1 .. t_i+1),  t = 0.1, 0.2, 0.4, ... 100 %
+ *   L = - sum_i log2 p_i(labels t_i+1 .. t_i+1),  t = 0, 0.1, 0.2, 0.4, ... 100 %
+ *   p_i = (t_i p_probe + 1 / K) / (t_i + 1)
  *
- * Rows come in the order of groups that were shuffled once; a piece ends where a group does.
- * A strength is chosen anew for each piece, from what was sent. Classes that were not seen
- * yet share the probability unseen / (t + K), each the same, and the others what is left:
- * without that the code of a first sight would be as long as the fit is exact.
+ * so the first piece has a flat code, and no label costs more than log2 K (t + 1) bits: what a
+ * probe says for certain after three rows would else be the most of the code, and a class that
+ * was not seen yet have none. This costs 14 bits in all at most. Rows come in the order of
+ * groups that were shuffled once; a piece ends where a group does. A strength is chosen anew
+ * for each piece, from what was sent.
  */
 #include "base/rng.h"
 #include "structure/probe-rows.h"
@@ -24,7 +26,6 @@ struct code {
     const glim_probe_learner *l;
     uint32_t *rows; /* (n) in the order that they are sent */
     size_t *ends;   /* (n) 1 where a group ends */
-    uint8_t *seen;  /* (K) */
     double *said;
     double bits;
 };
@@ -59,40 +60,31 @@ static bool order_rows(struct code *c) {
     return ok;
 }
 
-/* The bits of a row's label after `sent` rows. */
-static double row_bits(const struct code *c, const double *logs, size_t y, size_t sent,
-                       size_t unseen) {
-    size_t K = c->l->target.n_classes;
-    double escape = (double)unseen / (double)(sent + K), known = 0;
-    if (!c->seen[y])
-        return log2((double)(sent + K));
-    if (!unseen)
-        return -logs[y] / log(2);
-    for (size_t k = 0; k < K; k++)
-        known += c->seen[k] ? exp(logs[k]) : 0;
-    return -(logs[y] - log(known) + log1p(-escape)) / log(2);
+/* Whether more than one class was sent. */
+static bool can_fit(const struct code *c, size_t sent) {
+    const glim_probe_target *t = &c->l->target;
+    for (size_t i = 1; i < sent; i++)
+        if (t->labels[c->rows[i]] != t->labels[c->rows[0]])
+            return true;
+    return false;
 }
 
 static glim_status send(struct code *c, size_t sent, size_t to, uint64_t stream, glim_error *err) {
     const glim_probe_target *t = &c->l->target;
-    size_t K = t->n_classes, unseen = K;
-    double strength = 1;
-    for (size_t i = 0; i < sent; i++)
-        c->seen[t->labels[c->rows[i]]] = 1;
-    for (size_t k = 0; k < K; k++)
-        unseen -= c->seen[k];
+    size_t K = t->n_classes;
+    double strength = 1, before = (double)sent;
+    bool fits = can_fit(c, sent);
     glim_status status = GLIM_OK;
-    if (unseen + 1 < K) { /* with one class there is nothing to fit */
+    if (fits)
         status = glim__probe_choose(c->l, c->rows, sent, 0x6d646c00 + stream, &strength, err);
-        if (!status)
-            status = glim__probe_fit(c->l, c->rows, sent, strength, 0x6d646c00 + stream,
-                                     c->rows + sent, to - sent, c->said, err);
-    }
+    if (!status && fits)
+        status = glim__probe_fit(c->l, c->rows, sent, strength, 0x6d646c00 + stream, c->rows + sent,
+                                 to - sent, c->said, err);
     for (size_t i = sent; i < to && !status; i++) {
-        double *logs = c->said + (i - sent) * K;
-        for (size_t k = 0; k < K && unseen + 1 == K; k++)
-            logs[k] = c->seen[k] ? 0 : -INFINITY;
-        c->bits += row_bits(c, logs, (size_t)t->labels[c->rows[i]], sent, unseen);
+        int32_t y = t->labels[c->rows[i]];
+        double p =
+            fits ? exp(c->said[(i - sent) * K + (size_t)y]) : sent && y == t->labels[c->rows[0]];
+        c->bits -= log2((before * p + 1 / (double)K) / (before + 1));
     }
     return status;
 }
@@ -103,10 +95,9 @@ glim_status glim__probe_codelength(const glim_probe_learner *l, double *bits, gl
     struct code c = {.l = l,
                      .rows = glim__calloc(l->ctx, n, sizeof *c.rows),
                      .ends = glim__calloc(l->ctx, n, sizeof *c.ends),
-                     .seen = glim__calloc(l->ctx, K, 1),
                      .said = glim__calloc(l->ctx, n, K * sizeof *c.said)};
     glim_status status = GLIM_OK;
-    if (!c.rows || !c.ends || !c.seen || !c.said || !order_rows(&c))
+    if (!c.rows || !c.ends || !c.said || !order_rows(&c))
         status = glim__oom(l->ctx, err, "the code", n * K * sizeof *c.said);
     for (size_t i = 0; i < PIECES && !status; i++) {
         size_t to = (size_t)ceil(ENDS[i] * (double)n - 1e-9);
@@ -115,16 +106,12 @@ glim_status glim__probe_codelength(const glim_probe_learner *l, double *bits, gl
             to++;
         if (to <= sent)
             continue;
-        if (!sent)
-            c.bits = (double)to * log2((double)K);
-        else
-            status = send(&c, sent, to, i, err);
+        status = send(&c, sent, to, i, err);
         sent = to;
     }
     *bits = c.bits;
     glim__free(l->ctx, c.rows);
     glim__free(l->ctx, c.ends);
-    glim__free(l->ctx, c.seen);
     glim__free(l->ctx, c.said);
     return status;
 }

@@ -38,10 +38,9 @@ static bool of_one_kind(const glim_probe_run *r) {
     return first != NULL;
 }
 
-/* Whole names; of lines, whose sites are in order, "embed", "0", "1" where that says all. */
-static bool name_sites(glim_document *doc, glim_panel_axis *axis, const glim_probe_run *r,
-                       bool lines) {
-    bool ok = true, few = lines && of_one_kind(r);
+/* "embed", "0", "1" where that says all (method.params has the names), else whole names. */
+static bool name_sites(glim_document *doc, glim_panel_axis *axis, const glim_probe_run *r) {
+    bool ok = true, few = of_one_kind(r);
     axis->name = few ? "layer" : "site";
     for (size_t s = 0; s < r->store.n_sites && ok; s++) {
         const char *name = r->store.sites[s].name, *number, *behind;
@@ -97,7 +96,7 @@ static bool add_lines(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p = glim_document_panel_add(
         doc, GLIM_PANEL_LINES, numbers ? "r2" : "accuracy",
         numbers ? "Share of the variance that a probe explains" : "Accuracy of a probe", n, S);
-    if (!p || !name_sites(doc, &p->columns, r, true) || !add_intervals(doc, p, n * S))
+    if (!p || !name_sites(doc, &p->columns, r) || !add_intervals(doc, p, n * S))
         return false;
     p->scale = GLIM_SCALE_SHARE;
     p->rows.name = "series";
@@ -124,7 +123,7 @@ static bool add_compression(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_LINES, "compression",
                                 "How many times shorter the labels' code is than a flat one", 1, S);
-    if (!p || !name_sites(doc, &p->columns, r, true) ||
+    if (!p || !name_sites(doc, &p->columns, r) ||
         !glim_document_label(doc, &p->rows, 0, "compression"))
         return false;
     p->scale = GLIM_SCALE_AMOUNT;
@@ -138,7 +137,8 @@ static bool add_compression(glim_document *doc, const glim_probe_run *r) {
 
 /* ---- tables ---- */
 
-static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t *same) {
+static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t *same,
+                      size_t best) {
     static const char *const of_classes[] = {"accuracy", "low",         "high",        "macro F1",
                                              "log-loss", "control",     "selectivity", "p",
                                              "bits",     "compression", "strength",    "best"};
@@ -152,20 +152,21 @@ static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t
             at[n++] = c;
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_TABLE, "layers", "All numbers by site", S, n);
-    if (!p || !name_sites(doc, &p->rows, r, false))
+    if (!p || !name_sites(doc, &p->rows, r))
         return false;
     p->columns.name = "number";
+    p->scale = GLIM_SCALE_AMOUNT;
     for (size_t c = 0; c < n; c++)
         if (!glim_document_label(doc, &p->columns, c, "%s", names[at[c]]))
             return false;
     for (size_t s = 0; s < S; s++) {
         const glim_probe_layer *l = &r->layers[s];
-        const double all[COLUMNS] = {
-            l->task.value, l->task.low,      l->task.high,         l->f1,
-            l->loss,       l->control.value, l->selectivity.value, l->p,
-            l->bits,       l->compression,   l->strength,          (double)same[s]};
+        const double all[COLUMNS] = {l->task.value, l->task.low,      l->task.high,         l->f1,
+                                     l->loss,       l->control.value, l->selectivity.value, l->p,
+                                     l->bits,       l->compression,   l->strength,          NAN};
         for (size_t c = 0; c < n && l->done; c++)
             p->cells[s * n + c].number = all[at[c]];
+        p->cells[s * n + n - 1].text = s == best ? "best" : same[s] ? "as good" : "";
     }
     return true;
 }
@@ -213,7 +214,7 @@ static bool add_concepts(glim_document *doc, const glim_probe_run *r) {
     glim_panel *p = glim_document_panel_add(
         doc, GLIM_PANEL_LINES, "concept",
         "Share of texts whose output grows along the probe's direction", 2, S);
-    if (!p || !name_sites(doc, &p->columns, r, true) || !add_intervals(doc, p, 2 * S) ||
+    if (!p || !name_sites(doc, &p->columns, r) || !add_intervals(doc, p, 2 * S) ||
         !glim_document_label(doc, &p->rows, 0, "concept") ||
         !glim_document_label(doc, &p->rows, 1, "random directions"))
         return false;
@@ -225,10 +226,11 @@ static bool add_concepts(glim_document *doc, const glim_probe_run *r) {
     glim_panel *t = glim_document_panel_add(doc, GLIM_PANEL_TABLE, "concept-test",
                                             "Is the concept unlike random directions?", S, 5);
     static const char *const names[] = {"share", "random", "deviation", "t", "p"};
-    if (!t || !name_sites(doc, &t->rows, r, false))
+    if (!t || !name_sites(doc, &t->rows, r))
         return false;
     p = &doc->panels[doc->n_panels - 2]; /* the list has moved */
     t->columns.name = "number";
+    t->scale = GLIM_SCALE_SIGNED;
     for (size_t c = 0; c < 5; c++)
         if (!glim_document_label(doc, &t->columns, c, "%s", names[c]))
             return false;
@@ -246,78 +248,7 @@ static bool add_concepts(glim_document *doc, const glim_probe_run *r) {
     return true;
 }
 
-/* ---- words ---- */
-
-static bool add_notes(glim_document *doc, const glim_probe_run *r, const uint8_t *same,
-                      size_t best) {
-    const glim_probe_target *t = &r->data.target;
-    const char *rows = r->data.words ? "words" : "texts";
-    size_t others = 0;
-    bool ok = true;
-    for (size_t s = 0; s < r->store.n_sites; s++)
-        others += same[s] && s != best;
-    if (r->data.words)
-        ok = glim_document_note(doc, "%zu words of %zu sentences, %zu spellings, %zu tags", t->n,
-                                t->n_groups, t->n_types, t->n_classes);
-    else if (t->values)
-        ok = glim_document_note(doc, "%zu texts", t->n);
-    else
-        ok = glim_document_note(doc, "%zu texts, %zu classes", t->n, t->n_classes);
-    ok =
-        ok && glim_document_note(doc,
-                                 "each is tested %zu time%s, by a probe fitted on the other %zu of "
-                                 "%zu folds; 95 %% intervals by a bootstrap over %zu %s",
-                                 r->how.repeats, r->how.repeats > 1 ? "s" : "", r->how.folds - 1,
-                                 r->how.folds, t->n_groups,
-                                 r->data.words ? "sentences"
-                                 : r->o->group ? "groups"
-                                               : rows);
-    if (ok && best < SIZE_MAX)
-        ok = glim_document_note(doc,
-                                others ? "best: %s; %zu other sites cannot be told from it"
-                                       : "best: %s, more than all others",
-                                r->store.sites[best].name, others);
-    if (ok && r->inputs.cut)
-        ok = glim_document_note(doc, "%zu texts were longer than the model's context and were cut",
-                                r->inputs.cut);
-    if (ok && r->data.left_out)
-        ok = glim_document_note(doc, "%zu rows without text or label were left out",
-                                r->data.left_out);
-    if (ok && r->concepts)
-        ok = glim_document_note(doc, "concepts: %zu texts were walked back", r->concept_texts);
-    if (ok && r->partial)
-        ok = glim_document_note(doc, "interrupted: sites without numbers were not reached");
-    return ok;
-}
-
-static bool judge(glim_document *doc, const glim_probe_run *r, size_t best) {
-    bool ok = true;
-    if (best == SIZE_MAX)
-        return true;
-    const glim_probe_layer *l = &r->layers[best];
-    double base = r->data.numbers ? 0 : r->majority;
-    ok = glim_document_check_add(doc, "best", l->task.value, "the score of the best site");
-    ok = ok && glim_document_check_add(doc, "majority", base,
-                                       r->data.numbers ? "R2 of always saying the mean"
-                                                       : "the share of the most frequent class");
-    if (ok && r->how.controls)
-        ok = glim_document_check_add(doc, "selectivity", l->selectivity.value,
-                                     "the best site's score less that of its control");
-    if (ok && r->baseline.done)
-        ok = glim_document_check_add(doc, "baseline", r->baseline.task.value,
-                                     r->data.words ? "the most frequent tag of each word"
-                                                   : "a bag of words");
-    if (!(l->task.low > base))
-        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
-                            "no site tells more than the most frequent answer does");
-    else if (r->how.controls && !(l->selectivity.low > 0))
-        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
-                            "the probe does as well on labels that mean nothing");
-    else if (r->baseline.done && !(l->task.low > r->baseline.task.value))
-        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
-                            "what reads no layer does as well: the words alone may tell it");
-    return ok;
-}
+/* ---- all ---- */
 
 /* What was asked, as the text of an object; false when memory is refused. */
 static bool add_params(glim_document *doc, const glim_probe_run *r) {
@@ -325,7 +256,10 @@ static bool add_params(glim_document *doc, const glim_probe_run *r) {
     const char *usual = r->model->hyper.both_ways || r->model->encoder ? "mean" : "last";
     bool ok = true, words = r->data.words;
     const char *pool = words ? r->o->word : r->o->pool;
-    json_t *o = json_object();
+    json_t *o = json_object(), *sites = json_array();
+    for (size_t i = 0; i < r->store.n_sites; i++)
+        glim__json_add(&ok, sites, json_string(r->store.sites[i].name));
+    glim__json_set(&ok, o, "sites", sites);
     glim__json_set(&ok, o, "each", json_string(words ? "word" : "text"));
     glim__json_set(&ok, o, "pool", json_string(pool ? pool : words ? "last" : usual));
     glim__json_set(&ok, o, "folds", json_integer((json_int_t)h->folds));
@@ -389,8 +323,8 @@ glim_status glim__probe_document(glim_document **out, const glim_probe_run *r, g
                                   &best, err);
     if (!status) {
         bool ok = describe(doc, r) && add_lines(doc, r) && add_compression(doc, r) &&
-                  add_table(doc, r, same) && add_confusion(doc, r, best) && add_concepts(doc, r) &&
-                  add_notes(doc, r, same, best) && judge(doc, r, best);
+                  add_table(doc, r, same, best) && add_confusion(doc, r, best) &&
+                  add_concepts(doc, r) && glim__probe_notes(doc, r, same, best);
         status = ok ? GLIM_OK : glim__oom(r->ctx, err, "the document", S * 256);
     }
     glim__free(r->ctx, same);

@@ -276,8 +276,8 @@ glim_status glim__probe_layer(const glim_probe_learner *l, const glim_probe_fold
     out->confusion = t->values ? NULL : glim__calloc(ctx, K, K * sizeof *out->confusion);
     bool ok = s.sums && s.rows && s.said && s.strengths && s.labels && s.values && out->wrong &&
               (out->confusion || t->values);
-    glim_status status =
-        ok ? run_in_basis(&s, bare, err) : glim__oom(ctx, err, "the answers", t->n * K * sizeof *s.said);
+    glim_status status = ok ? run_in_basis(&s, bare, err)
+                            : glim__oom(ctx, err, "the answers", t->n * K * sizeof *s.said);
     out->done = !status;
     glim__free(ctx, s.sums);
     glim__free(ctx, s.rows);

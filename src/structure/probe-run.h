@@ -43,6 +43,10 @@ glim_status glim__probe_concepts(glim_probe_run *r, glim_error *err);
 /* Bytes that it takes at least. */
 uint64_t glim__probe_concept_plan(const glim_probe_run *r);
 
+/* probe-notes.c; `best` site and those that cannot be told from it. False when memory is
+   refused. */
+bool glim__probe_notes(glim_document *doc, const glim_probe_run *r, const uint8_t *same,
+                       size_t best);
 /* probe-document.c */
 glim_status glim__probe_document(glim_document **out, const glim_probe_run *r, glim_error *err);
 

@@ -127,20 +127,16 @@ static glim_status declare(void *data, const glim_site *site, glim_error *err) {
     return add_site(d->s, site, err);
 }
 
-/* The embedding and what leaves each block, behind its norm where there is one. */
+/* The embedding of the tokens alone and what leaves each block, behind its norm where there is
+   one. */
 static const char *usual_sites(const glim_model *m) {
     size_t n;
     const char *const *sites = glim_model_sites(m, &n);
     if (m->encoder)
         return "encoder.hook_embed,encoder.blocks.*.hook_resid_post";
-    bool behind = false, embed = false;
-    for (size_t i = 0; i < n; i++) {
-        behind = behind || glim__site_match("blocks.*.hook_normalized_resid_post", sites[i]);
-        embed = embed || !strcmp(sites[i], "embed.ln.hook_normalized");
-    }
-    if (behind)
-        return embed ? "embed.ln.hook_normalized,blocks.*.hook_normalized_resid_post"
-                     : "hook_embed,blocks.*.hook_normalized_resid_post";
+    for (size_t i = 0; i < n; i++)
+        if (glim__site_match("blocks.*.hook_normalized_resid_post", sites[i]))
+            return "hook_embed,blocks.*.hook_normalized_resid_post";
     return "hook_embed,blocks.*.hook_resid_post";
 }
 
