@@ -35,8 +35,9 @@ static glim_status align(glim_probe_data *d, const glim_probe_sentence *s, const
     return GLIM_OK;
 }
 
-static glim_status take(glim_probe_inputs *in, const glim_model *half, glim_probe_data *d, size_t i,
-                        const glim_tokens *t, const char *where, glim_error *err) {
+static glim_status take(glim_probe_inputs *in, const glim_model *model, glim_probe_data *d,
+                        size_t i, const glim_tokens *t, const char *where, glim_error *err) {
+    const glim_model *half = model->encoder ? model->encoder : model;
     size_t most = (size_t)half->hyper.context, T = t->count;
     uint32_t *kept = glim__alloc(in->ctx, T * sizeof *kept);
     int32_t *ids = glim__arena_alloc(&in->arena, T * sizeof *ids);
@@ -50,7 +51,7 @@ static glim_status take(glim_probe_inputs *in, const glim_model *half, glim_prob
                            where, T, most);
     } else {
         size_t n = glim__tokens_shorten(t, most, kept);
-        glim__token_types(half->tokenizer, t, types);
+        glim__token_types(model->tokenizer, t, types);
         for (size_t k = 0; k < n; k++) {
             ids[k] = t->at[kept[k]].id;
             types[k] = types[kept[k]];
@@ -68,7 +69,6 @@ static glim_status take(glim_probe_inputs *in, const glim_model *half, glim_prob
 
 glim_status glim__probe_tokens(glim_probe_inputs *in, const glim_model *model, glim_probe_data *d,
                                glim_error *err) {
-    const glim_model *half = model->encoder ? model->encoder : model;
     glim_arena words;
     *in = (glim_probe_inputs){.ctx = model->ctx, .n = glim__probe_texts(d)};
     glim__arena_init(&in->arena, model->ctx, 1 << 18);
@@ -84,7 +84,7 @@ glim_status glim__probe_tokens(glim_probe_inputs *in, const glim_model *model, g
             break;
         status = glim_model_tokenize(model, &tokens, text, strlen(text), err);
         status = status ? glim_prefix(err, status, "%s", where)
-                        : take(in, half, d, i, tokens, where, err);
+                        : take(in, model, d, i, tokens, where, err);
         glim_tokens_free(tokens);
         glim__arena_reset(&words);
         if (!status && !(i & 63))
