@@ -61,10 +61,26 @@ static void make_stretch(struct run *r) {
     r->stretch[p->P] = 1 / sqrt(c);
 }
 
+struct turning {
+    const glim_fit_problem *p;
+    const double *a, *m;
+    double *out;
+};
+
+enum { STRIP = 192 };
+
+static void turn_strip(void *data, size_t item, int worker) {
+    const struct turning *s = data;
+    size_t P = s->p->P, first = item * STRIP, n = P - first < STRIP ? P - first : STRIP;
+    ptrdiff_t ld = (ptrdiff_t)P;
+    glim__kernels(s->p->ctx)->tile_f64((int)s->p->O, (int)n, P, s->a, ld, 1, s->m + first, ld,
+                                       s->out + first, ld, false);
+}
+
 /* out (O, P) = a (O, P) m (P, P) */
 static void turn(const glim_fit_problem *p, const double *a, const double *m, double *out) {
-    ptrdiff_t P = (ptrdiff_t)p->P;
-    glim__kernels(p->ctx)->tile_f64((int)p->O, (int)P, p->P, a, P, 1, m, P, out, P, false);
+    struct turning s = {p, a, m, out};
+    glim__parallel(p->ctx, (p->P + STRIP - 1) / STRIP, turn_strip, &s);
 }
 
 static void to_weights(struct run *r, const double *u, double *w) {

@@ -285,19 +285,57 @@ static void bits_do_not_depend_on_threads(void **state) {
     }
 }
 
+/* Features that depend on each other: other coordinates, the same minimum. */
+static void a_basis_changes_steps_and_not_the_minimum(void **state) {
+    for (size_t K = 2; K <= 3; K++) {
+        glim_context *ctx = begin(2);
+        glim_error err = {0};
+        glim_fit_basis basis;
+        enum { N = 500, P = 80 };
+        made m = make_rows(ctx, N, P, K, 1, 1, 18);
+        double *said = malloc(2 * N * K * sizeof *said), *other = said + N * K;
+        m.learner.how = &m.how;
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 1; j < P; j++)
+                m.x[i * P + j] += 0.9F * m.x[i * P + j - 1];
+        assert_int_equal(glim__probe_basis(&m.learner, &basis, &err), GLIM_OK);
+        assert_true(basis.values[P - 1] > 10 * basis.values[0]);
+        for (double strength = 0.01; strength < 1e3; strength *= 100) {
+            m.learner.basis = NULL;
+            assert_int_equal(
+                glim__probe_fit(&m.learner, m.rows, 400, strength, 0, m.rows, N, said, &err),
+                GLIM_OK);
+            m.learner.basis = &basis;
+            assert_int_equal(
+                glim__probe_fit(&m.learner, m.rows, 400, strength, 0, m.rows, N, other, &err),
+                GLIM_OK);
+            for (size_t i = 0; i < N * K; i++)
+                if (fabs(said[i] - other[i]) > 1e-3 * fmax(1, fabs(said[i])))
+                    fail_msg("strength %g: %g, not %g", strength, other[i], said[i]);
+        }
+        glim__probe_basis_release(&basis, ctx);
+        free(said);
+        free_rows(&m);
+        glim_context_free(ctx);
+    }
+}
+
 static void no_refused_allocation_leaks(void **state) {
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         glim_status status = GLIM_ENOMEM;
         for (uint64_t nth = 1; status; nth++) {
             glim_context *ctx = begin(1);
             glim_error err = {0};
             glim_probe_layer out;
-            made m = make_rows(ctx, 60, 3, kind == 1 ? 0 : 3, 1, 2, 16);
+            size_t n = kind == 3 ? 128 : 60, P = kind == 3 ? 64 : 3; /* with a basis */
+            made m = make_rows(ctx, n, P, kind == 1 ? 0 : 3, 1, 2, 16);
             m.how.kind = kind == 2 ? GLIM_PROBE_MLP : GLIM_PROBE_LINEAR;
             m.how.strength = -1;
             m.how.folds = m.how.inner = 2;
             m.how.permutations = 1;
             m.how.hidden = 4;
+            m.how.strength = kind == 3 ? 100 : -1;
+            m.how.codelength = kind != 3;
             glim__fail_allocation(ctx, nth);
             status = try_layer(&m, false, &out, &err);
             glim__fail_allocation(ctx, 0);
@@ -339,6 +377,7 @@ int main(void) {
         cmocka_unit_test(a_direction_is_of_the_vectors_as_they_are),
         cmocka_unit_test(groups_stay_whole_and_classes_keep_their_shares),
         cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(a_basis_changes_steps_and_not_the_minimum),
         cmocka_unit_test(no_refused_allocation_leaks),
         cmocka_unit_test(an_interrupted_probe_ends),
     };
