@@ -3,7 +3,7 @@
  * What probes cost: all sites of a model in one pass over texts, and a site's fits (five folds,
  * each choosing among nine strengths by five inner ones) on 10,000 rows of 576 features. Wall
  * seconds, and those of processors for a machine that is busy. The rows are left in a folder,
- * for bench/probe.py.
+ * for bench/probe.py; FOLDER "-" measures the pass alone.
  * usage: bench_probe THREADS FOLDER [MODEL TEXTS.csv]
  */
 #include "base/rng.h"
@@ -13,6 +13,7 @@
 #include <glim/glim.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { ROWS = 10000, WIDTH = 576 };
@@ -116,7 +117,7 @@ int main(int argc, char **argv) {
     glim_error err;
     if (argc < 3 || glim_context_new(&ctx, &(glim_context_options){.threads = atoi(argv[1])}, &err))
         return 2;
-    int failed = fits(ctx, argv[2]);
+    int failed = strcmp(argv[2], "-") != 0 && fits(ctx, argv[2]);
     if (!failed && argc > 4)
         failed = pass(ctx, argv[3], argv[4]);
     glim_context_free(ctx);

@@ -63,7 +63,8 @@ static glim_status make(struct gram *s, const glim_probe_learner *l, glim_fit_ba
     out->values = glim__calloc(ctx, P, sizeof *out->values);
     if (!s->x || !s->g || !out->vectors || !out->turned || !out->values)
         return glim__oom(ctx, err, "the correlations", 2 * P * P * sizeof *out->turned);
-    glim__parallel(ctx, (s->m + s->p.block - 1) / s->p.block, fill_block, s);
+    size_t block = s->p.block ? s->p.block : 1;
+    glim__parallel(ctx, (s->m + block - 1) / block, fill_block, s);
     glim__parallel(ctx, (P + STRIP - 1) / STRIP, multiply, s);
     for (size_t i = 0; i < P; i++)
         for (size_t j = 0; j < P; j++)

@@ -242,7 +242,8 @@ static glim_status run_all(struct layer *s, bool bare, glim_error *err) {
 }
 
 static glim_status run_in_basis(struct layer *s, bool bare, glim_error *err) {
-    glim_probe_learner own = *s->l;
+    const glim_probe_learner *given = s->l;
+    glim_probe_learner own = *given;
     glim_fit_basis basis;
     glim_status status = glim__probe_basis(&own, &basis, err);
     own.basis = basis.values ? &basis : NULL;
@@ -250,6 +251,7 @@ static glim_status run_in_basis(struct layer *s, bool bare, glim_error *err) {
     if (!status)
         status = run_all(s, bare, err);
     glim__probe_basis_release(&basis, own.ctx);
+    s->l = given;
     return status;
 }
 

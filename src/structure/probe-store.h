@@ -28,7 +28,7 @@ typedef struct glim_probe_inputs {
 
 /* Tokens of all texts; spans of words become [first, behind the last) token. Errors: those of
    tokens; EFORMAT (a word without a token), ELIMIT (a sentence beyond the context). */
-glim_status glim__probe_tokens(glim_probe_inputs *out, const glim_model *model, glim_probe_data *d,
+glim_status glim__probe_tokens(glim_probe_inputs *in, const glim_model *model, glim_probe_data *d,
                                glim_error *err);
 void glim__probe_inputs_release(glim_probe_inputs *in); /* zeroed is fine */
 
