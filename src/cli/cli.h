@@ -81,7 +81,7 @@ typedef struct cli_options {
     /* probes */
     const char *each, *word, *probe, *save, *concept_target, *concept_class;
     bool regression, half, no_control, no_code, no_baseline;
-    int64_t repeats, inner_folds, permutations, hidden, concept_inputs, directions;
+    int64_t repeats, permutations, hidden, concept_inputs, directions;
     double decay;
 } cli_options;
 
