@@ -340,6 +340,39 @@ static void words_are_probed_with_controls_of_their_spelling(void **state) {
 
 /* ---- directions and concepts ---- */
 
+struct slope {
+    const glim_direction *v;
+    double along;
+};
+
+static glim_status see_slope(void *data, const glim_site *site, glim_error *err) {
+    struct slope *s = data;
+    size_t C = site->dims[1];
+    for (size_t j = 0; j < C && site->gradient; j++)
+        s->along += (double)site->data[(site->dims[0] - 1) * C + j] * (double)s->v->weights[j];
+    return GLIM_OK;
+}
+
+/* The slope of the next token's logit along the direction, at the last row. */
+static double slope_along(const glim_model *m, const glim_direction *v, int32_t id,
+                          const glim_probe_input *x) {
+    struct slope s = {v, 0};
+    uint32_t row = x->n - 1;
+    float one = 1, *d = calloc(x->n * v->width, sizeof *d);
+    glim_sequence q = {.ids = x->ids, .count = x->n, .wanted = &row, .n_wanted = 1};
+    glim_hook hook = {
+        .pattern = v->site, .actions = GLIM_HOOK_GRAD, .visit = see_slope, .data = &s};
+    glim_batch b = {.sequences = &q, .count = 1, .hooks = &hook, .n_hooks = 1, .keep = true};
+    glim_seed seed = {.ids = &id, .weights = &one, .n = 1};
+    glim_session *session = new_session(m, 0);
+    glim_error err = {0};
+    run_batch(session, &b);
+    assert_int_equal(glim_session_backward(session, &seed, 1, d, &err), GLIM_OK);
+    glim_session_free(session);
+    free(d);
+    return s.along;
+}
+
 static void directions_are_saved_and_read_back(void **state) {
     glim_context *ctx = context_with(1, 0);
     glim_model *m = open_model(ctx, "llama.gguf");
@@ -355,7 +388,8 @@ static void directions_are_saved_and_read_back(void **state) {
                             .directions = 8};
     glim_document *doc = probe(m, &o);
     const glim_panel *c = glim_document_panel(doc, "concept");
-    assert_true(c->values[0] >= 0 && c->values[0] <= 1 && c->low[1] <= c->high[1]);
+    double share = c->values[0], raised = 0;
+    assert_true(c->low[1] <= c->high[1]);
     glim_document_free(doc);
     glim_directions *d;
     glim_error err = {0};
@@ -376,6 +410,11 @@ static void directions_are_saved_and_read_back(void **state) {
     static struct seen seen;
     if (glim__probe_data_open(&data, ctx, &o, &err) || glim__probe_tokens(&in, m, &data, &err))
         fail_msg("%s", err.message);
+    int32_t id;
+    assert_int_equal(glim_model_token(m, "e", &id, &err), GLIM_OK);
+    for (size_t i = 0; i < in.n; i++)
+        raised += (slope_along(m, v, id, &in.at[i]) > 0) / (double)in.n;
+    assert_true(fabs(share - raised) < 1e-9);
     for (size_t i = 0; i < in.n; i++) {
         double z = (double)v->bias[0];
         look(m, v->site, &in.at[i], &seen);
