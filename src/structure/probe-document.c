@@ -137,6 +137,17 @@ static bool add_compression(glim_document *doc, const glim_probe_run *r) {
 
 /* ---- tables ---- */
 
+enum { CONTROL = 5, SELECTIVITY, P_VALUE, BITS, COMPRESSION, STRENGTH, BEST, COLUMNS };
+
+/* What was not asked for has no column. */
+static bool has_column(const glim_probe_run *r, size_t c) {
+    if (c == CONTROL || c == SELECTIVITY || c == P_VALUE)
+        return r->how.controls && !(c == P_VALUE && r->data.words);
+    if (c == BITS || c == COMPRESSION)
+        return r->how.codelength;
+    return c != STRENGTH || r->how.kind == GLIM_PROBE_LINEAR;
+}
+
 static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t *same,
                       size_t best) {
     static const char *const of_classes[] = {"accuracy", "low",         "high",        "macro F1",
@@ -144,11 +155,10 @@ static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t
                                              "bits",     "compression", "strength",    "best"};
     static const char *const of_numbers[] = {
         "R2", "low", "high", "", "RMSE", "control", "selectivity", "p", "", "", "strength", "best"};
-    enum { COLUMNS = 12 };
     const char *const *names = r->data.numbers ? of_numbers : of_classes;
     size_t at[COLUMNS], n = 0, S = r->store.n_sites;
     for (size_t c = 0; c < COLUMNS; c++)
-        if (*names[c])
+        if (*names[c] && has_column(r, c))
             at[n++] = c;
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_TABLE, "layers", "All numbers by site", S, n);
