@@ -20,6 +20,7 @@
 #include <glim/param.h>
 #include <glim/patch.h>
 #include <glim/predictor.h>
+#include <glim/probe.h>
 #include <glim/site.h>
 #include <glim/steer.h>
 #include <glim/text.h>

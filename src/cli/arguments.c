@@ -5,6 +5,7 @@
  * grammar: --name VALUE, --name=VALUE, -m VALUE, -qv, -- ends the flags, anything
  * else is the text.
  */
+#include "base/nearest.h"
 #include "cli/cli.h"
 #include "cli/judge-flags.h"
 
@@ -35,31 +36,10 @@ static struct found find_in(cli_run *run, const char *name, size_t len, char let
     return (struct found){0};
 }
 
-int cli_distance(const char *a, size_t n, const char *b) {
-    enum { MOST = 40 };
-    size_t m = strlen(b);
-    int row[MOST + 1];
-    if (n > MOST || m > MOST)
-        return MOST;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int corner = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int change = corner + (a[i - 1] != b[j - 1]);
-            corner = row[j];
-            int other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = change < other ? change : other;
-        }
-    }
-    return row[m];
-}
-
 static void consider(const glim_param *table, const char *name, size_t n, int *best,
                      const char **out) {
     for (; table && table->type != GLIM_PARAM_END; table++) {
-        int d = cli_distance(name, n, table->name);
+        int d = glim__edit_distance(name, n, table->name);
         if (d < *best && (size_t)d < n) {
             *best = d;
             *out = table->name;

@@ -86,6 +86,11 @@ typedef struct cli_options {
     const char *steer[CLI_OTHERS], *positive, *negative, *neuron[CLI_SITES];
     bool detect;
     int64_t length;
+    /* probes */
+    const char *each, *word, *probe, *save, *concept_target, *concept_class;
+    bool regression, half, no_control, no_code, no_baseline;
+    int64_t repeats, permutations, hidden, concept_inputs, directions;
+    double decay;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -148,8 +153,6 @@ extern const cli_command *const cli_commands[];
 const cli_command *cli_find(const char *name);
 /* The command whose name is nearest, or NULL when none is near. */
 const cli_command *cli_nearest(const char *name);
-/* Edit distance of a (n bytes) and b. */
-int cli_distance(const char *a, size_t n, const char *b);
 
 /* The parameters of the chosen method, or NULL. */
 const glim_param *cli_own_params(const cli_run *run);

@@ -8,6 +8,7 @@
 #include "cli/picture.h"
 #include "file/safetensors.h"
 #include "model/model.h"
+#include "model/site-names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,21 +97,14 @@ static glim_status visit(void *data, const glim_site *site, glim_error *err) {
 }
 
 static glim_status read_patterns(struct capture *c) {
-    size_t n_sites;
-    const char *const *sites = glim_model_sites(c->run->model, &n_sites);
     unsigned actions = GLIM_HOOK_READ | (c->run->o.grad ? GLIM_HOOK_GRAD : 0);
     if (strlen(c->run->o.site) >= sizeof c->patterns)
         return glim_fail(&c->run->err, GLIM_EUSAGE, "--site is too long");
     strcpy(c->patterns, c->run->o.site);
     for (char *save, *p = strtok_r(c->patterns, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-        bool found = false;
-        for (size_t i = 0; i < n_sites && !found; i++)
-            found = glim__site_match(p, sites[i]);
-        if (!found)
-            return glim_fail(&c->run->err, GLIM_EUSAGE,
-                             "no site of this model fits '%.80s' "
-                             "(glim info --sites lists them)",
-                             p);
+        glim_status status = glim__sites_check(c->run->model, p, &c->run->err);
+        if (status)
+            return status;
         if (c->n_hooks == CLI_SITES)
             return glim_fail(&c->run->err, GLIM_EUSAGE, "at most %d patterns", CLI_SITES);
         c->of[c->n_hooks] = (struct pattern){c, c->n_hooks};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of commands. */
 #include "cli/commands.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@ const cli_command *const cli_commands[] = {
     &cli_attention,     &cli_lens,     &cli_patch,   &cli_predict,
     &cli_generate,      &cli_capture,  &cli_info,    &cli_tokenize,
     &cli_verify,        &cli_view,     &cli_fit,     &cli_influence_command,
-    &cli_steer_command, NULL,
+    &cli_steer_command, &cli_probe,    NULL,
 };
 
 const cli_command *cli_find(const char *name) {
@@ -24,7 +25,7 @@ const cli_command *cli_nearest(const char *name) {
     int best = 3;
     size_t n = strlen(name);
     for (size_t i = 0; cli_commands[i]; i++) {
-        int d = cli_distance(name, n, cli_commands[i]->name);
+        int d = glim__edit_distance(name, n, cli_commands[i]->name);
         if (d < best && (size_t)d < n) {
             best = d;
             near = cli_commands[i];

@@ -17,11 +17,10 @@ glim_status glim__spool_open(glim_spool *s, const char *what, glim_error *err) {
     return GLIM_OK;
 }
 
-glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x, size_t n,
-                              glim_error *err) {
-    const char *data = (const char *)x;
-    for (size_t done = 0, all = n * sizeof *x; done < all;) {
-        ssize_t k = pwrite(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+glim_status glim__spool_put(const glim_spool *s, uint64_t at, const void *data, size_t n,
+                            glim_error *err) {
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pwrite(s->fd, (const char *)data + done, n - done, (off_t)(at + done));
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
@@ -32,11 +31,10 @@ glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x,
     return GLIM_OK;
 }
 
-glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
-                             glim_error *err) {
-    char *data = (char *)x;
-    for (size_t done = 0, all = n * sizeof *x; done < all;) {
-        ssize_t k = pread(s->fd, data + done, all - done, (off_t)(at * sizeof *x + done));
+glim_status glim__spool_get(const glim_spool *s, uint64_t at, void *data, size_t n,
+                            glim_error *err) {
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pread(s->fd, (char *)data + done, n - done, (off_t)(at + done));
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
@@ -45,6 +43,16 @@ glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t
         done += (size_t)k;
     }
     return GLIM_OK;
+}
+
+glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x, size_t n,
+                              glim_error *err) {
+    return glim__spool_put(s, at * sizeof *x, x, n * sizeof *x, err);
+}
+
+glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
+                             glim_error *err) {
+    return glim__spool_get(s, at * sizeof *x, x, n * sizeof *x, err);
 }
 
 void glim__spool_close(glim_spool *s) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spool.h: numbers by sample that wait on disk until they are wanted: scores of queries that
- * come in groups, a pass each; labels and marks of samples. The file has no name and goes when
- * it is closed.
+ * come in groups, a pass each; labels and marks of samples; values of sites until they are probed.
+ * The file has no name and goes when it is closed.
  */
 #ifndef GLIM_INFLUENCE_SPOOL_H
 #define GLIM_INFLUENCE_SPOOL_H
@@ -22,6 +22,11 @@ glim_status glim__spool_write(const glim_spool *s, uint64_t at, const double *x,
                               glim_error *err);
 glim_status glim__spool_read(const glim_spool *s, uint64_t at, double *x, size_t n,
                              glim_error *err);
+/* The same of n bytes at a byte. */
+glim_status glim__spool_put(const glim_spool *s, uint64_t at, const void *data, size_t n,
+                            glim_error *err);
+glim_status glim__spool_get(const glim_spool *s, uint64_t at, void *data, size_t n,
+                            glim_error *err);
 void glim__spool_close(glim_spool *s);
 
 #endif

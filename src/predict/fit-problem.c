@@ -28,7 +28,7 @@ enum {
     MOST_GROUPS = 16,
     GROUP_BYTES = 1 << 26,
     STRIP = 64,
-    MANY = 1 << 22
+    MANY = 1 << 18
 };
 
 static size_t whole(size_t n) {
@@ -196,6 +196,23 @@ static void block_quick(const struct evaluation *e, const uint32_t *rows, size_t
             sums[k * p->ld + j] += g[k * p->ld + j];
 }
 
+/* The same of one output: rows where they lie, each a dot product and a multiple. */
+static void block_single(const struct evaluation *e, const uint32_t *rows, size_t m, double *z,
+                         double *sums) {
+    const glim_fit_problem *p = e->p;
+    const glim_kernels *kernels = glim__kernels(p->ctx);
+    const float *w = p->turned_single;
+    float *g = (float *)(z + p->block * p->lo);
+    for (size_t i = 0; i < m; i++)
+        z[i * p->lo] = kernels->dot_f32(p->data->f32 + rows[i] * p->P, w, p->P) - p->shift[0];
+    block_loss(e, rows, m, z, sums + p->ld);
+    memset(g, 0, p->P * sizeof *g);
+    for (size_t i = 0; i < m; i++)
+        kernels->axpy(g, (float)z[i * p->lo], p->data->f32 + rows[i] * p->P, p->P);
+    for (size_t j = 0; j < p->P; j++)
+        sums[j] += g[j];
+}
+
 static void group_loss(void *data, size_t group, int worker) {
     const struct evaluation *e = data;
     glim_fit_problem *p = e->p;
@@ -210,7 +227,10 @@ static void group_loss(void *data, size_t group, int worker) {
         const uint32_t *rows = p->rows + b * p->block;
         size_t left = p->n - b * p->block, m = left < p->block ? left : p->block;
         if (p->quick) {
-            block_quick(e, rows, m, z, sums);
+            if (p->O == 1)
+                block_single(e, rows, m, z, sums);
+            else
+                block_quick(e, rows, m, z, sums);
             continue;
         }
         glim__fit_rows(p, rows, m, x);
@@ -228,7 +248,7 @@ static void turn(glim_fit_problem *p, const double *w) {
         p->shift[k] = 0;
         for (size_t j = 0; j < p->P; j++) {
             double scaled = w[k * p->P + j] * p->factor[j];
-            p->turned_single[j * p->lo + k] = (float)scaled;
+            p->turned_single[p->O == 1 ? j : j * p->lo + k] = (float)scaled;
             p->shift[k] += scaled * p->mean[j];
         }
     }

@@ -91,6 +91,14 @@ glim_status glim__represent(glim_representer *p, const char *const *texts, size_
 
 /* ---- the problem (fit-problem.c) ---- */
 
+/* Eigenvectors of the features' correlations, roughly: coordinates in which the loss is nearly
+   round, so that a fit takes fewer steps to the same minimum. */
+typedef struct glim_fit_basis {
+    double *vectors; /* (P, P) a row each */
+    double *turned;  /* (P, P) its transpose */
+    double *values;  /* (P) eigenvalues, 1 on the mean */
+} glim_fit_basis;
+
 typedef struct glim_fit_problem {
     glim_context *ctx;
     const glim_fit_data *data;
@@ -107,6 +115,7 @@ typedef struct glim_fit_problem {
     float *turned_single;          /* (P, lo) over the deviations, while quick */
     double *shift;                 /* (O) what the means make of them */
     double *sums;                  /* (groups, O ld + O + 1): gradients and loss */
+    const glim_fit_basis *basis;   /* or NULL; not with an L1 part */
 } glim_fit_problem;
 
 /* Mean and deviation of the rows. Errors: ENOMEM, EBUDGET, ENUMERIC (naming the row). */

@@ -396,6 +396,14 @@ static glim_status make_room(struct fit *f) {
     return status ? status : glim_session_new(&f->session, f->m, 0, f->err);
 }
 
+/* All rows are one piece. */
+static glim_status end_sums(struct fit *f, glim_covariance *c) {
+    glim__covariance_flush(c, f->ctx);
+    glim_status status = glim__covariance_piece(c, f->ctx, 0, 1, 0, f->err);
+    glim__covariance_mean(c);
+    return status;
+}
+
 static glim_status fit_round(struct fit *f) {
     size_t n = f->past - f->first;
     glim_status status = GLIM_OK;
@@ -404,7 +412,7 @@ static glim_status fit_round(struct fit *f) {
     if (!status)
         status = sum_up(f);
     for (size_t i = 0; i < n && !status; i++)
-        glim__covariance_mean(&f->sums[i], f->ctx);
+        status = end_sums(f, &f->sums[i]);
     if (!status)
         glim__parallel(f->ctx, n, fit_layer, f);
     for (size_t i = 0; i < n; i++)
