@@ -12,6 +12,7 @@
 #include <glim/fit.h>
 #include <glim/image.h>
 #include <glim/influence.h>
+#include <glim/maximize.h>
 #include <glim/model.h>
 #include <glim/panel.h>
 #include <glim/param.h>

@@ -18,7 +18,9 @@ extern "C" {
 typedef enum glim_hook_action {
     GLIM_HOOK_READ = 1,  /* see the value after it is computed */
     GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
-    GLIM_HOOK_GRAD = 4,  /* see the gradient of the seeds with respect to it, on backward */
+    /* See the gradient of the seeds with respect to it, on backward. What is added to it there
+       is walked on as well: so a site's value is a target, alone if there are no seeds. */
+    GLIM_HOOK_GRAD = 4,
     /* With READ and GRAD, of attention patterns: a visit for each head, (T, S), so that no
        more than one head of them is ever there. The same bits. Without effect elsewhere, and
        with WRITE. */

@@ -78,6 +78,10 @@ typedef struct cli_options {
     const char *train, *query, *by_group, *checkpoint[CLI_OTHERS];
     double rate;
     int64_t check;
+    /* what activates */
+    const char *indices, *direction, *search, *start, *save_picture;
+    int64_t window, length, restarts, steps, candidates, choices, jitter;
+    double fluency, l2, variation;
 } cli_options;
 
 typedef struct cli_command cli_command;

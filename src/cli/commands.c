@@ -8,7 +8,7 @@ const cli_command *const cli_commands[] = {
     &cli_explain,   &cli_evaluate,          &cli_compare,  &cli_advise,
     &cli_attention, &cli_predict,           &cli_generate, &cli_capture,
     &cli_info,      &cli_tokenize,          &cli_verify,   &cli_view,
-    &cli_fit,       &cli_influence_command, NULL,
+    &cli_fit,       &cli_influence_command, &cli_maximize, NULL,
 };
 
 const cli_command *cli_find(const char *name) {

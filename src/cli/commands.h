@@ -6,7 +6,7 @@
 
 extern const cli_command cli_explain, cli_predict, cli_generate, cli_capture, cli_attention,
     cli_info, cli_tokenize, cli_verify, cli_view, cli_fit, cli_advise, cli_evaluate, cli_compare,
-    cli_influence_command;
+    cli_influence_command, cli_maximize;
 
 /* Labels, spans and embeddings of the input (predict-encoder.c). */
 glim_status cli_predict_encoder(cli_run *run);
