@@ -73,6 +73,8 @@ glim_status glim__activation_run_kept(glim_activation *a, const glim_sequence *q
    `n` seeds besides. Errors: EUSAGE (a site without gradient). */
 glim_status glim__activation_gradient(glim_activation *a, size_t unit, const double *weights,
                                       const glim_seed *seeds, size_t n, float *d, glim_error *err);
+/* The hook that reads rows, and with `keep` weighs them on the way back. */
+glim_hook glim__activation_hook(const glim_activation *a, bool keep);
 /* How many of n sequences make the next batch; at least one. */
 size_t glim__activation_take(const glim_activation *a, const glim_sequence *sequences, size_t n);
 /* Bytes at least of a pass over `rows` rows in one text. */
