@@ -39,8 +39,9 @@ typedef struct glim_maximize_options {
     size_t candidates, choices;     /* inputs asked in a step [64], tokens of a place [64] */
     double fluency;                 /* lambda: less lambda times the mean of -log p of a token */
     /* Pictures. */
-    double rate, l2, variation; /* of a step [0.05]; [0.01]; [0.02] */
-    int jitter;                 /* pixels; -1 = none [4] */
+    double rate, l2, variation; /* of a step [0.05]; of what draws to grey [0.01] and neighbours
+                                   to each other [0.2]; -1 = none */
+    int jitter;                 /* pixels that a step moves it by [8]; -1 = none */
     uint64_t seed;
 } glim_maximize_options;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static glim_status find_class(const glim_model *m, const char *name, int32_t *id, glim_error *err) {
+glim_status glim__class_find(const glim_model *m, const char *name, int32_t *id, glim_error *err) {
     const glim_model_info *info = glim_model_facts(m);
     char list[240] = "", number[24];
     size_t at = 0;
@@ -36,8 +36,8 @@ static glim_status open_output(glim_activation *a, const glim_maximize_options *
         return glim_fail(err, GLIM_EUSAGE,
                          "this model embeds texts and has no outputs with a name "
                          "(take a --site; glim info --sites lists them)");
-    glim_status status =
-        words ? glim_model_token(a->m, o->target, &id, err) : find_class(a->m, o->target, &id, err);
+    glim_status status = words ? glim_model_token(a->m, o->target, &id, err)
+                               : glim__class_find(a->m, o->target, &id, err);
     a->kind = GLIM_ACTIVATION_OUTPUT;
     a->n = 1;
     a->layer = -1;

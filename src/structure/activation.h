@@ -91,6 +91,9 @@ double glim__text_value(const float *values, size_t stride, const uint8_t *is_fr
 void glim__text_slope(const float *values, size_t stride, const uint8_t *is_free, size_t rows,
                       glim_text_pool pool, double *out);
 
+/* A class by its name or number. Errors: EUSAGE, with those that there are. */
+glim_status glim__class_find(const glim_model *m, const char *name, int32_t *id, glim_error *err);
+
 /* A vector of a safetensors file, "FILE" or "FILE:TENSOR", row `layer` of more than one, made
    of length 1. *out (width), from the context. Errors: EUSAGE, EFORMAT. */
 glim_status glim__direction_read(float **out, glim_context *ctx, const char *spec, int layer,

@@ -34,9 +34,9 @@ static glim_status fill_in(glim_maximize_options *o, const glim_maximize_options
     o->candidates = or_else(o->candidates, 64);
     o->choices = or_else(o->choices, 64);
     o->rate = o->rate > 0 ? o->rate : 0.05;
-    o->l2 = o->l2 > 0 ? o->l2 : 0.01;
-    o->variation = o->variation > 0 ? o->variation : 0.02;
-    o->jitter = o->jitter > 0 ? o->jitter : o->jitter < 0 ? 0 : 4;
+    o->l2 = o->l2 > 0 ? o->l2 : o->l2 < 0 ? 0 : 0.01;
+    o->variation = o->variation > 0 ? o->variation : o->variation < 0 ? 0 : 0.2;
+    o->jitter = o->jitter > 0 ? o->jitter : o->jitter < 0 ? 0 : 8;
     if (o->length > GLIM_MAXIMIZE_LENGTH)
         return glim_fail(err, GLIM_EUSAGE, "%zu tokens to search for; at most %d", o->length,
                          GLIM_MAXIMIZE_LENGTH);

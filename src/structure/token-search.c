@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The score of tokens, its gradient, and swaps. A swap of token t for w gains to the first
- * order <E_w - E_t, dscore/dE_t> (HotFlip, Ebrahimi et al. 2018); of what the model finds
- * likely the part that w has itself as a prediction is known exactly and added. Steps are
- * those of greedy coordinate gradient (Zou et al. 2023): the best swaps by gain and random
- * ones among the best of each place, all run, the best kept if it is better than what there
- * is. Rejected: keeping the best of a step even if it is worse; it loses what was found, and
+ * Steps of greedy coordinate gradient (Zou et al. 2023): the best swaps by gain and random ones
+ * among the best of each place, all run, the best kept if it is better than what there is.
+ * Rejected: keeping the best of a step even if it is worse; it loses what was found, and
  * restarts leave local tops as well.
  */
 #include "structure/token-search.h"
 #include "base/rng.h"
-#include "predict/lm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,110 +17,6 @@ static const double BETTER = 1e-7; /* less is rounding */
 
 static glim_status oom(const glim_search *s, uint64_t bytes, glim_error *err) {
     return glim__oom(s->ctx, err, "a search", bytes);
-}
-
-/* ---- the score ---- */
-
-static bool predicted(const glim_search *s, size_t t) {
-    return t > 0 && s->is_free[t];
-}
-
-static double mean_of(const glim_search *s, const double *terms) {
-    double sum = 0;
-    size_t n = 0;
-    for (size_t t = 0; t < s->T; t++)
-        if (predicted(s, t)) {
-            sum += terms[t];
-            n++;
-        }
-    return n ? sum / (double)n : 0;
-}
-
-static size_t n_predicted(const glim_search *s) {
-    size_t n = 0;
-    for (size_t t = 0; t < s->T; t++)
-        n += predicted(s, t);
-    return n;
-}
-
-static double pooled(const glim_search *s, const float *values) {
-    size_t at;
-    return s->a->whole_text ? (double)values[0]
-                            : glim__text_value(values, 1, s->is_free, s->T, s->pool, &at);
-}
-
-static double less_log(const float *logits, size_t V, int32_t id) {
-    return glim__log_sum_exp(logits, V) - (double)logits[id];
-}
-
-/* The score of what was run, row 0 of the session's sequence 0 being the first. */
-static void take_score(glim_search *s) {
-    size_t V = (size_t)s->m->outputs;
-    s->value = pooled(s, s->values);
-    for (size_t t = 0; t < s->T; t++)
-        s->terms[t] = s->lambda > 0 && predicted(s, t)
-                          ? less_log(glim_session_logits(s->a->s, 0, t - 1), V, s->ids[t])
-                          : 0;
-    s->nll = s->lambda > 0 ? mean_of(s, s->terms) : 0;
-    s->score = s->value - s->lambda * s->nll;
-}
-
-glim_status glim__search_gradient(glim_search *s, glim_error *err) {
-    size_t n = 0, rows = s->a->whole_text ? 1 : s->T;
-    glim_sequence q = {.ids = s->ids, .count = s->T, .types = s->types};
-    double *weights = glim__calloc(s->ctx, rows, sizeof *weights);
-    glim_seed *seeds = glim__calloc(s->ctx, s->T, sizeof *seeds);
-    float weight = (float)(s->lambda / (double)(n_predicted(s) ? n_predicted(s) : 1));
-    glim_status status = weights && seeds ? GLIM_OK : oom(s, s->T * sizeof *seeds, err);
-    if (!status)
-        status = glim__activation_run_kept(s->a, &q, s->values, err);
-    if (!status) {
-        take_score(s);
-        s->forward += s->T;
-        s->asked++;
-        if (s->a->whole_text)
-            weights[0] = 1;
-        else
-            glim__text_slope(s->values, 1, s->is_free, s->T, s->pool, weights);
-        for (size_t t = 0; t < s->T && s->lambda > 0; t++)
-            if (predicted(s, t))
-                seeds[n++] = (glim_seed){.wanted = t - 1,
-                                         .ids = &s->ids[t],
-                                         .weights = &weight,
-                                         .n = 1,
-                                         .log_softmax = true};
-        status = glim__activation_gradient(s->a, 0, weights, seeds, n, s->d, err);
-        s->backward += s->T;
-    }
-    glim__free(s->ctx, weights);
-    glim__free(s->ctx, seeds);
-    return status;
-}
-
-/* ---- gains ---- */
-
-static const glim_model *reader(const glim_search *s) {
-    return s->m->encoder ? s->m->encoder : s->m;
-}
-
-glim_status glim__search_gains(glim_search *s, glim_error *err) {
-    const glim_model *m = reader(s);
-    size_t V = (size_t)m->hyper.V, C = (size_t)m->hyper.C;
-    float scale = m->hyper.embed_scale;
-    glim_status status = glim__linear(s->ctx, s->gain, V, s->d + s->front * C, C, (int64_t)s->n,
-                                      &m->embedding, NULL, err);
-    double weight = s->lambda / (double)(n_predicted(s) ? n_predicted(s) : 1);
-    for (size_t k = 0; k < s->n && !status; k++) {
-        float *row = s->gain + k * V, own = row[s->ids[s->front + k]];
-        for (size_t v = 0; v < V; v++)
-            row[v] = (row[v] - own) * scale;
-        if (!(s->lambda > 0) || !predicted(s, s->front + k))
-            continue;
-        const float *logits = glim_session_logits(s->a->s, 0, s->front + k - 1);
-        for (size_t v = 0; v < V; v++)
-            row[v] += (float)(weight * ((double)logits[v] - logits[s->ids[s->front + k]]));
-    }
-    return status;
 }
 
 /* ---- candidates ---- */
@@ -152,7 +44,7 @@ struct round {
 /* The `K` best allowed tokens of a place. */
 static void best_of_place(struct round *r, size_t at) {
     glim_search *s = r->s;
-    size_t V = (size_t)reader(s)->hyper.V, n = 0;
+    size_t V = (size_t)glim__search_reader(s)->hyper.V, n = 0;
     struct swap *top = r->top + at * r->K;
     const float *gain = s->gain + at * V;
     for (size_t v = 0; v < V; v++) {
@@ -228,10 +120,10 @@ static void term_item(void *data, size_t item, int worker) {
     struct round *r = data;
     glim_search *s = r->s;
     size_t i = item / s->T, t = item % s->T, c = r->first + i, from = r->q[c].prefix;
-    if (t <= from || !predicted(s, t))
+    if (t <= from || !glim__search_predicted(s, t))
         return;
-    r->terms[c * s->T + t] = less_log(glim_session_logits(s->a->s, i, t - 1 - from),
-                                      (size_t)s->m->outputs, r->ids[c * s->T + t]);
+    r->terms[c * s->T + t] = glim__less_log(glim_session_logits(s->a->s, i, t - 1 - from),
+                                            (size_t)s->m->outputs, r->ids[c * s->T + t]);
 }
 
 /* Runs candidates; all before their swap is known. */
@@ -252,10 +144,10 @@ static glim_status run_batch(struct round *r, float *fresh, glim_error *err) {
             memcpy(values + from, fresh + row, (s->T - from) * sizeof *values);
             row += s->T - from;
         }
-        x->value = pooled(s, values);
+        x->value = glim__search_pooled(s, values);
         x->score = x->value;
         if (s->lambda > 0)
-            x->score -= s->lambda * mean_of(s, r->terms + c * s->T);
+            x->score -= s->lambda * glim__search_mean(s, r->terms + c * s->T);
         s->forward += s->T - from;
         s->asked++;
     }
@@ -272,7 +164,7 @@ static glim_status run_all(struct round *r, glim_error *err) {
                                   .prefix = from,
                                   .types = s->types};
         memcpy(r->terms + c * s->T, s->terms, s->T * sizeof *r->terms);
-        if (s->lambda > 0 && predicted(s, at))
+        if (s->lambda > 0 && glim__search_predicted(s, at))
             r->terms[c * s->T + at] = r->all[c].term;
     }
     float *fresh = glim__alloc(s->ctx, r->n_all * s->T * sizeof *fresh + 1);
@@ -310,9 +202,11 @@ static glim_status step(struct round *r, size_t number, bool *better, glim_error
     glim__parallel(s->ctx, s->n, place_item, r);
     status = choose(r, number, err);
     for (size_t c = 0; c < r->n_all && s->lambda > 0 && !status; c++)
-        if (predicted(s, s->front + r->all[c].at)) /* the logits are still those of s->ids */
-            r->all[c].term = less_log(glim_session_logits(s->a->s, 0, s->front + r->all[c].at - 1),
-                                      (size_t)s->m->outputs, r->all[c].id);
+        if (glim__search_predicted(s, s->front +
+                                          r->all[c].at)) /* the logits are still those of s->ids */
+            r->all[c].term =
+                glim__less_log(glim_session_logits(s->a->s, 0, s->front + r->all[c].at - 1),
+                               (size_t)s->m->outputs, r->all[c].id);
     if (!status)
         status = fill_cache(s, err);
     if (!status)
@@ -329,7 +223,7 @@ static glim_status step(struct round *r, size_t number, bool *better, glim_error
     memcpy(s->terms, r->terms + best * s->T, s->T * sizeof *s->terms);
     s->value = r->all[best].value;
     s->score = r->all[best].score;
-    s->nll = s->lambda > 0 ? mean_of(s, s->terms) : 0;
+    s->nll = s->lambda > 0 ? glim__search_mean(s, s->terms) : 0;
     return status;
 }
 
@@ -365,99 +259,4 @@ glim_status glim__search_swaps(glim_search *s, double *best, size_t *done, glim_
     glim__free(s->ctx, r.out);
     glim__free(s->ctx, r.terms);
     return status;
-}
-
-/* ---- whole texts ---- */
-
-glim_status glim__search_values(glim_search *s, const int32_t *ids, size_t n, double *values,
-                                glim_error *err) {
-    size_t rows = s->a->whole_text ? 1 : s->T;
-    glim_sequence *q = glim__calloc(s->ctx, n, sizeof *q);
-    float *out = glim__alloc(s->ctx, n * rows * sizeof *out);
-    glim_status status = q && out ? GLIM_OK : oom(s, n * rows * sizeof *out, err);
-    for (size_t i = 0; i < n && !status; i++)
-        q[i] = (glim_sequence){.ids = ids + i * s->T, .count = s->T, .types = s->types};
-    for (size_t i = 0, k; i < n && !status; i += k) {
-        k = glim__activation_take(s->a, q + i, n - i);
-        status = glim__activation_run(s->a, q + i, k, false, out + i * rows, err);
-        s->forward += k * s->T;
-    }
-    for (size_t i = 0; i < n && !status; i++)
-        values[i] = pooled(s, out + i * rows);
-    glim__free(s->ctx, q);
-    glim__free(s->ctx, out);
-    return status;
-}
-
-glim_status glim__search_likely(const glim_search *s, double *nll, glim_error *err) {
-    size_t V = (size_t)s->m->outputs;
-    glim_session *whole = NULL;
-    *nll = NAN;
-    if (s->m->task != GLIM_TASK_GENERATE || s->m->hyper.both_ways || !n_predicted(s))
-        return GLIM_OK;
-    uint32_t *every = glim__calloc(s->ctx, s->T, sizeof *every);
-    double *terms = glim__calloc(s->ctx, s->T, sizeof *terms);
-    glim_status status =
-        every && terms ? glim_session_new(&whole, s->m, 0, err) : oom(s, s->T * sizeof *terms, err);
-    for (size_t t = 0; t < s->T && !status; t++)
-        every[t] = (uint32_t)t;
-    glim_sequence q = {
-        .ids = s->ids, .count = s->T, .types = s->types, .wanted = every, .n_wanted = s->T};
-    if (!status)
-        status = glim_session_forward(whole, &(glim_batch){.sequences = &q, .count = 1}, err);
-    for (size_t t = 0; t < s->T && !status; t++)
-        if (predicted(s, t))
-            terms[t] = less_log(glim_session_logits(whole, 0, t - 1), V, s->ids[t]);
-    if (!status)
-        *nll = mean_of(s, terms);
-    glim_session_free(whole);
-    glim__free(s->ctx, every);
-    glim__free(s->ctx, terms);
-    return status;
-}
-
-/* ---- beginning ---- */
-
-glim_status glim__search_init(glim_search *s, glim_maximized *r, glim_activation *a,
-                              glim_wording *w, uint64_t stream, const int32_t *ids, size_t n,
-                              glim_error *err) {
-    size_t T = w->n_front + n + w->n_back;
-    *s = (glim_search){.ctx = a->ctx,
-                       .m = a->m,
-                       .o = r->o,
-                       .a = a,
-                       .w = w,
-                       .pool = r->pool,
-                       .lambda = r->o->fluency,
-                       .stream = stream,
-                       .shares = !a->m->hyper.both_ways && !a->m->encoder,
-                       .n = n,
-                       .T = T,
-                       .front = w->n_front};
-    size_t C = (size_t)reader(s)->hyper.C, V = (size_t)reader(s)->hyper.V;
-    s->ids = glim__calloc(s->ctx, T, sizeof *s->ids);
-    s->is_free = glim__calloc(s->ctx, T, 1);
-    s->types = a->m->types.data ? glim__calloc(s->ctx, T, 1) : NULL;
-    s->values = glim__calloc(s->ctx, T, sizeof *s->values);
-    s->terms = glim__calloc(s->ctx, T, sizeof *s->terms);
-    s->d = glim__calloc(s->ctx, T * C, sizeof *s->d);
-    s->gain = glim__calloc(s->ctx, n * V, sizeof *s->gain);
-    if (!s->ids || !s->is_free || (a->m->types.data && !s->types) || !s->values || !s->terms ||
-        !s->d || !s->gain)
-        return oom(s, n * V * sizeof *s->gain, err);
-    memcpy(s->ids, w->front, w->n_front * sizeof *s->ids);
-    memcpy(s->ids + w->n_front, ids, n * sizeof *s->ids);
-    memcpy(s->ids + w->n_front + n, w->back, w->n_back * sizeof *s->ids);
-    memset(s->is_free + w->n_front, 1, n);
-    return GLIM_OK;
-}
-
-void glim__search_release(glim_search *s) {
-    glim__free(s->ctx, s->ids);
-    glim__free(s->ctx, s->is_free);
-    glim__free(s->ctx, s->types);
-    glim__free(s->ctx, s->values);
-    glim__free(s->ctx, s->terms);
-    glim__free(s->ctx, s->d);
-    glim__free(s->ctx, s->gain);
 }

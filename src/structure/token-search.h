@@ -7,7 +7,7 @@
 #define GLIM_STRUCTURE_TOKEN_SEARCH_H
 
 #include "structure/maximize.h"
-#include "structure/wording.h"
+#include "structure/token-wording.h"
 
 typedef struct glim_search {
     glim_context *ctx;
@@ -50,5 +50,13 @@ glim_status glim__search_values(glim_search *s, const int32_t *ids, size_t n, do
                                 glim_error *err);
 /* Mean of -log p of the free tokens, by the whole model; NaN where there is none. */
 glim_status glim__search_likely(const glim_search *s, double *nll, glim_error *err);
+
+/* What its files share: whether a token's -log p counts, the mean of those that do, the value
+   of a text's rows, -log p, and whose embeddings are read. */
+bool glim__search_predicted(const glim_search *s, size_t t);
+double glim__search_mean(const glim_search *s, const double *terms);
+double glim__search_pooled(const glim_search *s, const float *values);
+double glim__less_log(const float *logits, size_t V, int32_t id);
+const glim_model *glim__search_reader(const glim_search *s);
 
 #endif

@@ -187,10 +187,10 @@ static double best_pair(const glim_model *m, const glim_maximize_options *o) {
 }
 
 static void a_small_search_finds_what_trying_all_finds(void **state) {
-    static const size_t indices[] = {1, 6, 11};
+    static const size_t indices[] = {1, 6};
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, "stacks/t5");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 2; i++) {
         glim_maximize_options o = {.site = "encoder.blocks.0.mlp.hook_post",
                                    .indices = &indices[i],
                                    .n_indices = 1,
@@ -521,7 +521,8 @@ static void refused_memory_is_given_back(void **state) {
         glim_document_free(maximize(m, &o));
         uint64_t before = glim_context_bytes(ctx);
         bool through = false;
-        for (uint64_t nth = 1; !through; nth++) {
+        /* All of the first, then every eleventh: later ones repeat those of a step. */
+        for (uint64_t nth = 1; !through; nth += nth < 250 ? 1 : 11) {
             glim_document *doc = NULL;
             glim_error err = {0};
             glim__fail_allocation(ctx, nth);

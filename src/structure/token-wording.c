@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding and encoding again. Some tokenizers put a space before a text, so that of its first
    word is left out where the tokens come back without it. */
-#include "structure/wording.h"
+#include "structure/token-wording.h"
 #include "base/rng.h"
 #include "base/utf8.h"
 

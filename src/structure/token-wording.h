@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wording.h: tokens that are a text. Of what a search puts together only that counts whose
+ * token-wording.h: tokens that are a text. Of what a search puts together only that counts whose
  * text gives the same tokens again; else nobody could ask the model what was found.
  */
-#ifndef GLIM_STRUCTURE_WORDING_H
-#define GLIM_STRUCTURE_WORDING_H
+#ifndef GLIM_STRUCTURE_TOKEN_WORDING_H
+#define GLIM_STRUCTURE_TOKEN_WORDING_H
 
 #include "base/buffer.h"
 #include "model/model.h"
