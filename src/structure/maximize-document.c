@@ -7,20 +7,14 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "predict/lm.h"
-#include "structure/maximize.h"
+#include "structure/maximize-document.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 160, FREQUENT = 3 };
-
-struct teller {
-    glim_maximized *r;
-    const glim_activation *a;
-    glim_document *doc;
-};
+enum { NAME = GLIM_TOLD_NAME, FREQUENT = 3 };
 
 static double value_at(const float *values, size_t i) {
     return values ? (double)values[i] : NAN;
@@ -28,8 +22,8 @@ static double value_at(const float *values, size_t i) {
 
 /* ---- strips ---- */
 
-static bool put_strip(struct teller *t, glim_panel_text *out, const char *text,
-                      const uint32_t *ends, size_t n, const float *values, size_t stride) {
+bool glim__tell_strip(glim_teller *t, glim_panel_text *out, const char *text, const uint32_t *ends,
+                      size_t n, const float *values, size_t stride) {
     const char **pieces = glim_document_alloc(t->doc, n * sizeof *pieces);
     double *numbers = glim_document_alloc(t->doc, n * sizeof *numbers);
     size_t from = 0;
@@ -48,18 +42,28 @@ static bool put_strip(struct teller *t, glim_panel_text *out, const char *text,
     return pieces && numbers;
 }
 
-static bool put_source(struct teller *t, glim_panel_text *out, const glim_kept_text *text) {
-    char label[NAME];
-    const char *slash = strrchr(t->r->o->data, '/');
-    int n = snprintf(label, sizeof label, "%.100s, row %zu", slash ? slash + 1 : t->r->o->data,
-                     text->row + 1);
-    if (text->part)
-        snprintf(label + n, sizeof label - (size_t)n, ", part %zu", text->part + 1);
+/* "[123] what", the neuron only where there are several. */
+bool glim__tell_label(glim_teller *t, glim_panel_text *out, size_t unit, const char *what) {
+    char label[NAME], index[24] = "";
+    if (t->a->n > 1)
+        snprintf(index, sizeof index, "[%zu] ", t->a->indices[unit]);
+    snprintf(label, sizeof label, "%s%.130s", index, what);
     out->label = glim_document_text(t->doc, label, strlen(label));
     return out->label != NULL;
 }
 
-static glim_panel *add_texts(struct teller *t, const char *name, const char *title, size_t rows) {
+static bool put_source(glim_teller *t, glim_panel_text *out, size_t unit,
+                       const glim_kept_text *text) {
+    char where[NAME], part[32] = "";
+    const char *slash = strrchr(t->r->o->data, '/');
+    if (text->part)
+        snprintf(part, sizeof part, ", part %zu", text->part + 1);
+    snprintf(where, sizeof where, "%.80s, row %zu%s", slash ? slash + 1 : t->r->o->data,
+             text->row + 1, part);
+    return glim__tell_label(t, out, unit, where);
+}
+
+glim_panel *glim__tell_texts(glim_teller *t, const char *name, const char *title, size_t rows) {
     glim_panel *p = glim_document_panel_add(t->doc, GLIM_PANEL_TEXTS, name, title, rows, 0);
     if (p) {
         p->scale = GLIM_SCALE_SIGNED;
@@ -69,35 +73,35 @@ static glim_panel *add_texts(struct teller *t, const char *name, const char *tit
     return p;
 }
 
-static bool put_unit_name(const struct teller *t, glim_panel *p, size_t row, size_t unit) {
+bool glim__tell_unit(const glim_teller *t, glim_panel *p, size_t row, size_t unit) {
     char name[NAME];
     glim__activation_name(t->a, unit, name, sizeof name);
     return glim_document_label(t->doc, &p->rows, row, "%s", name);
 }
 
-static bool put_top(struct teller *t) {
+static bool put_top(glim_teller *t) {
     const glim_kept_texts *k = &t->r->kept;
     size_t rows = 0, at = 0;
     for (size_t u = 0; u < k->units; u++)
         rows += k->unit[u].n_top;
-    glim_panel *p = add_texts(t, "top", "Texts that activate most", rows);
+    glim_panel *p = glim__tell_texts(t, "top", "Texts that activate most", rows);
     bool ok = p != NULL;
     for (size_t u = 0; u < k->units && ok; u++)
         for (size_t i = 0; i < k->unit[u].n_top && ok; i++, at++) {
             const glim_kept *e = &k->unit[u].top[i];
             p->strings[at].value = e->value;
-            ok = put_unit_name(t, p, at, u) && put_source(t, &p->strings[at], e->text) &&
-                 put_strip(t, &p->strings[at], e->text->text, e->text->ends, e->text->pieces,
-                           e->values, 1);
+            ok = glim__tell_unit(t, p, at, u) && put_source(t, &p->strings[at], u, e->text) &&
+                 glim__tell_strip(t, &p->strings[at], e->text->text, e->text->ends, e->text->pieces,
+                                  e->values, 1);
         }
     return ok;
 }
 
 /* Sampled texts: about a share of all, or (NaN) at random. */
-static bool put_bin(struct teller *t, const char *name, const char *title, double share) {
+static bool put_bin(glim_teller *t, const char *name, const char *title, double share) {
     const glim_kept_texts *k = &t->r->kept;
     size_t each = t->r->o->bins < k->n_sample ? t->r->o->bins : k->n_sample, at = 0;
-    glim_panel *p = add_texts(t, name, title, each * k->units);
+    glim_panel *p = glim__tell_texts(t, name, title, each * k->units);
     size_t *index = glim__calloc(t->doc->ctx, each, sizeof *index);
     bool ok = p && index;
     for (size_t u = 0; u < k->units && ok; u++) {
@@ -108,9 +112,9 @@ static bool put_bin(struct teller *t, const char *name, const char *title, doubl
         for (size_t i = 0; i < each && ok; i++, at++) {
             const glim_sampled *e = &k->sample[index[i]];
             p->strings[at].value = e->value[u];
-            ok = put_unit_name(t, p, at, u) && put_source(t, &p->strings[at], e->text) &&
-                 put_strip(t, &p->strings[at], e->text->text, e->text->ends, e->text->pieces,
-                           e->values ? e->values + u : NULL, k->units);
+            ok = glim__tell_unit(t, p, at, u) && put_source(t, &p->strings[at], u, e->text) &&
+                 glim__tell_strip(t, &p->strings[at], e->text->text, e->text->ends, e->text->pieces,
+                                  e->values ? e->values + u : NULL, k->units);
         }
     }
     glim__free(t->doc->ctx, index);
@@ -134,7 +138,7 @@ static void count_piece(struct piece *list, size_t *n, const char *text, size_t 
 }
 
 /* Which pieces are the strongest of the top texts most often: " the, a". */
-static bool put_frequent(struct teller *t, const glim_kept_unit *u, glim_panel_cell *cell) {
+static bool put_frequent(glim_teller *t, const glim_kept_unit *u, glim_panel_cell *cell) {
     struct piece *list = glim__calloc(t->doc->ctx, u->n_top, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < u->n_top && list; i++) {
@@ -165,21 +169,21 @@ static bool put_frequent(struct teller *t, const glim_kept_unit *u, glim_panel_c
     return cell->text != NULL;
 }
 
-static bool name_columns(glim_document *doc, glim_panel *p, const char *const *names) {
+bool glim__tell_columns(glim_document *doc, glim_panel *p, const char *const *names) {
     bool ok = true;
     for (size_t c = 0; c < p->columns.n && ok; c++)
         ok = glim_document_label(doc, &p->columns, c, "%s", names[c]);
     return ok;
 }
 
-static bool put_units(struct teller *t) {
+static bool put_units(glim_teller *t) {
     static const char *const names[] = {"largest", "mean",          "deviation",
                                         "above 0", "mean of texts", "frequent tokens"};
     enum { COLUMNS = sizeof names / sizeof *names };
     const glim_kept_texts *k = &t->r->kept;
-    glim_panel *p =
-        glim_document_panel_add(t->doc, GLIM_PANEL_TABLE, "units", "Units", k->units, COLUMNS);
-    bool ok = p && name_columns(t->doc, p, names);
+    glim_panel *p = glim_document_panel_add(t->doc, GLIM_PANEL_TABLE, "units",
+                                            "Neurons, directions and outputs", k->units, COLUMNS);
+    bool ok = p && glim__tell_columns(t->doc, p, names);
     for (size_t u = 0; u < k->units && ok; u++) {
         const glim_kept_unit *x = &k->unit[u];
         glim_panel_cell *row = &p->cells[u * COLUMNS];
@@ -189,12 +193,12 @@ static bool put_units(struct teller *t) {
         row[2].number = sqrt(square > 0 ? square : 0);
         row[3].number = (double)x->above / n;
         row[4].number = x->of_texts / (double)k->texts;
-        ok = put_frequent(t, x, &row[5]) && put_unit_name(t, p, u, u);
+        ok = put_frequent(t, x, &row[5]) && glim__tell_unit(t, p, u, u);
     }
     return ok;
 }
 
-static bool put_histogram(struct teller *t) {
+static bool put_histogram(glim_teller *t) {
     glim_kept_texts *k = &t->r->kept;
     double width = glim__kept_even(k);
     int first = GLIM_HISTOGRAM_BINS, last = -1;
@@ -219,14 +223,14 @@ static bool put_histogram(struct teller *t) {
         ok = glim_document_label(t->doc, &p->columns, b, "%.4g",
                                  ((int)b + first - GLIM_HISTOGRAM_BINS / 2) * width);
     for (size_t u = 0; u < k->units && ok; u++) {
-        ok = put_unit_name(t, p, u, u);
+        ok = glim__tell_unit(t, p, u, u);
         for (size_t b = 0; b < bins; b++)
             p->values[u * bins + b] = (double)k->unit[u].counts[(size_t)first + b];
     }
     return ok;
 }
 
-static bool put_corpus(struct teller *t) {
+static bool put_corpus(glim_teller *t) {
     const glim_corpus_counts *c = &t->r->counts;
     if (!t->r->read || !t->r->kept.texts)
         return true;
@@ -244,78 +248,6 @@ static bool put_corpus(struct teller *t) {
     return ok && (t->r->kept.texts <= t->r->kept.room ||
                   glim_document_note(t->doc, "quantiles are those of %zu texts drawn at random",
                                      t->r->kept.n_sample));
-}
-
-/* ---- what was found ---- */
-
-static bool put_optimised(struct teller *t) {
-    static const char *const names[] = {"text",          "value",       "start",
-                                        "random texts",  "corpus best", "corpus mean",
-                                        "-log p (nats)", "inputs run",  "search"};
-    enum { COLUMNS = sizeof names / sizeof *names };
-    const glim_maximized *r = t->r;
-    glim_panel *p = glim_document_panel_add(t->doc, GLIM_PANEL_TABLE, "optimised",
-                                            "Inputs that were searched for", r->n_found, COLUMNS);
-    bool ok = p && name_columns(t->doc, p, names);
-    if (p)
-        p->caption = "This is no natural text: it says what can activate, not what usually does.";
-    for (size_t i = 0; i < r->n_found && ok; i++) {
-        const glim_found *f = &r->found[i];
-        glim_panel_cell *row = &p->cells[i * COLUMNS];
-        bool seen = r->read && r->kept.texts;
-        const glim_kept_unit *x = seen ? &r->kept.unit[f->unit] : NULL;
-        row[0].text = glim_document_text(t->doc, f->text, f->n);
-        row[1].number = f->value;
-        row[2].number = f->start;
-        row[3].number = r->ordinary ? r->ordinary[f->unit] : NAN;
-        row[4].number = x && x->n_top ? x->top[0].value : NAN;
-        row[5].number = x ? x->of_texts / (double)r->kept.texts : NAN;
-        row[6].number = f->nll;
-        row[7].number = (double)f->asked;
-        row[8].text = f->how;
-        ok = row[0].text && put_unit_name(t, p, i, f->unit);
-    }
-    return ok;
-}
-
-static bool put_found(struct teller *t) {
-    const glim_maximized *r = t->r;
-    glim_panel *p = add_texts(t, "found", "The same, token by token", r->n_found);
-    bool ok = p != NULL;
-    for (size_t i = 0; i < r->n_found && ok; i++) {
-        const glim_found *f = &r->found[i];
-        p->strings[i].value = f->value;
-        p->strings[i].label = f->how;
-        ok = put_unit_name(t, p, i, f->unit) &&
-             put_strip(t, &p->strings[i], f->text, f->ends, f->pieces, f->values, 1);
-    }
-    return ok;
-}
-
-static bool put_progress(struct teller *t) {
-    const glim_maximized *r = t->r;
-    size_t steps = 0;
-    for (size_t i = 0; i < r->n_found; i++)
-        steps = r->found[i].n_best > steps ? r->found[i].n_best : steps;
-    glim_panel *p = glim_document_panel_add(t->doc, GLIM_PANEL_LINES, "progress",
-                                            "The best so far, by step", r->n_found, steps);
-    bool ok = p != NULL;
-    for (size_t c = 0; c < steps && ok; c++)
-        ok = glim_document_label(t->doc, &p->columns, c, "%zu", c);
-    for (size_t i = 0; i < r->n_found && ok; i++) {
-        const glim_found *f = &r->found[i];
-        char name[NAME];
-        glim__activation_name(t->a, f->unit, name, sizeof name);
-        ok = glim_document_label(t->doc, &p->rows, i, "%.150s, %s %zu", name, f->how, i + 1);
-        for (size_t c = 0; c < steps && f->n_best; c++)
-            p->values[i * steps + c] = f->best[c < f->n_best ? c : f->n_best - 1];
-    }
-    if (p) {
-        p->rows.name = "series";
-        p->columns.name = "step";
-        p->scale = GLIM_SCALE_SIGNED;
-    }
-    return ok;
 }
 
 /* ---- head ---- */
@@ -368,7 +300,7 @@ static double best_value(const glim_maximized *r) {
     return best;
 }
 
-static bool tell_head(struct teller *t) {
+static bool tell_head(glim_teller *t) {
     glim_document *doc = t->doc;
     char name[NAME];
     glim__activation_name(t->a, 0, name, sizeof name);
@@ -395,7 +327,6 @@ static bool tell_head(struct teller *t) {
 }
 
 bool glim__maximize_tell(glim_maximized *r, const glim_activation *a, glim_document *doc) {
-    struct teller t = {r, a, doc};
-    return tell_head(&t) && put_corpus(&t) &&
-           (!r->n_found || (put_optimised(&t) && put_found(&t) && put_progress(&t)));
+    glim_teller t = {r, a, doc};
+    return tell_head(&t) && put_corpus(&t) && (!r->n_found || glim__tell_found(&t));
 }

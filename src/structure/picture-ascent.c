@@ -200,7 +200,7 @@ static bool tell_panels(const struct ascent *a, glim_document *doc) {
         ok = glim_document_label(doc, &p->columns, c, "%s", names[c]);
     if (!ok)
         return false;
-    p->caption = "This is no natural picture: it says what can activate, not what usually does.";
+    p->caption = "This is nothing natural: it says what can activate, not what usually does.";
     p->cells[0].number = a->value;
     p->cells[1].number = a->start;
     p->cells[2].number = a->prob;
@@ -236,7 +236,7 @@ static bool tell(const struct ascent *a, glim_document *doc) {
     doc->target.value = a->value;
     doc->target.baseline_value = a->start;
     doc->target.prob = a->prob;
-    doc->method.name = "maximize";
+    doc->method.name = "maximize-picture";
     doc->method.summary = "which picture activates it most";
     doc->method.cite = "Erhan et al. 2009; Simonyan et al. 2014, arXiv:1312.6034";
     doc->method.caption = "A picture that a model finds strong need not look like anything to us.";
