@@ -334,7 +334,7 @@ static const char *const examples[] = {
 
 const cli_command cli_maximize = {
     .name = "maximize",
-    .summary = "which inputs most activate a neuron, a head, a direction or an output",
+    .summary = "which inputs most activate a neuron, head, direction or logit",
     .synopsis = "-m MODEL --site NAME --index N",
     .examples = examples,
     .groups = groups,

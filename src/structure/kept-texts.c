@@ -305,12 +305,29 @@ size_t glim__kept_about(const glim_kept_texts *k, size_t unit, double share, siz
     return n;
 }
 
-double glim__kept_even(glim_kept_texts *k) {
+/* Bins from the first to the last one that any unit uses. */
+static void in_use(const glim_kept_texts *k, int *first, int *n) {
+    int last = -1;
+    *first = GLIM_HISTOGRAM_BINS;
+    for (size_t u = 0; u < k->units; u++)
+        for (int b = 0; b < GLIM_HISTOGRAM_BINS; b++)
+            if (k->unit[u].counts[b]) {
+                *first = b < *first ? b : *first;
+                last = b > last ? b : last;
+            }
+    *n = last >= *first ? last - *first + 1 : 0;
+}
+
+double glim__kept_even(glim_kept_texts *k, int most, int *first, int *n) {
     int widest = FINEST;
     for (size_t u = 0; u < k->units; u++)
         widest = k->unit[u].scale > widest ? k->unit[u].scale : widest;
-    for (size_t u = 0; u < k->units; u++)
-        while (k->unit[u].scale < widest)
-            widen(&k->unit[u]);
-    return ldexp(1, widest);
+    for (;; widest++) {
+        for (size_t u = 0; u < k->units; u++)
+            while (k->unit[u].scale < widest)
+                widen(&k->unit[u]);
+        in_use(k, first, n);
+        if (*n <= most)
+            return ldexp(1, widest);
+    }
 }

@@ -63,8 +63,9 @@ glim_status glim__kept_add(glim_kept_texts *k, const char *text, const glim_toke
 /* Indices of `n` sampled texts whose values lie about a share of all (0.9), smallest value
    first; returns how many there are. */
 size_t glim__kept_about(const glim_kept_texts *k, size_t unit, double share, size_t n, size_t *out);
-/* Makes the bins of all units as wide as the widest; returns 2^scale. */
-double glim__kept_even(glim_kept_texts *k);
+/* Makes the bins of all units as wide as the widest, and no more than `most` of them in use;
+   returns 2^scale, and where those in use begin and how many they are. */
+double glim__kept_even(glim_kept_texts *k, int most, int *first, int *n);
 
 /* Which tokens are the text's own, is_free (count); returns how many. */
 size_t glim__tokens_free_ones(const glim_tokens *tokens, uint8_t *is_free);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = GLIM_TOLD_NAME, FREQUENT = 3 };
+enum { NAME = GLIM_TOLD_NAME, FREQUENT = 3, SHOWN_BINS = 40 };
 
 static double value_at(const float *values, size_t i) {
     return values ? (double)values[i] : NAN;
@@ -200,15 +200,9 @@ static bool put_units(glim_teller *t) {
 
 static bool put_histogram(glim_teller *t) {
     glim_kept_texts *k = &t->r->kept;
-    double width = glim__kept_even(k);
-    int first = GLIM_HISTOGRAM_BINS, last = -1;
-    for (size_t u = 0; u < k->units; u++)
-        for (int b = 0; b < GLIM_HISTOGRAM_BINS; b++)
-            if (k->unit[u].counts[b]) {
-                first = b < first ? b : first;
-                last = b > last ? b : last;
-            }
-    size_t bins = last >= first ? (size_t)(last - first) + 1 : 0;
+    int first, n;
+    double width = glim__kept_even(k, SHOWN_BINS, &first, &n);
+    size_t bins = (size_t)n;
     glim_panel *p = glim_document_panel_add(t->doc, GLIM_PANEL_LINES, "histogram",
                                             "How strong tokens are", k->units, bins);
     if (!p)
