@@ -46,7 +46,7 @@ static void weigh_row(const glim_activation *a, size_t row, float *d) {
     case GLIM_ACTIVATION_HEAD:
         for (size_t c = 0; c < a->width && x; c++)
             length += (double)x[c] * x[c];
-        for (size_t c = 0; c < a->width && length > 0; c++)
+        for (size_t c = 0; c < a->width && x && length > 0; c++)
             d[c] += (float)(weight * x[c] / sqrt(length));
         return;
     default:

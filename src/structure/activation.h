@@ -64,8 +64,8 @@ static inline const glim_model *glim__activation_model(const glim_activation *a)
 /* Values of a batch, out: (rows, n) of all sequences in their order, or of whole texts
    (sequences, n). Of the sequences ids, count, prefix, types and embeddings are read; of an
    encoder-decoder they are what is read. `append`: one sequence, into the cache. */
-glim_status glim__activation_run(glim_activation *a, const glim_sequence *sequences, size_t n,
-                                 bool append, float *out, glim_error *err);
+glim_status glim__activation_run(glim_activation *a, const glim_sequence *x, size_t n, bool append,
+                                 float *out, glim_error *err);
 /* The same of one whole sequence, for a walk back. */
 glim_status glim__activation_run_kept(glim_activation *a, const glim_sequence *q, float *out,
                                       glim_error *err);
@@ -76,7 +76,7 @@ glim_status glim__activation_gradient(glim_activation *a, size_t unit, const dou
 /* The hook that reads rows, and with `keep` weighs them on the way back. */
 glim_hook glim__activation_hook(const glim_activation *a, bool keep);
 /* How many of n sequences make the next batch; at least one. */
-size_t glim__activation_take(const glim_activation *a, const glim_sequence *sequences, size_t n);
+size_t glim__activation_take(const glim_activation *a, const glim_sequence *x, size_t n);
 /* Bytes at least of a pass over `rows` rows in one text. */
 uint64_t glim__activation_plan(const glim_activation *a, size_t rows, size_t sequences,
                                size_t longest, bool keep);

@@ -88,7 +88,7 @@ glim_status glim__direction_read(float **out, glim_context *ctx, const char *spe
         status = find(st, colon ? colon + 1 : NULL, path, &t, err);
     if (!status && !(*out = glim__alloc(ctx, width * sizeof **out)))
         status = glim__oom(ctx, err, "a direction", width * sizeof **out);
-    if (!status)
+    if (!status && t && *out)
         status = read_tensor(*out, ctx, t, layer, width, err);
     if (status) {
         glim__free(ctx, *out);

@@ -58,11 +58,11 @@ void glim__kept_release(glim_kept_texts *k) {
     if (!k->ctx)
         return;
     for (size_t u = 0; u < k->units && k->unit; u++) {
-        for (size_t i = 0; i < k->unit[u].n_top; i++)
+        for (size_t i = 0; i < k->unit[u].n_top && k->unit[u].top; i++)
             drop_kept(k, &k->unit[u].top[i]);
         glim__free(k->ctx, k->unit[u].top);
     }
-    for (size_t i = 0; i < k->n_sample; i++)
+    for (size_t i = 0; i < k->n_sample && k->sample; i++)
         drop_sampled(k, &k->sample[i]);
     glim__free(k->ctx, k->unit);
     glim__free(k->ctx, k->sample);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = GLIM_TOLD_NAME, FREQUENT = 3, SHOWN_BINS = 40 };
+enum { NAME = GLIM_TOLD_NAME, FREQUENT = 3, SHOWN_BINS = 40, HALF = GLIM_HISTOGRAM_BINS / 2 };
 
 static double value_at(const float *values, size_t i) {
     return values ? (double)values[i] : NAN;
@@ -214,8 +214,7 @@ static bool put_histogram(glim_teller *t) {
     p->caption = "Most tokens lie near zero: read the ends by the logarithm of the counts.";
     bool ok = true;
     for (size_t b = 0; b < bins && ok; b++)
-        ok = glim_document_label(t->doc, &p->columns, b, "%.4g",
-                                 ((int)b + first - GLIM_HISTOGRAM_BINS / 2) * width);
+        ok = glim_document_label(t->doc, &p->columns, b, "%.4g", width * ((int)b + first - HALF));
     for (size_t u = 0; u < k->units && ok; u++) {
         ok = glim__tell_unit(t, p, u, u);
         for (size_t b = 0; b < bins; b++)
