@@ -59,14 +59,12 @@ static void begin_grey(struct ascent *a) {
     }
 }
 
-/* moved[y][x] = x[y + dy][x + dx], round the edges; back: what lies there goes home. */
-static void move(const struct ascent *a, float *to, const float *from, int dx, int dy, bool back) {
+/* to[y][x] = from[y + dy][x + dx], round the edges; |dy| < H, |dx| < W. */
+static void move(const struct ascent *a, float *to, const float *from, int dx, int dy) {
     for (int y = 0; y < a->h; y++)
         for (int x = 0; x < a->w; x++) {
             int other = (y + dy + a->h) % a->h * a->w + (x + dx + a->w) % a->w;
-            int here = y * a->w + x;
-            memcpy(to + 3 * (back ? other : here), from + 3 * (back ? here : other),
-                   3 * sizeof *to);
+            memcpy(to + (ptrdiff_t)3 * (y * a->w + x), from + (ptrdiff_t)3 * other, 3 * sizeof *to);
         }
 }
 
@@ -141,13 +139,13 @@ static glim_status step(struct ascent *a, size_t number, glim_error *err) {
     int dy = (int)glim__rng_below(a->o->seed, number + 1, 1, (uint32_t)most) - a->o->jitter;
     dx %= a->w;
     dy %= a->h;
-    move(a, a->moved, a->x, dx, dy, false);
+    move(a, a->moved, a->x, dx, dy);
     glim_status status = forward(a, a->moved, true, err);
     if (!status)
         status = glim_image_session_backward(a->s, a->seeds, a->d, err);
     if (status)
         return status;
-    move(a, a->moved, a->d, dx, dy, true);
+    move(a, a->moved, a->d, -dx, -dy); /* home again */
     climb(a, a->d, a->moved);
     float *swap = a->x;
     a->x = a->d;

@@ -108,6 +108,19 @@ static inline double largest_of(const glim_model *m, const char *text, size_t n,
     return best;
 }
 
+static inline double mean_of(const glim_model *m, const char *text, size_t n, const char *site,
+                             size_t index) {
+    static struct rows r;
+    uint8_t own[LONGEST];
+    double sum = 0, all = 0;
+    site_of(m, text, n, site, &r, own);
+    for (size_t k = 0; k < r.rows; k++) {
+        sum += own[k] ? (double)r.x[k * r.cols + index] : 0;
+        all += own[k];
+    }
+    return sum / all;
+}
+
 /* The pieces of a strip in one. */
 static inline size_t joined(const glim_panel_text *s, char *out, size_t n) {
     size_t len = 0;

@@ -329,6 +329,7 @@ static void what_is_told_can_be_asked_again(void **state) {
                                    .indices = &index,
                                    .n_indices = 1,
                                    .head = -1,
+                                   .pool = f % 2 ? "mean" : NULL,
                                    .search = "both",
                                    .length = 5,
                                    .steps = 12,
@@ -342,12 +343,15 @@ static void what_is_told_can_be_asked_again(void **state) {
             char text[256];
             size_t n = joined(&found->strings[i], text, sizeof text);
             assert_string_equal(text, row[0].text);
-            double again = largest_of(m, text, n, o.site, index);
+            double again =
+                f % 2 ? mean_of(m, text, n, o.site, index) : largest_of(m, text, n, o.site, index);
             assert_true(fabs(again - row[1].number) < NEAR_ENOUGH * (1 + fabs(again)));
             assert_true(row[1].number >= row[2].number); /* never below its beginning */
             for (size_t c = 1; c < lines->columns.n; c++)
                 assert_true(lines->values[i * lines->columns.n + c] >=
                             lines->values[i * lines->columns.n + c - 1]);
+            double last = lines->values[(i + 1) * lines->columns.n - 1];
+            assert_true(fabs(last - again) < NEAR_ENOUGH * (1 + fabs(again)));
             assert_true(isfinite(row[3].number) && isfinite(row[6].number) == decoder);
         }
         glim_document_free(doc);
@@ -394,6 +398,9 @@ static void fluent_texts_are_likelier(void **state) {
         for (size_t i = 0; i < p->rows.n; i++) {
             const glim_panel_cell *row = &p->cells[i * p->columns.n];
             assert_true(fabs(unlikely(m, row[0].text) - row[6].number) < 1e-4);
+            const glim_panel *lines = panel(doc, "progress");
+            double last = lines->values[(i + 1) * lines->columns.n - 1];
+            assert_true(fabs(last - (row[1].number - o.fluency * row[6].number)) < 1e-3);
             nll[fluent] += row[6].number / (double)p->rows.n;
             value[fluent] += row[1].number / (double)p->rows.n;
         }
