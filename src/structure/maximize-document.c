@@ -223,6 +223,35 @@ static bool put_histogram(glim_teller *t) {
     return ok;
 }
 
+/* Whether all texts that are kept of a unit are strongest at their first token. */
+static bool at_first(const glim_kept_unit *u) {
+    bool all = u->n_top >= FREQUENT;
+    for (size_t i = 0; i < u->n_top && all; i++) {
+        const glim_kept *e = &u->top[i];
+        all = e->values && e->text->pieces > 1;
+        for (size_t p = 1; all && p < e->text->pieces; p++)
+            all = e->values[0] >= e->values[p];
+    }
+    return all;
+}
+
+/* Models without a token of their own in front often make a sink of the first one. */
+static bool tell_sinks(glim_teller *t) {
+    const glim_kept_texts *k = &t->r->kept;
+    size_t n = 0;
+    for (size_t u = 0; u < k->units; u++)
+        n += at_first(&k->unit[u]);
+    if (!n)
+        return true;
+    glim_document_judge(t->doc, GLIM_VERDICT_CAREFUL,
+                        "%zu of %zu are strongest at the first token of texts, whatever it says?",
+                        n, k->units);
+    return glim_document_note(t->doc,
+                              "%zu of %zu are strongest at the first token of every text in 'top': "
+                              "compare 'random', for it may be the place and not the word",
+                              n, k->units);
+}
+
 static bool put_corpus(glim_teller *t) {
     const glim_corpus_counts *c = &t->r->counts;
     if (!t->r->read || !t->r->kept.texts)
@@ -235,6 +264,7 @@ static bool put_corpus(glim_teller *t) {
                                   "%zu texts in %zu passages; %zu were there twice, %zu "
                                   "could not be read",
                                   c->texts, c->passages, c->twice, c->broken);
+    ok = ok && tell_sinks(t);
     if (ok && c->forgot)
         ok = glim_document_note(t->doc, "so many texts that the first 2 million are remembered: "
                                         "later ones may be there twice");

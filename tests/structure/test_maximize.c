@@ -221,6 +221,34 @@ static void bits_do_not_depend_on_threads(void **state) {
     assert_memory_equal(values[0], values[1], n[0] * sizeof **values);
 }
 
+/* Entries of the embedding at which one word is the strongest of all that are used. */
+static void a_place_that_always_wins_is_told(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    size_t firsts = 0;
+    for (size_t index = 0; index < 32; index++) {
+        glim_document *doc = maximize(
+            m,
+            &(glim_maximize_options){.site = "hook_embed",
+                                     .indices = &index,
+                                     .n_indices = 1,
+                                     .head = -1,
+                                     .data = save_corpus("txt", "the cat\nthe dog and\nthe a\n")});
+        const glim_panel *top = panel(doc, "top");
+        bool first = true, told = false;
+        for (size_t i = 0; i < top->rows.n; i++)
+            first = first && top->strings[i].best == 0;
+        for (size_t i = 0; i < doc->n_notes; i++)
+            told = told || strstr(doc->notes[i], "first token");
+        assert_true(first == told && first == (doc->verdict == GLIM_VERDICT_CAREFUL));
+        firsts += first;
+        glim_document_free(doc);
+    }
+    assert_true(firsts > 0 && firsts < 32);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 /* ---- the corpus ---- */
 
 static void long_texts_are_cut_into_texts(void **state) {
@@ -422,6 +450,7 @@ int main(void) {
         cmocka_unit_test(a_histogram_counts_every_token_once),
         cmocka_unit_test(heads_directions_and_outputs_are_what_they_say),
         cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(a_place_that_always_wins_is_told),
         cmocka_unit_test(long_texts_are_cut_into_texts),
         cmocka_unit_test(tables_give_texts_as_well),
         cmocka_unit_test(bad_questions_get_clear_errors),
