@@ -48,7 +48,7 @@ typedef struct glim_maximize_options {
 /* A document of the kind "maximize", whose panels are
      units        TABLE  a row for each unit: largest, mean, deviation, share above 0, ...
      histogram    LINES  how many tokens have an activation, by unit
-     top, quantile-90, quantile-50, random   TEXTS of the corpus
+     top, quantile-90, quantile-50, random, bottom   TEXTS of the corpus; not of a head: bottom
      optimised    TABLE  what was found, and from where
      found        TEXTS  the same with the activation of each token
      progress     LINES  the best so far, by step

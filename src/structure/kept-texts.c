@@ -27,7 +27,9 @@ glim_status glim__kept_init(glim_kept_texts *k, glim_context *ctx, size_t units,
         k->unit[u].scale = FINEST;
         k->unit[u].largest = -INFINITY;
         k->unit[u].least = INFINITY;
-        ok = (k->unit[u].top = glim__calloc(ctx, most + 1, sizeof *k->unit[u].top));
+        k->unit[u].top = glim__calloc(ctx, most + 1, sizeof *k->unit[u].top);
+        k->unit[u].bottom = glim__calloc(ctx, most + 1, sizeof *k->unit[u].bottom);
+        ok = k->unit[u].top && k->unit[u].bottom;
     }
     if (ok)
         return GLIM_OK;
@@ -48,6 +50,12 @@ static void drop_kept(glim_kept_texts *k, glim_kept *e) {
     drop(k, e->text);
 }
 
+static void drop_list(glim_kept_texts *k, glim_kept *list, size_t n) {
+    for (size_t i = 0; i < n && list; i++)
+        drop_kept(k, &list[i]);
+    glim__free(k->ctx, list);
+}
+
 static void drop_sampled(glim_kept_texts *k, glim_sampled *e) {
     glim__free(k->ctx, e->value);
     glim__free(k->ctx, e->values);
@@ -58,9 +66,8 @@ void glim__kept_release(glim_kept_texts *k) {
     if (!k->ctx)
         return;
     for (size_t u = 0; u < k->units && k->unit; u++) {
-        for (size_t i = 0; i < k->unit[u].n_top && k->unit[u].top; i++)
-            drop_kept(k, &k->unit[u].top[i]);
-        glim__free(k->ctx, k->unit[u].top);
+        drop_list(k, k->unit[u].top, k->unit[u].n_top);
+        drop_list(k, k->unit[u].bottom, k->unit[u].n_bottom);
     }
     for (size_t i = 0; i < k->n_sample && k->sample; i++)
         drop_sampled(k, &k->sample[i]);
@@ -182,10 +189,12 @@ static double value_of(const glim_kept_texts *k, const struct coming *c, size_t 
                                        k->pool, &at);
 }
 
-static bool add_top(glim_kept_texts *k, struct coming *c, size_t u, double value) {
+/* Into a list of the largest (sign 1) or the smallest (-1) values. */
+static bool add_kept(glim_kept_texts *k, struct coming *c, size_t u, double value, int sign) {
     glim_kept_unit *unit = &k->unit[u];
-    size_t at = unit->n_top;
-    if (at == k->most && !(value > unit->top[at - 1].value))
+    glim_kept *list = sign > 0 ? unit->top : unit->bottom;
+    size_t *n = sign > 0 ? &unit->n_top : &unit->n_bottom, at = *n;
+    if (at == k->most && !(sign * value > sign * list[at - 1].value))
         return true;
     if (!make_text(k, c))
         return false;
@@ -193,14 +202,25 @@ static bool add_top(glim_kept_texts *k, struct coming *c, size_t u, double value
     if (!c->whole && !(one.values = free_values(k, c, u, 1)))
         return false;
     c->text->refs++;
-    for (; at && value > unit->top[at - 1].value; at--)
-        unit->top[at] = unit->top[at - 1];
-    unit->top[at] = one;
-    if (unit->n_top < k->most)
-        unit->n_top++;
+    for (; at && sign * value > sign * list[at - 1].value; at--)
+        list[at] = list[at - 1];
+    list[at] = one;
+    if (*n < k->most)
+        (*n)++;
     else
-        drop_kept(k, &unit->top[k->most]);
+        drop_kept(k, &list[k->most]);
     return true;
+}
+
+/* Of what is largest by its largest token the smallest is by its least. */
+static double least_of(const glim_kept_texts *k, const struct coming *c, size_t u, double value) {
+    double least = INFINITY;
+    if (c->whole || k->pool != GLIM_TEXT_MAX)
+        return value;
+    for (size_t t = 0; t < c->tokens->count; t++)
+        if (c->is_free[t] && (double)c->values[t * k->units + u] < least)
+            least = (double)c->values[t * k->units + u];
+    return least;
 }
 
 static bool add_sample(glim_kept_texts *k, struct coming *c, const double *values) {
@@ -259,7 +279,8 @@ glim_status glim__kept_add(glim_kept_texts *k, const char *text, const glim_toke
             value[u] = value_of(k, &c, u);
         ok = add_sample(k, &c, value);
         for (size_t u = 0; u < k->units && ok; u++)
-            ok = add_top(k, &c, u, value[u]);
+            ok = add_kept(k, &c, u, value[u], 1) &&
+                 add_kept(k, &c, u, least_of(k, &c, u, value[u]), -1);
         if (ok) {
             count_values(k, &c);
             for (size_t u = 0; u < k->units; u++)

@@ -27,8 +27,10 @@ typedef struct glim_kept {
 } glim_kept;
 
 typedef struct glim_kept_unit {
-    glim_kept *top; /* [n_top] largest first; of equal ones the earlier */
-    size_t n_top;
+    glim_kept *top;    /* [n_top] largest first; of equal ones the earlier */
+    glim_kept *bottom; /* [n_bottom] smallest first; a text's value is that of its least token
+                          where it is that of its largest in `top` */
+    size_t n_top, n_bottom;
     int scale; /* a bin is 2^scale wide; bin b is from (b - 64) 2^scale on */
     uint64_t counts[GLIM_HISTOGRAM_BINS];
     double sum, squares, largest, least, of_texts; /* of_texts: sum of texts' values */

@@ -79,20 +79,24 @@ bool glim__tell_unit(const glim_teller *t, glim_panel *p, size_t row, size_t uni
     return glim_document_label(t->doc, &p->rows, row, "%s", name);
 }
 
-static bool put_top(glim_teller *t) {
+static bool put_kept(glim_teller *t, bool bottom) {
     const glim_kept_texts *k = &t->r->kept;
     size_t rows = 0, at = 0;
     for (size_t u = 0; u < k->units; u++)
-        rows += k->unit[u].n_top;
-    glim_panel *p = glim__tell_texts(t, "top", "Texts that activate most", rows);
+        rows += bottom ? k->unit[u].n_bottom : k->unit[u].n_top;
+    glim_panel *p = bottom ? glim__tell_texts(t, "bottom", "Texts that activate least", rows)
+                           : glim__tell_texts(t, "top", "Texts that activate most", rows);
     bool ok = p != NULL;
     for (size_t u = 0; u < k->units && ok; u++)
-        for (size_t i = 0; i < k->unit[u].n_top && ok; i++, at++) {
-            const glim_kept *e = &k->unit[u].top[i];
-            p->strings[at].value = e->value;
-            ok = glim__tell_unit(t, p, at, u) && put_source(t, &p->strings[at], u, e->text) &&
-                 glim__tell_strip(t, &p->strings[at], e->text->text, e->text->ends, e->text->pieces,
-                                  e->values, 1);
+        for (size_t i = 0; i < (bottom ? k->unit[u].n_bottom : k->unit[u].n_top) && ok; i++, at++) {
+            const glim_kept *e = bottom ? &k->unit[u].bottom[i] : &k->unit[u].top[i];
+            glim_panel_text *s = &p->strings[at];
+            s->value = e->value;
+            ok =
+                glim__tell_unit(t, p, at, u) && put_source(t, s, u, e->text) &&
+                glim__tell_strip(t, s, e->text->text, e->text->ends, e->text->pieces, e->values, 1);
+            for (size_t piece = 0; ok && bottom && e->values && piece < s->n; piece++)
+                s->best = s->values[piece] < s->values[s->best] ? piece : s->best;
         }
     return ok;
 }
@@ -256,10 +260,11 @@ static bool put_corpus(glim_teller *t) {
     const glim_corpus_counts *c = &t->r->counts;
     if (!t->r->read || !t->r->kept.texts)
         return true;
-    bool ok = put_units(t) && put_histogram(t) && put_top(t) &&
+    bool ok = put_units(t) && put_histogram(t) && put_kept(t, false) &&
               put_bin(t, "quantile-90", "Texts about the 90 % quantile", 0.9) &&
               put_bin(t, "quantile-50", "Texts about the median", 0.5) &&
-              put_bin(t, "random", "Texts at random", NAN);
+              put_bin(t, "random", "Texts at random", NAN) &&
+              (t->a->kind == GLIM_ACTIVATION_HEAD || put_kept(t, true)); /* lengths end at 0 */
     ok = ok && glim_document_note(t->doc,
                                   "%zu texts in %zu passages; %zu were there twice, %zu "
                                   "could not be read",

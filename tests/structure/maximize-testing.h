@@ -108,6 +108,18 @@ static inline double largest_of(const glim_model *m, const char *text, size_t n,
     return best;
 }
 
+static inline double least_of(const glim_model *m, const char *text, size_t n, const char *site,
+                              size_t index) {
+    static struct rows r;
+    uint8_t own[LONGEST];
+    double least = INFINITY;
+    site_of(m, text, n, site, &r, own);
+    for (size_t k = 0; k < r.rows; k++)
+        if (own[k])
+            least = fmin(least, (double)r.x[k * r.cols + index]);
+    return least;
+}
+
 static inline double mean_of(const glim_model *m, const char *text, size_t n, const char *site,
                              size_t index) {
     static struct rows r;

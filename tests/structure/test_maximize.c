@@ -31,17 +31,23 @@ static int falling(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
+static int rising(const void *a, const void *b) {
+    return falling(b, a);
+}
+
 /* Every panel of a run over the texts against values of the test's own. */
 static void check_texts(const char *file, const char *site, size_t index) {
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, file);
-    double values[TEXTS], tokens = 0;
+    double values[TEXTS], least[TEXTS], tokens = 0;
     char text[256];
     for (size_t i = 0; i < TEXTS; i++) {
         a_text(i, text, sizeof text);
         values[i] = largest_of(m, text, strlen(text), site, index);
+        least[i] = least_of(m, text, strlen(text), site, index);
     }
     qsort(values, TEXTS, sizeof *values, falling);
+    qsort(least, TEXTS, sizeof *least, rising);
     size_t indices[] = {0, index};
     glim_document *doc = maximize(m, &(glim_maximize_options){.site = site,
                                                               .indices = indices,
@@ -58,6 +64,14 @@ static void check_texts(const char *file, const char *site, size_t index) {
         assert_true(largest_of(m, text, n, site, index) == s->value);
         assert_true(s->values[s->best] == s->value);
         assert_non_null(strstr(s->label, ".txt, row "));
+    }
+    const glim_panel *bottom = panel(doc, "bottom");
+    for (size_t i = 0; i < 7; i++) {
+        const glim_panel_text *s = &bottom->strings[7 + i];
+        size_t n = joined(s, text, sizeof text);
+        assert_true(s->value == least[i]);
+        assert_true(least_of(m, text, n, site, index) == s->value);
+        assert_true(s->values[s->best] == s->value);
     }
     const glim_panel *middle = panel(doc, "quantile-50"), *high = panel(doc, "quantile-90");
     double about[] = {values[TEXTS - 1 - 20], values[TEXTS - 1 - 35]};

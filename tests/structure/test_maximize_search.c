@@ -508,6 +508,38 @@ static void impossible_searches_are_refused(void **state) {
     }
 }
 
+static void stop(void *data, const glim_progress *p) {
+    if (!strcmp(p->stage, "search") && p->done > 40)
+        glim_context_cancel(*(glim_context **)data);
+}
+
+static void an_interrupted_search_keeps_corpus_and_what_was_found(void **state) {
+    glim_context *ctx = NULL;
+    glim_error err = {0};
+    glim_context_options options = {.threads = 1, .progress = stop, .progress_data = &ctx};
+    assert_int_equal(glim_context_new(&ctx, &options, &err), GLIM_OK);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    size_t index = 2;
+    glim_document *doc = NULL;
+    glim_maximize_options o = {.site = "blocks.0.mlp.hook_post",
+                               .indices = &index,
+                               .n_indices = 1,
+                               .head = -1,
+                               .search = "tokens",
+                               .steps = 20,
+                               .restarts = 1000,
+                               .data = save_corpus("txt", "the cat\na dog\n")};
+    assert_int_equal(glim_maximize(&doc, m, &o, &err), GLIM_ECANCELLED);
+    assert_non_null(doc);
+    assert_true(doc->partial);
+    assert_int_equal(panel(doc, "top")->rows.n, 2);
+    const glim_panel *p = panel(doc, "found");
+    assert_true(p->rows.n >= 1 && p->rows.n < 1000);
+    glim_document_free(doc);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 static void refused_memory_is_given_back(void **state) {
     static const size_t one = 1;
     for (int kind = 0; kind < 3; kind++) {
@@ -560,6 +592,7 @@ int main(void) {
         cmocka_unit_test(bits_of_searches_do_not_depend_on_threads),
         cmocka_unit_test(a_corpus_and_a_text_are_beginnings),
         cmocka_unit_test(impossible_searches_are_refused),
+        cmocka_unit_test(an_interrupted_search_keeps_corpus_and_what_was_found),
         cmocka_unit_test(refused_memory_is_given_back),
     };
     return cmocka_run_group_tests_name("structure/test_maximize_search", tests, NULL,
