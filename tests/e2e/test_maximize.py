@@ -103,6 +103,8 @@ class Maximize(unittest.TestCase):
         for args in (["-m", LLAMA, "--site", SITE, "--index", "0-39", "--data", self.corpus],
                      ["-m", LLAMA, "--target", "a", "--data", self.corpus],
                      ["-m", LLAMA, "--site", SITE, "--index", 1, "--fluency", 1, "--steps", 3],
+                     ["-m", LLAMA, "--site", SITE, "--index", "0-9", "--data", self.corpus,
+                      "--search", "both", "--steps", 2],
                      ["-m", T5, "--site", "encoder.blocks.0.attn.hook_z", "--head", 1, "--steps", 3],
                      ["-m", LITE, "--target", 1, "--steps", 3]):
             with self.subTest(args=args):
