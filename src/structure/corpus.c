@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A corpus is read once, in order. What was seen is known by a hash of 64 bits, as many as
- * 32 MiB hold; beyond that texts are no longer remembered, and it says so. Rejected: tokens
- * of a long text cut as they are, for the bytes of a piece need not give its tokens again.
+ * 32 MiB hold, or a budget allows; beyond that no more are remembered, and it says so. Rejected:
+ * tokens of a long text cut as they are, for the bytes of a piece need not give its tokens again.
  */
 #include "structure/corpus.h"
 #include "base/buffer.h"
@@ -248,11 +248,14 @@ static glim_status cut(glim_corpus *c, glim_passage *out, glim_error *err) {
 
 /* ---- what was seen ---- */
 
-static glim_status grow(glim_corpus *c, glim_error *err) {
+/* Twice the room, unless that would take what others need. */
+static bool grow(glim_corpus *c) {
     size_t room = c->room ? 2 * c->room : FIRST_TABLE;
+    if (c->n_seen >= REMEMBERED / 2 || (c->room && glim__budget_left(c->ctx) / 4 < room * 8))
+        return false;
     uint64_t *fresh = glim__calloc(c->ctx, room, sizeof *fresh);
     if (!fresh)
-        return oom(c, room * sizeof *fresh, err);
+        return false;
     for (size_t i = 0; i < c->room; i++) {
         size_t at = c->seen[i] & (room - 1);
         while (c->seen[i] && fresh[at])
@@ -263,31 +266,27 @@ static glim_status grow(glim_corpus *c, glim_error *err) {
     glim__free(c->ctx, c->seen);
     c->seen = fresh;
     c->room = room;
-    return GLIM_OK;
+    return true;
 }
 
 static glim_status remember(glim_corpus *c, const char *text, size_t n, bool *twice,
                             glim_error *err) {
     uint64_t hash = glim__hash(text, n);
     hash += !hash;
-    glim_status status = GLIM_OK;
     *twice = false;
-    if (2 * c->n_seen >= c->room && c->n_seen < REMEMBERED / 2)
-        status = grow(c, err);
-    if (status)
-        return status;
+    if (2 * c->n_seen >= c->room && !c->counts.forgot && !grow(c)) {
+        if (!c->room)
+            return oom(c, FIRST_TABLE * sizeof *c->seen, err);
+        c->counts.forgot = true;
+    }
     size_t at = hash & (c->room - 1);
     while (c->seen[at] && c->seen[at] != hash)
         at = (at + 1) & (c->room - 1);
     *twice = c->seen[at] != 0;
-    if (*twice)
-        return GLIM_OK;
-    if (c->n_seen >= REMEMBERED / 2) {
-        c->counts.forgot = true;
-        return GLIM_OK;
+    if (!*twice && !c->counts.forgot) {
+        c->seen[at] = hash;
+        c->n_seen++;
     }
-    c->seen[at] = hash;
-    c->n_seen++;
     return GLIM_OK;
 }
 

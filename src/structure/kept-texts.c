@@ -196,6 +196,10 @@ static bool add_kept(glim_kept_texts *k, struct coming *c, size_t u, double valu
     size_t *n = sign > 0 ? &unit->n_top : &unit->n_bottom, at = *n;
     if (at == k->most && !(sign * value > sign * list[at - 1].value))
         return true;
+    for (size_t i = 0; i < *n; i++) /* a corpus may have forgotten what it has seen */
+        if (list[i].value == value && list[i].text->n == c->n &&
+            !memcmp(list[i].text->text, c->bytes, c->n))
+            return true;
     if (!make_text(k, c))
         return false;
     glim_kept one = {.text = c->text, .value = value};

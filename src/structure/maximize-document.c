@@ -271,7 +271,7 @@ static bool put_corpus(glim_teller *t) {
                                   c->texts, c->passages, c->twice, c->broken);
     ok = ok && tell_sinks(t);
     if (ok && c->forgot)
-        ok = glim_document_note(t->doc, "so many texts that the first 2 million are remembered: "
+        ok = glim_document_note(t->doc, "more texts than are remembered: "
                                         "later ones may be there twice");
     return ok && (t->r->kept.texts <= t->r->kept.room ||
                   glim_document_note(t->doc, "quantiles are those of %zu texts drawn at random",

@@ -314,6 +314,69 @@ static void long_texts_are_cut_into_texts(void **state) {
     }
 }
 
+/* A budget bounds what is remembered, not the run. */
+static void a_corpus_that_is_not_remembered_is_read_all_the_same(void **state) {
+    enum { LINES = 20000 };
+    static char all[LINES * 24];
+    size_t n = 0;
+    for (size_t i = 0; i < LINES; i++)
+        n += (size_t)snprintf(all + n, sizeof all - n, "cat %zu\n", i % (LINES - 4000));
+    const char *file = save_corpus("txt", all);
+    for (int tight = 0; tight < 2; tight++) {
+        glim_context *ctx = context_with(1, 0);
+        glim_model *m = open_model(ctx, "llama.gguf");
+        uint64_t taken = glim_context_bytes(ctx);
+        glim_model_close(m);
+        glim_context_free(ctx);
+        ctx = context_with(1, tight ? taken + (400 << 10) : 0);
+        m = open_model(ctx, "llama.gguf");
+        glim_corpus *c = NULL;
+        glim_arena arena;
+        glim_error err = {0};
+        bool more = true;
+        glim__arena_init(&arena, ctx, 1 << 12);
+        if (glim__corpus_open(&c, m, file, NULL, 16, &err))
+            fail_msg("%s", err.message);
+        while (more) {
+            glim_passage p;
+            if (glim__corpus_next(c, &arena, &p, &more, &err))
+                fail_msg("%s", err.message);
+            glim_tokens_free(p.tokens);
+            glim__arena_reset(&arena);
+        }
+        const glim_corpus_counts *counts = glim__corpus_counts(c);
+        assert_true(counts->texts == LINES && counts->forgot == (tight != 0));
+        assert_true(counts->passages + counts->twice == LINES);
+        assert_true(tight ? counts->twice > 1000 : counts->twice == 4000);
+        glim__corpus_close(c);
+        glim__arena_release(&arena);
+        glim_model_close(m);
+        glim_context_free(ctx);
+    }
+}
+
+static void a_text_is_kept_once(void **state) {
+    glim_context *ctx = context_with(1, 0);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    glim_kept_texts k;
+    glim_error err = {0};
+    static const char *const texts[] = {"the cat", "a dog", "the cat", "the rat"};
+    assert_int_equal(glim__kept_init(&k, ctx, 1, 5, GLIM_TEXT_MAX, 0, &err), GLIM_OK);
+    for (size_t i = 0; i < 4; i++) {
+        glim_tokens *t = NULL;
+        float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+        assert_int_equal(glim_model_tokenize(m, &t, texts[i], strlen(texts[i]), &err), GLIM_OK);
+        assert_true(t->count <= 8);
+        assert_int_equal(glim__kept_add(&k, texts[i], t, i, 0, values, false, &err), GLIM_OK);
+        glim_tokens_free(t);
+    }
+    assert_int_equal(k.unit[0].n_top, 3);
+    assert_int_equal(k.unit[0].n_bottom, 3);
+    glim__kept_release(&k);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 static void tables_give_texts_as_well(void **state) {
     glim_context *ctx = context_with(1, 0);
     glim_model *m = open_model(ctx, "llama.gguf");
@@ -466,6 +529,8 @@ int main(void) {
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(a_place_that_always_wins_is_told),
         cmocka_unit_test(long_texts_are_cut_into_texts),
+        cmocka_unit_test(a_corpus_that_is_not_remembered_is_read_all_the_same),
+        cmocka_unit_test(a_text_is_kept_once),
         cmocka_unit_test(tables_give_texts_as_well),
         cmocka_unit_test(bad_questions_get_clear_errors),
         cmocka_unit_test(an_interrupted_run_keeps_what_it_has_seen),
