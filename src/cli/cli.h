@@ -80,7 +80,7 @@ typedef struct cli_options {
     int64_t check;
     /* what activates */
     const char *indices, *direction, *search, *start, *save_picture;
-    int64_t window, length, restarts, steps, candidates, choices, jitter;
+    int64_t text_window, length, restarts, steps, candidates, choices, jitter;
     double fluency, l2, variation;
 } cli_options;
 
