@@ -7,8 +7,7 @@
 glim_status glim__unembed_init(glim_unembed *u, const glim_model *m, size_t most, glim_error *err) {
     memset(u, 0, sizeof *u);
     u->m = m;
-    if (m->task != GLIM_TASK_GENERATE && m->task != GLIM_TASK_TRANSLATE &&
-        m->task != GLIM_TASK_FILL)
+    if (m->task != GLIM_TASK_GENERATE && m->task != GLIM_TASK_TRANSLATE && m->task != GLIM_TASK_FILL)
         return glim_fail(err, GLIM_EUSAGE,
                          "'%.200s' writes no tokens, so what it holds inside has no words to be "
                          "read as (a language model has; `glim probe` reads any)",
@@ -50,7 +49,8 @@ glim_status glim__unembed(glim_unembed *u, const float *h, size_t n, const float
     t->keep = t->decode = t->replay = false;
     t->rules = NULL;
     t->picked = &rows;
-    glim_node out = glim__model_head(t, u->m, glim__op_input(t, (float *)h, u->m->hyper.C), &norm);
+    glim_node out =
+        glim__model_head(t, u->m, glim__op_input(t, (float *)h, u->m->hyper.C), &norm);
     if (t->status)
         return glim_fail(err, t->status, "the end of the model could not be built");
     t->nodes[norm].hold = true;
