@@ -71,6 +71,10 @@ class Maximize(unittest.TestCase):
         self.assertEqual(np.float32(d["target"]["value"]), best)
         self.assertEqual(d["method"]["params"]["index"], [3, 7, 8, 9])
         self.assertIn("5 texts in 4 passages; 1 were there twice", d["notes"][0])
+        for panel in d.get("panels", []):  # where JSON has them
+            if panel["name"] == "top":
+                self.assertEqual(max(t["value"] for t in panel["texts"]), d["target"]["value"])
+                self.assertLessEqual({"".join(t["pieces"]) for t in panel["texts"]}, set(TEXTS))
 
     def test_a_direction_and_a_head_are_read_off_their_sites(self):
         way = np.arange(32, dtype="<f4") - 9
