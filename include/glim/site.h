@@ -19,7 +19,8 @@ typedef enum glim_hook_action {
     GLIM_HOOK_READ = 1,  /* see the value after it is computed */
     GLIM_HOOK_WRITE = 2, /* may change it in place before it is used */
     /* See the gradient of the seeds with respect to it, on backward. What is written to it
-       there goes on back instead (not of patterns and scores). */
+       there goes on back instead (not of patterns and scores): zeros stop a path, and what is
+       added makes a site's value a target, alone if there are no seeds. */
     GLIM_HOOK_GRAD = 4,
     /* With READ and GRAD, of attention patterns: a visit for each head, (T, S), so that no
        more than one head of them is ever there. The same bits. Without effect elsewhere, and

@@ -91,6 +91,10 @@ typedef struct cli_options {
     bool regression, half, no_control, no_code, no_baseline;
     int64_t repeats, permutations, hidden, concept_inputs, directions;
     double decay;
+    /* what activates */
+    const char *indices, *direction, *search, *start, *save_picture;
+    int64_t text_window, restarts, steps, candidates, choices, jitter;
+    double fluency, l2, variation;
 } cli_options;
 
 typedef struct cli_command cli_command;

@@ -81,16 +81,19 @@ glim_status cli_check_outputs(cli_run *run) {
                                {"the explanation", o->explanation},
                                {"the rationale", o->rationale},
                                {"the training samples", o->train},
-                               {"the queries", o->query}};
+                               {"the queries", o->query},
+                               {"the direction", o->direction}};
     const struct place out[] = {{"--json", o->json},
                                 {"--csv", o->csv},
                                 {"--html", o->html},
                                 {"--raw", o->raw},
+                                {"--save-picture", o->save_picture},
                                 {"--out", o->out}};
     for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
         if (!out[i].path)
             continue;
-        if ((is_standard(out[i].path) && (out[i].path == o->raw || out[i].path == o->out)) ||
+        if ((is_standard(out[i].path) &&
+             (out[i].path == o->raw || out[i].path == o->out || out[i].path == o->save_picture)) ||
             (out[i].path == o->out && is_pipe(o->out)))
             return glim_fail(&run->err, GLIM_EUSAGE, "%s needs a file (its answer is no text)",
                              out[i].flag);

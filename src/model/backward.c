@@ -182,7 +182,7 @@ glim_status glim_session_backward(glim_session *s, const glim_seed *seeds, size_
         status = glim__oom(s->ctx, err, "a gradient", (S + T) * C * 4);
     else if (S)
         memset(s->d_memory, 0, S * C * sizeof *s->d_memory);
-    if (!status)
+    if (!status && R) /* a hook alone may be what is walked back from */
         status = walk_head(s, seeds, n, d_wanted, err);
     if (!status) {
         memset(d, 0, T * C * sizeof *d);

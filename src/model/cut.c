@@ -104,6 +104,47 @@ glim_status glim__model_cut(glim_model **out, const glim_model *base, const char
     return GLIM_OK;
 }
 
+/* Rows of the head as floats. */
+static glim_status pick_outputs(glim_model *m, const int32_t *ids, size_t n, glim_error *err) {
+    size_t C = (size_t)m->head.cols;
+    float *w = glim__arena_alloc(&m->arena, n * C * sizeof *w);
+    float *b = glim__arena_calloc(&m->arena, n, sizeof *b);
+    if (!w || !b)
+        return glim__oom(m->ctx, err, "the outputs", n * C * sizeof *w);
+    for (size_t k = 0; k < n; k++) {
+        glim__matrix_read_row(m->ctx, &m->head, ids[k], w + k * C);
+        b[k] = m->head_bias ? m->head_bias[ids[k]] : 0;
+    }
+    m->head = (glim_matrix){.data = w,
+                            .type = GLIM_TYPE_F32,
+                            .rows = (int64_t)n,
+                            .cols = (int64_t)C,
+                            .row_bytes = C * sizeof *w};
+    m->head_bias = m->head_bias ? b : NULL;
+    m->outputs = m->info.outputs = (int)n;
+    return GLIM_OK;
+}
+
+glim_status glim__model_part(glim_model **out, const glim_model *base, int blocks,
+                             const int32_t *ids, size_t n, glim_error *err) {
+    *out = NULL;
+    glim_model *m = glim__alloc(base->ctx, sizeof *m);
+    if (!m)
+        return glim__oom(base->ctx, err, "the model", sizeof *m);
+    *m = *base;
+    glim__arena_init(&m->arena, m->ctx, 1 << 12);
+    m->base = base;
+    m->hyper.L = m->info.layers = blocks;
+    m->n_weights = 0;
+    glim_status status = n ? pick_outputs(m, ids, n, err) : GLIM_OK;
+    if (status) {
+        glim_model_close(m);
+        return status;
+    }
+    *out = m;
+    return GLIM_OK;
+}
+
 /* The head stands behind the weights of the blocks. */
 static bool list_head(glim_model *m) {
     glim_weight *all = glim__arena_alloc(&m->arena, (m->n_weights + 1) * sizeof *all);

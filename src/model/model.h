@@ -253,6 +253,12 @@ glim_status glim__model_cut(glim_model **out, const glim_model *base, const char
 glim_status glim__model_cut_head(glim_model *m, const float *weights, const float *bias,
                                  const char *const *labels, int n, glim_error *err);
 
+/* No more of a model than is looked at: its first blocks, and of its head the rows of n
+   tokens in the place of all (n = 0: its end is as it was, and for all the blocks only). Free
+   with glim_model_close, before `base`. Errors: ENOMEM, EBUDGET. */
+glim_status glim__model_part(glim_model **out, const glim_model *base, int blocks,
+                             const int32_t *ids, size_t n, glim_error *err);
+
 /* A copy whose last `blocks` blocks (0 = all) have the rows of their matrices in random
    order (shuffled.c). Free with glim_model_close, before `base`. Errors: EUNSUPPORTED
    (mixtures, pictures, encoder-decoders), ENOMEM, EBUDGET. */
