@@ -6,7 +6,7 @@
 #include "cli/judge.h"
 #include "cli/menu.h"
 #include "cli/show.h"
-#include "cli/why.h"
+#include "cli/explain-why.h"
 #include "file/safetensors.h"
 #include "predict/predictor.h"
 

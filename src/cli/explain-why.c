@@ -5,7 +5,7 @@
  * heads, positions and neurons push it; by ablation, what would really be lost without them.
  * Direct parts and losses may differ: what a part adds others may make up for, or undo.
  */
-#include "cli/why.h"
+#include "cli/explain-why.h"
 #include "predict/predictor.h"
 
 #include <glim/lens.h>

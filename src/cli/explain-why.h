@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* why.h: "why A and not B" from inside the model, beside the scores of the input. */
+/* explain-why.h: "why A and not B" from inside the model, beside the scores of the input. */
 #ifndef GLIM_CLI_WHY_H
 #define GLIM_CLI_WHY_H
 
