@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Samples that want a look: likely mislabelled (the fit leans on them, and says another
- * class), far from the others (leverage), influential; and samples that are the same to
- * the model.
+ * class; a whole classifier gives their label less than a half), far from the others (leverage),
+ * influential; and samples that are the same to the model.
  */
 #include "cli/influence.h"
 
@@ -32,6 +32,8 @@ unsigned cli_sample_flags(cli_influence *c, size_t i, const cli_mark *m) {
     if (strong && c->head.logistic && m->loss > 0.69f && /* below a half: maybe another class */
         is_contradicted(c, i))
         flags |= CLI_MISLABELLED;
+    if (c->streams && c->loss != SIZE_MAX && (double)m->loss > c->columns[c->loss].threshold)
+        flags |= CLI_MISLABELLED; /* a classifier gives the label less than a half */
     return flags;
 }
 

@@ -227,7 +227,7 @@ static void put_flags(html_page *p, const cli_told *t) {
         if (!f->count)
             continue;
         argument(p, "%zu", f->count);
-        glim__html_say(p, "h2", keys[k]);
+        glim__html_say(p, "h2", k || !t->model.streams ? keys[k] : "influence.mislabelled-model");
         put_ends(p, t, f->samples, f->n);
     }
     if (!t->twins.pairs)

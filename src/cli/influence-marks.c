@@ -115,7 +115,7 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
         cli_mark mark = cli_mark_of(c, i);
         if (kinds ? !(cli_sample_flags(c, i, &mark) & kinds) : isnan(mark.score))
             continue;
-        float by = kinds == CLI_FAR ? mark.leverage : mark.score;
+        float by = kinds == CLI_FAR ? mark.leverage : isnan(mark.score) ? mark.loss : mark.score;
         offer(&b, i, isnan(by) ? -INFINITY : by);
         n++;
     }

@@ -185,8 +185,13 @@ static void put_flags(struct showing *s) {
             continue;
         say(s, "\n%s: %zu (row, %s, label)",
             k ? "Far from the others (leverage beyond 2p/n)"
-              : "Likely mislabelled (the fit leans on them and says another class)",
-            f->count, k ? "leverage" : "score");
+            : t->model.streams
+                ? "Likely mislabelled (the model gives their label less than a half)"
+                : "Likely mislabelled (the fit leans on them and says another class)",
+            f->count,
+            k                  ? "leverage"
+            : t->model.streams ? "loss"
+                               : "score");
         put_ends(s, NULL, f->samples, f->n, false);
     }
     if (t->twins.pairs)

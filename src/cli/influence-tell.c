@@ -163,7 +163,8 @@ static void tell_flags(struct telling *s, const size_t *found) {
         for (size_t i = 0; i < to->n && !s->failed; i++) {
             size_t at = found[k * s->t->top + i];
             cli_mark mark = cli_mark_of(s->c, at);
-            double by = (double)(1U << k == CLI_FAR ? mark.leverage : mark.score);
+            float score = isnan(mark.score) ? mark.loss : mark.score;
+            double by = (double)(1U << k == CLI_FAR ? mark.leverage : score);
             to->samples[i] = (cli_told_entry){find_sample(s, at), by};
         }
     }

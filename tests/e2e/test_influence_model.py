@@ -177,6 +177,15 @@ class Case(unittest.TestCase):
             self.assertIn(a["queries"][0]["label"], ("good", "bad", "odd"))
         r = subprocess.run([GLIM, "influence", "-q", "--json", "-m", model, "--train", classes,
                             "--method", "duplicates"], capture_output=True, timeout=60)
+        losses = subprocess.run([GLIM, "influence", "-q", "--json", "-m", model, "--train", classes, "--top", "4",
+                                 "--method", "loss"], capture_output=True, timeout=60, check=True)
+        d = json.loads(losses.stdout)
+        probability = next(c for c in d["columns"] if c["name"] == "probability")
+        unlikely = {e["row"] for e in probability["high"] + probability["low"] if e["value"] < 0.5}
+        flagged = d["flags"]["mislabelled"]
+        self.assertEqual({e["row"] for e in flagged["samples"]} if isinstance(flagged, dict)
+                         else {e["row"] for e in flagged}, unlikely)
+        self.assertTrue(unlikely)
         differs = next(c for c in json.loads(r.stdout)["columns"] if c["name"] == "label-differs")
         self.assertEqual({e["row"] for e in differs["high"] if e["value"]}, {1, 4})
 
