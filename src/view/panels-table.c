@@ -9,11 +9,12 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { CELL = 32, NARROW = 4, GAP = 2, MOST_ROWS = 60 };
+enum { CELL = 32, NARROW = 4, HEAD = 8, GAP = 2, MOST_ROWS = 60 };
 
 struct table {
     const glim_panel_page *m;
     int *widths;          /* of the columns; the label's before them */
+    int *least;           /* the same: numbers are never cut, and heads can be told apart */
     bool *words, *counts; /* of the columns: words are on the left, counts are whole */
 };
 
@@ -43,31 +44,34 @@ static void measure(struct table *t) {
     for (size_t c = 0; c < panel->columns.n; c++) {
         int width = glim__panel_label_width(p, glim__axis_label(&panel->columns, c), CELL);
         t->counts[c] = glim__table_counts(panel, c);
+        t->least[c + 1] = width < HEAD ? width : HEAD;
         for (size_t r = 0; r < rows; r++) {
             int w = glim__panel_label_width(p, cell_text(t, text, r, c), CELL);
             width = w > width ? w : width;
+            if (!panel->cells[r * panel->columns.n + c].text && w > t->least[c + 1])
+                t->least[c + 1] = w;
             t->words[c] = t->words[c] || panel->cells[r * panel->columns.n + c].text;
         }
         t->widths[c + 1] = width < 1 ? 1 : width;
     }
 }
 
-/* Takes columns from the widest until the line fits, or all are narrow. */
+/* Takes columns from the widest until the line fits, or all are as narrow as they may be. */
 static void squeeze(struct table *t) {
     size_t n = t->m->panel->columns.n + 1;
     for (;;) {
-        int sum = 0, widest = 0;
+        int sum = 0, widest = NARROW;
+        size_t which = SIZE_MAX;
         for (size_t i = 0; i < n; i++) {
             sum += t->widths[i] + (t->widths[i] ? GAP : 0);
-            widest = t->widths[i] > widest ? t->widths[i] : widest;
-        }
-        if (sum - GAP <= t->m->p->width || widest <= NARROW)
-            return;
-        for (size_t i = 0; i < n; i++)
-            if (t->widths[i] == widest) {
-                t->widths[i]--;
-                break;
+            if (t->widths[i] > widest && t->widths[i] > t->least[i]) {
+                widest = t->widths[i];
+                which = i;
             }
+        }
+        if (sum - GAP <= t->m->p->width || which == SIZE_MAX)
+            return;
+        t->widths[which]--;
     }
 }
 
@@ -114,10 +118,10 @@ void glim__panel_table(const glim_panel_page *m) {
     const glim_panel *panel = m->panel;
     glim_context *ctx = m->p->b.ctx;
     size_t n = panel->columns.n, rows = panel->rows.n < MOST_ROWS ? panel->rows.n : MOST_ROWS;
-    struct table t = {m, glim__calloc(ctx, n + 1, sizeof *t.widths),
-                      glim__calloc(ctx, n + 1, sizeof *t.words),
-                      glim__calloc(ctx, n + 1, sizeof *t.counts)};
-    bool ready = t.widths && t.words && t.counts;
+    struct table t = {
+        m, glim__calloc(ctx, n + 1, sizeof *t.widths), glim__calloc(ctx, n + 1, sizeof *t.least),
+        glim__calloc(ctx, n + 1, sizeof *t.words), glim__calloc(ctx, n + 1, sizeof *t.counts)};
+    bool ready = t.widths && t.least && t.words && t.counts;
     if (ready) {
         measure(&t);
         squeeze(&t);
@@ -130,6 +134,7 @@ void glim__panel_table(const glim_panel_page *m) {
     }
     m->p->b.failed = m->p->b.failed || !ready;
     glim__free(ctx, t.widths);
+    glim__free(ctx, t.least);
     glim__free(ctx, t.words);
     glim__free(ctx, t.counts);
     glim_buffer b;
