@@ -93,6 +93,8 @@ void glim__html_description(html_page *p);
 
 /* In the place of the text: the picture, and the same with its patches coloured. */
 void glim__html_picture(html_page *p);
+/* The picture alone. */
+void glim__html_seen(html_page *p);
 
 /* ---- html-table.c ---- */
 

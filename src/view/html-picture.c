@@ -126,6 +126,18 @@ static void put_kept(html_page *p, const char *class, const char *key, int sign,
     glim__buffer_puts(p->b, "</figure>\n");
 }
 
+void glim__html_seen(html_page *p) {
+    size_t n = 0;
+    char *png = glim__document_png(p->d, &n);
+    p->b->failed = p->b->failed || !png;
+    glim__buffer_puts(p->b, "<div class=\"picture\">");
+    open_svg(p, "seen", "picture.seen");
+    if (png)
+        put_image(p, "", png, n);
+    glim__buffer_puts(p->b, "</svg></div>\n");
+    glim__free(p->d->ctx, png);
+}
+
 void glim__html_picture(html_page *p) {
     const glim_document *d = p->d;
     size_t n = 0, pixels = (size_t)d->input.image.width * (size_t)d->input.image.height;

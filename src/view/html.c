@@ -402,6 +402,8 @@ static void put_page(html_page *p, const char *json, size_t n) {
         glim__html_levels(p);
         glim__html_tables(p);
     }
+    if (panels && p->d->input.image.rgb)
+        glim__html_seen(p);
     glim__html_links(p);
     glim__html_panels(p);
     put_foot(p, digest);

@@ -121,7 +121,9 @@ class Maximize(unittest.TestCase):
 
     def test_a_picture_is_climbed_to_and_saved(self):
         file = self.path / "a.png"
-        d = self.document("-m", LITE, "--target", "dog", "--steps", 16, "--save-picture", file)
+        page = self.path / "a.html"
+        d = self.document("-m", LITE, "--target", "dog", "--steps", 16, "--save-picture", file, "--html", page)
+        self.assertIn(d["input"]["image"]["png"], page.read_text().split("<script")[0])
         self.assertEqual(base64.b64decode(d["input"]["image"]["png"]), file.read_bytes())
         self.assertGreater(d["target"]["value"], d["target"]["baseline_value"])
 
