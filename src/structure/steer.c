@@ -26,8 +26,9 @@ glim_status glim_steering_new(glim_steering **out, const glim_model *m, glim_err
     s->some = glim__calloc(s->ctx, s->L, sizeof *s->some);
     s->stream = glim__calloc(s->ctx, s->L, sizeof *s->stream);
     if (!s->sum || !s->some || !s->stream) {
+        uint64_t bytes = (uint64_t)s->L * s->C * sizeof *s->sum;
         glim_steering_free(s);
-        return glim__oom(m->ctx, err, "steering", s->L * s->C * sizeof *s->sum);
+        return glim__oom(m->ctx, err, "steering", bytes);
     }
     for (size_t l = 0; l < s->L; l++)
         s->stream[l] = NAN;
