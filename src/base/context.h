@@ -43,6 +43,10 @@ static inline glim_status glim__oom(glim_context *ctx, glim_error *err, const ch
 /* Counts (or gives back) memory that did not come from glim__alloc. */
 bool glim__reserve(glim_context *ctx, uint64_t bytes);
 void glim__unreserve(glim_context *ctx, uint64_t bytes);
+/* EBUDGET when more bytes than the budget are needed: "<what> at least 5 MiB here; ... (raise
+   --memory, or <otherwise>)". */
+glim_status glim__check_budget(const glim_context *ctx, uint64_t bytes, const char *what,
+                               const char *otherwise, glim_error *err);
 /* Bytes that the budget still allows; UINT64_MAX without a budget. */
 uint64_t glim__budget_left(const glim_context *ctx);
 /* For tests: the n-th allocation from now (1 = the next) and all later ones

@@ -9,6 +9,7 @@
  */
 #include "base/context-state.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,17 @@ char *glim__strndup(glim_context *ctx, const char *s, size_t n) {
 
 char *glim__strdup(glim_context *ctx, const char *s) {
     return glim__strndup(ctx, s, strlen(s));
+}
+
+glim_status glim__check_budget(const glim_context *ctx, uint64_t bytes, const char *what,
+                               const char *otherwise, glim_error *err) {
+    uint64_t budget = glim_context_budget(ctx);
+    if (!budget || bytes <= budget)
+        return GLIM_OK;
+    return glim_fail(err, GLIM_EBUDGET,
+                     "%s at least %.0f MiB here; the budget is %.0f MiB (raise --memory, or %s)",
+                     what, ceil((double)bytes / 1048576), floor((double)budget / 1048576),
+                     otherwise);
 }
 
 uint64_t glim__budget_left(const glim_context *ctx) {

@@ -6,23 +6,7 @@
 
 #include <glim/heads.h>
 #include <glim/lens.h>
-#include <math.h>
 #include <stdlib.h>
-
-/* Shows it, a partial one, too; releases it. */
-static glim_status show(cli_run *run, glim_document *doc, glim_status status) {
-    if (doc && (!status || status == GLIM_ECANCELLED)) {
-        glim_error kept = run->err;
-        glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (status)
-            run->err = kept;
-        else
-            status = shown;
-    }
-    glim_document_free(doc);
-    return status;
-}
 
 static glim_status open_bare(cli_run *run, const char *flag) {
     const cli_options *o = &run->o;
@@ -73,7 +57,7 @@ glim_status cli_neurons(cli_run *run) {
                          "--neuron reads weights only; there is nothing to plan");
     if (!status)
         status = glim_neurons_read(&doc, run->model, at, n, (size_t)run->o.top, &run->err);
-    return show(run, doc, status);
+    return cli_show_ended(run, doc, status);
 }
 
 /* ---- heads ---- */
@@ -91,12 +75,9 @@ glim_status cli_detect_heads(cli_run *run) {
         return status;
     if (o->dry_run)
         return cli_put_plan(run, "heads", &plan);
-    uint64_t budget = glim_context_budget(run->ctx);
-    if (budget && plan.bytes > budget)
-        return glim_fail(&run->err, GLIM_EBUDGET,
-                         "heads need at least %.0f MiB here; the budget is %.0f MiB (raise "
-                         "--memory, or repeat fewer tokens with --length)",
-                         ceil((double)plan.bytes / 1048576), floor((double)budget / 1048576));
-    status = glim_heads_detect(&doc, run->model, &h, &run->err);
-    return show(run, doc, status);
+    status = glim__check_budget(run->ctx, plan.bytes, "heads need",
+                                "repeat fewer tokens with --length", &run->err);
+    if (!status)
+        status = glim_heads_detect(&doc, run->model, &h, &run->err);
+    return cli_show_ended(run, doc, status);
 }

@@ -5,7 +5,6 @@
 #include "cli/picture.h"
 #include "cli/show.h"
 
-#include <math.h>
 #include <string.h>
 
 #define AT(field) offsetof(cli_options, field)
@@ -116,30 +115,10 @@ static glim_status read_options(cli_run *run, glim_attention_options *a, glim_bu
     return cli_align(run, gold, &a->links);
 }
 
-static glim_status check_budget(cli_run *run, const glim_plan *plan) {
-    uint64_t budget = glim_context_budget(run->ctx);
-    if (!budget || plan->bytes <= budget)
-        return GLIM_OK;
-    return glim_fail(&run->err, GLIM_EBUDGET,
-                     "attention needs at least %.0f MiB here; the budget is %.0f MiB (raise "
-                     "--memory, or take a shorter text)",
-                     ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
-}
-
 static glim_status read_and_show(cli_run *run, const glim_attention_options *a) {
     glim_document *doc = NULL;
     glim_status status = glim_attention_read(&doc, run->model, run->tokens, a, &run->err);
-    if (doc) { /* a partial one, too */
-        glim_error kept = run->err;
-        glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (status)
-            run->err = kept;
-        else
-            status = shown;
-    }
-    glim_document_free(doc);
-    return status;
+    return cli_show_ended(run, doc, status);
 }
 
 static glim_status run_attention(cli_run *run) {
@@ -163,7 +142,8 @@ static glim_status run_attention(cli_run *run) {
         status = cli_put_plan(run, "attention", &plan);
     } else if (!status) {
         run->planned = true;
-        status = check_budget(run, &plan);
+        status = glim__check_budget(run->ctx, plan.bytes, "attention needs", "take a shorter text",
+                                    &run->err);
         if (!status)
             status = read_and_show(run, &a);
     }

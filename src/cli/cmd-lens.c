@@ -4,10 +4,9 @@
 #include "cli/commands.h"
 #include "cli/picture.h"
 #include "cli/show.h"
-#include "predict/predictor.h"
+#include "structure/report.h"
 
 #include <glim/lens.h>
-#include <math.h>
 #include <string.h>
 
 #define AT(field) offsetof(cli_options, field)
@@ -156,13 +155,9 @@ static glim_status fit(cli_run *run) {
 
 /* ---- reading ---- */
 
-static size_t positions(const cli_run *run, const glim_predictor *p) {
-    return glim_model_facts(run->model)->task == GLIM_TASK_TRANSLATE ? p->n_rows : p->T;
-}
-
 static void read_options(const cli_run *run, const glim_predictor *p, glim_lens_options *l) {
     const cli_options *o = &run->o;
-    size_t n = positions(run, p);
+    size_t n = glim__lm_positions(p, false, NULL);
     *l = (glim_lens_options){.top = (size_t)o->top};
     if (o->first) {
         l->first = (size_t)o->first - 1;
@@ -187,17 +182,7 @@ static glim_status read_and_show(cli_run *run, glim_predictor *p, const glim_len
     glim_status status = glim_lens_read(&doc, p, l, &run->err);
     if (!status && run->o.direct)
         status = add_direct(run, p, doc);
-    if (doc && (!status || status == GLIM_ECANCELLED)) {
-        glim_error kept = run->err;
-        glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (status)
-            run->err = kept;
-        else
-            status = shown;
-    }
-    glim_document_free(doc);
-    return status;
+    return cli_show_ended(run, doc, status);
 }
 
 static glim_status use(cli_run *run, glim_predictor *p) {
@@ -211,16 +196,14 @@ static glim_status use(cli_run *run, glim_predictor *p) {
     l.tuned = tuned;
     if (!status)
         status = glim_lens_plan(p, &l, &plan, &run->err);
-    uint64_t budget = glim_context_budget(run->ctx);
-    if (!status && run->o.dry_run)
+    if (!status && run->o.dry_run) {
         status = cli_put_plan(run, "lens", &plan);
-    else if (!status && budget && plan.bytes > budget)
-        status = glim_fail(&run->err, GLIM_EBUDGET,
-                           "the lens needs at least %.0f MiB here; the budget is %.0f MiB (raise "
-                           "--memory, or show fewer positions with --count)",
-                           ceil((double)plan.bytes / 1048576), floor((double)budget / 1048576));
-    else if (!status)
-        status = read_and_show(run, p, &l);
+    } else if (!status) {
+        status = glim__check_budget(run->ctx, plan.bytes, "the lens needs",
+                                    "show fewer positions with --count", &run->err);
+        if (!status)
+            status = read_and_show(run, p, &l);
+    }
     glim_tuned_free(tuned);
     return status;
 }

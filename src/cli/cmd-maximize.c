@@ -6,7 +6,6 @@
 #include "file/image.h"
 
 #include <glim/maximize.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,16 +271,6 @@ static glim_status save_picture(cli_run *run, const glim_document *doc) {
     return status;
 }
 
-static glim_status check_budget(cli_run *run, const glim_plan *plan) {
-    uint64_t budget = glim_context_budget(run->ctx);
-    if (!budget || plan->bytes <= budget)
-        return GLIM_OK;
-    return glim_fail(&run->err, GLIM_EBUDGET,
-                     "maximize needs at least %.0f MiB here; the budget is %.0f MiB (raise "
-                     "--memory, or take fewer neurons or a smaller --window)",
-                     ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
-}
-
 static glim_status maximize_and_show(cli_run *run, const glim_maximize_options *o) {
     glim_document *doc = NULL;
     glim_status status = glim_maximize(&doc, run->model, o, &run->err);
@@ -316,7 +305,9 @@ static glim_status run_maximize(cli_run *run) {
         status = cli_put_plan(run, "maximize", &plan);
     } else if (!status) {
         run->planned = true;
-        status = planned ? check_budget(run, &plan) : GLIM_OK;
+        if (planned)
+            status = glim__check_budget(run->ctx, plan.bytes, "maximize needs",
+                                        "take fewer neurons or a smaller --window", &run->err);
         if (!status)
             status = maximize_and_show(run, &o);
     }

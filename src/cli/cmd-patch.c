@@ -7,7 +7,6 @@
 #include "predict/lm.h"
 
 #include <glim/patch.h>
-#include <math.h>
 #include <string.h>
 
 #define AT(field) offsetof(cli_options, field)
@@ -85,20 +84,6 @@ static const glim_param patch_flags[] = {
     {0},
 };
 
-static glim_status show(cli_run *run, glim_document *doc, glim_status status) {
-    if (doc && (!status || status == GLIM_ECANCELLED)) {
-        glim_error kept = run->err;
-        glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (status)
-            run->err = kept;
-        else
-            status = shown;
-    }
-    glim_document_free(doc);
-    return status;
-}
-
 /* ---- two inputs ---- */
 
 /* The other input, with the target of `clean` by its text. */
@@ -128,16 +113,6 @@ static glim_status bind_other(cli_run *run, glim_predictor *clean, const char *t
     run->o.file = file;
     glim_document_free(doc);
     return status;
-}
-
-static glim_status check_budget(cli_run *run, const glim_plan *plan) {
-    uint64_t budget = glim_context_budget(run->ctx);
-    if (!budget || plan->bytes <= budget)
-        return GLIM_OK;
-    return glim_fail(&run->err, GLIM_EBUDGET,
-                     "patches need at least %.0f MiB here; the budget is %.0f MiB (raise --memory, "
-                     "or name fewer kinds with --site)",
-                     ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
 }
 
 static glim_status add_paths(cli_run *run, glim_predictor *clean, glim_predictor *other,
@@ -194,12 +169,13 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
     if (!status && o->dry_run) {
         status = cli_put_plan(run, "patch", &plan);
     } else if (!status) {
-        status = check_budget(run, &plan);
+        status = glim__check_budget(run->ctx, plan.bytes, "patches need",
+                                    "name fewer kinds with --site", &run->err);
         if (!status)
             status = glim_patch_read(&doc, clean, other, &p, &run->err);
         if (!status)
             status = add_paths(run, clean, other, doc);
-        status = show(run, doc, status);
+        status = cli_show_ended(run, doc, status);
     }
     glim_predictor_free(other);
     glim_tokens_free(tokens);
@@ -232,7 +208,7 @@ static glim_status trace(cli_run *run, glim_predictor *p) {
     glim_status status = find_subject(run, &t);
     if (!status)
         status = glim_patch_trace(&doc, p, &t, (uint64_t)run->o.seed, &run->err);
-    return show(run, doc, status);
+    return cli_show_ended(run, doc, status);
 }
 
 enum { MOST_OTHERS = 64 };
@@ -275,7 +251,7 @@ static glim_status ablate(cli_run *run, glim_predictor *p) {
         glim_predictor_free(others.p[i]);
         glim_tokens_free(others.tokens[i]);
     }
-    return show(run, doc, status);
+    return cli_show_ended(run, doc, status);
 }
 
 static glim_status use(cli_run *run, glim_predictor *p) {

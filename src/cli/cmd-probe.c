@@ -218,18 +218,9 @@ static glim_status put_plan(cli_run *run, const glim_probe_options *how) {
 static glim_status probe_and_show(cli_run *run, const glim_probe_options *how) {
     glim_document *doc = NULL;
     glim_status status = glim_probe(&doc, run->model, how, &run->err);
-    if (doc) { /* a partial one, too */
-        glim_error kept = run->err;
-        glim_context_reset(run->ctx);
-        glim_status shown = cli_show(run, doc);
-        if (status)
-            run->err = kept;
-        else
-            status = shown;
-    }
+    status = cli_show_ended(run, doc, status);
     if (!status && run->o.save)
         cli_wrote(run, run->o.save);
-    glim_document_free(doc);
     return status;
 }
 

@@ -52,3 +52,17 @@ glim_status cli_show(cli_run *run, const glim_document *doc) {
     }
     return status;
 }
+
+glim_status cli_show_ended(cli_run *run, glim_document *doc, glim_status status) {
+    if (doc && (!status || status == GLIM_ECANCELLED || doc->partial)) {
+        glim_error kept = run->err;
+        glim_context_reset(run->ctx);
+        glim_status shown = cli_show(run, doc);
+        if (status)
+            run->err = kept;
+        else
+            status = shown;
+    }
+    glim_document_free(doc);
+    return status;
+}

@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "explain/methods.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,15 +72,11 @@ glim_status glim_explain_plan(glim_plan *out, const glim_predictor *p, const gli
     return status;
 }
 
-static glim_status check_budget(const glim_predictor *p, const glim_method *m,
+static glim_status check_budget(const glim_context *ctx, const glim_method *m,
                                 const glim_plan *plan, glim_error *err) {
-    uint64_t budget = glim_context_budget(p->ctx);
-    if (!budget || plan->bytes <= budget)
-        return GLIM_OK;
-    return glim_fail(err, GLIM_EBUDGET,
-                     "'%s' needs at least %.0f MiB here; the budget is %.0f MiB "
-                     "(raise --memory, or take larger units)",
-                     m->name, ceil((double)plan->bytes / 1048576), floor((double)budget / 1048576));
+    char what[80];
+    snprintf(what, sizeof what, "'%.60s' needs", m->name);
+    return glim__check_budget(ctx, plan->bytes, what, "take larger units", err);
 }
 
 static glim_status start(glim_document *doc, glim_predictor *p, const glim_method *m,
@@ -141,7 +136,7 @@ glim_status glim_explain(glim_document **out, glim_predictor *p, const glim_meth
     if (!status)
         status = glim_explain_plan(&plan, p, m, opts, err);
     if (!status)
-        status = check_budget(p, m, &plan, err);
+        status = check_budget(p->ctx, m, &plan, err);
     if (!status)
         status = glim_document_new(&doc, p->ctx, err);
     if (!status)

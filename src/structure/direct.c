@@ -8,7 +8,7 @@
  * value times that slope. A second pass says where heads took it from.
  */
 #include "model/model.h"
-#include "predict/lm.h"
+#include "structure/report.h"
 
 #include <glim/lens.h>
 #include <math.h>
@@ -29,17 +29,15 @@ struct work {
     glim_direct *d;
     const glim_model *m;
     glim_predictor *p;
-    size_t at, S, C, width[PARTS];
+    size_t at, C, width[PARTS];
     float *value[PARTS], *slope[PARTS]; /* (L, width) of row `at` */
     bool experts;                       /* feed-forward parts without one way in */
     float *v;                           /* of the layer at hand, (rows, G D) */
-    size_t v_rows;
     char names[HOOKS][64];
     struct watch {
         struct work *w;
         enum part part;
     } watches[PARTS];
-    int spare_width[PARTS];
 };
 
 /* ---- the walk ---- */
@@ -56,9 +54,6 @@ static glim_status watch(void *data, const glim_site *s, glim_error *err) {
     struct work *w = mine->w;
     enum part k = mine->part;
     size_t width = row_of(s), layer = (size_t)s->layer;
-    /* `*` also stands for "1.cross_" */
-    if (k == Z && strstr(s->name, ".cross_attn."))
-        return GLIM_OK;
     if (!w->width[k]) {
         w->width[k] = width;
         w->value[k] = glim__calloc(w->d->ctx, (size_t)w->d->layers * width, sizeof(float));
@@ -210,9 +205,7 @@ static glim_status add_up(struct work *w, const glim_lm_row *row, size_t neurons
 
 static glim_status keep_values(void *data, const glim_site *s, glim_error *err) {
     struct work *w = data;
-    size_t floats = s->dims[0] * row_of(s);
-    w->v_rows = s->dims[0];
-    memcpy(w->v, s->data, floats * sizeof *w->v);
+    memcpy(w->v, s->data, s->dims[0] * row_of(s) * sizeof *w->v);
     return GLIM_OK;
 }
 
@@ -279,7 +272,7 @@ static glim_status make(glim_direct **out, const glim_predictor *p, glim_error *
     d->ctx = p->ctx;
     d->layers = m->hyper.L;
     d->heads = m->hyper.H;
-    d->n_tokens = lm->written ? p->n_rows : p->T;
+    d->n_tokens = glim__lm_positions(p, false, NULL);
     d->n_read = lm->written ? p->T : 0;
     size_t n = 2 * L + L * H + d->n_tokens + (lm->written ? L + L * H + d->n_read : 0);
     d->attention = glim__calloc(p->ctx, n, sizeof *d->attention);

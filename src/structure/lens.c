@@ -200,8 +200,9 @@ static size_t settled(const struct work *w, size_t position) {
 }
 
 static bool put_map(const struct work *w, const glim_report *r, const struct map *m) {
-    size_t rows = w->L + 1, n;
-    const int32_t *ids = glim__lm_positions(w->p, &n);
+    size_t rows = w->L + 1;
+    const int32_t *ids;
+    glim__lm_positions(w->p, false, &ids);
     glim_panel *p = glim_document_panel_add(r->doc, GLIM_PANEL_GRID, m->name, m->title, rows, w->P);
     if (!p)
         return false;
@@ -289,10 +290,9 @@ static glim_status show(const struct work *w, const glim_report *r, glim_error *
 
 static glim_status check(const glim_predictor *p, const glim_lens_options *o, glim_error *err) {
     const glim_lm *lm = (const glim_lm *)p;
-    size_t n;
     if (!p->model || !p->observe || lm->labels)
         return glim_fail(err, GLIM_EUSAGE, "a lens needs a model that writes tokens");
-    glim__lm_positions(p, &n);
+    size_t n = glim__lm_positions(p, false, NULL);
     if (o->first >= n || o->count > n - o->first)
         return glim_fail(err, GLIM_EUSAGE, "positions %zu to %zu of %zu", o->first + 1,
                          o->first + o->count, n);
@@ -303,8 +303,7 @@ static glim_status check(const glim_predictor *p, const glim_lens_options *o, gl
 
 static void set_up(struct work *w, glim_predictor *p, const glim_lens_options *o) {
     const glim_lm *lm = (const glim_lm *)p;
-    size_t n, at = lm->written ? 0 : lm->rows[0].at;
-    glim__lm_positions(p, &n);
+    size_t n = glim__lm_positions(p, false, NULL), at = lm->written ? 0 : lm->rows[0].at;
     *w = (struct work){.p = p, .m = lm->model, .o = o, .first = o->first};
     w->L = (size_t)lm->model->hyper.L;
     w->C = (size_t)lm->model->hyper.C;

@@ -22,10 +22,6 @@ struct meet {
     size_t T;
 };
 
-static bool is_across(const glim_site *s) {
-    return strstr(s->name, ".cross_attn.") != NULL;
-}
-
 static void subtract(const struct meet *m, const glim_site *s) {
     const glim_patch_store *store = m->store;
     const int64_t *map = m->w->map[m->map->encoder];
@@ -56,8 +52,6 @@ static void add_slopes(const struct meet *m, const glim_site *s) {
 
 static glim_status visit(void *data, const glim_site *s, glim_error *err) {
     struct meet *m = data;
-    if (is_across(s))
-        return GLIM_OK;
     if (s->gradient)
         add_slopes(m, s);
     else

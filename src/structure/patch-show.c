@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Effects of patches as panels: a map for every kind of site, the strongest, both inputs. */
 #include "structure/patch.h"
+#include "influence/truth.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,24 +17,12 @@ static const char *const titles[GLIM_PATCH_KINDS] = {
     "Keys of heads",
     "Values of heads"};
 
-static size_t positions(const glim_predictor *p, bool encoder, const int32_t **ids) {
-    const glim_lm *lm = (const glim_lm *)p;
-    *ids = lm->written && !encoder ? lm->written : lm->ids;
-    return lm->written && !encoder ? p->n_rows : p->T;
-}
-
-void glim__patch_describe(char *out, size_t n, const glim_patch_map *m, size_t item) {
-    snprintf(out, n, "%s%s, layer %zu, %s %zu", m->encoder ? "encoder " : "",
-             glim__patch_name(m->kind), item / m->columns,
-             m->kind >= GLIM_PATCH_Z ? "head" : "position", item % m->columns);
-}
-
 bool glim__patch_put_map(const glim_patch_work *w, const glim_report *r, const glim_patch_map *m,
                          const char *unit, glim_panel_scale scale) {
     char name[48], title[96];
     const int32_t *ids;
     bool by_head = m->kind >= GLIM_PATCH_Z, ok = true;
-    positions(w->base, m->encoder, &ids);
+    glim__lm_positions(w->base, m->encoder, &ids);
     snprintf(name, sizeof name, "%s%s", m->encoder ? "encoder-" : "", glim__patch_name(m->kind));
     snprintf(title, sizeof title, "%s%s", m->encoder ? "Encoder: " : "", titles[m->kind]);
     glim_panel *p =
@@ -86,16 +75,13 @@ static bool fill_input(const glim_report *r, glim_panel_text *out, const struct 
 
 /* Of inputs of other lengths what lies between their common ends. */
 static void compare(struct input *a, struct input *b) {
-    size_t head = 0, tail = 0, least = a->n < b->n ? a->n : b->n;
+    size_t head, tail;
     if (a->n == b->n) {
         a->other = b->ids;
         b->other = a->ids;
         return;
     }
-    while (head < least && a->ids[head] == b->ids[head])
-        head++;
-    while (tail < least - head && a->ids[a->n - 1 - tail] == b->ids[b->n - 1 - tail])
-        tail++;
+    glim__patch_common(a->ids, a->n, b->ids, b->n, &head, &tail);
     a->first = b->first = head;
     a->past = a->n - tail;
     b->past = b->n - tail;
@@ -108,7 +94,7 @@ static bool put_inputs(const glim_patch_work *w, const glim_report *r) {
         {.label = "corrupted", .p = w->corrupted, .value = noise ? w->to : w->from}};
     size_t n = w->corrupted ? 2 : 1;
     for (size_t i = 0; i < n; i++)
-        in[i].n = positions(in[i].p, reads, &in[i].ids);
+        in[i].n = glim__lm_positions(in[i].p, reads, &in[i].ids);
     if (n == 2) {
         compare(&in[0], &in[1]);
     } else {
@@ -141,7 +127,7 @@ static bool put_strongest(const glim_patch_work *w, const glim_report *r, const 
         const int32_t *ids;
         size_t column = item[i] % m->columns, len = 0;
         char text[64];
-        positions(w->base, m->encoder, &ids);
+        glim__lm_positions(w->base, m->encoder, &ids);
         glim_panel_cell *row = p->cells + i * columns;
         ok = glim_document_label(r->doc, &p->rows, i, "%zu", i + 1);
         snprintf(text, sizeof text, "%s%s", m->encoder ? "encoder " : "",
@@ -165,21 +151,16 @@ static bool put_strongest(const glim_patch_work *w, const glim_report *r, const 
     return ok;
 }
 
-/* Pearson's correlation of guesses and what putting them in did. */
+/* Pearson's correlation of guesses and what putting them in did; NaN when memory is refused. */
 static double agreement(const glim_patch_work *w, const size_t *map, const size_t *item,
                         const double *exact, size_t n) {
-    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
-    for (size_t i = 0; i < n; i++) {
-        x += w->maps[map[i]].value[item[i]] / (double)n;
-        y += exact[i] / (double)n;
-    }
-    for (size_t i = 0; i < n; i++) {
-        double a = w->maps[map[i]].value[item[i]] - x, b = exact[i] - y;
-        xx += a * a;
-        yy += b * b;
-        xy += a * b;
-    }
-    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+    double *guess = glim__calloc(w->base->ctx, n, sizeof *guess), r = NAN;
+    for (size_t i = 0; i < n && guess; i++)
+        guess[i] = w->maps[map[i]].value[item[i]];
+    if (guess)
+        r = glim__truth_pearson(guess, exact, n);
+    glim__free(w->base->ctx, guess);
+    return r;
 }
 
 bool glim__patch_show(const glim_patch_work *w, const glim_report *r, const size_t *map,

@@ -41,11 +41,6 @@ glim_patch_item glim__patch_item(const glim_patch_map *m, size_t i) {
                              .head = head ? column : GLIM_EVERY};
 }
 
-static size_t positions(const glim_predictor *p, bool encoder) {
-    const glim_lm *lm = (const glim_lm *)p;
-    return lm->written && !encoder ? p->n_rows : p->T;
-}
-
 static glim_status add_map(glim_patch_work *w, glim_patch_kind kind, bool encoder,
                            glim_error *err) {
     const glim_model *m = ((const glim_lm *)w->base)->model;
@@ -55,10 +50,11 @@ static glim_status add_map(glim_patch_work *w, glim_patch_kind kind, bool encode
             return GLIM_OK;
     glim_patch_map *map = &w->maps[w->n_maps];
     size_t heads = (size_t)(kind == GLIM_PATCH_K || kind == GLIM_PATCH_V ? h->G : h->H);
-    *map = (glim_patch_map){.kind = kind,
-                            .encoder = encoder,
-                            .layers = (size_t)h->L,
-                            .columns = is_by_head(kind) ? heads : positions(w->base, encoder)};
+    *map = (glim_patch_map){
+        .kind = kind,
+        .encoder = encoder,
+        .layers = (size_t)h->L,
+        .columns = is_by_head(kind) ? heads : glim__lm_positions(w->base, encoder, NULL)};
     map->value = glim__calloc(w->base->ctx, map->layers * map->columns, sizeof *map->value);
     if (!map->value)
         return glim__oom(w->base->ctx, err, "effects", map->layers * map->columns * 8);
@@ -92,18 +88,23 @@ glim_status glim__patch_choose(glim_patch_work *w, const char *sites, glim_error
 
 /* ---- alignment ---- */
 
-static glim_status align_half(glim_patch_work *w, bool encoder, glim_error *err) {
-    const glim_lm *a = (const glim_lm *)w->base, *b = (const glim_lm *)w->donor;
-    bool reads = a->written && !encoder;
-    const int32_t *x = reads ? a->written : a->ids, *y = reads ? b->written : b->ids;
-    size_t n = positions(w->base, encoder), m = positions(w->donor, encoder), head = 0, tail = 0;
+void glim__patch_common(const int32_t *x, size_t n, const int32_t *y, size_t m, size_t *head,
+                        size_t *tail) {
     size_t least = n < m ? n : m;
+    *head = *tail = 0;
+    while (*head < least && x[*head] == y[*head])
+        ++*head;
+    while (*tail < least - *head && x[n - 1 - *tail] == y[m - 1 - *tail])
+        ++*tail;
+}
+
+static glim_status align_half(glim_patch_work *w, bool encoder, glim_error *err) {
+    const int32_t *x, *y;
+    size_t n = glim__lm_positions(w->base, encoder, &x),
+           m = glim__lm_positions(w->donor, encoder, &y), head, tail;
     if (n == m)
         return GLIM_OK;
-    while (head < least && x[head] == y[head])
-        head++;
-    while (tail < least - head && x[n - 1 - tail] == y[m - 1 - tail])
-        tail++;
+    glim__patch_common(x, n, y, m, &head, &tail);
     if (!tail)
         return glim_fail(err, GLIM_EUSAGE,
                          "the inputs have %zu and %zu tokens and no common end, so nothing tells "
@@ -126,7 +127,7 @@ glim_status glim__patch_align(glim_patch_work *w, glim_error *err) {
 
 /* ---- runs ---- */
 
-static double target_of(const glim_predictor *p) {
+double glim__patch_target(const glim_predictor *p) {
     double sum = 0;
     for (size_t r = 0; r < p->n_rows; r++)
         sum += p->value[r];
@@ -150,8 +151,8 @@ static glim_status start(glim_patch_work *w, glim_error *err) {
     glim_status status = glim__patch_choose(w, w->o->sites, err);
     if (!status)
         status = glim__patch_align(w, err);
-    w->from = target_of(w->base);
-    w->to = target_of(w->donor);
+    w->from = glim__patch_target(w->base);
+    w->to = glim__patch_target(w->donor);
     if (!status && !(fabs(w->to - w->from) >= LEAST_DIFFERENCE))
         status = glim_fail(err, GLIM_EUSAGE,
                            "the target is %.3g on one input and %.3g on the other: too near each "
@@ -163,7 +164,7 @@ static glim_status start(glim_patch_work *w, glim_error *err) {
         w->run.map[e] = w->map[e];
     for (size_t i = 0; i < w->n_maps && !status; i++)
         status = glim__patching_room(&w->run, w->maps[i].kind, w->maps[i].encoder,
-                                     positions(w->donor, w->maps[i].encoder), err);
+                                     glim__lm_positions(w->donor, w->maps[i].encoder, NULL), err);
     return status ? status : glim__patching_donate(&w->run, w->donor, err);
 }
 

@@ -35,6 +35,11 @@ glim_status glim__patch_check(const glim_predictor *a, const glim_predictor *b, 
 glim_status glim__patch_choose(glim_patch_work *w, const char *sites, glim_error *err);
 /* Item i of a map. */
 glim_patch_item glim__patch_item(const glim_patch_map *m, size_t i);
+/* The target of a predictor's input: the sum over its rows. */
+double glim__patch_target(const glim_predictor *p);
+/* Tokens that two inputs, x (n) and y (m), have in common at both ends, none of them twice. */
+void glim__patch_common(const int32_t *x, size_t n, const int32_t *y, size_t m, size_t *head,
+                        size_t *tail);
 /* Where base and donor belong together. Errors: EUSAGE. */
 glim_status glim__patch_align(glim_patch_work *w, glim_error *err);
 
@@ -48,7 +53,5 @@ bool glim__patch_show(const glim_patch_work *w, const glim_report *r, const size
                       const size_t *item, const double *exact, size_t n);
 bool glim__patch_put_map(const glim_patch_work *w, const glim_report *r, const glim_patch_map *m,
                          const char *unit, glim_panel_scale scale);
-/* "attn_out, layer 3, position 5" and such. */
-void glim__patch_describe(char *out, size_t n, const glim_patch_map *m, size_t item);
 
 #endif

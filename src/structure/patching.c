@@ -32,21 +32,12 @@ glim_patch_kind glim__patch_kind_find(const char *name, size_t n) {
     return (glim_patch_kind)k;
 }
 
-size_t glim__patch_layers(const glim_model *m, bool encoder) {
-    return (size_t)(encoder ? m->encoder : m)->hyper.L;
-}
-
 static const glim_model *half(const glim_patching *w, bool encoder) {
     return encoder ? w->m->encoder : w->m;
 }
 
 static void name_site(char out[NAME], const glim_patching *w, bool encoder, const char *site) {
     snprintf(out, NAME, "%sblocks.*.%s", half(w, encoder)->site_prefix, site);
-}
-
-/* `*` also stands for "1.cross_": other sites than those that are meant. */
-static bool is_across(const glim_site *s) {
-    return strstr(s->name, ".cross_attn.") != NULL;
 }
 
 static size_t width_of(const glim_site *s) {
@@ -176,8 +167,6 @@ glim_status glim__patching_room(glim_patching *w, glim_patch_kind kind, bool enc
 static glim_status keep_donor(void *data, const glim_site *s, glim_error *err) {
     glim_patch_store *store = data;
     size_t floats = store->T * store->width;
-    if (is_across(s))
-        return GLIM_OK;
     if (s->dims[0] != store->T || width_of(s) != store->width)
         return glim_fail(err, GLIM_EUNSUPPORTED, "%s has %zu rows of %zu numbers", s->name,
                          s->dims[0], width_of(s));
@@ -234,7 +223,7 @@ static glim_status write_site(void *data, const glim_site *s, glim_error *err) {
     const int64_t *map = w->map[pen->encoder];
     size_t first = w->rows_first[s->sequence], layer = (size_t)s->layer;
     if (item->kind != pen->kind || item->encoder != pen->encoder || layer < item->first ||
-        layer >= item->past || is_across(s))
+        layer >= item->past)
         return GLIM_OK;
     if (width_of(s) != store->width)
         return glim_fail(err, GLIM_EUNSUPPORTED, "%s has %zu numbers a row", s->name, width_of(s));

@@ -64,7 +64,6 @@ typedef struct glim_patching {
 const char *glim__patch_site(glim_patch_kind kind);
 const char *glim__patch_name(glim_patch_kind kind);
 glim_patch_kind glim__patch_kind_find(const char *name, size_t n);
-size_t glim__patch_layers(const glim_model *m, bool encoder);
 
 /* A base run of the predictor's input; `embeddings` as above, borrowed. The predictor must be a
    model's with rows of tokens or classes. Errors: EUSAGE, ENOMEM, EBUDGET, those of a pass. */

@@ -97,7 +97,7 @@ static glim_status freeze(void *data, const glim_site *s, glim_error *err) {
     size_t layer = (size_t)s->layer;
     bool heads = strstr(s->name, ".attn.hook_z"), mlp = strstr(s->name, "hook_mlp_out");
     glim_patch_kind kind = heads ? GLIM_PATCH_Z : mlp ? GLIM_PATCH_MLP_OUT : GLIM_PATCH_ATTN_OUT;
-    if (w->writes || strstr(s->name, ".cross_attn."))
+    if (w->writes)
         return GLIM_OK;
     if (heads || (mlp && !w->mlps))
         put(s->data, &w->kept[mlp], layer, s->dims[0], GLIM_EVERY);
@@ -111,7 +111,7 @@ static glim_status arrive(void *data, const glim_site *s, glim_error *err) {
     struct work *w = data;
     size_t heads = s->dims[1], D = s->dims[2], head = w->to.head == GLIM_EVERY ? 0 : w->to.head;
     size_t n = w->to.head == GLIM_EVERY ? heads * D : D;
-    if ((size_t)s->layer != w->to.layer || strstr(s->name, ".cross_attn."))
+    if ((size_t)s->layer != w->to.layer)
         return GLIM_OK;
     for (size_t t = 0; t < s->dims[0]; t++) {
         float *here = s->data + (t * heads + head) * D, *there = w->arrived + t * n;
@@ -197,9 +197,7 @@ glim_status glim_patch_path(double *effects, glim_predictor *clean, glim_predict
         if (!w.arrived)
             status = glim__oom(base->ctx, err, "a receiver", base->T * widest * 4);
     }
-    double to = 0;
-    for (size_t r = 0; r < donor->n_rows; r++)
-        to += donor->value[r];
+    double to = glim__patch_target(donor);
     for (size_t i = 0; i < n && !status; i++) {
         double value = 0;
         status = run_path(&w, &paths[i], &value, err);

@@ -253,28 +253,20 @@ static glim_status run(glim_probe_run *r, glim_error *err) {
     return status;
 }
 
-static glim_status check_budget(const glim_probe_run *r, glim_error *err) {
-    uint64_t budget = glim_context_budget(r->ctx), disk;
-    glim_plan plan;
-    measure(r, &plan, &disk);
-    if (!budget || plan.bytes <= budget)
-        return GLIM_OK;
-    return glim_fail(
-        err, GLIM_EBUDGET,
-        "probes need at least %.0f MiB here; the budget is %.0f MiB (raise --memory, or "
-        "probe fewer rows or narrower sites)",
-        ceil((double)plan.bytes / 1048576), floor((double)budget / 1048576));
-}
-
 glim_status glim_probe(glim_document **out, const glim_model *model,
                        const glim_probe_options *options, glim_error *err) {
     glim_probe_run r;
+    glim_plan plan;
+    uint64_t disk;
     double began = glim__seconds();
     *out = NULL;
     glim_status status = prepare(&r, model, options, err);
     bool ready = !status;
     if (!status)
-        status = check_budget(&r, err);
+        measure(&r, &plan, &disk);
+    if (!status)
+        status = glim__check_budget(r.ctx, plan.bytes, "probes need",
+                                    "probe fewer rows or narrower sites", err);
     if (!status)
         status = run(&r, err);
     r.seconds = glim__seconds() - began;

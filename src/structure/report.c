@@ -107,8 +107,10 @@ bool glim__report_token(const glim_report *r, glim_panel_axis *axis, size_t i, i
     return word != NULL;
 }
 
-const int32_t *glim__lm_positions(const glim_predictor *p, size_t *n) {
+size_t glim__lm_positions(const glim_predictor *p, bool encoder, const int32_t **ids) {
     const glim_lm *lm = (const glim_lm *)p;
-    *n = lm->written ? p->n_rows : p->T;
-    return lm->written ? lm->written : lm->ids;
+    bool writes = lm->written && !encoder;
+    if (ids)
+        *ids = writes ? lm->written : lm->ids;
+    return writes ? p->n_rows : p->T;
 }

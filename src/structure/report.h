@@ -36,7 +36,8 @@ glim_status glim__report_end(glim_report *r, glim_status status, glim_document *
 bool glim__report_token(const glim_report *r, glim_panel_axis *axis, size_t i, int32_t id);
 /* A token's text that lives as long as the document; NULL when memory is refused. */
 const char *glim__report_word(const glim_report *r, int32_t id);
-/* The ids of those positions, and how many. */
-const int32_t *glim__lm_positions(const glim_predictor *p, size_t *n);
+/* The positions of what a predictor's model reads, with their ids (unless NULL): of an
+   encoder-decoder those of the text, or else of what its decoder reads. */
+size_t glim__lm_positions(const glim_predictor *p, bool encoder, const int32_t **ids);
 
 #endif

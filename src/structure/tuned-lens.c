@@ -12,6 +12,7 @@
 #include "influence/covariance.h"
 #include "base/solve.h"
 #include "model/model.h"
+#include "predict/lm.h"
 #include "structure/tuned-lens.h"
 #include "structure/unembed.h"
 
@@ -280,12 +281,7 @@ static glim_status divergence(struct fit *f, size_t layer, size_t half, double s
         status = glim__unembed(&f->end, f->turned, count, &logits, NULL, f->err);
         for (size_t i = 0; i < count && !status; i++, n++) {
             const float *x = logits + i * V, *last = f->last + ids[i] * V;
-            double top = x[0], lse = 0;
-            for (size_t v = 1; v < V; v++)
-                top = x[v] > top ? x[v] : top;
-            for (size_t v = 0; v < V; v++)
-                lse += exp(x[v] - top);
-            lse = top + log(lse);
+            double lse = glim__log_sum_exp(x, V);
             for (size_t v = 0; v < V; v++)
                 sum += exp((double)last[v]) * (last[v] - (x[v] - lse));
         }
@@ -329,13 +325,9 @@ static glim_status read_last(struct fit *f) {
         const float *x;
         status = glim__unembed(&f->end, f->held + (f->t->L * HELD + r) * C, n, &x, NULL, f->err);
         for (size_t i = 0; i < n && !status; i++) {
-            double top = x[i * V], sum = 0;
+            double lse = glim__log_sum_exp(x + i * V, V);
             for (size_t v = 0; v < V; v++)
-                top = x[i * V + v] > top ? x[i * V + v] : top;
-            for (size_t v = 0; v < V; v++)
-                sum += exp(x[i * V + v] - top);
-            for (size_t v = 0; v < V; v++)
-                f->last[(r + i) * V + v] = (float)(x[i * V + v] - top - log(sum));
+                f->last[(r + i) * V + v] = (float)(x[i * V + v] - lse);
         }
     }
     return status;
