@@ -66,7 +66,11 @@ static void measure(glim_context *ctx, const char *what, glim_influence_work *w,
         double start = user();
         glim_status status = GLIM_OK;
         if (fit) {
-            status = glim__least_squares(&l, ctx, w->train, &err);
+            status = glim__linear_new(&l, ctx, &err);
+            if (!status)
+                status = glim__linear_shape(l, w->train->width, 1, &err);
+            if (!status)
+                status = glim__least_squares(l, w->train, 0, &err);
             w->head = l;
         }
         if (!status)

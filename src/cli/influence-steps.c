@@ -4,6 +4,7 @@
  * training is taken on each, and what that changed of the queries is set beside the
  * influences. All steps have one rate, at which the middle sample's own loss falls by 0.05.
  */
+#include "base/rising.h"
 #include "base/rng.h"
 #include "cli/influence.h"
 #include "influence/shares.h"
@@ -12,16 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int by_number(const void *a, const void *b) {
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 /* N of the samples, each one once: Floyd's way (Bentley, Floyd 1987). */
 static void draw(size_t *out, size_t n, size_t of, uint64_t seed) {
@@ -35,7 +26,7 @@ static void draw(size_t *out, size_t n, size_t of, uint64_t seed) {
             }
         out[k] = pick;
     }
-    qsort(out, n, sizeof *out, by_number);
+    qsort(out, n, sizeof *out, glim__rising_size);
 }
 
 /* Whether the method was asked for --biases, which steps here leave as they are. */
@@ -156,7 +147,7 @@ static glim_status common_rate(cli_influence *c, glim_tail_patch *t, double *rat
         status =
             glim__team_broadcast(c->run->ctx, 0, squares, s->n * sizeof *squares, &c->run->err);
     if (!status) {
-        qsort(squares, s->n, sizeof *squares, by_size);
+        qsort(squares, s->n, sizeof *squares, glim__rising_double);
         *rate = fall / squares[s->n / 2];
         if (!(squares[s->n / 2] > 0))
             status = glim_fail(&c->run->err, GLIM_ENUMERIC,

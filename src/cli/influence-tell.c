@@ -4,6 +4,7 @@
  * file; lists point at them. Marks of figures have six digits, which is more than a screen
  * shows, so that a saved document is not long.
  */
+#include "base/rising.h"
 #include "cli/influence-told.h"
 
 #include <math.h>
@@ -47,13 +48,8 @@ static void name_sample(struct telling *s, size_t i) {
     s->list[s->n++] = i;
 }
 
-static int by_number(const void *a, const void *b) {
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static const cli_told_sample *find_sample(const struct telling *s, size_t i) {
-    const size_t *at = bsearch(&i, s->list, s->n, sizeof *s->list, by_number);
+    const size_t *at = bsearch(&i, s->list, s->n, sizeof *s->list, glim__rising_size);
     return &s->samples[at - s->list];
 }
 
@@ -81,7 +77,7 @@ static void describe_sample(struct telling *s, const cli_samples *from, size_t i
 
 static void read_samples(struct telling *s) {
     size_t kept = 0;
-    qsort(s->list, s->n, sizeof *s->list, by_number);
+    qsort(s->list, s->n, sizeof *s->list, glim__rising_size);
     for (size_t k = 0; k < s->n; k++)
         if (!kept || s->list[k] != s->list[kept - 1])
             s->list[kept++] = s->list[k];

@@ -6,6 +6,7 @@
  * of means on one side of 0, one counted in so that it is never 0.
  */
 #include "evaluate/bootstrap.h"
+#include "base/rising.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -13,11 +14,6 @@
 
 enum { STREAM = 6 };
 static const double TAIL = 0.025;
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Of n sorted numbers, between the two that are nearest. */
 static double quantile(const double *x, size_t n, double q) {
@@ -36,7 +32,7 @@ static void interval(glim_interval *out, const double *x, double *means, uint64_
         below += means[b] <= 0;
         above += means[b] >= 0;
     }
-    qsort(means, GLIM_RESAMPLES, sizeof *means, by_value);
+    qsort(means, GLIM_RESAMPLES, sizeof *means, glim__rising_double);
     out->low = quantile(means, GLIM_RESAMPLES, TAIL);
     out->high = quantile(means, GLIM_RESAMPLES, 1 - TAIL);
     out->p = fmin(1, 2 * (double)((below < above ? below : above) + 1) / (GLIM_RESAMPLES + 1));

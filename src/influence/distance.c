@@ -12,6 +12,7 @@
 #include "influence/influence-methods.h"
 #include "influence/shares.h"
 #include "influence/vectors.h"
+#include "base/rising.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -113,11 +114,6 @@ static double distance(const struct far *f, const float *v, size_t sample) {
     return sum / (double)n;
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double quartile(const double *sorted, size_t n, double at) {
     double place = at * (double)(n - 1);
     size_t i = (size_t)place;
@@ -129,7 +125,7 @@ static double fence(struct far *f) {
     size_t R = f->R, C = f->v.width;
     for (size_t r = 0; r < R; r++)
         f->spread[r] = distance(f, f->vectors + r * C, f->index[r]);
-    qsort(f->spread, R, sizeof *f->spread, by_size);
+    qsort(f->spread, R, sizeof *f->spread, glim__rising_double);
     double low = quartile(f->spread, R, 0.25), high = quartile(f->spread, R, 0.75);
     return high + 3 * (high - low);
 }

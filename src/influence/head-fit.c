@@ -218,6 +218,6 @@ glim_status glim__head_fit(glim_linear *l, const glim_features *f, double streng
     l->info.strength = strength;
     l->info.rows = f->n;
     if (l->info.kind == GLIM_FIT_LINEAR)
-        return glim__least_squares_into(l, f, strength, err);
+        return glim__least_squares(l, f, strength, err);
     return fit_classes(l, f, err);
 }

@@ -48,8 +48,8 @@ glim_status glim__standardise(glim_linear *l, const glim_features *f, glim_error
     return status;
 }
 
-glim_status glim__least_squares_into(glim_linear *l, const glim_features *f, double strength,
-                                     glim_error *err) {
+glim_status glim__least_squares(glim_linear *l, const glim_features *f, double strength,
+                                glim_error *err) {
     glim_regression r = {0};
     double *penalty = glim__calloc(l->ctx, f->width + 1, sizeof *penalty);
     glim_status status = penalty ? glim__standardise(l, f, err)
@@ -64,19 +64,5 @@ glim_status glim__least_squares_into(glim_linear *l, const glim_features *f, dou
     l->info.strength = strength;
     glim__regression_release(&r);
     glim__free(l->ctx, penalty);
-    return status;
-}
-
-glim_status glim__least_squares(glim_linear **out, glim_context *ctx, const glim_features *f,
-                                glim_error *err) {
-    glim_status status = glim__linear_new(out, ctx, err);
-    if (!status)
-        status = glim__linear_shape(*out, f->width, 1, err);
-    if (!status)
-        status = glim__least_squares_into(*out, f, 0, err);
-    if (status) {
-        glim_linear_close(*out);
-        *out = NULL;
-    }
     return status;
 }

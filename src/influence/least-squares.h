@@ -6,14 +6,11 @@
 #include "influence/regression.h"
 #include "predict/fit.h"
 
-/* Without a penalty, by the triangle of all rows; unlike glim_fit it takes columns that
-   depend on each other (one of them gets 0) and keeps no rows. Reads the samples twice. */
-glim_status glim__least_squares(glim_linear **out, glim_context *ctx, const glim_features *f,
+/* Into a model that has its shape, by the triangle of all rows, with a penalty on its weights;
+   unlike glim_fit it takes columns that depend on each other (without a penalty one of them
+   gets 0) and keeps no rows. Reads the samples twice. */
+glim_status glim__least_squares(glim_linear *l, const glim_features *f, double strength,
                                 glim_error *err);
-
-/* The same into a model that has its shape, with a penalty on its weights. */
-glim_status glim__least_squares_into(glim_linear *l, const glim_features *f, double strength,
-                                     glim_error *err);
 /* Its means and deviations alone; of a constant feature the deviation is 1. */
 glim_status glim__standardise(glim_linear *l, const glim_features *f, glim_error *err);
 

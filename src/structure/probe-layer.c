@@ -4,6 +4,7 @@
  * other folds. The control has the same folds and the strength that the task chose there: it
  * is the same probe, with nothing to find.
  */
+#include "base/rising.h"
 #include "structure/probe-rows.h"
 
 #include <math.h>
@@ -183,11 +184,6 @@ static glim_status run_control(struct layer *s, size_t repeat, uint64_t stream, 
     return status;
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Words: a labelling for each repeat. Texts: permutations, all in the folds of the first. */
 static glim_status run_controls(struct layer *s, glim_error *err) {
     const glim_probe_how *how = s->l->how;
@@ -202,7 +198,7 @@ static glim_status run_controls(struct layer *s, glim_error *err) {
         mean += scores[i] / (double)runs;
     }
     if (!status) {
-        qsort(scores, runs, sizeof *scores, by_size);
+        qsort(scores, runs, sizeof *scores, glim__rising_double);
         s->out->control.value = mean;
         s->out->selectivity.value = s->out->task.value - mean;
         s->out->p = words ? NAN : (1 + (double)as_good) / (1 + (double)runs);

@@ -269,7 +269,9 @@ static void columns_that_depend_on_others_are_named_and_change_nothing(void **st
     bench a, b;
     set_bench(&a, ctx, l, m.x, m.y, N, P);
     set_bench(&b, ctx, NULL, wide, m.y, N, MORE);
-    assert_int_equal(glim__least_squares(&more, ctx, &b.features, NULL), GLIM_OK);
+    assert_int_equal(glim__linear_new(&more, ctx, NULL), GLIM_OK);
+    assert_int_equal(glim__linear_shape(more, MORE, 1, NULL), GLIM_OK);
+    assert_int_equal(glim__least_squares(more, &b.features, 0, NULL), GLIM_OK);
     b.work.head = more;
     static const char *const names[] = {"a", "constant", "b", "c", "d"};
     b.features.names = names;

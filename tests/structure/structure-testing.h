@@ -63,4 +63,25 @@ static inline struct reading read_site(struct bench *b, const char *site) {
     return r;
 }
 
+/* A document of a tiny model alone, whose n-th allocation is refused, for all n. */
+static inline void refuse_allocations(glim_status (*make)(glim_document **, const glim_model *,
+                                                          glim_error *)) {
+    for (uint64_t fail = 1;; fail++) {
+        glim_context *ctx = context_with(1, 0);
+        glim_model *m = open_model(ctx, "llama.gguf");
+        glim_document *doc = NULL;
+        glim_error err = {0};
+        glim__fail_allocation(ctx, fail);
+        glim_status status = make(&doc, m, &err);
+        glim__fail_allocation(ctx, 0);
+        if (status && status != GLIM_ENOMEM && status != GLIM_EBUDGET)
+            fail_msg("allocation %d: %s", (int)fail, err.message);
+        glim_document_free(doc);
+        glim_model_close(m);
+        glim_context_free(ctx);
+        if (!status)
+            break;
+    }
+}
+
 #endif

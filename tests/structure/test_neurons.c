@@ -226,23 +226,12 @@ static void threads_change_no_bit(void **state) {
     }
 }
 
+static glim_status make_document(glim_document **doc, const glim_model *m, glim_error *err) {
+    return glim_neurons_read(doc, m, &(glim_neuron){1, 1}, 1, 2, err);
+}
+
 static void no_refused_allocation_leaks_or_crashes(void **state) {
-    for (uint64_t fail = 1;; fail++) {
-        glim_context *ctx = context_with(1, 0);
-        glim_model *m = open_model(ctx, "llama.gguf");
-        glim_document *doc = NULL;
-        glim_error err = {0};
-        glim__fail_allocation(ctx, fail);
-        glim_status status = glim_neurons_read(&doc, m, &(glim_neuron){1, 1}, 1, 2, &err);
-        glim__fail_allocation(ctx, 0);
-        if (status && status != GLIM_ENOMEM && status != GLIM_EBUDGET)
-            fail_msg("allocation %d: %s", (int)fail, err.message);
-        glim_document_free(doc);
-        glim_model_close(m);
-        glim_context_free(ctx);
-        if (!status)
-            break;
-    }
+    refuse_allocations(make_document);
 }
 
 int main(void) {

@@ -293,6 +293,29 @@ static void inputs_of_other_lengths_are_aligned_or_refused(void **state) {
     close_bench(&a);
 }
 
+/* Both kinds of maps, at every allocation that may be refused. */
+static void no_refused_allocation_leaks_or_crashes(void **state) {
+    for (int estimate = 0; estimate < 2; estimate++)
+        for (uint64_t fail = 1;; fail++) {
+            struct pair x;
+            glim_document *doc = NULL;
+            glim_error err = {0};
+            open_pair(&x, "llama.gguf", 5, 1);
+            glim__fail_allocation(x.clean.ctx, fail);
+            glim_status status =
+                glim_patch_read(&doc, x.clean.p, x.other.p,
+                                &(glim_patch_options){.estimate = estimate, .check = 3}, &err);
+            glim__fail_allocation(x.clean.ctx, 0);
+            if (status && status != GLIM_ENOMEM && status != GLIM_EBUDGET)
+                fail_msg("allocation %d: %s", (int)fail, err.message);
+            assert_true(!status == (doc != NULL));
+            glim_document_free(doc);
+            close_pair(&x);
+            if (!status)
+                break;
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patches_have_the_bits_of_whole_passes),
@@ -301,6 +324,7 @@ int main(void) {
         cmocka_unit_test(the_last_stream_is_the_answer),
         cmocka_unit_test(guesses_are_slopes),
         cmocka_unit_test(inputs_of_other_lengths_are_aligned_or_refused),
+        cmocka_unit_test(no_refused_allocation_leaks_or_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
