@@ -161,19 +161,12 @@ static glim_status see_why(void *data, size_t sample, size_t weight, size_t rows
                            const float *a, glim_error *err) {
     struct run *r = data;
     const glim_factors_view view = {weight, rows, g, a};
-    size_t bytes = rows * r->queries * sizeof(double);
-    double square, *each = glim__spare_take(r->ctx, bytes);
-    if (!each)
-        return glim__oom(r->ctx, err, "rows of a sample", bytes);
-    memset(each, 0, bytes);
-    glim_status status = glim__products_rows(r->products[r->checkpoint], &view, each, err);
-    if (!status)
-        glim__why_add(&r->why, weight, rows, each, 1);
+    double square;
+    glim_status status = glim__why_meet(&r->why, r->ctx, r->products[r->checkpoint], &view, 1, err);
     if (!status && r->f->cosine) {
         status = glim__product_square(r->ctx, &r->f->train->weights[weight], &view, &square, err);
         r->squares[0] += status ? 0 : square;
     }
-    glim__spare_give(r->ctx, each);
     return status;
 }
 

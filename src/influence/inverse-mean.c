@@ -222,16 +222,7 @@ static glim_status see_why(void *data, size_t sample, size_t weight, size_t rows
                            const float *a, glim_error *err) {
     struct run *r = data;
     const glim_factors_view view = {weight, rows, g, a};
-    size_t bytes = rows * r->queries * sizeof(double);
-    double *each = glim__spare_take(r->ctx, bytes);
-    if (!each)
-        return glim__oom(r->ctx, err, "rows of a sample", bytes);
-    memset(each, 0, bytes);
-    glim_status status = glim__products_rows(r->products, &view, each, err);
-    if (!status)
-        glim__why_add(&r->why, weight, rows, each, scale(r));
-    glim__spare_give(r->ctx, each);
-    return status;
+    return glim__why_meet(&r->why, r->ctx, r->products, &view, scale(r), err);
 }
 
 static glim_status tell(void *data, const glim_why_sample *s, double *out, double *rest,

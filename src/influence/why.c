@@ -24,3 +24,17 @@ void glim__why_add(const glim_why_room *r, size_t weight, size_t rows, const dou
             to[q] += by * each[t * Q + q];
     }
 }
+
+glim_status glim__why_meet(const glim_why_room *r, glim_context *ctx, glim_products *products,
+                           const glim_factors_view *view, double by, glim_error *err) {
+    size_t bytes = view->rows * r->count * sizeof(double);
+    double *each = glim__spare_take(ctx, bytes);
+    if (!each)
+        return glim__oom(ctx, err, "rows of a sample", bytes);
+    memset(each, 0, bytes);
+    glim_status status = glim__products_rows(products, view, each, err);
+    if (!status)
+        glim__why_add(r, view->weight, view->rows, each, by);
+    glim__spare_give(ctx, each);
+    return status;
+}

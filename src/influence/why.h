@@ -10,6 +10,7 @@
 
 #include "influence/influence-methods.h"
 #include "influence/parts.h"
+#include "influence/products.h"
 
 /* Where the pieces of a sample's scores go. */
 typedef struct glim_why_room {
@@ -39,5 +40,10 @@ static inline size_t glim__why_size(const glim_parts *parts, const glim_why_samp
    token of the sample, such as that of a pooled output, go to the rest. */
 void glim__why_add(const glim_why_room *r, size_t weight, size_t rows, const double *each,
                    double by);
+
+/* The same of products that the rows of a view are met with. Errors: those of the products,
+   ENOMEM. */
+glim_status glim__why_meet(const glim_why_room *r, glim_context *ctx, glim_products *products,
+                           const glim_factors_view *view, double by, glim_error *err);
 
 #endif

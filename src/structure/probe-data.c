@@ -6,6 +6,7 @@
  */
 #include "structure/probe-data.h"
 #include "base/buffer.h"
+#include "predict/fit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,17 +156,6 @@ static glim_status read_table(glim_probe_data *d, const glim_probe_options *o, g
 
 /* ---- sorted classes ---- */
 
-static int by_text(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int by_size(const void *a, const void *b) {
-    double x = 0, y = 0;
-    glim__table_number(*(const char *const *)a, &x);
-    glim__table_number(*(const char *const *)b, &y);
-    return x != y ? (x < y ? -1 : 1) : by_text(a, b);
-}
-
 static glim_status sort_classes(glim_probe_data *d, glim_error *err) {
     glim_interned *c = &d->classes;
     bool numbers = true;
@@ -175,7 +165,7 @@ static glim_status sort_classes(glim_probe_data *d, glim_error *err) {
         return oom(d, c->n * sizeof *place, err);
     for (size_t k = 0; k < c->n; k++)
         numbers = numbers && glim__table_number(c->at[k], &x);
-    qsort(c->at, c->n, sizeof *c->at, numbers ? by_size : by_text);
+    glim__fit_sort(c->at, c->n, numbers); /* all differ */
     for (size_t k = 0; k < c->n; k++)
         place[glim__map_get(&c->map, c->at[k], strlen(c->at[k]))] = (int32_t)k;
     for (size_t i = 0; i < d->n; i++)

@@ -62,6 +62,24 @@ int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n
     return shown;
 }
 
+void glim__page_swatches(glim_page *p, bool is_signed, int cell, int used, const char *low,
+                         const char *high, const char *unit) {
+    int top = is_signed ? GLIM_STEPS : GLIM_AMOUNTS;
+    glim__buffer_printf(&p->b, "%s ", low);
+    for (int step = is_signed ? -GLIM_STEPS : 1; step <= top; step++) {
+        glim__page_shade(p, step);
+        glim__buffer_puts(&p->b, !step ? " 0 " : cell == 1 ? " " : "  ");
+        glim__page_plain(p, step != 0);
+    }
+    glim__buffer_printf(&p->b, " %s", high);
+    used += cell * (is_signed ? 2 * GLIM_STEPS : GLIM_AMOUNTS);
+    if (*unit && p->width - used > 4) {
+        glim__buffer_putc(&p->b, ' ');
+        glim__page_label(p, &p->b, unit, strlen(unit), p->width - used - 1, 0);
+    }
+    glim__page_end_line(p);
+}
+
 void glim__page_end_line(glim_page *p) {
     while (p->b.len && p->b.data[p->b.len - 1] == ' ')
         p->b.data[--p->b.len] = '\0';

@@ -25,6 +25,10 @@ int glim__page_grapheme(const glim_page *p, glim_buffer *b, const char *s, size_
    columns. Then pads with spaces up to `least`. */
 int glim__page_label(const glim_page *p, glim_buffer *b, const char *s, size_t n, int most,
                      int least);
+/* Swatches of all steps, `cell` columns wide, between the numbers of both ends, and what they are
+   in; `used` are the columns of the rest. A line. */
+void glim__page_swatches(glim_page *p, bool is_signed, int cell, int used, const char *low,
+                         const char *high, const char *unit);
 /* Ends the line, without the spaces at its end. */
 void glim__page_end_line(glim_page *p);
 /* Words wrapped to the width; a word longer than a line is cut by characters. */

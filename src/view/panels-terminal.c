@@ -112,20 +112,7 @@ static void put_swatches(const glim_panel_page *m) {
     int cell = used + 2 * steps > p->width ? 1 : 2;
     if (used + steps > p->width)
         return;
-    glim__buffer_printf(&p->b, "%s ", low);
-    for (int step = r->is_signed ? -GLIM_STEPS : 1;
-         step <= (r->is_signed ? GLIM_STEPS : GLIM_AMOUNTS); step++) {
-        glim__page_shade(p, step);
-        glim__buffer_puts(&p->b, !step ? " 0 " : cell == 1 ? " " : "  ");
-        glim__page_plain(p, step != 0);
-    }
-    glim__buffer_printf(&p->b, " %s", high);
-    used += cell * steps;
-    if (*unit && p->width - used > 4) {
-        glim__buffer_putc(&p->b, ' ');
-        glim__page_label(p, &p->b, unit, strlen(unit), p->width - used - 1, 0);
-    }
-    glim__page_end_line(p);
+    glim__page_swatches(p, r->is_signed, cell, used, low, high, unit);
 }
 
 /* "9 is +2.1 nats, · rounds to 0" */

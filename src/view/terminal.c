@@ -121,20 +121,7 @@ static void put_legend(glim_page *p, const double *scores, double limit) {
     int name = columns(unit) + 1;
     int cell = used + 2 * steps + (name < 12 ? name : 12) > p->width ? 1 : 2;
     if (limit > 0 && p->o->color != GLIM_COLOR_NONE && used + steps <= p->width) {
-        glim__buffer_printf(&p->b, "%s ", low);
-        int top = d->method.is_signed ? GLIM_STEPS : GLIM_AMOUNTS;
-        for (int step = d->method.is_signed ? -GLIM_STEPS : 1; step <= top; step++) {
-            glim__page_shade(p, step);
-            glim__buffer_puts(&p->b, !step ? " 0 " : cell == 1 ? " " : "  ");
-            glim__page_plain(p, step != 0);
-        }
-        glim__buffer_printf(&p->b, " %s", high);
-        used += cell * steps;
-        if (*unit && p->width - used > 4) {
-            glim__buffer_putc(&p->b, ' ');
-            glim__page_label(p, &p->b, unit, strlen(unit), p->width - used - 1, 0);
-        }
-        glim__page_end_line(p);
+        glim__page_swatches(p, d->method.is_signed, cell, used, low, high, unit);
     } else if (limit > 0 && p->o->color == GLIM_COLOR_NONE && !p->o->numbers) {
         bool share = d->method.unit && *unit;
         snprintf(text, sizeof text, "9 is %s%s%s%.40s, %s rounds to 0", share ? "a share of " : "",

@@ -145,4 +145,27 @@ static inline size_t joined(const glim_panel_text *s, char *out, size_t n) {
     return len;
 }
 
+/* Asks with the n-th allocation refused, for all n up to `all` and every eleventh behind (later
+   ones repeat those of a step): an error or a document, and all memory back. */
+static inline void refuse_each(glim_context *ctx, const glim_model *m,
+                               const glim_maximize_options *o, uint64_t all) {
+    uint64_t before = glim_context_bytes(ctx);
+    bool through = false;
+    for (uint64_t nth = 1; !through; nth += nth < all ? 1 : 11) {
+        glim_document *doc = NULL;
+        glim_error err = {0};
+        glim__fail_allocation(ctx, nth);
+        glim_status status = glim_maximize(&doc, m, o, &err);
+        glim__fail_allocation(ctx, 0);
+        through = !status;
+        if (!through && status != GLIM_ENOMEM)
+            fail_msg("%s", err.message);
+        assert_true(through == (doc != NULL));
+        glim_document_free(doc);
+        assert_true(nth < 20000);
+        glim__spare_trim(ctx);
+        assert_true(glim_context_bytes(ctx) <= before);
+    }
+}
+
 #endif

@@ -500,22 +500,7 @@ static void refused_memory_is_given_back(void **state) {
         if (kind == 2)
             o = (glim_maximize_options){.target = "1", .head = -1, .data = data};
         glim_document_free(maximize(m, &o)); /* scratch and spare buffers come with the first */
-        uint64_t before = glim_context_bytes(ctx);
-        bool through = false;
-        for (uint64_t nth = 1; !through; nth++) {
-            glim_document *doc = NULL;
-            glim_error err = {0};
-            glim__fail_allocation(ctx, nth);
-            glim_status status = glim_maximize(&doc, m, &o, &err);
-            glim__fail_allocation(ctx, 0);
-            through = !status;
-            assert_true(through || status == GLIM_ENOMEM);
-            assert_true(through == (doc != NULL));
-            glim_document_free(doc);
-            assert_true(nth < 20000);
-            glim__spare_trim(ctx);
-            assert_true(glim_context_bytes(ctx) <= before);
-        }
+        refuse_each(ctx, m, &o, UINT64_MAX);
         glim_model_close(m);
         glim_context_free(ctx);
     }

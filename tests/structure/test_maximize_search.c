@@ -558,24 +558,7 @@ static void refused_memory_is_given_back(void **state) {
                                    .candidates = 3,
                                    .choices = 4};
         glim_document_free(maximize(m, &o));
-        uint64_t before = glim_context_bytes(ctx);
-        bool through = false;
-        /* All of the first, then every eleventh: later ones repeat those of a step. */
-        for (uint64_t nth = 1; !through; nth += nth < 250 ? 1 : 11) {
-            glim_document *doc = NULL;
-            glim_error err = {0};
-            glim__fail_allocation(ctx, nth);
-            glim_status status = glim_maximize(&doc, m, &o, &err);
-            glim__fail_allocation(ctx, 0);
-            through = !status;
-            if (!through && status != GLIM_ENOMEM)
-                fail_msg("%s", err.message);
-            assert_true(through == (doc != NULL));
-            glim_document_free(doc);
-            assert_true(nth < 20000);
-            glim__spare_trim(ctx);
-            assert_true(glim_context_bytes(ctx) <= before);
-        }
+        refuse_each(ctx, m, &o, 250);
         glim_model_close(m);
         glim_context_free(ctx);
     }
