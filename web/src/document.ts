@@ -73,10 +73,18 @@ export function source(): string {
   );
 }
 
-export function readDocument(): Matrix | null {
+/** What is in the page, of whatever schema. */
+export function readReport(): Record<string, unknown> {
   const text = document.getElementById("glim-data")?.textContent;
-  if (!text) return null;
-  const d = JSON.parse(text) as Explanation;
+  return text ? (JSON.parse(text) as Record<string, unknown>) : {};
+}
+
+export function readMatrix(report: unknown): Matrix | null {
+  const d = report as Partial<Explanation>;
+  return d.input && d.scores ? matrixOf(d as Explanation) : null;
+}
+
+function matrixOf(d: Explanation): Matrix {
   const many = d.rows !== undefined;
   const scores = (many ? d.scores : [d.scores]) as Score[][];
   return {

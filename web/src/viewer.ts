@@ -4,12 +4,13 @@
 
 import { attachControls } from "./controls";
 import { attachDetail } from "./detail";
-import { readDocument } from "./document";
+import { Matrix, readMatrix, readReport } from "./document";
+import { attachEmbed } from "./embed";
 import { restoreTheme } from "./keys";
 import { attachMatrix } from "./matrix";
 import { attachRanks } from "./ranks";
 import { attachRows } from "./rows";
-import { Store, fromAddress } from "./state";
+import { START, Store, fromAddress } from "./state";
 import { attachStrip } from "./strip";
 import { speak } from "./words";
 
@@ -28,34 +29,26 @@ function unfoldForPrint(): void {
   });
 }
 
-function start(main: HTMLElement): void {
-  const m = readDocument();
-  if (!m) return;
-  const page = document.documentElement.lang;
-  const language = page === "en" ? navigator.language : page;
-  const store = new Store({
-    row: null,
-    unit: null,
-    kept: null,
-    numbers: false,
-    white: false,
-    threshold: 0,
-    find: "",
-    own: false,
-    clip: false,
-    written: false,
-    letters: true,
-    language,
-    ...fromAddress(m),
-  });
-  restoreTheme();
-  store.listen(["language"], () => speak(store.state.language)); // before those who speak
+/** Scores of the units of a text. */
+function attachScores(m: Matrix, store: Store, main: HTMLElement): void {
   attachRows(m, store);
   attachStrip(m, store);
   attachRanks(m, store);
   attachControls(m, store);
   attachMatrix(m, store);
   attachDetail(m, store, main);
+}
+
+function start(main: HTMLElement): void {
+  const report = readReport();
+  const m = document.querySelector("#glim-strip.strip") ? readMatrix(report) : null;
+  const page = document.documentElement.lang;
+  const language = page === "en" ? navigator.language : page;
+  const store = new Store({ ...START, language, ...fromAddress(m) });
+  restoreTheme();
+  store.listen(["language"], () => speak(store.state.language)); // before those who speak
+  if (m) attachScores(m, store, main);
+  attachEmbed(store, m?.units.length, m?.rows.length);
   speak(language);
   unfoldForPrint();
   window.addEventListener("hashchange", () => store.change(fromAddress(m)));
