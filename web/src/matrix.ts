@@ -4,7 +4,8 @@
 // names of rows and columns stay in place.
 
 import { Matrix, shade, shorten, uncertain } from "./document";
-import { figureKey } from "./keys";
+import { FONT, Ink, ink, onLook } from "./ink";
+import { figureKey, stepOf } from "./keys";
 import { setScale } from "./ranks";
 import { rowName } from "./rows";
 import { Store, make, picture } from "./state";
@@ -12,25 +13,7 @@ import { later } from "./strip";
 import { fill } from "./words";
 
 const CELL = 24;
-const FONT = '13px system-ui,"Noto Sans","Noto Sans CJK SC","DejaVu Sans",sans-serif';
 const SLOPE = Math.PI / 4;
-
-interface Ink {
-  step: (name: string) => string;
-  bg: string;
-  fg: string;
-  soft: string;
-  none: string;
-}
-
-/** Colours from the style sheet, so that light and dark follow it. */
-function ink(): Ink {
-  const style = getComputedStyle(document.documentElement);
-  const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  const seen: Record<string, string> = {};
-  const step = (name: string) => (seen[name] ??= value(name));
-  return { step, bg: value("bg"), fg: value("fg"), soft: value("soft"), none: value("none") };
-}
 
 function hatch(g: CanvasRenderingContext2D, x: number, y: number, colour: string): void {
   g.strokeStyle = colour;
@@ -265,28 +248,15 @@ export function attachMatrix(m: Matrix, store: Store): void {
   });
   box.addEventListener("keydown", (event) => {
     const c = store.state.unit === null ? -1 : columns.indexOf(store.state.unit);
-    const steps: Record<string, number> = {
-      ArrowRight: 1,
-      ArrowLeft: -1,
-      PageDown: 10,
-      PageUp: -10,
-    };
-    const ends: Record<string, number> = { Home: 0, End: columns.length - 1 };
-    if (
-      !event.ctrlKey &&
-      !event.altKey &&
-      !event.metaKey &&
-      (event.key in steps || event.key in ends)
-    ) {
-      const to = ends[event.key] ?? (c < 0 ? 0 : c + steps[event.key]);
-      store.change({ unit: columns[Math.max(0, Math.min(columns.length - 1, to))] });
-    } else if (!figureKey(event, m, store)) return;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const to = stepOf(event.key, c, columns.length);
+    if (to !== null) store.change({ unit: columns[to] });
+    else if (!figureKey(event, m, store)) return;
     reveal();
     event.preventDefault();
   });
   box.addEventListener("scroll", ask);
-  for (const name of ["resize", "glim-theme"]) window.addEventListener(name, ask);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ask);
+  onLook(ask);
   store.listen(["own", "clip", "written"], () => {
     columns = m.scored.filter((u) => store.state.written || !m.units[u].generated);
     ground.style.width = `${left + CELL * columns.length + right}px`;

@@ -6,7 +6,8 @@ import { attachControls } from "./controls";
 import { attachDetail } from "./detail";
 import { Matrix, readMatrix, readReport } from "./document";
 import { attachEmbed } from "./embed";
-import { restoreTheme } from "./keys";
+import { attachPageBar, restoreTheme } from "./keys";
+import { attachMap } from "./map";
 import { attachMatrix } from "./matrix";
 import { attachRanks } from "./ranks";
 import { attachRows } from "./rows";
@@ -47,7 +48,9 @@ function start(main: HTMLElement): void {
   const store = new Store({ ...START, language, ...fromAddress(m) });
   restoreTheme();
   store.listen(["language"], () => speak(store.state.language)); // before those who speak
+  attachPageBar(store);
   if (m) attachScores(m, store, main);
+  attachMap(report, store);
   attachEmbed(store, m?.units.length, m?.rows.length);
   speak(language);
   unfoldForPrint();
