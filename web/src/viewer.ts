@@ -9,6 +9,7 @@ import { attachEmbed } from "./embed";
 import { attachPageBar, restoreTheme } from "./keys";
 import { attachMap } from "./map";
 import { attachMatrix } from "./matrix";
+import { attachPanels } from "./panels";
 import { attachRanks } from "./ranks";
 import { attachRows } from "./rows";
 import { START, Store, fromAddress } from "./state";
@@ -50,6 +51,7 @@ function start(main: HTMLElement): void {
   store.listen(["language"], () => speak(store.state.language)); // before those who speak
   attachPageBar(store);
   if (m) attachScores(m, store, main);
+  attachPanels(report, main, store);
   attachMap(report, store);
   attachEmbed(store, m?.units.length, m?.rows.length);
   speak(language);
