@@ -10,6 +10,7 @@ import { attachPageBar, restoreTheme } from "./keys";
 import { attachMap } from "./map";
 import { attachMatrix } from "./matrix";
 import { attachPanels } from "./panels";
+import { attachPicture } from "./picture-view";
 import { attachRanks } from "./ranks";
 import { attachRows } from "./rows";
 import { START, Store, fromAddress } from "./state";
@@ -43,14 +44,17 @@ function attachScores(m: Matrix, store: Store, main: HTMLElement): void {
 
 function start(main: HTMLElement): void {
   const report = readReport();
-  const m = document.querySelector("#glim-strip.strip") ? readMatrix(report) : null;
+  const m = document.getElementById("glim-strip") ? readMatrix(report) : null;
   const page = document.documentElement.lang;
   const language = page === "en" ? navigator.language : page;
   const store = new Store({ ...START, language, ...fromAddress(m) });
   restoreTheme();
   store.listen(["language"], () => speak(store.state.language)); // before those who speak
   attachPageBar(store);
-  if (m) attachScores(m, store, main);
+  if (m && document.querySelector("#glim-strip.picture")) {
+    attachRanks(m, store);
+    attachPicture(m, report, store);
+  } else if (m) attachScores(m, store, main);
   attachPanels(report, main, store);
   attachMap(report, store);
   attachEmbed(store, m?.units.length, m?.rows.length);
