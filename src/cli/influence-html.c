@@ -45,7 +45,7 @@ static void put_cell(html_page *p, const char *text, int most) {
 
 static void put_row(html_page *p, const cli_told *t, const cli_told_entry *e) {
     const cli_told_sample *s = e->sample;
-    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>", s->row);
+    glim__buffer_printf(p->b, "<tr data-p=\"%zu\"><th scope=\"row\">%zu</th><td>", s->row, s->row);
     put_number(p->b, e->value);
     glim__buffer_puts(p->b, "</td>");
     put_cell(p, s->label ? s->label : "", t->model.streams ? TEXT : 24);

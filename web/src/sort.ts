@@ -7,12 +7,15 @@ import { fill, say } from "./words";
 
 export type Cell = string | number | null;
 
+const SIZES: Record<string, number> = { K: 1 << 10, M: 1 << 20, G: 2 ** 30 };
+
 /** What a cell shows, as a number where it is one. */
 function shown(cell: Element | undefined): Cell {
   const text = cell?.textContent?.trim() ?? "";
   const plain = text.replace(/\u2212/g, "-").replace(/[\u00a0%\u202f]/g, "").replace(/^\+/, "");
   const number = /^<?-?\d/.test(plain) ? parseFloat(plain.replace("<", "")) : NaN;
-  return Number.isNaN(number) ? text || null : number;
+  const size = /([KMG])iB$/.exec(plain)?.[1];
+  return Number.isNaN(number) ? text || null : number * (size ? SIZES[size] : 1);
 }
 
 /** Words after numbers, what is not there last. */
@@ -36,6 +39,7 @@ export function sortable(
   let [column, way] = [-1, 0];
   heads.forEach((head, c) => {
     if (!head.textContent?.trim() || head.querySelector("button")) return;
+    if (rows.every((row) => shown(row.cells[c]) === null)) return; // bars alone
     const button = make("button", { type: "button", class: "sort" });
     button.append(...Array.from(head.childNodes));
     if (head.dataset.w) {

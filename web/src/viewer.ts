@@ -2,11 +2,13 @@
 // The report is whole without this script; the viewer adds choosing, searching,
 // saving and the numbers under the pointer.
 
+import { attachTables } from "./compare";
 import { attachControls } from "./controls";
 import { attachDetail } from "./detail";
 import { Matrix, readMatrix, readReport } from "./document";
 import { attachEmbed } from "./embed";
 import { attachPageBar, restoreTheme } from "./keys";
+import { attachInfluence } from "./influence";
 import { attachMap } from "./map";
 import { attachMatrix } from "./matrix";
 import { attachPanels } from "./panels";
@@ -57,6 +59,8 @@ function start(main: HTMLElement): void {
   } else if (m) attachScores(m, store, main);
   attachPanels(report, main, store);
   attachMap(report, store);
+  attachInfluence(report, main, store);
+  attachTables(report, main, store);
   attachEmbed(store, m?.units.length, m?.rows.length);
   speak(language);
   unfoldForPrint();
