@@ -60,7 +60,8 @@ export function attachPointer(view: MapView, store: Store, tool: () => Tool): vo
     moved = true;
     if (draws(event) === "move") view.pan(at[0] - last[0], at[1] - last[1]);
     else {
-      view.outline = draws(event) === "lasso" ? [...view.outline, at] : rectangle(from, at);
+      const drawn = view.outline.length ? view.outline : [from];
+      view.outline = draws(event) === "lasso" ? [...drawn, at] : rectangle(from, at);
       view.ask();
     }
     last = at;

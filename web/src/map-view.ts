@@ -25,7 +25,8 @@ export class MapView {
   readonly view: View = { k: 1, x: 0, y: 0 };
   readonly painter: Painter;
   looks: Looks;
-  shown: Uint8Array; // looks, but for points that are not looked at
+  open: Uint8Array; // looks, but for points that are not looked at: others than searched for
+  shown: Uint8Array; // the same, and others than those selected are pale
   frame: number;
   dense = 0; // points in the fullest cell; 0: points are drawn
   outline: [number, number][] = []; // of a rectangle or lasso, in css pixels
@@ -34,7 +35,7 @@ export class MapView {
   private tree: Quadtree<number> | null = null;
   private asked = false;
   private stale = true; // the points, not only what lies above them
-  private fitted = false;
+  private moved = false; // by the reader: a new size of the box keeps the view
 
   constructor(
     readonly map: MapData,
@@ -45,11 +46,11 @@ export class MapView {
     this.painter = new Painter(map.n);
     this.frame = map.frames.length - 1;
     this.looks = looksOf(map.colourings[map.first], map.n);
-    this.shown = this.looks.of;
+    this.open = this.shown = this.looks.of;
     this.measure();
     onLook(() => this.redraw());
     new ResizeObserver(() => {
-      if (!this.fitted) this.fit();
+      if (!this.moved) this.fit();
       this.redraw();
     }).observe(this.box);
     store.listen(["unit", "point"], () => this.ask());
@@ -105,22 +106,20 @@ export class MapView {
     return out;
   }
 
-  /** Points that are not looked at become pale: others than those searched for, or selected. */
+  /** Points that are not looked at become pale. */
   private filter(): void {
     const { find, points } = this.store.state;
-    const only = find
-      ? this.matches(find)
-      : points.map((p) => this.bridge.here(p)).filter((i) => i >= 0);
-    let keep: Uint8Array | null = null;
-    if (find || points.length) {
-      keep = new Uint8Array(this.map.n);
-      for (const i of only) keep[i] = 1;
-    }
-    if (!keep && !this.alone.size) this.shown = this.looks.of;
-    else
-      this.shown = this.looks.of.map((look, i) =>
-        (!keep || keep[i]) && (!this.alone.size || this.alone.has(look)) ? look : GHOST,
-      );
+    const only = (looks: Uint8Array, keep: number[] | null) => {
+      if (!keep) return looks;
+      const out = new Uint8Array(looks.length).fill(GHOST);
+      for (const i of keep) if (i >= 0) out[i] = looks[i];
+      return out;
+    };
+    const { of } = this.looks;
+    const { alone } = this;
+    const groups = alone.size ? of.map((look) => (alone.has(look) ? look : GHOST)) : of;
+    this.open = only(groups, find ? this.matches(find) : null);
+    this.shown = only(this.open, points.length ? points.map((p) => this.bridge.here(p)) : null);
     this.redraw();
   }
 
@@ -134,7 +133,7 @@ export class MapView {
   fit(): void {
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
     if (!width || !height) return;
-    this.fitted = true;
+    this.moved = false;
     let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
     for (let i = 0; i < this.xy.length; i += 2) {
       const [x, y] = [this.xy[i], this.xy[i + 1]];
@@ -152,6 +151,7 @@ export class MapView {
   }
 
   zoom(by: number, x = this.box.clientWidth / 2, y = this.box.clientHeight / 2): void {
+    this.moved = true;
     this.view.k *= by;
     this.view.x = x + (this.view.x - x) * by;
     this.view.y = y + (this.view.y - y) * by;
@@ -159,6 +159,7 @@ export class MapView {
   }
 
   pan(x: number, y: number): void {
+    this.moved = true;
     this.view.x += x;
     this.view.y += y;
     this.redraw();
@@ -195,7 +196,7 @@ export class MapView {
         let leaf: typeof node | undefined = node;
         for (; leaf; leaf = leaf.next) {
           const d = Math.hypot(this.xy[2 * leaf.data] - x, this.xy[2 * leaf.data + 1] - y);
-          if (d < reach && this.shown[leaf.data] !== GHOST) [best, reach] = [leaf.data, d];
+          if (d < reach && this.open[leaf.data] !== GHOST) [best, reach] = [leaf.data, d];
         }
       }
       return x0 > x + reach || x1 < x - reach || y0 > y + reach || y1 < y - reach;
@@ -207,7 +208,7 @@ export class MapView {
   within(outline: [number, number][]): number[] {
     const out: number[] = [];
     for (let i = 0; i < this.map.n; i++) {
-      if (this.shown[i] === GHOST) continue;
+      if (this.open[i] === GHOST) continue;
       const [x, y] = this.place(i);
       let inside = false;
       for (let a = 0, b = outline.length - 1; a < outline.length; b = a++) {
@@ -221,10 +222,10 @@ export class MapView {
 
   /** The next point that way: near, and rather ahead than aside. */
   next(from: number, dx: number, dy: number): number {
-    if (from < 0) return this.shown.findIndex((look) => look !== GHOST);
+    if (from < 0) return this.open.findIndex((look) => look !== GHOST);
     let [best, least] = [from, Infinity];
     for (let i = 0; i < this.map.n; i++) {
-      if (i === from || this.shown[i] === GHOST) continue;
+      if (i === from || this.open[i] === GHOST) continue;
       const [x, y] = [this.xy[2 * i] - this.xy[2 * from], this.xy[2 * i + 1] - this.xy[2 * from + 1]];
       const ahead = x * dx + y * dy;
       const aside = Math.abs(x * dy - y * dx);

@@ -169,8 +169,8 @@ function attachControls(view: MapView, store: Store, chosen: { tool: Tool; colou
     button("scatter.shown", () =>
       select(
         store,
-        Array.from(view.shown.keys())
-          .filter((i) => view.shown[i] !== GHOST)
+        Array.from(view.open.keys())
+          .filter((i) => view.open[i] !== GHOST)
           .map(view.bridge.there),
         false,
       ),

@@ -35,7 +35,7 @@ function shared(p: Panel["rows"], i: number): number | null {
 /** The place of an axis that the store's choice means, or -1. */
 export function chosenOn(axis: Panel["rows"], s: State): number {
   const key = SHARED[axis.name];
-  const at = key === "kept" ? (s.unit ?? s.kept) : key ? s[key] : null;
+  const at = key === "kept" ? (s.kept ?? s.unit) : key ? s[key] : null;
   if (at === null) return -1;
   if (key === "kept") return at < axis.labels.length ? at : -1;
   return axis.labels.indexOf(String(at));
