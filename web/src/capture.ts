@@ -9,7 +9,6 @@ type Mark =
   | { kind: "word"; x: number; y: number; text: string; colour: string; font: string; side: Side }
   | { kind: "drawing"; markup: string };
 
-
 type Side = "left" | "center" | "right";
 
 const shown = (colour: string) => colour !== "rgba(0, 0, 0, 0)" && colour !== "transparent";

@@ -44,7 +44,11 @@ function cell(x: number | null, limit: number, signed: boolean): HTMLElement {
 }
 
 function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
-  if (d.runs.length < 2 || !d.units?.length || d.runs.some((r) => r.scores?.length !== d.units.length))
+  if (
+    d.runs.length < 2 ||
+    !d.units?.length ||
+    d.runs.some((r) => r.scores?.length !== d.units.length)
+  )
     return;
   const section = make("section", { class: "pair", id: "glim-pair" });
   const pick = (start: number) => {
@@ -70,12 +74,17 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
   function draw(): void {
     const { x, y, change } = numbers();
     const order = d.units.map((_, u) => u);
-    if (sorted) order.sort((u, v) => Math.abs(change[v] ?? -1) - Math.abs(change[u] ?? -1) || u - v);
+    if (sorted)
+      order.sort((u, v) => Math.abs(change[v] ?? -1) - Math.abs(change[u] ?? -1) || u - v);
     const both = Math.max(largest(x), largest(y));
     const own = largest(change);
     const head = make("tr", {}, make("td"));
     for (const u of order) {
-      const name = make("th", { scope: "col", "data-u": String(u) }, make("bdi", {}, shorten(d.units[u], 16)));
+      const name = make(
+        "th",
+        { scope: "col", "data-u": String(u) },
+        make("bdi", {}, shorten(d.units[u], 16)),
+      );
       head.append(name);
     }
     const line = (name: HTMLElement, all: (number | null)[], limit: number, signed: boolean) => {
@@ -93,9 +102,22 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
     body.append(line(names[1], y, both, d.runs[Number(b.value)].signed));
     body.append(line(fill(make("span"), "pair.difference"), change, own, true));
     table.replaceChildren(make("thead", {}, head), body);
-    fill(note, d.of === "models" ? "pair.scale" : "pair.shares", format(both, both, false), format(own, own, false));
-    const most = change.reduce<number>((m, v, u) => (Math.abs(v ?? 0) > Math.abs(change[m] ?? 0) ? u : m), 0);
-    fill(said, "pair.most", `\u201c${shorten(d.units[most], 24)}\u201d`, format(change[most], own, true));
+    fill(
+      note,
+      d.of === "models" ? "pair.scale" : "pair.shares",
+      format(both, both, false),
+      format(own, own, false),
+    );
+    const most = change.reduce<number>(
+      (m, v, u) => (Math.abs(v ?? 0) > Math.abs(change[m] ?? 0) ? u : m),
+      0,
+    );
+    fill(
+      said,
+      "pair.most",
+      `\u201c${shorten(d.units[most], 24)}\u201d`,
+      format(change[most], own, true),
+    );
     mark();
   }
   function mark(): void {
@@ -103,7 +125,8 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
     for (const one of section.querySelectorAll<HTMLElement>("[data-u]"))
       one.classList.toggle("cursor", one.dataset.u === String(u));
   }
-  const unitOf = (event: Event) => (event.target as Element).closest<HTMLElement>("[data-u]")?.dataset.u;
+  const unitOf = (event: Event) =>
+    (event.target as Element).closest<HTMLElement>("[data-u]")?.dataset.u;
   scroll.addEventListener("pointerover", (event) => {
     const u = unitOf(event);
     store.change({ unit: u === undefined ? null : Number(u) });
@@ -154,7 +177,9 @@ export function attachTables(report: unknown, main: HTMLElement, store: Store): 
   if (compares) attachPair(d, main, store);
   for (const table of main.querySelectorAll<HTMLTableElement>("table.profile")) sortable(table);
   const page = compares || main.querySelector("#glim-accuracy, #glim-profile") !== null;
-  for (const section of page ? main.querySelectorAll<HTMLElement>("section[id]:not(.panel, .pair, .figure)") : []) {
+  for (const section of page
+    ? main.querySelectorAll<HTMLElement>("section[id]:not(.panel, .pair, .figure)")
+    : []) {
     const table = section.querySelector("table");
     if (!table || section.querySelector(".save")) continue;
     const heading = () => section.querySelector("h2, h3")?.textContent ?? "";

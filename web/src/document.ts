@@ -32,7 +32,7 @@ export interface Level {
 
 interface Explanation {
   input: { units: Unit[]; unit: string | null };
-  target: { output: string; text: string; value: Score };
+  target: { kind: string; output: string; text: string; value: Score };
   method: { signed: boolean };
   rows?: Row[];
   scores: Score[] | Score[][];
@@ -47,6 +47,7 @@ export interface Matrix {
   units: Unit[];
   rows: Row[];
   many: boolean; // a row for each explained token
+  classes: boolean; // rows are classes, not what the model wrote
   scores: Score[][];
   errors: Score[][] | null;
   levels: Level[];
@@ -93,6 +94,7 @@ function matrixOf(d: Explanation): Matrix {
     units: d.input.units,
     rows: d.rows ?? [{ text: d.target.text, start: 0, end: 0, value: null, prob: null }],
     many,
+    classes: many && d.target.kind === "class",
     scores,
     errors: (d.error && !many ? [d.error] : d.error) as Score[][] | null,
     levels: (d.levels ?? []).map((level) => ({

@@ -24,7 +24,12 @@ interface Influence {
   flags: Record<string, { samples?: Sample[] }>;
   figures: {
     stems: { row: number[]; value: (number | null)[] };
-    plane: { row: number[]; leverage: (number | null)[]; residual: (number | null)[]; value: (number | null)[] };
+    plane: {
+      row: number[];
+      leverage: (number | null)[];
+      residual: (number | null)[];
+      value: (number | null)[];
+    };
   } | null;
 }
 
@@ -38,7 +43,12 @@ function known(d: Influence): Map<number, Sample> {
 
 // ---- lists ----
 
-function attachLists(d: Influence, main: HTMLElement, store: Store, samples: Map<number, Sample>): void {
+function attachLists(
+  d: Influence,
+  main: HTMLElement,
+  store: Store,
+  samples: Map<number, Sample>,
+): void {
   const tables = Array.from(main.querySelectorAll<HTMLTableElement>("table.samples"));
   const rows = tables.flatMap((t) => Array.from(t.tBodies[0]?.rows ?? []));
   if (!rows.length) return;
@@ -75,10 +85,14 @@ function attachLists(d: Influence, main: HTMLElement, store: Store, samples: Map
     const shown = rows.filter((row) => !row.hidden).map(of);
     const ids = store.state.points.length ? store.state.points : [...new Set(shown)];
     const lines = ids.map((id) => [id, samples.get(id)?.label, samples.get(id)?.text]);
-    offer(new Blob([csvOf([["row", "label", "text"], ...lines])], { type: "text/csv" }), "-rows.csv");
+    offer(
+      new Blob([csvOf([["row", "label", "text"], ...lines])], { type: "text/csv" }),
+      "-rows.csv",
+    );
   });
   const bar = make("div", { class: "bar", id: "glim-samples" });
-  const put = (key: Key, input: HTMLElement) => bar.append(make("label", {}, fill(make("span"), key), input));
+  const put = (key: Key, input: HTMLElement) =>
+    bar.append(make("label", {}, fill(make("span"), key), input));
   put("find", field);
   if (labels.size > 1) put("samples.label", label);
   if (wrong.size) put("samples.wrong", only);
@@ -147,7 +161,12 @@ function tell(d: Influence, samples: Map<number, Sample>, row: number): string {
   return facts.join(" \u00b7 ");
 }
 
-function attachFigure(d: Influence, box: HTMLElement, store: Store, samples: Map<number, Sample>): void {
+function attachFigure(
+  d: Influence,
+  box: HTMLElement,
+  store: Store,
+  samples: Map<number, Sample>,
+): void {
   const svg = box.querySelector<SVGSVGElement>("svg[viewBox]");
   const marks = svg ? marksOf(svg) : [];
   if (!svg || !marks.length) return;
@@ -159,7 +178,10 @@ function attachFigure(d: Influence, box: HTMLElement, store: Store, samples: Map
     marks.forEach((m, i) => m.shape.classList.toggle("at", i === at || i === chosen));
     const one = marks[at >= 0 ? at : chosen];
     if (one)
-      detail.replaceChildren(make("b", {}, say("samples.row", String(one.row))), ` ${tell(d, samples, one.row)}`);
+      detail.replaceChildren(
+        make("b", {}, say("samples.row", String(one.row))),
+        ` ${tell(d, samples, one.row)}`,
+      );
     else detail.textContent = say("samples.detail");
   };
   const nearest = (event: MouseEvent): number => {
@@ -191,7 +213,8 @@ function attachFigure(d: Influence, box: HTMLElement, store: Store, samples: Map
     keep();
   });
   box.addEventListener("keydown", (event) => {
-    const to = event.ctrlKey || event.altKey || event.metaKey ? null : stepOf(event.key, at, marks.length);
+    const to =
+      event.ctrlKey || event.altKey || event.metaKey ? null : stepOf(event.key, at, marks.length);
     if (to !== null) {
       move(to);
       event.preventDefault();
@@ -206,7 +229,8 @@ function csvOfFigures(d: Influence): string {
   const head = ["row", "cooks_distance", "leverage", "studentised_residual"];
   if (!f) return csvOf([head]);
   const rows = [...new Set([...f.stems.row, ...f.plane.row])].sort((a, b) => a - b);
-  const value = (all: number[], values: (number | null)[], row: number) => values[all.indexOf(row)] ?? null;
+  const value = (all: number[], values: (number | null)[], row: number) =>
+    values[all.indexOf(row)] ?? null;
   return csvOf([
     head,
     ...rows.map((row) => [
@@ -220,7 +244,15 @@ function csvOfFigures(d: Influence): string {
 
 function csvOfLists(d: Influence): string {
   const lines = d.columns.flatMap((c) =>
-    [...c.high, ...[...c.low].reverse()].map((s) => [c.name, c.query, s.row, s.value, s.label, s.predicted, s.text]),
+    [...c.high, ...[...c.low].reverse()].map((s) => [
+      c.name,
+      c.query,
+      s.row,
+      s.value,
+      s.label,
+      s.predicted,
+      s.text,
+    ]),
   );
   return csvOf([["column", "query", "row", "value", "label", "predicted", "text"], ...lines]);
 }
@@ -230,7 +262,8 @@ export function attachInfluence(report: unknown, main: HTMLElement, store: Store
   if (d.schema !== "glim.influence/1") return;
   const samples = known(d);
   attachLists(d, main, store, samples);
-  for (const box of main.querySelectorAll<HTMLElement>(".figure")) attachFigure(d, box, store, samples);
+  for (const box of main.querySelectorAll<HTMLElement>(".figure"))
+    attachFigure(d, box, store, samples);
   store.listen(["point"], () => {
     const rows = main.querySelectorAll<HTMLElement>("table.samples tr[data-p]");
     for (const row of rows) row.classList.toggle("at", Number(row.dataset.p) === store.state.point);

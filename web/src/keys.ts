@@ -116,15 +116,13 @@ export function figureKey(event: KeyboardEvent, m: Matrix, store: Store): boolea
 /** What concerns the whole page: colours, language, keys. */
 export function attachPageBar(store: Store): void {
   const other = () => (store.state.language.startsWith("zh") ? "en" : "zh-CN");
-  document
-    .querySelector("#glim > header")
-    ?.append(
-      make(
-        "div",
-        { class: "bar page" },
-        button("dark", toggleTheme),
-        button("language", () => store.change({ language: other() })),
-        button("help", () => showHelp(store)),
-      ),
-    );
+  document.querySelector("#glim > header")?.append(
+    make(
+      "div",
+      { class: "bar page" },
+      button("dark", toggleTheme),
+      button("language", () => store.change({ language: other() })),
+      button("help", () => showHelp(store)),
+    ),
+  );
 }

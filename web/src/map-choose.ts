@@ -41,7 +41,8 @@ export function attachPointer(view: MapView, store: Store, tool: () => Tool): vo
     const edge = box.getBoundingClientRect();
     return [event.clientX - edge.left - box.clientLeft, event.clientY - edge.top - box.clientTop];
   };
-  const draws = (event: MouseEvent): Tool => (event.shiftKey && tool() === "move" ? "rectangle" : tool());
+  const draws = (event: MouseEvent): Tool =>
+    event.shiftKey && tool() === "move" ? "rectangle" : tool();
 
   box.addEventListener("pointerdown", (event) => {
     if (event.button) return;

@@ -198,7 +198,11 @@ export function medians(frame: Frame, looks: Looks): Map<number, [number, number
 }
 
 /** The turn, mirror, size and shift that brings `from` nearest to `to` (Procrustes; Gower 1975). */
-export function align(from: Float32Array, to: Float32Array, pairsOf: [number, number][]): Float32Array {
+export function align(
+  from: Float32Array,
+  to: Float32Array,
+  pairsOf: [number, number][],
+): Float32Array {
   const n = pairsOf.length;
   if (n < 3) return from;
   let [mx, my, tx, ty] = [0, 0, 0, 0];

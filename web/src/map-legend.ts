@@ -24,8 +24,7 @@ export function mark(look: number): SVGElement {
 
 function swatches(from: number, n: number, ends: [string, string]): HTMLElement {
   const strip = make("span", { class: "swatches" });
-  for (let s = 0; s < n; s++)
-    strip.append(make("span", { class: `w ${colourOf(from + s)}` }));
+  for (let s = 0; s < n; s++) strip.append(make("span", { class: `w ${colourOf(from + s)}` }));
   const [least, most] = ends.map((end) => make("b", {}, end));
   return make("span", { class: "scale" }, least, " ", strip, " ", most);
 }
@@ -52,7 +51,13 @@ export function attachLegend(view: MapView, colouring: () => Colouring | undefin
       const name = group.name
         ? make("bdi", {}, shorten(group.name, 24))
         : fill(make("span"), group.look === 12 ? "scatter.other" : "scatter.none");
-      const button = make("button", { type: "button", class: "group" }, mark(group.look), name, " ");
+      const button = make(
+        "button",
+        { type: "button", class: "group" },
+        mark(group.look),
+        name,
+        " ",
+      );
       button.append(make("small", {}, String(group.count)));
       button.addEventListener("click", () => {
         view.isolate(group);

@@ -42,7 +42,9 @@ function stamp(look: number, radius: number): Stamp {
   const reach = Math.ceil(radius + 1);
   const side = 2 * reach + 1;
   const canvas = new OffscreenCanvas(side, side);
-  const g = canvas.getContext("2d", { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D;
+  const g = canvas.getContext("2d", {
+    willReadFrequently: true,
+  }) as OffscreenCanvasRenderingContext2D;
   g.translate(reach + 0.5, reach + 0.5);
   g.scale(radius, radius);
   const path = new Path2D(shapeOf(look));
@@ -50,7 +52,9 @@ function stamp(look: number, radius: number): Stamp {
   if (hollow(look)) g.stroke(path);
   else g.fill(path);
   const seen = g.getImageData(0, 0, side, side).data;
-  const places = Array.from({ length: side * side }, (_, i) => i).filter((i) => seen[4 * i + 3] > 8);
+  const places = Array.from({ length: side * side }, (_, i) => i).filter(
+    (i) => seen[4 * i + 3] > 8,
+  );
   const strength = look === GHOST ? 0.5 : look >= AMOUNTS ? 0.85 : STRENGTH;
   return {
     radius: reach,
@@ -69,7 +73,8 @@ export interface View {
 /** A colour "#rrggbb" as the canvas has it. */
 function packed(colour: string): number {
   const n = parseInt(colour.slice(1), 16);
-  const wide = colour.length === 4 ? ((n & 0xf00) * 0x1100) | ((n & 0xf0) * 0x110) | ((n & 0xf) * 0x11) : n;
+  const wide =
+    colour.length === 4 ? ((n & 0xf00) * 0x1100) | ((n & 0xf0) * 0x110) | ((n & 0xf) * 0x11) : n;
   return (0xff000000 | ((wide & 0xff) << 16) | (wide & 0xff00) | (wide >> 16)) >>> 0;
 }
 

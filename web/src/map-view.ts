@@ -4,13 +4,13 @@
 // maps beside each other and other figures follow.
 
 import { quadtree, Quadtree } from "d3-quadtree";
-import { shorten } from "./document";
-import { FONT, Ink, ink, onLook } from "./ink";
+import { Ink, ink, onLook } from "./ink";
+import { drawAbove } from "./map-above";
 import { Colouring, GHOST, Group, Looks, MapData, looksOf, medians } from "./map-data";
 import { DENSE, Painter, View } from "./map-paint";
 import { Store, make } from "./state";
 
-const NEAR = 5; // neighbours that are shown
+export const NEAR = 5; // neighbours that are shown
 const REACH = 14; // css pixels from the pointer to a point
 
 /** How a map's own numbers of points stand to those of the report. */
@@ -30,8 +30,8 @@ export class MapView {
   frame: number;
   dense = 0; // points in the fullest cell; 0: points are drawn
   outline: [number, number][] = []; // of a rectangle or lasso, in css pixels
-  private alone = new Set<number>(); // groups that are isolated
-  private names = new Map<number, [number, number]>();
+  readonly alone = new Set<number>(); // groups that are isolated
+  names = new Map<number, [number, number]>();
   private tree: Quadtree<number> | null = null;
   private asked = false;
   private stale = true; // the points, not only what lies above them
@@ -143,7 +143,10 @@ export class MapView {
       if (y > y1) y1 = y;
     }
     const margin = 18;
-    const k = Math.min((width - 2 * margin) / (x1 - x0 || 1), (height - 2 * margin) / (y1 - y0 || 1));
+    const k = Math.min(
+      (width - 2 * margin) / (x1 - x0 || 1),
+      (height - 2 * margin) / (y1 - y0 || 1),
+    );
     this.view.k = k;
     this.view.x = width / 2 - (k * (x0 + x1)) / 2;
     this.view.y = height / 2 + (k * (y0 + y1)) / 2;
@@ -167,13 +170,17 @@ export class MapView {
 
   /** Css pixels. */
   place(i: number): [number, number] {
-    return [this.xy[2 * i] * this.view.k + this.view.x, this.view.y - this.xy[2 * i + 1] * this.view.k];
+    return [
+      this.xy[2 * i] * this.view.k + this.view.x,
+      this.view.y - this.xy[2 * i + 1] * this.view.k,
+    ];
   }
 
   reveal(i: number): void {
     const [x, y] = this.place(i);
     const [w, h] = [this.box.clientWidth, this.box.clientHeight];
-    const into = (at: number, size: number) => (at < 20 ? 20 - at : at > size - 20 ? size - 20 - at : 0);
+    const into = (at: number, size: number) =>
+      at < 20 ? 20 - at : at > size - 20 ? size - 20 - at : 0;
     if (into(x, w) || into(y, h)) this.pan(into(x, w), into(y, h));
   }
 
@@ -226,7 +233,10 @@ export class MapView {
     let [best, least] = [from, Infinity];
     for (let i = 0; i < this.map.n; i++) {
       if (i === from || this.open[i] === GHOST) continue;
-      const [x, y] = [this.xy[2 * i] - this.xy[2 * from], this.xy[2 * i + 1] - this.xy[2 * from + 1]];
+      const [x, y] = [
+        this.xy[2 * i] - this.xy[2 * from],
+        this.xy[2 * i + 1] - this.xy[2 * from + 1],
+      ];
       const ahead = x * dx + y * dy;
       const aside = Math.abs(x * dy - y * dx);
       if (ahead > 0 && aside <= ahead && ahead + 2 * aside < least)
@@ -280,7 +290,7 @@ export class MapView {
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.putImageData(this.painter.image, 0, 0);
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.drawAbove(g, colours);
+    drawAbove(this, g, colours);
     performance.measure("glim-map", { start, end: performance.now() });
   }
 
@@ -304,95 +314,5 @@ export class MapView {
       if (x >= 0 && y >= 0 && x < w && y < h) n++;
     }
     return n;
-  }
-
-  private drawAbove(g: CanvasRenderingContext2D, colours: Ink): void {
-    const { unit, point } = this.store.state;
-    for (const { x, y, text } of this.labels(g)) this.word(g, colours, text, x, y, "600 ");
-    for (const at of [point, unit]) {
-      const i = at === null ? -1 : this.bridge.here(at);
-      if (i < 0) continue;
-      if (at === (unit ?? point)) this.lines(g, colours, i);
-      this.ring(g, colours, i, at === point);
-    }
-    if (this.outline.length > 1) {
-      g.strokeStyle = colours.fg;
-      g.setLineDash([4, 3]);
-      g.beginPath();
-      this.outline.forEach(([x, y]) => g.lineTo(x, y));
-      g.closePath();
-      g.stroke();
-      g.setLineDash([]);
-    }
-  }
-
-  /** Names of groups at their medians, the largest first, where there is room. */
-  labels(g: CanvasRenderingContext2D): { x: number; y: number; text: string }[] {
-    const out: { x: number; y: number; text: string; w: number }[] = [];
-    g.font = `600 ${FONT}`;
-    for (const group of this.looks.groups) {
-      const middle = this.names.get(group.look);
-      if (!middle || (this.alone.size && !this.alone.has(group.look))) continue;
-      const text = shorten(group.name, 24);
-      const [x, y, w] = [
-        middle[0] * this.view.k + this.view.x,
-        this.view.y - middle[1] * this.view.k,
-        g.measureText(text).width / 2 + 4,
-      ];
-      if (out.every((o) => Math.abs(o.x - x) > o.w + w || Math.abs(o.y - y) > 17))
-        out.push({ x, y, text, w });
-    }
-    return out;
-  }
-
-  private word(g: CanvasRenderingContext2D, c: Ink, text: string, x: number, y: number, weight = ""): void {
-    g.font = weight + FONT;
-    g.textAlign = "center";
-    g.textBaseline = "middle";
-    g.lineJoin = "round";
-    g.lineWidth = 4;
-    g.strokeStyle = c.bg;
-    g.strokeText(text, x, y);
-    g.lineWidth = 1;
-    g.fillStyle = c.fg;
-    g.fillText(text, x, y);
-  }
-
-  private lines(g: CanvasRenderingContext2D, colours: Ink, i: number): void {
-    const [x, y] = this.place(i);
-    const near = this.neighbours(i);
-    g.strokeStyle = colours.fg;
-    g.beginPath();
-    for (const { point } of near) {
-      g.moveTo(x, y);
-      g.lineTo(...this.place(point));
-    }
-    g.stroke();
-    near.forEach(({ point, distance }, k) => {
-      const [u, v] = this.place(point);
-      g.fillStyle = colours.fg;
-      g.beginPath();
-      g.arc(u, v, 3, 0, 7);
-      g.fill();
-      const far = Math.hypot(u - x, v - y);
-      if (far > 40 && k < NEAR) this.word(g, colours, distance.toPrecision(3), (x + u) / 2, (y + v) / 2);
-    });
-  }
-
-  private ring(g: CanvasRenderingContext2D, colours: Ink, i: number, chosen: boolean): void {
-    const [x, y] = this.place(i);
-    const r = this.radius() + 3;
-    for (const [width, colour] of [
-      [5, colours.bg],
-      [2, colours.fg],
-    ] as const) {
-      g.lineWidth = width;
-      g.strokeStyle = colour;
-      g.beginPath();
-      if (chosen) g.rect(x - r, y - r, 2 * r, 2 * r);
-      else g.arc(x, y, r, 0, 7);
-      g.stroke();
-    }
-    g.lineWidth = 1;
   }
 }

@@ -24,7 +24,12 @@ function attachDetail(view: MapView, store: Store): HTMLElement {
   const { map, bridge } = view;
   const line = make("div", { class: "map-detail", role: "status" });
   const link = (i: number, distance: number) => {
-    const to = make("button", { type: "button" }, make("bdi", {}, nameOf(map, i).slice(0, 40)), " ");
+    const to = make(
+      "button",
+      { type: "button" },
+      make("bdi", {}, nameOf(map, i).slice(0, 40)),
+      " ",
+    );
     to.append(make("small", {}, distance.toPrecision(5)));
     to.addEventListener("click", () => {
       store.change({ point: bridge.there(i), unit: bridge.there(i) });
@@ -79,13 +84,20 @@ function attachSelected(view: MapView, store: Store): HTMLElement {
   csv.addEventListener("click", () => {
     offer(new Blob([pointsCsv(map, here())], { type: "text/csv" }), "-selected.csv");
   });
-  bar.append(csv, button("scatter.clear", () => store.change({ points: [] })));
+  bar.append(
+    csv,
+    button("scatter.clear", () => store.change({ points: [] })),
+  );
   store.listen(["points", "language"], () => {
     const points = here();
     part.hidden = !points.length;
     if (part.hidden) return;
     const head = make("tr", {});
-    for (const name of [say("scatter.number"), say("scatter.text"), ...map.colourings.map((c) => c.name)])
+    for (const name of [
+      say("scatter.number"),
+      say("scatter.text"),
+      ...map.colourings.map((c) => c.name),
+    ])
       head.append(make("th", { scope: "col" }, name));
     const body = make("tbody");
     for (const i of points.slice(0, ROWS)) {
@@ -182,7 +194,12 @@ function attachControls(view: MapView, store: Store, chosen: { tool: Tool; colou
 
 function attachStages(view: MapView): HTMLElement {
   const { frames } = view.map;
-  const range = make("input", { type: "range", min: "0", max: String(frames.length - 1), step: "1" });
+  const range = make("input", {
+    type: "range",
+    min: "0",
+    max: String(frames.length - 1),
+    step: "1",
+  });
   const value = make("output");
   const show = () => {
     const { iteration, kl } = frames[view.frame];
@@ -196,7 +213,13 @@ function attachStages(view: MapView): HTMLElement {
   range.addEventListener("input", () => view.stage(Number(range.value)));
   view.box.addEventListener("glim-drawn", show);
   show();
-  return make("label", { class: "map-stages" }, fill(make("span"), "scatter.iteration"), range, value);
+  return make(
+    "label",
+    { class: "map-stages" },
+    fill(make("span"), "scatter.iteration"),
+    range,
+    value,
+  );
 }
 
 function figure(host: HTMLElement, map: MapData, store: Store, bridge: Bridge): MapView {
@@ -209,7 +232,15 @@ function figure(host: HTMLElement, map: MapData, store: Store, bridge: Bridge): 
   const legend = attachLegend(view, colouring);
   const detail = attachDetail(view, store);
   const bar = attachControls(view, store, chosen);
-  host.append(bar, make("div", { class: "map-plot" }, view.box, make("div", { class: "map-side" }, legend, detail)));
+  host.append(
+    bar,
+    make(
+      "div",
+      { class: "map-plot" },
+      view.box,
+      make("div", { class: "map-side" }, legend, detail),
+    ),
+  );
   return view;
 }
 
@@ -253,7 +284,12 @@ function attachSecond(host: HTMLElement, first: MapData, store: Store): HTMLElem
     host.append(second);
     figure(second, other, store, bridge);
   });
-  return make("div", { class: "bar" }, make("label", {}, fill(make("span"), "scatter.second"), pick), said);
+  return make(
+    "div",
+    { class: "bar" },
+    make("label", {}, fill(make("span"), "scatter.second"), pick),
+    said,
+  );
 }
 
 export function attachMap(report: unknown, store: Store): void {

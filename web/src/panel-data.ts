@@ -34,7 +34,10 @@ export interface Panel {
   cells: (string | Score)[][];
 }
 
-const axis = (given: { name?: string | null; labels?: string[] | null } | undefined, n: number) => ({
+const axis = (
+  given: { name?: string | null; labels?: string[] | null } | undefined,
+  n: number,
+) => ({
   name: given?.name ?? "",
   labels: given?.labels ?? Array.from({ length: n }, () => ""),
 });
@@ -53,7 +56,8 @@ export function readPanels(report: unknown): Panel[] {
   });
 }
 
-export const strips = (p: Panel): Strip[] => (p.kind === "texts" ? ((p.texts ?? []) as Strip[]) : []);
+export const strips = (p: Panel): Strip[] =>
+  p.kind === "texts" ? ((p.texts ?? []) as Strip[]) : [];
 
 export const isSigned = (p: Panel): boolean => p.scale === "signed" || p.scale === "effect";
 
@@ -108,7 +112,18 @@ export function panelCsv(p: Panel): string {
     strips(p).forEach((t, r) => {
       lines.push([p.name, t.label ?? "", null, t.value, null, null, null, r, null, null]);
       t.pieces.forEach((piece, k) =>
-        lines.push([p.name, t.label ?? "", null, t.values[k], null, null, piece, r, k, Number(k === t.best)]),
+        lines.push([
+          p.name,
+          t.label ?? "",
+          null,
+          t.values[k],
+          null,
+          null,
+          piece,
+          r,
+          k,
+          Number(k === t.best),
+        ]),
       );
     });
   const table = p.kind === "table";

@@ -44,8 +44,7 @@ export function chosenOn(axis: Panel["rows"], s: State): number {
 /** Chooses a place of each axis for all figures of the report. */
 export function choose(store: Store, ...places: [Panel["rows"], number][]): void {
   const part: Partial<State> = {};
-  for (const [axis, i] of places)
-    if (SHARED[axis.name]) part[SHARED[axis.name]] = shared(axis, i);
+  for (const [axis, i] of places) if (SHARED[axis.name]) part[SHARED[axis.name]] = shared(axis, i);
   store.change(part);
 }
 
@@ -135,7 +134,11 @@ function attachDetail(p: Panel, all: Panel[], report: Report, store: Store) {
       const text = (other.texts as (string | null)[][] | null)?.[r]?.[c];
       const value = numberOf(other, other.values[r][c]) + intervalOf(other, r, c);
       const cell = make("dd", {});
-      if (text) cell.append(make("bdi", {}, `\u201c${labelOf({ name: "", labels: [text] }, 0, 60)}\u201d`), " ");
+      if (text)
+        cell.append(
+          make("bdi", {}, `\u201c${labelOf({ name: "", labels: [text] }, 0, 60)}\u201d`),
+          " ",
+        );
       cell.append(value, other.unit ? ` ${other.unit}` : "");
       list.append(make("dt", {}, titleOf(other)), cell);
     }
@@ -147,7 +150,13 @@ function attachDetail(p: Panel, all: Panel[], report: Report, store: Store) {
 }
 
 /** A row or a column as a table with bars. */
-function followTable(p: Panel, way: "row" | "column", r: number, c: number, store: Store): HTMLElement[] {
+function followTable(
+  p: Panel,
+  way: "row" | "column",
+  r: number,
+  c: number,
+  store: Store,
+): HTMLElement[] {
   const [axis, fixed] = way === "row" ? [p.columns, p.rows] : [p.rows, p.columns];
   const at = way === "row" ? r : c;
   const limit = limitOf(p);
@@ -157,12 +166,23 @@ function followTable(p: Panel, way: "row" | "column", r: number, c: number, stor
     const x = p.values[row][column];
     const bar = make("span", { class: "follow-bar" });
     if (x !== null) bar.style.background = `var(--${stepOf(p, x, limit)})`;
-    const share = p.scale === "rank" && x ? 1 - Math.log(Math.max(x, 1)) / Math.log(limit) : (x ?? 0) / limit;
+    const share =
+      p.scale === "rank" && x ? 1 - Math.log(Math.max(x, 1)) / Math.log(limit) : (x ?? 0) / limit;
     bar.style.width = `${Math.min(10, 10 * Math.abs(share || 0)).toFixed(2)}rem`;
     const line = make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, placeOf(axis, i))));
     const text = (p.texts as (string | null)[][] | null)?.[row]?.[column];
-    if (p.texts) line.append(make("td", { class: "said" }, make("bdi", {}, text ? labelOf({ name: "", labels: [text] }, 0) : "")));
-    line.append(make("td", {}, numberOf(p, x) + intervalOf(p, row, column)), make("td", { class: "size" }, bar));
+    if (p.texts)
+      line.append(
+        make(
+          "td",
+          { class: "said" },
+          make("bdi", {}, text ? labelOf({ name: "", labels: [text] }, 0) : ""),
+        ),
+      );
+    line.append(
+      make("td", {}, numberOf(p, x) + intervalOf(p, row, column)),
+      make("td", { class: "size" }, bar),
+    );
     if (way === "row" ? i === c : i === r) line.classList.add("at");
     line.addEventListener("click", () => choose(store, [p.rows, row], [p.columns, column]));
     body.append(line);
@@ -191,7 +211,13 @@ function addTotals(p: Panel, table: HTMLTableElement): void {
   table.append(make("tfoot", {}, foot));
 }
 
-export function attachGrid(p: Panel, all: Panel[], report: Report, host: HTMLElement, store: Store): void {
+export function attachGrid(
+  p: Panel,
+  all: Panel[],
+  report: Report,
+  host: HTMLElement,
+  store: Store,
+): void {
   const table = host.querySelector<HTMLTableElement>("table.grid");
   const scroll = table?.parentElement;
   if (!table || !scroll) return;
@@ -235,7 +261,8 @@ export function attachGrid(p: Panel, all: Panel[], report: Report, host: HTMLEle
     return true;
   };
   const handlers = { move, keep, keys, cursor: () => cursor };
-  const whole = table.tBodies[0].rows.length === R && (table.tHead?.rows[0].cells.length ?? 0) === C + 1;
+  const whole =
+    table.tBodies[0].rows.length === R && (table.tHead?.rows[0].cells.length ?? 0) === C + 1;
   if (whole) {
     show = attachTable(p, table, scroll, store, handlers);
     addTotals(p, table);
@@ -306,4 +333,3 @@ function attachTable(
     if (c >= 0 || at) put(heads[1 + (c >= 0 ? c : (at?.[1] ?? 0))], "at");
   };
 }
-

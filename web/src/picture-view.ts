@@ -76,7 +76,14 @@ export function attachPicture(m: Matrix, report: unknown, store: Store): void {
   // ---- controls ----
 
   const bar = make("div", { class: "bar" });
-  const slide = (key: Key, from: number, to: number, step: number, start: number, act: (x: number) => string) => {
+  const slide = (
+    key: Key,
+    from: number,
+    to: number,
+    step: number,
+    start: number,
+    act: (x: number) => string,
+  ) => {
     const range = make("input", {
       type: "range",
       min: String(from),
@@ -150,12 +157,16 @@ export function attachPicture(m: Matrix, report: unknown, store: Store): void {
         : exact(score, m.signed) + (error ? ` \u00b1 ${exact(error, false)}` : ""),
       say("detail.rank", String(ranked.indexOf(u) + 1), String(ranked.length)),
     ];
-    if (pixels[u]) facts.push(say("picture.area", percent(pixels[u] / (image.width * image.height))));
+    if (pixels[u])
+      facts.push(say("picture.area", percent(pixels[u] / (image.width * image.height))));
     facts.push(where(part, image));
     const box = [part.x, part.y, part.x + part.width, part.y + part.height];
     facts.push(say("picture.box", ...box.map(String)));
     if (store.state.kept !== null) facts.push(say("detail.pinned"));
-    detail.replaceChildren(make("b", {}, make("bdi", {}, shorten(m.units[u].text, 24))), ` ${facts.join(" \u00b7 ")}`);
+    detail.replaceChildren(
+      make("b", {}, make("bdi", {}, shorten(m.units[u].text, 24))),
+      ` ${facts.join(" \u00b7 ")}`,
+    );
   };
 
   const unitOf = (event: Event): number | null => {
@@ -174,7 +185,9 @@ export function attachPicture(m: Matrix, report: unknown, store: Store): void {
   stage.append(heat);
   stage.addEventListener("keydown", (event) => {
     const { unit, kept } = store.state;
-    const to = event.ctrlKey ? null : stepOf(event.key, unit === null ? -1 : ranked.indexOf(unit), ranked.length);
+    const to = event.ctrlKey
+      ? null
+      : stepOf(event.key, unit === null ? -1 : ranked.indexOf(unit), ranked.length);
     if (to !== null) {
       store.change({ unit: ranked[to] });
       event.preventDefault();
@@ -194,7 +207,8 @@ export function attachPicture(m: Matrix, report: unknown, store: Store): void {
       name: "",
       title: () => document.querySelector("h1")?.textContent ?? "",
       says: () => document.getElementById("glim-say")?.textContent ?? "",
-      parts: () => around(box, document.getElementById("glim-legend"), document.getElementById("glim-say")),
+      parts: () =>
+        around(box, document.getElementById("glim-legend"), document.getElementById("glim-say")),
       csv: () => csv(m),
     }),
   );
@@ -204,7 +218,8 @@ export function attachPicture(m: Matrix, report: unknown, store: Store): void {
     pixels = counts;
     tell();
     const largest = Math.max(...counts) / (image.width * image.height);
-    const note = (key: Key, ...args: string[]) => bar.after(fill(make("p", { class: "note" }), key, ...args));
+    const note = (key: Key, ...args: string[]) =>
+      bar.after(fill(make("p", { class: "note" }), key, ...args));
     if (largest > 0.6) note("picture.covers", percent(largest));
     if (ranked.length < 5) note("picture.few", String(ranked.length));
   });

@@ -68,9 +68,12 @@ function bar(score: number, p: Picture, m: Matrix, both: boolean, error: number)
   put(path, { d: `M${zero} 0v12` });
   svg.append(rect, path);
   if (error > 0 && p.limit > 0) {
-    const at = (x: number) => zero + ((both ? BAR / 2 : BAR) * Math.max(-p.limit, Math.min(p.limit, x))) / p.limit;
+    const at = (x: number) =>
+      zero + ((both ? BAR / 2 : BAR) * Math.max(-p.limit, Math.min(p.limit, x))) / p.limit;
     const whisker = document.createElementNS(SVG, "path");
-    const [from, to] = [at(score - 1.96 * error), at(score + 1.96 * error)].map((x) => x.toFixed(1));
+    const [from, to] = [at(score - 1.96 * error), at(score + 1.96 * error)].map((x) =>
+      x.toFixed(1),
+    );
     put(whisker, { d: `M${from} 6H${to}M${from} 3v6M${to} 3v6`, class: "whisker" });
     svg.append(whisker);
   }
@@ -172,7 +175,12 @@ function rankBar(m: Matrix, shown: { most: number; by: Order }, draw: () => void
     draw();
   });
   const count = make("label", {}, fill(make("span"), "ranks.shown"), range, value);
-  return make("div", { class: "bar" }, count, make("label", {}, fill(make("span"), "ranks.order"), order));
+  return make(
+    "div",
+    { class: "bar" },
+    count,
+    make("label", {}, fill(make("span"), "ranks.order"), order),
+  );
 }
 
 export function attachRanks(m: Matrix, store: Store): void {

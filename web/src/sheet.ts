@@ -13,7 +13,14 @@ export interface SheetOf {
   columns: () => number;
   rowName: (r: number) => string;
   columnName: (c: number) => string;
-  paint: (g: CanvasRenderingContext2D, r: number, c: number, x: number, y: number, ink: Ink) => void;
+  paint: (
+    g: CanvasRenderingContext2D,
+    r: number,
+    c: number,
+    x: number,
+    y: number,
+    ink: Ink,
+  ) => void;
   chosen: () => [number, number]; // row and column, -1: none
   at: (r: number, c: number, clicked: boolean) => void;
 }
@@ -25,7 +32,13 @@ export interface Sheet {
   reveal: (r: number, c: number) => void;
 }
 
-export function hatch(g: CanvasRenderingContext2D, x: number, y: number, size: number, colour: string): void {
+export function hatch(
+  g: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  size: number,
+  colour: string,
+): void {
   g.strokeStyle = colour;
   g.beginPath();
   for (let i = 4; i < 2 * size; i += 6) {
@@ -70,7 +83,10 @@ export function sheet(of: SheetOf): Sheet {
     g.textBaseline = "middle";
     g.fillStyle = colours.bg;
     g.fillRect(0, 0, width, height);
-    const rows = [Math.floor(dy / size), Math.min(of.rows(), Math.ceil((dy + height - top) / size))];
+    const rows = [
+      Math.floor(dy / size),
+      Math.min(of.rows(), Math.ceil((dy + height - top) / size)),
+    ];
     const cols = [
       Math.floor(dx / size),
       Math.min(of.columns(), Math.ceil((dx + width - left) / size)),
@@ -129,7 +145,10 @@ export function sheet(of: SheetOf): Sheet {
   const point = (event: MouseEvent, clicked: boolean) => {
     const edge = box.getBoundingClientRect();
     const [x, y] = [event.clientX - edge.left - left, event.clientY - edge.top - top];
-    const [r, c] = [Math.floor((y + box.scrollTop) / size), Math.floor((x + box.scrollLeft) / size)];
+    const [r, c] = [
+      Math.floor((y + box.scrollTop) / size),
+      Math.floor((x + box.scrollLeft) / size),
+    ];
     if (x >= 0 && y >= 0 && r < of.rows() && c < of.columns()) of.at(r, c, clicked);
   };
   ground.addEventListener("pointermove", (event) => point(event, false));

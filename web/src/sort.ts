@@ -12,7 +12,10 @@ const SIZES: Record<string, number> = { K: 1 << 10, M: 1 << 20, G: 2 ** 30 };
 /** What a cell shows, as a number where it is one. */
 function shown(cell: Element | undefined): Cell {
   const text = cell?.textContent?.trim() ?? "";
-  const plain = text.replace(/\u2212/g, "-").replace(/[\u00a0%\u202f]/g, "").replace(/^\+/, "");
+  const plain = text
+    .replace(/\u2212/g, "-")
+    .replace(/[\u00a0%\u202f]/g, "")
+    .replace(/^\+/, "");
   const number = /^<?-?\d/.test(plain) ? parseFloat(plain.replace("<", "")) : NaN;
   const size = /([KMG])iB$/.exec(plain)?.[1];
   return Number.isNaN(number) ? text || null : number * (size ? SIZES[size] : 1);

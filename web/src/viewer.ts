@@ -14,7 +14,7 @@ import { attachMatrix } from "./matrix";
 import { attachPanels } from "./panels";
 import { attachPicture } from "./picture-view";
 import { attachRanks } from "./ranks";
-import { attachRows } from "./rows";
+import { attachClasses, attachRows } from "./rows";
 import { START, Store, fromAddress } from "./state";
 import { attachStrip } from "./strip";
 import { speak } from "./words";
@@ -37,6 +37,7 @@ function unfoldForPrint(): void {
 /** Scores of the units of a text. */
 function attachScores(m: Matrix, store: Store, main: HTMLElement): void {
   attachRows(m, store);
+  attachClasses(m, store);
   attachStrip(m, store);
   attachRanks(m, store);
   attachControls(m, store);
