@@ -88,13 +88,14 @@ typedef struct cli_options {
     int64_t length;
     /* probes */
     const char *each, *word, *probe, *save, *concept_target, *concept_class;
-    bool regression, half, no_control, no_code, no_baseline;
+    bool regression, random_model, half, no_control, no_code, no_baseline;
     int64_t repeats, permutations, hidden, concept_inputs, directions;
     double decay;
     /* what activates */
     const char *indices, *direction, *search, *start, *save_picture;
     int64_t text_window, restarts, steps, candidates, choices, jitter;
-    double fluency, l2, variation;
+    const char *fluency;
+    double l2, variation;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -150,7 +151,7 @@ extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
     cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
     cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[], cli_flags_plan[],
-    cli_flags_talk[];
+    cli_flags_store[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

@@ -377,6 +377,15 @@ const glim_param cli_flags_resources[] = {
     {0},
 };
 
+const glim_param cli_flags_store[] = {
+    {.name = "store",
+     .type = GLIM_STRING,
+     .offset = AT(store),
+     .value_name = "FILE",
+     .help = "keep what is done there; another run goes on"},
+    {0},
+};
+
 const glim_param cli_flags_plan[] = {
     {.name = "dry-run",
      .type = GLIM_BOOL,

@@ -78,5 +78,11 @@ static bool put_progress(glim_teller *t) {
 }
 
 bool glim__tell_found(glim_teller *t) {
-    return put_optimised(t) && put_found(t) && put_progress(t);
+    size_t n = t->r->alike;
+    if (n)
+        glim_document_note(t->doc,
+                           "%zu near-duplicate%s among what was found %s left out: three quarters "
+                           "of the tokens were those of a better one",
+                           n, n == 1 ? "" : "s", n == 1 ? "was" : "were");
+    return put_optimised(t) && glim__tell_front(t) && put_found(t) && put_progress(t);
 }

@@ -337,8 +337,8 @@ static void what_is_told_can_be_asked_again(void **state) {
         glim_document *doc = maximize(m, &o);
         const glim_panel *table = panel(doc, "optimised"), *found = panel(doc, "found");
         const glim_panel *lines = panel(doc, "progress");
-        assert_int_equal(table->rows.n, 4);
-        for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(table->rows.n + left_out(doc), 4);
+        for (size_t i = 0; i < table->rows.n; i++) {
             const glim_panel_cell *row = &table->cells[i * table->columns.n];
             char text[256];
             size_t n = joined(&found->strings[i], text, sizeof text);
@@ -358,26 +358,6 @@ static void what_is_told_can_be_asked_again(void **state) {
         glim_model_close(m);
         glim_context_free(ctx);
     }
-}
-
-/* Mean of -log p of a text's tokens but the first, by its logits. */
-static double unlikely(const glim_model *m, const char *text) {
-    static struct rows r;
-    uint8_t own[LONGEST];
-    glim_tokens *t = NULL;
-    glim_error err = {0};
-    double sum = 0;
-    site_of(m, text, strlen(text), "hook_logits", &r, own);
-    assert_int_equal(glim_model_tokenize(m, &t, text, strlen(text), &err), GLIM_OK);
-    for (size_t k = 1; k < t->count; k++) {
-        double all = 0;
-        for (size_t v = 0; v < r.cols; v++)
-            all += exp((double)r.x[(k - 1) * r.cols + v]);
-        sum += log(all) - (double)r.x[(k - 1) * r.cols + (size_t)t->at[k].id];
-    }
-    double mean = sum / (double)(t->count - 1);
-    glim_tokens_free(t);
-    return mean;
 }
 
 static void fluent_texts_are_likelier(void **state) {
