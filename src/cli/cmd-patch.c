@@ -318,9 +318,17 @@ static const glim_param target_flags[] = {
     {0},
 };
 
-static const glim_param *const groups[] = {
-    cli_flags_model,     target_flags,    patch_flags,    cli_flags_input, cli_flags_output,
-    cli_flags_resources, cli_flags_store, cli_flags_plan, cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           target_flags,
+                                           patch_flags,
+                                           cli_flags_input,
+                                           cli_flags_steer,
+                                           cli_flags_output,
+                                           cli_flags_resources,
+                                           cli_flags_store,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim patch -m model.gguf --target \" Paris\" --against \" Rome\" \\\n"
     "      --corrupt \"The capital of Italy is\" \"The capital of France is\"",
@@ -331,6 +339,7 @@ const cli_command cli_patch = {
     .name = "patch",
     .summary = "which inner values make the answer, by putting others in",
     .synopsis = "-m MODEL --corrupt TEXT TEXT",
+    .steers = true,
     .text = "text",
     .keeps = true,
     .examples = examples,

@@ -69,7 +69,8 @@ glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
     d->target.id = d->target.against_id = -1;
     d->target.value = d->target.baseline_value = d->target.prob = NAN;
     d->fixed_total = d->fixed_size = NAN;
-    if (d->model.file && name_method(d, words, params))
+    if (d->model.file && name_method(d, words, params) &&
+        (!m->steering || glim_document_note(d, "the model is steered: %s", m->steering)))
         return GLIM_OK;
     glim_document_free(d);
     r->doc = NULL;

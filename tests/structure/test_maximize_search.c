@@ -85,6 +85,13 @@ static void a_sites_value_has_the_slope_of_differences(void **state) {
             strstr(files[i], "q4_1") ? "blocks.0.mlp.hook_post" : "blocks.1.mlp.hook_post";
         check_gradient(files[i], neuron);
     }
+    for (int i = 0; i < 2; i++) { /* before the weight of a norm */
+        neuron.site = i ? "blocks.1.ln2.hook_normalized" : "blocks.1.ln1.hook_normalized";
+        check_gradient("llama.gguf", neuron);
+        check_gradient("gpt2.gguf", neuron);
+        check_gradient("gemma3-text.gguf", neuron);
+        check_gradient("published/bert-embed", neuron);
+    }
     check_gradient("llama.gguf",
                    (glim_maximize_options){.site = "blocks.1.attn.hook_z", .head = 2});
     check_gradient("gemma2.gguf", (glim_maximize_options){.target = "a", .head = -1});
@@ -455,14 +462,14 @@ static void a_corpus_and_a_text_are_beginnings(void **state) {
 /* ---- what goes wrong ---- */
 
 static void impossible_searches_are_refused(void **state) {
-    static const size_t one = 1;
+    static const size_t one = 1, zero = 0;
     const struct {
         const char *file;
         glim_maximize_options o;
         const char *says;
     } all[] = {
         {"llama.gguf",
-         {.site = "blocks.0.ln2.hook_normalized", .indices = &one, .n_indices = 1, .head = -1},
+         {.site = "blocks.0.ln2.hook_scale", .indices = &zero, .n_indices = 1, .head = -1},
          "no gradient"},
         {"published/bert-fill",
          {.site = "blocks.0.mlp.hook_post",
