@@ -125,11 +125,9 @@ static bool add_compression(glim_document *doc, const glim_probe_run *r) {
     size_t S = r->store.n_sites;
     if (!r->how.codelength)
         return true;
-    glim_panel *p = glim_document_panel_add(
-        doc, GLIM_PANEL_LINES, "compression",
-        r->data.numbers ? "How many times shorter the numbers' code is than a blind one"
-                        : "How many times shorter the labels' code is than a flat one",
-        1, S);
+    glim_panel *p =
+        glim_document_panel_add(doc, GLIM_PANEL_LINES, "compression",
+                                "How many times shorter the labels' code is than a flat one", 1, S);
     if (!p || !name_sites(doc, &p->columns, r) ||
         !glim_document_label(doc, &p->rows, 0, "compression"))
         return false;
