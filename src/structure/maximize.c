@@ -162,6 +162,7 @@ static glim_status plan_corpus(glim_plan *out, const glim_activation *a,
         out->forward_tokens += tokens;
         each = (uint64_t)w * a->n * 4 + 64 * (uint64_t)w;
         uint64_t kept = (uint64_t)a->n * o->top * (w * 8 + 256) + 256 * each + ((uint64_t)1 << 20);
+        kept *= o->store ? 3 : 1; /* as bytes, in a buffer that grows */
         out->bytes = glim__activation_plan(a, w, 1, w, false) + kept;
         out->bytes_wanted = glim__activation_plan(a, 1024, 1024 / w + 1, w, false) + kept;
     }

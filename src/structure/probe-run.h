@@ -47,8 +47,7 @@ typedef struct glim_probe_run {
    shuffled weights the scores alone. What was kept is taken instead. */
 glim_status glim__probe_sites(glim_probe_run *r, glim_probe_store *store, glim_probe_layer *layers,
                               bool shuffled, glim_error *err);
-/* The same of the model with shuffled weights. Errors: EUNSUPPORTED (a mixture of experts, an
-   encoder-decoder). */
+/* The same of the model with shuffled weights, which is there. */
 glim_status glim__probe_shuffled(glim_probe_run *r, glim_error *err);
 
 /* probe-concept.c: fills concepts. Errors: EUSAGE (a model without such an output, a class that

@@ -129,10 +129,8 @@ glim_status glim__probe_sites(glim_probe_run *r, glim_probe_store *store, glim_p
 
 glim_status glim__probe_shuffled(glim_probe_run *r, glim_error *err) {
     size_t S = r->store.n_sites;
-    glim_status status = glim__model_shuffled(&r->shuffled.model, r->model, 0, r->how.seed, err);
-    if (!status)
-        status = glim__probe_store_open(&r->shuffled.store, r->shuffled.model, r->o, &r->inputs,
-                                        r->data.n, err);
+    glim_status status = glim__probe_store_open(&r->shuffled.store, r->shuffled.model, r->o,
+                                                &r->inputs, r->data.n, err);
     if (!status && !(r->shuffled.layers = glim__calloc(r->ctx, S, sizeof *r->shuffled.layers)))
         status = glim__oom(r->ctx, err, "the sites", S * sizeof *r->shuffled.layers);
     return status ? status

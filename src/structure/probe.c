@@ -211,6 +211,8 @@ static glim_status run(glim_probe_run *r, glim_error *err) {
     if (!r->layers || (!r->directions && (r->o->save || r->o->concept_target)))
         return glim__oom(r->ctx, err, "the sites", S * sizeof *r->layers);
     glim_status status = glim__probe_folds_make(&r->folds, r->ctx, &r->data.target, &r->how, err);
+    if (!status && r->o->random_model) /* first, since not every model can be */
+        status = glim__model_shuffled(&r->shuffled.model, r->model, 0, r->how.seed, err);
     if (!status)
         status = glim__work_open(&r->kept, r->model, r->o->store, err);
     if (!status)
