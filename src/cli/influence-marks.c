@@ -63,7 +63,7 @@ size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
     }
     if (h.at)
         glim__strongest_sorted(&h, h.at);
-    for (size_t i = 0; i < h.n; i++)
+    for (size_t i = 0; i < h.n && h.at; i++)
         out[i] = h.at[i].sample;
     glim__free(c->run->ctx, h.at);
     return n;

@@ -407,8 +407,9 @@ static glim_status walk_normalized(glim_tape *t, glim_tape_node *n, int which,
         d && ones ? GLIM_OK : glim__oom(t->ctx, err, "a site", (uint64_t)(T + 1) * cols * 4);
     for (size_t c = 0; c < W && !status; c++)
         ones[c] = 1;
-    for (size_t i = 0; i < T * cols && !status; i++)
-        d[i] = weight[i % W] * given[i];
+    for (size_t r = 0; r < T * cols && !status; r += W)
+        for (size_t c = 0; c < W; c++)
+            d[r + c] = weight[c] * given[r + c];
     if (!status)
         status = show_rows(t, n, which, d, n->cols, true, err);
     if (!status) {
