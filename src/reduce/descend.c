@@ -3,7 +3,7 @@
  * The two phases of t-SNE: early, with what attracts exaggerated, so that groups find each
  * other; then to the end. The divergence that is kept is always that without exaggeration.
  */
-#include "reduce/embed.h"
+#include "reduce/embedding.h"
 
 #include <math.h>
 

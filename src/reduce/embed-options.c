@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a map: defaults, what makes no sense, and what a map will take. */
-#include "reduce/embed.h"
+#include "reduce/embedding.h"
 
 #include <math.h>
 

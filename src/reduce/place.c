@@ -6,7 +6,7 @@
  * New points do not see each other, so each is done by itself, and any number in any order have
  * the same bits.
  */
-#include "reduce/embed.h"
+#include "reduce/embedding.h"
 
 #include "tensor/kernels.h"
 

@@ -53,7 +53,7 @@ void glim__quadtree_build(glim_quadtree *t, const glim_plane *at);
 void glim__quadtree_repel(const glim_quadtree *t, double x, double y, size_t self, double theta,
                           double sums[3]);
 
-/* ---- grid.c ---- */
+/* ---- fft-repulsion.c ---- */
 
 glim_status glim__grid_new(glim_grid **out, glim_context *ctx, size_t n, glim_error *err);
 void glim__grid_free(glim_grid *g);

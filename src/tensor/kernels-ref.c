@@ -226,7 +226,7 @@ static void attract(const float *x, const float *y, const uint32_t *to, const fl
     .tile = tile, .tile_f64 = tile_f64, .sum_squares = sum_squares, .dot_f32 = dot_row,            \
     .axpy = axpy, .add = add, .scale_mul = scale_mul, .scale = scale,                              \
     .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,        \
-    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine,         \
+    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine,          \
     .repel = repel, .attract = attract
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};

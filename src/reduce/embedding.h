@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embed.h: what the files behind glim_embed share. */
+/* embedding.h: what the files behind glim_embed share. */
 #ifndef GLIM_REDUCE_EMBED_H
 #define GLIM_REDUCE_EMBED_H
 

@@ -4,7 +4,7 @@
  * descent. Neighbours that are shown are those of the points as given, also when t-SNE sees
  * fewer dimensions.
  */
-#include "reduce/embed.h"
+#include "reduce/embedding.h"
 
 #include "base/rng.h"
 
