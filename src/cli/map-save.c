@@ -288,7 +288,7 @@ glim_status cli_map_place(cli_run *run, cli_map *m, const cli_points *p) {
         cli_map_note(m,
                      "%zu points of '%.200s' were placed; the others and their quality are as "
                      "saved",
-                     p->n, p->file);
+                     p->n, strrchr(p->file, '/') ? strrchr(p->file, '/') + 1 : p->file);
     close_saved(run, &s);
     return status;
 }

@@ -116,19 +116,29 @@ static void next_band(void *data, size_t item, int worker) {
 
 /* ---- a random subspace ---- */
 
-/* Columns of a (rows, side) become orthogonal and of length one (Gram, Schmidt, twice). */
+static double column_dot(const double *a, size_t rows, size_t side, size_t i, size_t j) {
+    double dot = 0;
+    for (size_t r = 0; r < rows; r++)
+        dot += a[r * side + i] * a[r * side + j];
+    return dot;
+}
+
+/* Columns of a (rows, side) become orthogonal and of length one (Gram, Schmidt, twice); those
+   that hold nothing which earlier ones lack become 0. */
 static void orthogonal(double *a, size_t rows, size_t side) {
-    for (size_t j = 0; j < side; j++)
-        for (int again = 0; again < 2; again++) {
-            for (size_t c = 0; c <= j; c++) { /* the last: itself, by its length */
-                double dot = 0;
+    for (size_t j = 0; j < side; j++) {
+        double before = column_dot(a, rows, side, j, j), after = 0;
+        for (int again = 0; again < 2; again++)
+            for (size_t c = 0; c < j; c++) {
+                double dot = column_dot(a, rows, side, c, j);
                 for (size_t i = 0; i < rows; i++)
-                    dot += a[i * side + c] * a[i * side + j];
-                double by = c < j ? dot : 1 - (dot > 0 ? 1 / sqrt(dot) : 0);
-                for (size_t i = 0; i < rows; i++)
-                    a[i * side + j] -= by * a[i * side + c];
+                    a[i * side + j] -= dot * a[i * side + c];
             }
-        }
+        after = column_dot(a, rows, side, j, j);
+        double scale = after > 1e-24 * before ? 1 / sqrt(after) : 0;
+        for (size_t i = 0; i < rows; i++)
+            a[i * side + j] *= scale;
+    }
 }
 
 static glim_status find_subspace(pca *s, uint64_t seed, glim_error *err) {

@@ -73,7 +73,7 @@ static void repel_rows(void *data, size_t item, int worker) {
 glim_status glim__repulsion(glim_repulsion *r, const glim_plane *at, glim_plane *force, double *z,
                             glim_error *err) {
     if (r->grid)
-        return glim__grid_repel(r->grid, at, r->step > 0 ? r->step : 0.5, force, z, err);
+        return glim__grid_repel(r->grid, at, r->step > 0 ? r->step : 0.4, force, z, err);
     if (r->tree)
         glim__quadtree_build(r->tree, at);
     size_t items = (at->n + ROWS - 1) / ROWS;

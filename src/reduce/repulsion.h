@@ -24,7 +24,7 @@ typedef struct glim_repulsion {
     glim_context *ctx;
     glim_map_gradient how; /* not AUTO */
     double theta;
-    double step; /* of the grid: at most so far between its lines; 0: 0.5 */
+    double step; /* of the grid: between its lines, at most; 0: 0.4 */
     size_t n;
     double *z; /* by blocks */
     glim_quadtree *tree;
