@@ -157,11 +157,13 @@ function readCanvas(canvas: HTMLCanvasElement, origin: DOMRect, out: Mark[]): vo
   out.push({ kind: "drawing", markup: `<image ${place} ${size} href="${href}"/>` });
 }
 
-const ASIDE = ".bar, .unseen, .detail, button, input, select, details:not([open]) > :not(summary)";
+const ASIDE =
+  ".bar, .unseen, .detail, .map-detail, input, select, " +
+  "button:not(.group, .key, .row, .sort), details:not([open]) > :not(summary)";
 
 function read(node: Node, origin: DOMRect, out: Mark[]): void {
   if (node instanceof Text) return readWords(node, origin, out);
-  if (!(node instanceof Element) || (node.matches(ASIDE) && !node.matches(".row"))) return;
+  if (!(node instanceof Element) || node.matches(ASIDE)) return;
   if (!node.getClientRects().length) return;
   if (node instanceof SVGSVGElement) return readDrawing(node, origin, out);
   if (node instanceof HTMLCanvasElement) return readCanvas(node, origin, out);

@@ -6,7 +6,7 @@
 import { format, shade, shorten } from "./document";
 import { around, button, csvOf, csvOfTable, saveBar } from "./save";
 import { sortable } from "./sort";
-import { Store, make } from "./state";
+import { SVG, Store, make } from "./state";
 import { fill, say } from "./words";
 
 interface Run {
@@ -43,6 +43,37 @@ function cell(x: number | null, limit: number, signed: boolean): HTMLElement {
   return make("td", { class: name }, make("bdi", {}, x === null ? "" : format(x, limit, signed)));
 }
 
+const SIDE = 220;
+
+/** A against B, with the diagonal where both say the same; the most changed are named. */
+function plane(d: Comparison, x: (number | null)[], y: (number | null)[], limit: number) {
+  const svg = document.createElementNS(SVG, "svg") as SVGSVGElement;
+  const put = (name: string, values: Record<string, string | number>, text = "") => {
+    const shape = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(values)) shape.setAttribute(key, String(value));
+    shape.textContent = text;
+    svg.append(shape);
+  };
+  const [from, to] = [14, SIDE - 14];
+  const at = (v: number) => (from + to) / 2 + ((to - from) / 2) * (limit ? v / limit : 0);
+  svg.setAttribute("viewBox", `0 0 ${SIDE} ${SIDE}`);
+  svg.setAttribute("aria-hidden", "true"); // the table has the numbers
+  put("path", { class: "axis", d: `M${from} ${at(0)}H${to}M${at(0)} ${from}V${to}` });
+  put("path", { class: "diagonal", d: `M${from} ${to}L${to} ${from}` });
+  put("text", { x: to, y: at(0) - 4, "text-anchor": "end" }, "A");
+  put("text", { x: at(0) + 4, y: from + 8 }, "B");
+  const known = d.units.map((_, u) => u).filter((u) => x[u] !== null && y[u] !== null);
+  const change = (u: number) => Math.abs((x[u] ?? 0) - (y[u] ?? 0));
+  for (const u of known)
+    put("circle", { cx: at(x[u] ?? 0), cy: SIDE - at(y[u] ?? 0), r: 4, "data-u": u });
+  for (const u of known.sort((a, b) => change(b) - change(a)).slice(0, 3)) {
+    const left = at(x[u] ?? 0) > SIDE / 2;
+    const place = { x: at(x[u] ?? 0) + (left ? -7 : 7), y: SIDE - at(y[u] ?? 0) + 4 };
+    put("text", { ...place, "text-anchor": left ? "end" : "start" }, shorten(d.units[u], 12));
+  }
+  return svg;
+}
+
 function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
   if (
     d.runs.length < 2 ||
@@ -63,6 +94,7 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
   const b = pick(1);
   const table = make("table", { class: "heat pair-table" });
   const scroll = make("div", { class: "scroll", tabindex: "0" }, table);
+  const both = make("div", { class: "pair-both" }, scroll, make("div", { class: "pair-plane" }));
   const note = make("p", { class: "note" });
   const said = make("p", { class: "say" });
 
@@ -76,7 +108,7 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
     const order = d.units.map((_, u) => u);
     if (sorted)
       order.sort((u, v) => Math.abs(change[v] ?? -1) - Math.abs(change[u] ?? -1) || u - v);
-    const both = Math.max(largest(x), largest(y));
+    const limit = Math.max(largest(x), largest(y));
     const own = largest(change);
     const head = make("tr", {}, make("td"));
     for (const u of order) {
@@ -87,10 +119,10 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
       );
       head.append(name);
     }
-    const line = (name: HTMLElement, all: (number | null)[], limit: number, signed: boolean) => {
+    const line = (name: HTMLElement, all: (number | null)[], most: number, signed: boolean) => {
       const row = make("tr", {}, make("th", { scope: "row" }, name));
       for (const u of order) {
-        const one = cell(all[u], limit, signed);
+        const one = cell(all[u], most, signed);
         one.dataset.u = String(u);
         row.append(one);
       }
@@ -98,14 +130,14 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
     };
     const names = [a, b].map((list) => make("bdi", {}, nameOf(d, Number(list.value))));
     const body = make("tbody");
-    body.append(line(names[0], x, both, d.runs[Number(a.value)].signed));
-    body.append(line(names[1], y, both, d.runs[Number(b.value)].signed));
+    body.append(line(names[0], x, limit, d.runs[Number(a.value)].signed));
+    body.append(line(names[1], y, limit, d.runs[Number(b.value)].signed));
     body.append(line(fill(make("span"), "pair.difference"), change, own, true));
     table.replaceChildren(make("thead", {}, head), body);
     fill(
       note,
       d.of === "models" ? "pair.scale" : "pair.shares",
-      format(both, both, false),
+      format(limit, limit, false),
       format(own, own, false),
     );
     const most = change.reduce<number>(
@@ -118,20 +150,21 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
       `\u201c${shorten(d.units[most], 24)}\u201d`,
       format(change[most], own, true),
     );
+    both.lastElementChild?.replaceChildren(plane(d, x, y, limit));
     mark();
   }
   function mark(): void {
     const u = store.state.kept ?? store.state.unit;
-    for (const one of section.querySelectorAll<HTMLElement>("[data-u]"))
+    for (const one of section.querySelectorAll<HTMLElement | SVGElement>("[data-u]"))
       one.classList.toggle("cursor", one.dataset.u === String(u));
   }
   const unitOf = (event: Event) =>
-    (event.target as Element).closest<HTMLElement>("[data-u]")?.dataset.u;
-  scroll.addEventListener("pointerover", (event) => {
+    (event.target as Element).closest<HTMLElement | SVGElement>("[data-u]")?.dataset.u;
+  both.addEventListener("pointerover", (event) => {
     const u = unitOf(event);
     store.change({ unit: u === undefined ? null : Number(u) });
   });
-  scroll.addEventListener("click", (event) => {
+  both.addEventListener("click", (event) => {
     const u = unitOf(event);
     if (u !== undefined) store.change({ kept: store.state.kept === Number(u) ? null : Number(u) });
   });
@@ -150,7 +183,7 @@ function attachPair(d: Comparison, main: HTMLElement, store: Store): void {
     fill(make("h2"), "pair.title"),
     make("div", { class: "bar" }, label("A", a), label("B", b), flip, order),
     said,
-    scroll,
+    both,
     note,
     saveBar({
       name: "-pair",

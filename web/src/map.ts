@@ -13,6 +13,10 @@ import { Store, make } from "./state";
 import { Key, fill, say } from "./words";
 
 const ROWS = 200; // of selected points, as a table
+/** What the report says of its still picture, with colours of its own. */
+const STILL = ["groups", "groups'] + [class='scroll", "numbers", "density", "more-groups"]
+  .map((name) => `[data-w='map.${name}']`)
+  .join();
 
 function nameOf(map: MapData, i: number): string {
   const text = map.texts?.[i] ?? map.ids?.[i];
@@ -301,6 +305,7 @@ export function attachMap(report: unknown, store: Store): void {
   still[0]?.before(main);
   if (!still.length) host.prepend(main);
   for (const picture of still) picture.remove(); // the canvas shows the same
+  for (const said of document.querySelectorAll<HTMLElement>(STILL)) said.hidden = true;
   const view = figure(main, map, store, { here: (p) => (p < map.n ? p : -1), there: (i) => i });
   const all = () => Array.from({ length: map.n }, (_, i) => i);
   main.append(
@@ -309,7 +314,7 @@ export function attachMap(report: unknown, store: Store): void {
       name: "-map",
       title: () => document.querySelector("h1")?.textContent ?? map.title,
       says: () => document.querySelector(".say")?.textContent ?? "",
-      parts: () => around(main.querySelector(".map-plot")),
+      parts: () => around(main.querySelector(".map-plot"), host.querySelector("figcaption")),
       csv: () => pointsCsv(map, all()),
       table: () => select(store, all().slice(0, ROWS), false),
     }),
