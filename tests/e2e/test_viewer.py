@@ -216,6 +216,29 @@ class Maps(Viewer):
         page.mouse.move(*self.place(page, 8, [[-x, y] for x, y in self.xy]))
         self.assertIn("point 8", page.inner_text(".map-detail"))
 
+    def test_the_report_of_the_command_becomes_a_canvas(self):
+        with open(self.path / "points.csv", "w", encoding="utf-8", newline="") as f:
+            out = csv.writer(f)
+            out.writerow(["a", "b", "c", "label"])
+            rng = random.Random(2)
+            for i in range(60):
+                out.writerow([*(round(rng.gauss(4 * (i % 3 == k), 1), 3) for k in range(3)), "xyz"[i % 3]])
+        page, saved = self.path / "command.html", self.path / "command.json"
+        glim("map", "-q", "--table", self.path / "points.csv", "--columns", "a,b,c", "--snapshots", 2, "--html", page,
+             f"--json={saved}")
+        d = json.loads(saved.read_text(encoding="utf-8"))
+        page = self.open(page)
+        self.assertEqual(page.locator("figure.map svg[role=img]").count(), 0)
+        self.assertEqual(page.locator(".group small").all_inner_texts(), ["20", "20", "20"])
+        page.focus(".map-box")
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        self.assertIn("point 0", page.inner_text(".map-detail"))
+        self.assertEqual(page.locator(".map-detail li").count(), min(5, d["neighbours"]["k"]))
+        self.assertTrue(page.is_visible(".map-stages"))
+        self.assertFalse(page.is_visible("[data-w='map.groups']"))
+        self.assertClean(page)
+
     def test_keys_go_from_point_to_point(self):
         page = self.of("map")
         page.focus(".map-box")
