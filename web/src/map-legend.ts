@@ -3,7 +3,7 @@
 
 import { format, shorten } from "./document";
 import { AMOUNTS, Colouring, SIGNED } from "./map-data";
-import { colourOf, densityStep, hollow, shapeOf } from "./map-paint";
+import { colourOf, hollow, shapeOf } from "./map-paint";
 import { MapView } from "./map-view";
 import { SVG, make } from "./state";
 import { fill, say } from "./words";
@@ -75,14 +75,8 @@ export function attachLegend(view: MapView, colouring: () => Colouring | undefin
     count.hidden = !view.dense;
     count.replaceChildren();
     if (!view.dense) return;
-    const steps = Array.from({ length: 8 }, (_, s) => s + 1);
-    const least = (step: number) => {
-      let n = 1;
-      while (n < view.dense && densityStep(n, view.dense) < step) n = Math.ceil(n * 1.1);
-      return n;
-    };
     fill(count, "scatter.dense", String(view.map.n));
-    count.append(" ", swatches(AMOUNTS, 8, [String(least(steps[0])), String(view.dense)]));
+    count.append(" ", swatches(AMOUNTS, 8, ["1", String(view.dense)]));
   });
   count.hidden = true;
   legend.addEventListener("glim-legend", build);
