@@ -96,6 +96,12 @@ typedef struct cli_options {
     int64_t text_window, restarts, steps, candidates, choices, jitter;
     const char *fluency;
     double l2, variation;
+    /* maps */
+    const char *color_by, *place, *gradient, *neighbours, *initialization;
+    bool normalise;
+    int64_t pca, snapshots, n_iter, early_iter;
+    double perplexity, early_exaggeration, exaggeration, learning_rate, momentum, theta,
+        max_step_norm;
 } cli_options;
 
 typedef struct cli_command cli_command;
