@@ -118,7 +118,7 @@ glim_status glim__texts_at_site(glim_texts_at_site *r, glim_error *err) {
     glim_status status = open(&s, r, err);
     if (!status) {
         r->x = glim__alloc(ctx, r->n * r->width * sizeof *r->x);
-        status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, err)
+        status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, NULL, NULL, err)
                       : glim__oom(ctx, err, "the vectors of texts", r->n * r->width * 4);
     }
     if (!status)
