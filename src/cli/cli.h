@@ -84,7 +84,7 @@ typedef struct cli_options {
     int64_t window;
     int64_t first, count, neurons;
     const char *steer[CLI_OTHERS], *positive, *negative, *neuron[CLI_SITES];
-    bool detect, steer_pca;
+    bool detect, pairs;
     int64_t length;
     /* probes */
     const char *each, *word, *probe, *save, *concept_target, *concept_class;

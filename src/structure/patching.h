@@ -81,6 +81,10 @@ glim_status glim__patching_donate(glim_patching *w, glim_predictor *p, glim_erro
    is put in, so that nothing else need be told. Call it when donors are there, and again when
    they are others; `kept` is borrowed. */
 void glim__patching_keep(glim_patching *w, glim_kept_work *kept);
+glim_status glim__patching_found(glim_patching *w, const glim_patch_item *item, double *out,
+                                 bool *found, glim_error *err);
+glim_status glim__patching_put(glim_patching *w, const glim_patch_item *items, const double *values,
+                               size_t n, glim_error *err);
 /* out[i] = the target with item i put in. Items are run in batches in their order of blocks.
    On ECANCELLED what was not reached is NaN. */
 glim_status glim__patching_run(glim_patching *w, const glim_patch_item *items, size_t n,

@@ -10,7 +10,7 @@ glim_status glim__probe_block_get(glim_probe_store *s, glim_kept_work *kept, siz
                                   size_t first, size_t n, bool *found, glim_error *err) {
     glim_buffer b;
     glim_status status = GLIM_OK;
-    *found = kept->store != NULL;
+    *found = kept && kept->store;
     glim__buffer_init(&b, s->ctx);
     for (size_t k = 0; k < s->n_sites && *found && !status; k++) {
         status = glim__work_get(kept, block * s->n_sites + k, &b, found, err);
@@ -39,7 +39,7 @@ static glim_status put_all(glim_probe_store *s, glim_kept_work *kept, size_t blo
 
 glim_status glim__probe_block_put(glim_probe_store *s, glim_kept_work *kept, size_t block,
                                   size_t first, size_t n, glim_error *err) {
-    if (!kept->store)
+    if (!kept || !kept->store)
         return GLIM_OK;
     char *bytes = glim__calloc(s->ctx, n + 1, s->widest * (s->half ? 2 : 4));
     if (!bytes)

@@ -348,7 +348,8 @@ glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
     glim__progress_begin(s->ctx, "texts", in->total);
     for (size_t block = 0; block * BATCH_TEXTS < in->n && !status; block++)
         status = run_block(&p, in, session, q, most, block, err);
-    *ran += p.ran;
+    if (ran)
+        *ran += p.ran;
     glim__progress_end(s->ctx);
     glim_session_free(session);
     glim__free(s->ctx, q);

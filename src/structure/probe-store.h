@@ -60,7 +60,8 @@ glim_status glim__probe_store_open(glim_probe_store *s, const glim_model *model,
                                    size_t n, glim_error *err);
 void glim__probe_store_close(glim_probe_store *s); /* zeroed is fine */
 /* All texts; progress by tokens. Blocks of texts that `kept` has are taken from there, the others
-   put; *ran grows by tokens that were run. Errors: EIO, ENUMERIC (what no half holds), passes. */
+   put; *ran grows by tokens that were run (NULL: neither is asked for). Errors: EIO, ENUMERIC
+   (what no half holds), passes. */
 glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
                              const glim_probe_data *d, glim_kept_work *kept, uint64_t *ran,
                              glim_error *err);

@@ -77,7 +77,7 @@ class Steering(unittest.TestCase):
         for name, text in sides.items():
             (self.path / name).write_text(text)
         out = self.path / "axis.safetensors"
-        self.ok("steer", "-m", LLAMA, "--positive", self.path / "more", "--negative", self.path / "less", "--pca",
+        self.ok("steer", "-m", LLAMA, "--positive", self.path / "more", "--negative", self.path / "less", "--pairs",
                 "-o", out)
         made = self.vectors(out)
         for layer in range(2):
@@ -95,7 +95,7 @@ class Steering(unittest.TestCase):
             np.testing.assert_allclose(made[site + ".weight"], v, atol=2e-5)
         (self.path / "less").write_text("one\n")
         self.refused("steer", "-m", LLAMA, "--positive", self.path / "more", "--negative", self.path / "less",
-                     "--pca", "-o", out, says="no pairs")
+                     "--pairs", "-o", out, says="no pairs")
 
     def test_a_steered_model_is_explained(self):
         control = self.make("calm.safetensors")
