@@ -180,6 +180,7 @@ class Maps(Case):
         self.refused(2, "not more", "x.npy", "--table", "x.csv")
         self.refused(2, "needs a model", "--data", "texts.csv")
         self.refused(2, "no column 'nothing'", "--table", "x.csv", "--label", "nothing")
+        self.refused(2, "no column 'z'", "--table", "x.csv", "--columns", "a,z")
         self.refused(2, "no column of the points", "x.npy", "--color-by", "size")
         self.refused(2, "has 60 rows for the 120 points", "x.npy", "--labels", "texts.csv")
         (self.path / "bad.npy").write_bytes((self.path / "x.npy").read_bytes()[:500])
