@@ -4,7 +4,7 @@
  * t-SNE leaves the map as far as it came.
  */
 #include "cli/commands.h"
-#include "cli/map.h"
+#include "cli/map-told.h"
 
 #include <math.h>
 #include <stdlib.h>

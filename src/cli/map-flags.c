@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The flags of glim map; t-SNE's have openTSNE's names. */
-#include "cli/map.h"
+#include "cli/map-told.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * representations of texts. What is known of them besides is a table, too: of a .npy that of
  * --labels.
  */
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "file/npy-read.h"
 #include "reduce/texts-at-site.h"
 
