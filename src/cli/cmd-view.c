@@ -2,7 +2,7 @@
 /* glim view: a saved document again, in any form, without the model. */
 #include "cli/commands.h"
 #include "cli/influence-told.h"
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "cli/show.h"
 
 #include <string.h>

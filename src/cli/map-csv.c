@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of a map: a line a point. */
 #include "cli/influence-told.h"
-#include "cli/map.h"
+#include "cli/map-told.h"
 
 #include <math.h>
 

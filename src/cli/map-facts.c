@@ -5,7 +5,7 @@
  * (FILE#COLUMN, as `glim influence --csv` writes it).
  */
 #include "base/map.h"
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "predict/fit.h"
 
 #include <math.h>

@@ -11,13 +11,17 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+/* Groups by their place among the names: six colours, then the same paler, then grey; they are
+   --c1 to --c6 of web/src/report.css. */
+static const uint32_t hues[] = {0x3d55ce, 0xa98f04, 0x7895c5, 0x8d524a, 0x1f2274, 0x4a2501};
+enum { HUES = 6, INKS = 2 * HUES };
 enum { SIDE = 720, EDGE = 14, POINTS = 20000, LAYERS = 8, BINS = 64, GROUPS = 60 };
 
 typedef struct drawing {
     html_page *p;
     const cli_map *m;
     const cli_map_color *c; /* or NULL */
-    size_t *order, *counts, *place;
+    size_t *order, *counts;
     double x, y, scale; /* of the picture's middle */
     double least, most;
 } drawing;
@@ -68,18 +72,22 @@ static size_t ink_of(const drawing *d, size_t i) {
     if (d->c->number) {
         double range = d->most - d->least, v = d->c->number[i];
         if (!isfinite(v))
-            return CLI_MAP_INKS;
+            return INKS;
         size_t step = range > 0 ? (size_t)((v - d->least) / range * GLIM_AMOUNTS) : 0;
         return step < GLIM_AMOUNTS ? step : GLIM_AMOUNTS - 1;
     }
     int32_t at = d->c->category[i];
-    return at < 0 || d->place[at] >= CLI_MAP_INKS ? CLI_MAP_INKS : d->place[at];
+    return at < 0 || at >= INKS ? INKS : (size_t)at;
 }
 
 static uint32_t color_of(const drawing *d, size_t ink) {
-    if (d->c && d->c->number)
-        return ink < CLI_MAP_INKS ? glim_amounts[ink + 1].back : cli_map_grey.rgb;
-    return cli_map_ink_of(ink)->rgb;
+    if (ink == INKS)
+        return cli_map_grey.rgb;
+    return d->c && d->c->number ? glim_amounts[ink + 1].back : hues[ink % HUES];
+}
+
+static double opacity_of(const drawing *d, size_t ink) {
+    return ink >= HUES && ink < INKS && d->c && d->c->category ? 0.4 : 0.8;
 }
 
 /* Points of one ink in one layer: dots of a path that goes nowhere. */
@@ -90,7 +98,8 @@ static void put_layer(drawing *d, size_t layer, size_t ink) {
         if (glim__rng_u32(0, i, 0) % LAYERS != layer || ink_of(d, i) != ink)
             continue;
         if (!begun)
-            glim__buffer_printf(b, "<path stroke=\"#%06x\" d=\"", color_of(d, ink));
+            glim__buffer_printf(b, "<path stroke=\"#%06x\" stroke-opacity=\"%.1f\" d=\"",
+                                color_of(d, ink), opacity_of(d, ink));
         begun = true;
         glim__buffer_printf(b, "M%.1f %.1fh0", across(d, i), down(d, i));
     }
@@ -101,11 +110,9 @@ static void put_layer(drawing *d, size_t layer, size_t ink) {
 static void put_dots(drawing *d) {
     double size = d->m->n > 5000 ? 2.5 : d->m->n > 1000 ? 3.5 : 5;
     glim__buffer_printf(d->p->b,
-                        "<g fill=\"none\" stroke-linecap=\"round\" stroke-width=\"%.1f\" "
-                        "stroke-opacity=\".75\">\n",
-                        size);
+                        "<g fill=\"none\" stroke-linecap=\"round\" stroke-width=\"%.1f\">\n", size);
     for (size_t layer = 0; layer < LAYERS; layer++)
-        for (size_t ink = 0; ink <= CLI_MAP_INKS; ink++)
+        for (size_t ink = 0; ink <= INKS; ink++)
             put_layer(d, layer, ink);
     glim__buffer_puts(d->p->b, "</g>\n");
 }
@@ -116,22 +123,22 @@ static void put_density(drawing *d, uint32_t *bins) {
     uint32_t most = 0;
     for (size_t i = 0; i < d->m->n; i++) {
         size_t column = (size_t)(across(d, i) / step), row = (size_t)(down(d, i) / step);
-        bins[(row * BINS + column) * (CLI_MAP_INKS + 2) + ink_of(d, i)]++;
-        uint32_t *all = &bins[(row * BINS + column) * (CLI_MAP_INKS + 2) + CLI_MAP_INKS + 1];
+        bins[(row * BINS + column) * (INKS + 2) + ink_of(d, i)]++;
+        uint32_t *all = &bins[(row * BINS + column) * (INKS + 2) + INKS + 1];
         most = ++*all > most ? *all : most;
     }
     for (size_t at = 0; at < BINS * BINS; at++) {
-        const uint32_t *bin = bins + at * (CLI_MAP_INKS + 2);
+        const uint32_t *bin = bins + at * (INKS + 2);
         size_t best = 0;
-        for (size_t k = 1; k <= CLI_MAP_INKS; k++)
+        for (size_t k = 1; k <= INKS; k++)
             best = bin[k] > bin[best] ? k : best;
-        if (bin[CLI_MAP_INKS + 1])
+        if (bin[INKS + 1])
             glim__buffer_printf(
                 d->p->b,
                 "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\" "
                 "fill-opacity=\"%.2f\"/>\n",
                 step * (double)(at % BINS), step * (double)(at / BINS), step, step,
-                color_of(d, best), 0.15 + 0.85 * log1p(bin[CLI_MAP_INKS + 1]) / log1p(most));
+                color_of(d, best), 0.15 + 0.85 * log1p(bin[INKS + 1]) / log1p(most));
     }
 }
 
@@ -148,7 +155,7 @@ static glim_status put_picture(drawing *d, glim_error *err) {
     if (d->m->n <= POINTS) {
         put_dots(d);
     } else {
-        uint32_t *bins = glim__calloc(d->m->ctx, BINS * BINS, (CLI_MAP_INKS + 2) * sizeof *bins);
+        uint32_t *bins = glim__calloc(d->m->ctx, BINS * BINS, (INKS + 2) * sizeof *bins);
         if (bins)
             put_density(d, bins);
         else
@@ -169,12 +176,12 @@ static glim_status put_picture(drawing *d, glim_error *err) {
 
 /* ---- groups and facts ---- */
 
-static void put_swatch(glim_buffer *b, uint32_t rgb) {
+static void put_swatch(glim_buffer *b, uint32_t rgb, double opacity) {
     glim__buffer_printf(b,
                         "<svg viewBox=\"0 0 10 10\" width=\"10\" height=\"10\" "
                         "aria-hidden=\"true\"><circle cx=\"5\" cy=\"5\" r=\"4.5\" "
-                        "fill=\"#%06x\"/></svg> ",
-                        rgb);
+                        "fill=\"#%06x\" fill-opacity=\"%.1f\"/></svg> ",
+                        rgb, opacity);
 }
 
 static void put_groups(drawing *d) {
@@ -198,7 +205,8 @@ static void put_groups(drawing *d) {
     for (size_t k = 0; k < c->n_names && k < GROUPS; k++) {
         const char *name = c->names[d->order[k]];
         glim__buffer_puts(p->b, "<tr><th scope=\"row\">");
-        put_swatch(p->b, cli_map_ink_of(k)->rgb);
+        put_swatch(p->b, color_of(d, d->order[k] < INKS ? d->order[k] : INKS),
+                   opacity_of(d, d->order[k]));
         glim__html_plain(p->b, name, strlen(name), 48);
         glim__buffer_printf(p->b, "</th><td>%zu</td></tr>\n", d->counts[d->order[k]]);
     }
@@ -356,13 +364,10 @@ static glim_status sort_groups(drawing *d, glim_arena *arena, glim_error *err) {
     size_t names = d->c && d->c->category ? d->c->n_names : 0;
     d->order = glim__arena_calloc(arena, names + 1, sizeof *d->order);
     d->counts = glim__arena_calloc(arena, names + 1, sizeof *d->counts);
-    d->place = glim__arena_calloc(arena, names + 1, sizeof *d->place);
-    if (!d->order || !d->counts || !d->place)
+    if (!d->order || !d->counts)
         return glim__oom(d->m->ctx, err, "the report", names * 24);
     if (names)
         cli_map_sizes(d->m, d->c, d->order, d->counts);
-    for (size_t k = 0; k < names; k++)
-        d->place[d->order[k]] = k;
     return GLIM_OK;
 }
 

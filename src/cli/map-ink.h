@@ -6,7 +6,7 @@
 #ifndef GLIM_CLI_MAP_INK_H
 #define GLIM_CLI_MAP_INK_H
 
-#include "cli/map.h"
+#include "cli/map-told.h"
 
 typedef struct cli_map_ink {
     uint32_t rgb;

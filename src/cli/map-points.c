@@ -4,7 +4,7 @@
  * representations of texts. What is known of them besides is a table, too: of a .npy that of
  * --labels.
  */
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "file/npy-read.h"
 #include "reduce/texts-at-site.h"
 
@@ -51,6 +51,19 @@ static bool is_named(const char *list, const char *name) {
         if (!strncmp(at, name, n) && (at[n] == ',' || !at[n]))
             return true;
     return false;
+}
+
+/* That a list names columns that are there. */
+static glim_status check_list(cli_run *run, const cli_points *p, const char *list) {
+    char name[256];
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        size_t unused;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, ","), at);
+        glim_status status = glim__table_column(p->facts, name, &unused, &run->err);
+        if (status)
+            return status;
+    }
+    return GLIM_OK;
 }
 
 /* Numbers that are neither labels nor names of points; or those of --columns. */
@@ -103,6 +116,8 @@ static glim_status read_row(cli_run *run, cli_points *p, size_t row) {
 static glim_status read_table(cli_run *run, cli_points *p) {
     p->kind = "table";
     glim_status status = glim__table_open(&p->facts, run->ctx, p->file, &run->err);
+    if (!status)
+        status = check_list(run, p, run->o.columns);
     if (!status)
         status = choose_columns(run, p);
     if (status)

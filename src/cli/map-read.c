@@ -3,7 +3,7 @@
  * A saved map. What it must have is checked, with the name of the member that is wrong; indices
  * and sizes are held against the number of points, so that nothing that draws need ask again.
  */
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "text/pipeline.h"
 
 #include <math.h>
@@ -272,6 +272,7 @@ glim_status cli_map_read(cli_map *m, const json_t *all, const char *name, glim_e
         cli_map_note(m, "%s", s ? s : "");
     }
     read_quality(m, json_object_get(all, "quality"));
-    cli_map_judge(m);
+    if (!status)
+        cli_map_judge(m);
     return status;
 }

@@ -4,7 +4,7 @@
  * components that t-SNE saw or that the map is ("mean", "components"), and the document in the
  * metadata. New points are appended to the saved document; what was there does not move.
  */
-#include "cli/map.h"
+#include "cli/map-told.h"
 #include "file/safetensors.h"
 
 #include <math.h>

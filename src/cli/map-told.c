@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of a map: its verdict, its caption, its largest groups. */
-#include "cli/map.h"
+#include "cli/map-told.h"
 
 #include <math.h>
 #include <stdarg.h>

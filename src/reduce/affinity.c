@@ -142,7 +142,7 @@ static void unite_row(void *data, size_t item, int worker) {
     for (size_t i = item * ROWS; i < m->near->n && i < (item + 1) * ROWS; i++) {
         unite(m, i, o->to + o->from[i], o->p + o->from[i]);
         for (uint64_t e = o->from[i]; e < o->from[i + 1]; e++)
-            sum += o->p[e] > 0 ? o->p[e] * log(o->p[e]) : 0;
+            sum += o->p[e] > 0 ? o->p[e] * log((double)o->p[e]) : 0;
     }
     m->entropy[item] = sum;
 }

@@ -9,6 +9,11 @@ extern "C" {
 #include "reduce/neighbours.h"
 }
 
+/* Its prefetch reads the entry behind a list's last, inside what malloc rounds a block up to;
+   a checker of addresses calls that a fault. */
+#ifdef __SANITIZE_ADDRESS__
+#define NO_MANUAL_VECTORIZATION
+#endif
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>

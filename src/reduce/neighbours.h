@@ -32,9 +32,9 @@ glim_status glim__neighbours_ask(glim_neighbours *out, glim_context *ctx, const 
                                  const glim_cloud *of, size_t k, glim_error *err);
 void glim__neighbours_release(glim_neighbours *out); /* zeroed is fine */
 /* What the search takes besides the points. */
-uint64_t glim__neighbours_plan(size_t n, size_t width, size_t k, glim_map_search search);
+uint64_t glim__neighbours_plan(size_t n, size_t width, size_t k, glim_map_search how);
 /* EXACT or APPROXIMATE, whatever was asked. */
-glim_map_search glim__neighbours_choose(size_t n, glim_map_search search);
+glim_map_search glim__neighbours_choose(size_t n, glim_map_search how);
 
 /* neighbours-index.cc; what it has fills `of` and `distance`. */
 glim_status glim__neighbours_index(glim_neighbours *out, const glim_cloud *among, uint64_t seed,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map.h: what `glim map` draws and saves. A run fills a cli_map (map-run.c), or a saved document
- * does (map-read.c); the terminal (map-show.c), the report (map-html.c), the table (map-csv.c)
- * and the document (map-json.c) are made of it alone. Everything lies in its arena.
+ * map-told.h: what `glim map` draws and saves. A run fills a cli_map (map-run.c), or a saved
+ * document does (map-read.c); the terminal (map-show.c), the report (map-html.c), the table
+ * (map-csv.c) and the document (map-json.c) are made of it alone. Everything lies in its arena.
  */
-#ifndef GLIM_CLI_MAP_H
-#define GLIM_CLI_MAP_H
+#ifndef GLIM_CLI_MAP_TOLD_H
+#define GLIM_CLI_MAP_TOLD_H
 
 #include "base/arena.h"
 #include "cli/cli.h"
