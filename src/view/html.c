@@ -343,7 +343,8 @@ static double *strip_scores(const glim_document *d) {
 
 /* The viewer knows scores of texts; other reports are whole without it. */
 static bool has_script(const glim_document *d) {
-    return *glim__html_script && !d->input.image.width && !d->attention.side && d->scores;
+    bool still = d->attention.side && !d->attention.patterns.T && !d->links.rule;
+    return *glim__html_script && !d->input.image.width && !still && d->scores;
 }
 
 static void put_policy(glim_buffer *b, bool script) {

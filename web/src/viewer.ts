@@ -2,6 +2,8 @@
 // The report is whole without this script; the viewer adds choosing, searching,
 // saving and the numbers under the pointer.
 
+import { attachLinks } from "./attention-align";
+import { startAttention } from "./attention-view";
 import { attachControls } from "./controls";
 import { attachDetail } from "./detail";
 import { readDocument } from "./document";
@@ -63,4 +65,5 @@ function start(main: HTMLElement): void {
 }
 
 const main = document.getElementById("glim");
-if (main) start(main);
+attachLinks();
+if (main && !startAttention()) start(main);
