@@ -190,7 +190,8 @@ static void cells_item(void *data, size_t row, int worker) {
 
 static void keep_cells(glim_keep *k, const glim_document_head *stats, const float *pattern) {
     struct one x = {.keep = k, .a = pattern};
-    size_t n = k->p.cell_rows * k->p.cell_columns, h = (size_t)(stats->layer * k->H + stats->head);
+    size_t n = k->p.cell_rows * k->p.cell_columns,
+           h = (size_t)stats->layer * (size_t)k->H + (size_t)stats->head;
     double most = 0;
     glim__parallel(k->ctx, k->p.cell_rows, cells_item, &x);
     for (size_t i = 0; i < n; i++)
@@ -219,7 +220,7 @@ static int by_column(const void *a, const void *b) {
 static void keep_row(const struct one *x, size_t t) {
     const glim_document_patterns *p = &x->keep->p;
     const float *row = x->a + t * p->S;
-    size_t all = seen(p, t), K = p->n_largest, n = all < K ? all : K, at[LARGEST], least = 0;
+    size_t all = seen(p, t), K = p->n_largest, n = all < K ? all : K, at[LARGEST] = {0}, least = 0;
     double tail = 0;
     for (size_t s = 0; s < n; s++)
         at[s] = s;

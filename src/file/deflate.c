@@ -4,6 +4,7 @@
 #include "file/base64.h"
 
 #include <limits.h>
+#define ZLIB_CONST /* next_in points to const */
 #include <zlib.h>
 
 enum { LEVEL = 6, CHUNK = 3 << 13, RATIO = 1032 }; /* zlib's best: a run of one byte */
@@ -28,7 +29,7 @@ glim_status glim__deflate(glim_buffer *out, const void *data, size_t n, glim_err
     z.avail_out = CHUNK;
     for (size_t left = n; said == Z_OK;) {
         if (!z.avail_in && left) {
-            z.next_in = (Bytef *)(uintptr_t)at;
+            z.next_in = at;
             z.avail_in = left < INT_MAX ? (uInt)left : INT_MAX;
             at += z.avail_in;
             left -= z.avail_in;

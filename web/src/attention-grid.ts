@@ -123,7 +123,7 @@ export function attachGrid(view: View, into: HTMLElement): void {
     g.font = FONT.replace("12px", "10px");
     g.fillStyle = ink.fg;
     g.textAlign = "left";
-    g.fillText(headName(a, h), x, y + side + 8);
+    g.fillText(headName(a, h), x, y + side + 10);
     const text = numberText(state.sort, a.numbers.get(h)?.[state.sort] ?? null);
     const width = g.measureText(text).width + 6;
     g.fillStyle = ink.bg;
@@ -134,7 +134,7 @@ export function attachGrid(view: View, into: HTMLElement): void {
     g.font = FONT;
   }
 
-  const foot = () => (state.sort === "layer" ? 0 : 14);
+  const foot = () => (state.sort === "layer" ? 0 : 17);
   const spot = (i: number): [number, number] => [
     left + (i % across) * (side + GAP),
     (state.sort === "layer" ? 18 : 6) + Math.floor(i / across) * (side + GAP + foot()),

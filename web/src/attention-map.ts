@@ -59,7 +59,8 @@ export function attachMap(view: View, into: HTMLElement): void {
     pieces(g, ink, width, height);
     cross(g, ink);
     g.restore();
-    const frame = { left, top, width, height, x0, y0, zoom };
+    const shown = [Math.min(width, (S - x0) * zoom), Math.min(height, (T - y0) * zoom)];
+    const frame = { left, top, width: shown[0], height: shown[1], x0, y0, zoom };
     margins.axes(g, ink, frame);
     margins.bars(g, ink, frame, state.head, profile);
     if (box.dataset.head !== String(state.head)) {
