@@ -320,7 +320,6 @@ def synthetic(folder):
     a["summary"] = {"causal": True, "rows": spans, "columns": None, "level": 6, "shape": [64, 64],
                     "cells": pack(np.full(layers * heads, 0.02, "<f4").tobytes() + cells.tobytes()),
                     "largest": 32, "kept": [], "weights": pack(b"")}
-    jsonschema.validate(d, SCHEMA)
     out.write_text(json.dumps(d), encoding="utf-8")
     report = folder / "large.html"
     glim("view", out, "--html", report, "-q")
