@@ -93,7 +93,7 @@ void glim__npy_close(glim_npy *npy) {
     *npy = (glim_npy){0};
 }
 
-void glim__npy_read(const glim_npy *npy, uint64_t from, size_t n, float *out) {
+void glim__npy_floats(const glim_npy *npy, uint64_t from, size_t n, float *out) {
     if (!npy->half) {
         memcpy(out, npy->data + from * sizeof *out, n * sizeof *out);
         return;

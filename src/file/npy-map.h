@@ -22,6 +22,6 @@ typedef struct glim_npy {
 glim_status glim__npy_open(glim_npy *npy, glim_context *ctx, const char *path, glim_error *err);
 void glim__npy_close(glim_npy *npy);
 /* Elements from .. from + n as floats; they must be there. */
-void glim__npy_read(const glim_npy *npy, uint64_t from, size_t n, float *out);
+void glim__npy_floats(const glim_npy *npy, uint64_t from, size_t n, float *out);
 
 #endif

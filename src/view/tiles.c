@@ -57,7 +57,7 @@ static void add_row(const struct cut *c, size_t row, float *weights, double *sum
     if (seen <= c->column)
         return;
     size_t n = seen - c->column;
-    glim__npy_read(&c->t->npy, c->base + row * c->t->columns + c->column, n, weights);
+    glim__npy_floats(&c->t->npy, c->base + row * c->t->columns + c->column, n, weights);
     for (size_t i = 0, s = 0; s < n; i++) {
         size_t to = s + c->step < n ? s + c->step : n;
         counts[i] += to - s;

@@ -133,7 +133,7 @@ class Viewer(Case):
 
     def test_numbers_under_the_cursor_are_those_of_the_file(self):
         _, a, report = self.attention(LLAMA, TEXT)
-        page = self.viewer(report, "#head=6")
+        page = self.viewer(report, "#layer=1&head=2")
         for keys in (["ArrowDown"] * 5 + ["ArrowRight"] * 3, ["]", ","], ["["], [".", "ArrowDown"], ["Home"], ["PageDown"]):
             self.press(page, "#glim-map", *keys)
             page.wait_for_timeout(60)
@@ -146,7 +146,7 @@ class Viewer(Case):
 
     def test_the_pointer_zooms_pans_and_keeps_a_row(self):
         _, a, report = self.attention(LLAMA, TEXT)
-        page = self.viewer(report, "#head=1")
+        page = self.viewer(report, "#layer=0&head=1")
         box = page.locator("#glim-map canvas")
         box.scroll_into_view_if_needed()
         data = lambda: {k: float(v) for k, v in page.evaluate("({...document.getElementById('glim-map').dataset})").items()
@@ -201,7 +201,7 @@ class Viewer(Case):
 
     def test_lines_go_both_ways(self):
         _, a, report = self.attention(LLAMA, TEXT)
-        page = self.viewer(report, "#head=2")
+        page = self.viewer(report, "#layer=0&head=2")
         page.evaluate("document.getElementById('glim-lines').scrollIntoView()")
         lines = lambda: int(page.get_attribute("#glim-lines", "data-lines"))
         page.evaluate("const r = document.getElementById('glim-above'); r.value = 0.2; r.dispatchEvent(new Event('input'))")
@@ -265,7 +265,7 @@ class Viewer(Case):
     def test_no_violations(self):
         _, _, report = self.attention(LLAMA, "法国的首都 is Paris </script><b>")
         for scheme, lang in (("light", "en"), ("dark", "zh")):
-            page = self.viewer(report, "#head=3&lock=2", locale=lang)
+            page = self.viewer(report, "#layer=0&head=3&lock=2", locale=lang)
             page.emulate_media(color_scheme=scheme)
             self.press(page, "#glim-grid", "p", "ArrowRight", "p")
             page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")

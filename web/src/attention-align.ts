@@ -57,13 +57,11 @@ function rates(aer: (number | null)[], shown: number | null): HTMLElement {
   );
 }
 
-export function attachLinks(): void {
+export function attachLinks(report: unknown): void {
   const svg = document.getElementById("glim-links");
-  const text = document.getElementById("glim-data")?.textContent;
-  if (!svg || !text) return;
-  const d = JSON.parse(text) as Links;
+  const d = report as Links;
   const links = d.links;
-  if (!links) return;
+  if (!svg || !links) return;
   const units = d.input.units
     .map((_, u) => u)
     .filter((u) => !d.input.units[u].fixed && !d.input.units[u].generated);

@@ -58,7 +58,7 @@ interface Summary {
   weights: string;
 }
 
-interface AttentionDocument {
+export interface AttentionDocument {
   input: { text: string };
   attention?: {
     layers: number;
@@ -109,14 +109,6 @@ function readKept(s: Summary, bytes: ArrayBuffer, heads: number): Map<number, Ke
       return [layer * heads + head, { columns, weights, tail }];
     }),
   );
-}
-
-/** The part of the document, without its arrays; null: this is no such report. */
-export function attentionSummary(): AttentionDocument | null {
-  const text = document.getElementById("glim-data")?.textContent;
-  if (!text || !/"summary":\s*\{/.test(text)) return null;
-  const d = JSON.parse(text) as AttentionDocument;
-  return d.attention?.summary ? d : null;
 }
 
 export async function readAttention(d: AttentionDocument): Promise<Attention | null> {

@@ -2,6 +2,8 @@
 // Colours of amounts on a canvas, from the style sheet, so that light and dark follow it.
 // Up to 64 x 64 cells have the legend's nine steps; larger ones run on between them.
 
+import { onLook } from "./ink";
+
 export interface Ink {
   steps: [number, number, number][]; // a0 .. a8
   bg: string;
@@ -104,8 +106,7 @@ export class Sheet {
       this.ink = null;
       this.ask();
     };
-    for (const name of ["resize", "glim-theme"]) window.addEventListener(name, fresh);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", fresh);
+    onLook(fresh);
     new IntersectionObserver((entries) => {
       this.seen = entries[entries.length - 1].isIntersecting;
       if (this.seen && this.stale) this.ask();

@@ -39,7 +39,7 @@ export interface Choice {
   source: TileSource;
 }
 
-const SHARED = ["head", "sort", "log", "sink", "by", "lock", "own", "arcs"] as const;
+const SHARED = ["sort", "log", "sink", "by", "lock", "arcs"] as const;
 
 export class View {
   private listeners: { keys: (keyof Choice)[]; call: () => void }[] = [];
@@ -77,7 +77,7 @@ export class View {
   }
 
   private share(): void {
-    const parts = new URLSearchParams();
+    const parts = new URLSearchParams(location.hash.slice(1)); // layer and head are the store's
     for (const key of SHARED) parts.set(key, String(this.state[key] ?? ""));
     try {
       history.replaceState(null, "", `#${parts.toString()}`);
@@ -95,16 +95,15 @@ export function chosenBefore(a: Attention): Partial<Choice> {
     const text = parts.get(key) ?? "";
     return /^\d+$/.test(text) && Number(text) < end ? Number(text) : undefined;
   };
-  const head = number("head", a.layers * a.heads);
-  if (head !== undefined) out.head = head;
+  const [layer, head] = [number("layer", a.layers), number("head", a.heads)];
+  if (layer !== undefined && head !== undefined) out.head = layer * a.heads + head;
   const lock = number("lock", a.rows.length);
   if (lock !== undefined) out.lock = lock;
   const sort = SORTS.find((s) => s === parts.get("sort"));
   if (sort) out.sort = sort;
   const sink = (["show", "hide", "renormalise"] as const).find((s) => s === parts.get("sink"));
   if (sink) out.sink = sink;
-  for (const key of ["log", "by", "own", "arcs"] as const)
-    if (parts.get(key) === "true") out[key] = true;
+  for (const key of ["log", "by", "arcs"] as const) if (parts.get(key) === "true") out[key] = true;
   return out;
 }
 
