@@ -32,8 +32,12 @@ typedef struct glim_attention_options {
     const char *sink;         /* "show", "hide", "renormalise"; NULL = show, or when words are
                                  aligned renormalise */
     glim_unit_kind units;
-    bool auto_units;    /* words; sentences of long texts */
-    const char *raw;    /* a .npy file for the whole patterns (L, H, T, S), or NULL */
+    bool auto_units;           /* words; sentences of long texts */
+    const char *raw;           /* a .npy file for the whole patterns (L, H, T, S), or NULL */
+    bool half;                 /* of raw: float16, rounded to nearest */
+    int raw_layer, raw_layers; /* of raw: so many from this one on; 0 = all */
+    const char *heads;  /* whose largest weights are kept, "3.7,4" (layer 3's head 7, all of 4) or
+                           "auto", those that tell most; and cells of all. NULL = none */
     bool align;         /* a translation's target words by its source words, and their links */
     const char *at;     /* "input" (NULL): what the model looks at when it reads a word of the
                            target; "output": when it is about to write it */

@@ -86,6 +86,35 @@ typedef struct glim_document_link {
     bool sure; /* of gold: else possible */
 } glim_document_link;
 
+/* A token on a side of a pattern: bytes start .. end of input.text, or by its name. */
+typedef struct glim_document_token {
+    size_t start, end;
+    const char *name; /* of one without text, else NULL */
+} glim_document_token;
+
+/* The largest weights of a head's rows: of row t the first min(n_largest, what it can see). */
+typedef struct glim_document_kept {
+    int layer, head;
+    uint16_t *columns; /* (T, n_largest) ascending in a row */
+    uint16_t *weights; /* likewise, in 65535ths */
+    float *tail;       /* [T] what the row's other weights add up to */
+} glim_document_kept;
+
+/* What a report shows of every head. A cell is the mean over the weights that rows can see in a
+   square of 2^level tokens, and most[h] * (byte / 255)^2. */
+typedef struct glim_document_patterns {
+    size_t T, S; /* tokens that look and are looked at; 0: nothing is kept */
+    bool causal;
+    const glim_document_token *rows, *columns; /* [T], [S]; the same when the sides are */
+    int level;
+    size_t cell_rows, cell_columns; /* at most 64 */
+    float *most;                    /* [layers * heads] NaN: not seen */
+    uint8_t *cells;                 /* (layers * heads, cell_rows, cell_columns) */
+    size_t n_largest;
+    glim_document_kept *kept; /* [n_kept] by layer and head */
+    size_t n_kept;
+} glim_document_patterns;
+
 /* Which words are looked at; of the kind "attention". */
 typedef struct glim_document_attention {
     const char *side;    /* "self", "encoder", "decoder", "cross"; NULL: none */
@@ -99,6 +128,9 @@ typedef struct glim_document_attention {
     size_t n_stats;
     const char *raw; /* file of the whole patterns, or NULL */
     size_t raw_rows, raw_columns;
+    int raw_layer, raw_layers; /* the first of them, and how many */
+    bool raw_half;             /* float16, else float32 */
+    glim_document_patterns patterns;
 } glim_document_attention;
 
 /* Which words of rows and units belong together, by the scores. */

@@ -37,6 +37,7 @@ typedef struct cli_options {
     /* attention and alignment */
     const char *side, *sink, *align_at, *source, *extract, *gold;
     int64_t layer, head;
+    const char *heads, *raw_layers;
     bool align;
     /* method */
     const char *method;

@@ -22,7 +22,7 @@ static const glim_param look_flags[] = {
      .def.i = -1,
      .min = -1,
      .max = 4095,
-     .help = "show this layer, from 0 (default: the mean of all)"},
+     .help = "show this layer, from 0 (default: mean of all)"},
     {.name = "head",
      .type = GLIM_INT,
      .offset = AT(head),
@@ -30,6 +30,11 @@ static const glim_param look_flags[] = {
      .min = -1,
      .max = 4095,
      .help = "and this head of it"},
+    {.name = "heads",
+     .type = GLIM_STRING,
+     .offset = AT(heads),
+     .value_name = "LIST",
+     .help = "keep their largest weights: 3.7,4 or auto"},
     {.name = "sink",
      .type = GLIM_CHOICE,
      .offset = AT(sink),
@@ -87,6 +92,43 @@ static const glim_param write_flags[] = {
     {0},
 };
 
+static const glim_param raw_flags[] = {
+    {.name = "raw",
+     .type = GLIM_STRING,
+     .offset = AT(raw),
+     .value_name = "FILE.npy",
+     .help = "all patterns (L, H, rows, columns), float32",
+     .group = "Patterns"},
+    {.name = "half", .type = GLIM_BOOL, .offset = AT(half), .help = "as float16"},
+    {.name = "raw-layers",
+     .type = GLIM_STRING,
+     .offset = AT(raw_layers),
+     .value_name = "A[-B]",
+     .help = "of these layers alone"},
+    {0},
+};
+
+/* "3" or "3-5". */
+static glim_status read_layers(cli_run *run, glim_attention_options *a) {
+    const char *s = run->o.raw_layers;
+    int first, last, n = 0;
+    if ((run->o.half || s) && !run->o.raw)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--half and --raw-layers are for --raw FILE");
+    if (!s)
+        return GLIM_OK;
+    if (sscanf(s, "%4d-%4d%n", &first, &last, &n) != 2 || s[n]) {
+        n = 0;
+        if (sscanf(s, "%4d%n", &first, &n) != 1 || s[n])
+            first = -1;
+        last = first;
+    }
+    if (first < 0 || last < first)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--raw-layers takes 3 or 3-5, not '%.40s'", s);
+    a->raw_layer = first;
+    a->raw_layers = last - first + 1;
+    return GLIM_OK;
+}
+
 static glim_status read_options(cli_run *run, glim_attention_options *a, glim_buffer *gold) {
     static const char *const names[] = {"token", "word", "sentence"};
     const cli_options *o = &run->o;
@@ -99,6 +141,10 @@ static glim_status read_options(cli_run *run, glim_attention_options *a, glim_bu
                                   .sink = o->sink,
                                   .auto_units = !strcmp(o->units, "auto"),
                                   .raw = o->raw,
+                                  .half = o->half,
+                                  .heads = o->heads  ? o->heads
+                                           : o->html ? "auto"
+                                                     : NULL,
                                   .align = o->align,
                                   .at = o->align_at,
                                   .source = o->source};
@@ -112,7 +158,8 @@ static glim_status read_options(cli_run *run, glim_attention_options *a, glim_bu
                                "text: --continuation)");
     if (o->head >= 0 && o->layer < 0 && !o->align)
         return glim_fail(&run->err, GLIM_EUSAGE, "--head needs its --layer");
-    return cli_align(run, gold, &a->links);
+    glim_status status = read_layers(run, a);
+    return status ? status : cli_align(run, gold, &a->links);
 }
 
 static glim_status read_and_show(cli_run *run, const glim_attention_options *a) {
@@ -152,8 +199,8 @@ static glim_status run_attention(cli_run *run) {
 }
 
 static const glim_param *const groups[] = {
-    cli_flags_model, look_flags,       write_flags,   cli_flags_align,
-    cli_flags_input, cli_flags_output, cli_flags_raw, cli_flags_resources,
+    cli_flags_model, look_flags,       write_flags, cli_flags_align,
+    cli_flags_input, cli_flags_output, raw_flags,   cli_flags_resources,
     cli_flags_plan,  cli_flags_talk,   NULL};
 static const char *const examples[] = {
     "glim attention -m model.gguf --layer 3 --head 7 \"The capital of France is\"",

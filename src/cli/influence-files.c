@@ -48,7 +48,8 @@ glim_status cli_files_begin(cli_influence *c, glim_error *err) {
         c->single = glim__calloc(c->run->ctx, c->n_columns, GLIM_FEATURES_BLOCK * sizeof(float));
         if (!c->single)
             return glim__oom(c->run->ctx, err, "a block", c->n_columns * 1024);
-        status = glim__npy_begin(&c->raw, o->raw, 2, (uint64_t[]){c->train.n, c->n_columns}, err);
+        status =
+            glim__npy_begin(&c->raw, o->raw, false, 2, (uint64_t[]){c->train.n, c->n_columns}, err);
         c->writes_raw = !status;
     }
     return status;

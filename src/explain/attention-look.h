@@ -7,6 +7,7 @@
 #define GLIM_EXPLAIN_ATTENTION_LOOK_H
 
 #include "base/outfile.h"
+#include "explain/attention-keep.h"
 #include "explain/align.h"
 
 #include <glim/attention.h>
@@ -47,6 +48,8 @@ typedef struct glim_look {
     size_t n_stats;
     double worst_sum; /* largest difference of a row's sum from 1 */
     glim_outfile raw;
+    uint16_t *raw_row; /* [S] halves */
+    glim_keep keep;
     uint64_t forward, backward; /* cost */
 } glim_look;
 

@@ -62,6 +62,7 @@ static glim_status check_align(const glim_look *look, glim_error *err) {
 static glim_status begin(glim_look *look, const glim_model *m, glim_tokens *tokens,
                          const glim_attention_options *o, glim_error *err) {
     *look = (glim_look){.m = m, .ctx = glim_model_context(m), .o = o, .tokens = tokens};
+    look->keep.ctx = look->ctx;
     look->raw.fd = -1;
     glim_status status = find_side(look, err);
     bool encoder = look->side == GLIM_SIDE_ENCODER;
@@ -74,17 +75,24 @@ static glim_status begin(glim_look *look, const glim_model *m, glim_tokens *toke
                          o->layer >= look->L ? "layer" : "head",
                          o->layer >= look->L ? o->layer : o->head,
                          (o->layer >= look->L ? look->L : look->H) - 1);
+    if (!status &&
+        (o->raw_layer < 0 || o->raw_layers < 0 || o->raw_layer + o->raw_layers > look->L))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "there are no layers %d-%d (the first is 0, the last %d)", o->raw_layer,
+                         o->raw_layer + o->raw_layers - 1, look->L - 1);
     return status ? status : check_align(look, err);
 }
 
 static void release(glim_look *look) {
     glim_context *ctx = look->ctx;
     glim__outfile_abort(&look->raw);
+    glim__keep_release(&look->keep);
     glim_units_free(&look->rows);
     glim_units_free(&look->columns);
     void *const all[] = {look->ids,      look->written,   look->row_token, look->shown,
                          look->received, look->layers,    look->row_stats, look->same,
-                         look->row_of,   look->column_of, look->open,      look->stats};
+                         look->row_of,   look->column_of, look->open,      look->stats,
+                         look->raw_row};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         glim__free(ctx, all[i]);
 }
@@ -221,6 +229,35 @@ static bool tell_rows(const glim_look *look, glim_document *doc) {
     return doc->rows != NULL;
 }
 
+/* Tokens of a side; of a decoder first its start, which is no token of the text. */
+static const glim_document_token *side_tokens(const glim_look *look, glim_document *doc, size_t n,
+                                              bool written) {
+    glim_document_token *out = glim_document_alloc(doc, (n + 1) * sizeof *out);
+    for (size_t i = 0; i < n && out; i++) {
+        bool start = written && !i;
+        const glim_token *t = start ? NULL : &look->tokens->at[written ? look->given + i - 1 : i];
+        size_t len;
+        out[i] = (glim_document_token){.start = t ? t->start : 0, .end = t ? t->end : 0};
+        if (out[i].end > out[i].start)
+            continue;
+        const char *name = glim_model_token_bytes(look->m, t ? t->id : look->m->start, &len);
+        out[i].name = glim_document_text(doc, name ? name : "", name ? len : 0);
+        if (!out[i].name)
+            return NULL;
+    }
+    return out;
+}
+
+static bool tell_tokens(const glim_look *look, glim_document *doc) {
+    glim_document_patterns *p = &doc->attention.patterns;
+    bool decoder = look->side == GLIM_SIDE_DECODER, cross = look->side == GLIM_SIDE_CROSS;
+    if (!p->T)
+        return true;
+    p->rows = side_tokens(look, doc, p->T, decoder || cross);
+    p->columns = cross ? side_tokens(look, doc, p->S, false) : p->rows;
+    return p->rows && p->columns;
+}
+
 static const char *params_text(const glim_look *look, glim_document *doc) {
     const glim_attention_options *o = look->o;
     bool ok = true;
@@ -327,7 +364,15 @@ static glim_status fill(glim_look *look, glim_document *doc, glim_error *err) {
         doc->attention.raw = glim_document_text(doc, name, strlen(name));
         doc->attention.raw_rows = look->T;
         doc->attention.raw_columns = look->S;
+        doc->attention.raw_layer = look->o->raw_layer;
+        doc->attention.raw_layers =
+            look->o->raw_layers ? look->o->raw_layers : look->L - look->o->raw_layer;
+        doc->attention.raw_half = look->o->half;
     }
+    if (!status)
+        status = glim__keep_tell(&look->keep, doc, err);
+    if (!status && !tell_tokens(look, doc))
+        status = glim__oom(look->ctx, err, "the tokens", 0);
     return status || tell_notes(look, doc) ? status : glim__oom(look->ctx, err, "the document", 0);
 }
 
@@ -422,6 +467,7 @@ glim_status glim_attention_plan(glim_plan *out, const glim_model *m, const glim_
     uint64_t bytes = glim_session_plan(m, rows, 1, longest, 1, false, NULL) +
                      glim_session_plan_hooks(m, &hook, 1, look.T, look.S, false, NULL) +
                      glim__look_bytes(&look) + 64 * cells + (256 << 10) +
+                     3 * glim__keep_bytes(o->heads, look.L, look.H, look.T, look.S) +
                      glim_context_bytes(look.ctx);
     *out = (glim_plan){.forward_tokens = whole + (m->encoder ? rows : 0),
                        .bytes = bytes,

@@ -8,6 +8,7 @@
 #include "explain/attention-look.h"
 #include "file/safetensors.h"
 #include "model/model.h"
+#include "tensor/dequantise.h"
 
 #include <math.h>
 #include <string.h>
@@ -208,6 +209,23 @@ static void layer_item(void *data, size_t row, int worker) {
         }
 }
 
+static int raw_layers(const glim_look *look) {
+    return look->o->raw_layers ? look->o->raw_layers : look->L - look->o->raw_layer;
+}
+
+static glim_status put_raw(glim_look *look, const float *pattern, glim_error *err) {
+    size_t S = look->S;
+    glim_status status = GLIM_OK;
+    if (!look->o->half)
+        return glim__outfile_write(&look->raw, pattern, look->T * S * sizeof *pattern, err);
+    for (size_t t = 0; t < look->T && !status; t++) {
+        for (size_t s = 0; s < S; s++)
+            look->raw_row[s] = glim__float_to_half(pattern[t * S + s]);
+        status = glim__outfile_write(&look->raw, look->raw_row, S * sizeof *look->raw_row, err);
+    }
+    return status;
+}
+
 glim_status glim__look_head(glim_look *look, int layer, int head, const float *pattern,
                             glim_error *err) {
     const glim_attention_options *o = look->o;
@@ -218,6 +236,7 @@ glim_status glim__look_head(glim_look *look, int layer, int head, const float *p
         return status;
     glim__parallel(look->ctx, (look->T + ROWS - 1) / ROWS, stats_item, &h);
     head_stats(look, pattern, layer, head);
+    glim__keep_head(&look->keep, &look->stats[look->n_stats - 1], pattern);
     if (look->layers && mine)
         glim__parallel(look->ctx, look->rows.count, layer_item, &h);
     if (!look->layers && mine && (o->layer < 0 || o->layer == layer)) {
@@ -225,8 +244,8 @@ glim_status glim__look_head(glim_look *look, int layer, int head, const float *p
         glim__parallel(look->ctx, (look->S + COLUMNS - 1) / COLUMNS, received_item, &h);
         look->heads_shown++;
     }
-    if (o->raw)
-        status = glim__outfile_write(&look->raw, pattern, look->T * look->S * sizeof *pattern, err);
+    if (o->raw && layer >= o->raw_layer && layer < o->raw_layer + raw_layers(look))
+        status = put_raw(look, pattern, err);
     glim__progress_add(look->ctx, 1);
     return status;
 }
@@ -236,8 +255,9 @@ glim_status glim__look_head(glim_look *look, int layer, int head, const float *p
 uint64_t glim__look_bytes(const glim_look *look) {
     uint64_t R = look->rows.count, U = look->columns.count, T = look->T, S = look->S;
     uint64_t matrices = look->o->align ? (uint64_t)look->L * R * U : R * S;
-    return 8 * (matrices + 3 * R * U + 2 * S) + T * (sizeof(struct glim_row_stats) + 12) + 8 * S +
-           (uint64_t)look->L * (uint64_t)look->H * 2 * sizeof(glim_document_head);
+    return 8 * (matrices + 3 * R * U + 3 * S) + T * (sizeof(struct glim_row_stats) + 12) + 8 * S +
+           (uint64_t)look->L * (uint64_t)look->H * 2 * sizeof(glim_document_head) +
+           glim__keep_bytes(look->o->heads, look->L, look->H, T, S);
 }
 
 static void map_units(int32_t *out, size_t n, const glim_units *units) {
@@ -270,12 +290,13 @@ glim_status glim__look_room(glim_look *look, glim_error *err) {
     look->open = glim__calloc(ctx, S + 1, sizeof *look->open);
     look->stats = glim__calloc(ctx, heads + 1, sizeof *look->stats);
     look->received = glim__calloc(ctx, S + 1, sizeof *look->received);
+    look->raw_row = glim__calloc(ctx, S + 1, sizeof *look->raw_row);
     look->shown = look->o->align ? NULL : glim__calloc(ctx, R * S + 1, sizeof *look->shown);
     look->layers = look->o->align
                        ? glim__calloc(ctx, (size_t)look->L * R * U + 1, sizeof *look->layers)
                        : NULL;
     if (!look->row_stats || !look->same || !look->row_of || !look->column_of || !look->open ||
-        !look->stats || !look->received || (!look->shown && !look->layers))
+        !look->stats || !look->received || !look->raw_row || (!look->shown && !look->layers))
         return glim__oom(ctx, err, "what is kept of the attention", glim__look_bytes(look));
     map_units(look->row_of, T, &look->rows);
     map_units(look->column_of, S, &look->columns);
@@ -283,8 +304,12 @@ glim_status glim__look_room(glim_look *look, glim_error *err) {
         look->open[s] = look->column_of[s] >= 0;
     if (square(look))
         find_same(look);
-    const uint64_t dims[] = {(uint64_t)look->L, (uint64_t)look->H, T, S};
-    return look->o->raw ? glim__npy_begin(&look->raw, look->o->raw, 4, dims, err) : GLIM_OK;
+    const uint64_t dims[] = {(uint64_t)raw_layers(look), (uint64_t)look->H, T, S};
+    glim_status status = glim__keep_init(&look->keep, ctx, look->o->heads, look->L, look->H, T, S,
+                                         look->causal, err);
+    if (!status && look->o->raw)
+        status = glim__npy_begin(&look->raw, look->o->raw, look->o->half, 4, dims, err);
+    return status;
 }
 
 /* ---- running ---- */

@@ -148,17 +148,3 @@ glim_status glim__png_write(glim_buffer *out, glim_context *ctx, const glim_imag
     png_destroy_write_struct(&r->png, &r->info);
     return status;
 }
-
-void glim__base64_write(glim_buffer *out, const void *data, size_t n) {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *d = data;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)d[i] << 16;
-        v |= i + 1 < n ? (uint32_t)d[i + 1] << 8 : 0;
-        v |= i + 2 < n ? d[i + 2] : 0;
-        char four[4] = {letters[v >> 18], letters[v >> 12 & 63],
-                        i + 1 < n ? letters[v >> 6 & 63] : '=', i + 2 < n ? letters[v & 63] : '='};
-        glim__buffer_append(out, four, 4);
-    }
-}

@@ -20,7 +20,6 @@ glim_status glim__jpeg_decode(glim_image **out, glim_context *ctx, const uint8_t
 /* Appends the picture as a PNG file. Errors: ENOMEM, EBUDGET. */
 glim_status glim__png_write(glim_buffer *out, glim_context *ctx, const glim_image *image,
                             glim_error *err);
-void glim__base64_write(glim_buffer *out, const void *data, size_t n);
 
 /* The part (left, top, width, height) of a picture. */
 glim_status glim__image_crop(glim_image **out, const glim_image *in, int left, int top, int width,

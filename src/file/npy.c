@@ -15,9 +15,10 @@
 enum { PREAMBLE = 10, MAX_DIMS = 32 };
 
 /* "{'descr': '<f4', ...}" with its preamble and padding; its length, or 0. */
-static size_t make_header(char *out, size_t size, int n_dims, const uint64_t *dims) {
+static size_t make_header(char *out, size_t size, bool half, int n_dims, const uint64_t *dims) {
     size_t n = PREAMBLE;
-    n += (size_t)snprintf(out + n, size - n, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+    n += (size_t)snprintf(out + n, size - n, "{'descr': '<f%c', 'fortran_order': False, 'shape': (",
+                          half ? '2' : '4');
     for (int i = 0; i < n_dims; i++)
         n += (size_t)snprintf(out + n, size - n, "%" PRIu64 "%s", dims[i],
                               i + 1 < n_dims ? ", "
@@ -35,8 +36,8 @@ static size_t make_header(char *out, size_t size, int n_dims, const uint64_t *di
     return n;
 }
 
-glim_status glim__npy_begin(glim_outfile *f, const char *path, int n_dims, const uint64_t *dims,
-                            glim_error *err) {
+glim_status glim__npy_begin(glim_outfile *f, const char *path, bool half, int n_dims,
+                            const uint64_t *dims, glim_error *err) {
     char header[PREAMBLE + 64 + 24 * MAX_DIMS + 64];
     f->fd = -1;
     f->temporary[0] = 0;
@@ -52,7 +53,8 @@ glim_status glim__npy_begin(glim_outfile *f, const char *path, int n_dims, const
     glim_status status = glim__outfile_open(f, path, err);
     if (status != GLIM_OK)
         return status;
-    status = glim__outfile_write(f, header, make_header(header, sizeof header, n_dims, dims), err);
+    status =
+        glim__outfile_write(f, header, make_header(header, sizeof header, half, n_dims, dims), err);
     if (status != GLIM_OK)
         glim__outfile_abort(f);
     return status;
@@ -63,7 +65,7 @@ glim_status glim__npy_write(glim_context *ctx, const char *path, const float *da
     glim_outfile f;
     uint64_t n = 1;
     (void)ctx;
-    glim_status status = glim__npy_begin(&f, path, n_dims, dims, err);
+    glim_status status = glim__npy_begin(&f, path, false, n_dims, dims, err);
     if (status != GLIM_OK)
         return status;
     for (int i = 0; i < n_dims; i++)

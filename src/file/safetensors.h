@@ -62,9 +62,10 @@ void glim__st_writer_free(glim_st_writer *w); /* aborts if not ended; NULL is fi
    all; "-" is standard output. Errors: EIO, ELIMIT (above 32 dimensions). */
 glim_status glim__npy_write(glim_context *ctx, const char *path, const float *data, int n_dims,
                             const uint64_t *dims, glim_error *err);
-/* Opens f and writes what stands before the data, which follows by glim__outfile_write and
-   ends by glim__outfile_commit or _abort (which is fine after a failure, too). */
-glim_status glim__npy_begin(glim_outfile *f, const char *path, int n_dims, const uint64_t *dims,
-                            glim_error *err);
+/* Opens f and writes what stands before the data (float32 or float16), which follows by
+   glim__outfile_write and ends by glim__outfile_commit or _abort (which is fine after a failure,
+   too). */
+glim_status glim__npy_begin(glim_outfile *f, const char *path, bool half, int n_dims,
+                            const uint64_t *dims, glim_error *err);
 
 #endif

@@ -22,22 +22,6 @@ static glim_status oom(const glim_probe_store *s, uint64_t n, glim_error *err) {
 
 /* ---- halves ---- */
 
-/* IEEE half of x; infinity for what is too large. */
-static uint16_t to_half(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
-    if (size >= 0x47800000) /* 65536 */
-        return (uint16_t)(sign | (size > 0x7f800000 ? 0x7e00 : 0x7c00));
-    if (size < 0x38800000) { /* subnormal halves: multiples of 2^-24 */
-        float scaled = fabsf(x) * 0x1p24f;
-        return (uint16_t)(sign | (uint32_t)lrintf(scaled));
-    }
-    uint32_t rest = size - 0x38000000, half = rest >> 13, low = rest & 0x1fff;
-    half += low > 0x1000 || (low == 0x1000 && (half & 1));
-    return (uint16_t)(sign | half);
-}
-
 static glim_status put(glim_probe_store *s, const glim_probe_site *site, size_t row, const float *x,
                        glim_error *err) {
     uint16_t halves[CHUNK];
@@ -49,7 +33,7 @@ static glim_status put(glim_probe_store *s, const glim_probe_site *site, size_t 
     for (size_t j = 0, n; j < site->width && !status; j += n) {
         n = site->width - j < CHUNK ? site->width - j : CHUNK;
         for (size_t i = 0; i < n; i++) {
-            halves[i] = to_half(x[j + i]);
+            halves[i] = glim__float_to_half(x[j + i]);
             if ((halves[i] & 0x7c00) == 0x7c00)
                 return glim_fail(err, GLIM_ENUMERIC,
                                  "%s has the value %g, which no half holds (leave out --half)",

@@ -5,6 +5,7 @@
 
 #include "tensor/types.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef void glim_dequantise_fn(const void *blocks, float *out, size_t n);
@@ -32,6 +33,22 @@ static inline float glim__half_to_float(uint16_t h) {
     memcpy(&f, &bits, 4);
     return f;
 #endif
+}
+
+/* IEEE half of x; infinity for what is too large. */
+static inline uint16_t glim__float_to_half(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+    if (size >= 0x47800000) /* 65536 */
+        return (uint16_t)(sign | (size > 0x7f800000 ? 0x7e00 : 0x7c00));
+    if (size < 0x38800000) { /* subnormal halves: multiples of 2^-24 */
+        float scaled = fabsf(x) * 0x1p24f;
+        return (uint16_t)(sign | (uint32_t)lrintf(scaled));
+    }
+    uint32_t rest = size - 0x38000000, half = rest >> 13, low = rest & 0x1fff;
+    half += low > 0x1000 || (low == 0x1000 && (half & 1));
+    return (uint16_t)(sign | half);
 }
 
 #endif

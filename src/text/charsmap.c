@@ -7,6 +7,7 @@
  * shortest match counts. Both are here, each for its own kind of file.
  */
 #include "base/utf8.h"
+#include "file/base64.h"
 #include "text/pipeline.h"
 
 #include <string.h>
@@ -62,31 +63,6 @@ size_t glim__charsmap_find(const glim_step *s, const char *text, size_t n, bool 
 }
 
 /* ---- Precompiled ---- */
-
-static int sextet(char c) {
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
-size_t glim__base64(const char *s, size_t n, char *out) {
-    size_t len = 0;
-    uint32_t bits = 0;
-    while (n && s[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        int v = sextet(s[i]);
-        if (v < 0)
-            return SIZE_MAX;
-        bits = bits << 6 | (uint32_t)v;
-        if (i % 4)
-            out[len++] = (char)(bits >> (6 - 2 * (i % 4)) & 0xff);
-    }
-    return len;
-}
 
 static glim_status read_precompiled(glim_step *s, glim_pipeline *p, const json_t *json,
                                     glim_error *err) {

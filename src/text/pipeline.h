@@ -195,9 +195,6 @@ glim_status glim__charsmap_read(glim_step *s, const char *data, size_t n, glim_e
 size_t glim__charsmap_find(const glim_step *s, const char *text, size_t n, bool longest,
                            const char **with, size_t *len);
 
-/* Decodes base64 into at most n bytes; their count, or SIZE_MAX. */
-size_t glim__base64(const char *s, size_t n, char *out);
-
 extern const glim_step_kind glim_norm_precompiled, glim_norm_sentencepiece;
 extern const glim_model_kind glim_model_bpe, glim_model_unigram, glim_model_wordpiece;
 

@@ -6,6 +6,7 @@
  * negative rank for a score.
  */
 #include "base/utf8.h"
+#include "file/base64.h"
 #include "text/vocabulary-files.h"
 
 #include <string.h>

@@ -38,11 +38,13 @@ static json_t *raw_json(bool *ok, const glim_document_attention *a) {
     if (!a->raw)
         return json_null();
     json_t *o = json_object(), *shape = json_array();
-    const size_t dims[] = {(size_t)a->layers, (size_t)a->heads, a->raw_rows, a->raw_columns};
+    const size_t dims[] = {(size_t)a->raw_layers, (size_t)a->heads, a->raw_rows, a->raw_columns};
     for (int i = 0; i < 4; i++)
         glim__json_add(ok, shape, whole(dims[i]));
     glim__json_set(ok, o, "file", glim__json_text(a->raw, strlen(a->raw)));
     glim__json_set(ok, o, "shape", shape);
+    glim__json_set(ok, o, "first_layer", json_integer(a->raw_layer));
+    glim__json_set(ok, o, "type", json_string(a->raw_half ? "float16" : "float32"));
     return o;
 }
 
@@ -63,6 +65,8 @@ json_t *glim__document_attention_json(bool *ok, const glim_document *d) {
         glim__json_add(ok, stats, head_json(ok, &a->stats[i]));
     glim__json_set(ok, o, "head_stats", stats);
     glim__json_set(ok, o, "patterns", raw_json(ok, a));
+    if (a->patterns.T)
+        glim__json_set(ok, o, "summary", glim__document_patterns_json(ok, d));
     return o;
 }
 
@@ -191,6 +195,10 @@ static void read_raw(struct member *m, const json_t *o) {
     if (!o || json_is_null(o))
         return;
     a->raw = string(m, o, "file", true);
+    a->raw_layers = (int)index_of(m, json_array_get(shape, 0), "shape", MOST_LAYERS + 1, false);
+    const json_t *first = json_object_get(o, "first_layer"), *type = json_object_get(o, "type");
+    a->raw_layer = (int)json_integer_value(first);
+    a->raw_half = json_is_string(type) && !strcmp(json_string_value(type), "float16");
     a->raw_rows = (size_t)index_of(m, json_array_get(shape, 2), "shape", INT32_MAX, false);
     a->raw_columns = (size_t)index_of(m, json_array_get(shape, 3), "shape", INT32_MAX, false);
 }
@@ -226,6 +234,9 @@ glim_status glim__document_attention_parse(glim_document *d, const json_t *o, co
     a->stats = heads;
     a->n_stats = heads ? n : 0;
     read_raw(&m, json_object_get(o, "patterns"));
+    const json_t *summary = json_object_get(o, "summary");
+    if (!m.status && summary)
+        m.status = glim__document_patterns_parse(d, summary, file, err);
     return m.status;
 }
 

@@ -7,7 +7,7 @@
 #include "view/html-page.h"
 #include "view/page.h"
 
-enum { TABLE = 64, NUMBERED = 24, POOLED = 128, SIDE = 6, HEADS = 1024 };
+enum { TABLE = 64, NUMBERED = 24, POOLED = 128, SIDE = 6, HEADS = 1024, NAMED = 24 };
 
 /* ---- head of the page ---- */
 
@@ -238,6 +238,31 @@ static void put_heads(html_page *p) {
     glim__buffer_puts(p->b, "</tbody></table></div></details>\n");
 }
 
+/* Which heads' weights are here, and what is left out of them. */
+static void put_kept(html_page *p) {
+    const glim_document_patterns *k = &p->d->attention.patterns;
+    double tail = 0;
+    if (!k->T)
+        return;
+    glim__buffer_printf(glim__html_arg(p), "%zu", k->n_kept);
+    glim__buffer_printf(glim__html_arg(p), "%zu", k->n_largest);
+    glim_buffer *names = glim__html_arg(p);
+    for (size_t i = 0; i < k->n_kept; i++) {
+        double sum = 0;
+        for (size_t t = 0; t < k->T; t++)
+            sum += (double)k->kept[i].tail[t];
+        tail += sum / (double)k->T / (double)k->n_kept;
+        if (i < NAMED)
+            glim__buffer_printf(names, "%sL%d H%d", i ? ", " : "", k->kept[i].layer,
+                                k->kept[i].head);
+    }
+    if (k->n_kept > NAMED)
+        glim__buffer_puts(names, ", \xe2\x80\xa6");
+    glim__html_percent(glim__html_arg(p), tail);
+    glim__buffer_printf(glim__html_arg(p), "%d", 1 << k->level);
+    glim__html_say(p, "p class=\"note\" id=\"glim-kept\"", "heads.told");
+}
+
 void glim__html_attention(html_page *p) {
     const glim_document *d = p->d;
     size_t most = d->n_rows > d->input.n_units ? d->n_rows : d->input.n_units, by = 1;
@@ -252,4 +277,5 @@ void glim__html_attention(html_page *p) {
     else if (most)
         put_shapes(p, limit, by);
     put_heads(p);
+    put_kept(p);
 }

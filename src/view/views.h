@@ -68,6 +68,9 @@ void glim__regions_outline(glim_buffer *b, const glim_document *d, size_t unit, 
 
 /* ---- document-attention.c ---- */
 
+json_t *glim__document_patterns_json(bool *ok, const glim_document *d);
+glim_status glim__document_patterns_parse(glim_document *d, const json_t *o, const char *file,
+                                          glim_error *err);
 json_t *glim__document_attention_json(bool *ok, const glim_document *d);
 json_t *glim__document_links_json(bool *ok, const glim_document *d);
 /* Read the members behind units and rows. Errors: EFORMAT. */

@@ -164,7 +164,8 @@ class Numbers(Case):
             d = self.document("attention", "-m", model, TEXT, "--raw", raw, *more)
             np.testing.assert_array_equal(np.load(raw), a)
             self.assertEqual(d["attention"]["patterns"],
-                             {"file": "raw.npy", "shape": list(a.shape)})
+                             {"file": "raw.npy", "shape": list(a.shape), "first_layer": 0,
+                              "type": "float32"})
 
     def test_raw_of_a_method_of_attention_is_its_scores(self):
         raw = self.path / "raw.npy"

@@ -2,6 +2,8 @@
 // The report is whole without this script; the viewer adds choosing, searching,
 // saving and the numbers under the pointer.
 
+import { attachLinks } from "./attention-align";
+import { attachAttention } from "./attention-view";
 import { attachTables } from "./compare";
 import { attachControls } from "./controls";
 import { attachDetail } from "./detail";
@@ -62,6 +64,8 @@ function start(main: HTMLElement): void {
   attachMap(report, store);
   attachInfluence(report, main, store);
   attachTables(report, main, store);
+  attachAttention(report, store);
+  attachLinks(report);
   attachEmbed(store, m?.units.length, m?.rows.length);
   speak(language);
   unfoldForPrint();
