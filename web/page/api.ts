@@ -2,7 +2,7 @@
 // What the server says and how it is asked: REST under /api/v1 of the page's own
 // host. An error always has three parts: what failed, why, what to do.
 
-export type Value = string | number | boolean;
+export type Value = string | number | boolean | string[];
 export type Values = Record<string, Value>;
 
 export interface Parameter {
@@ -14,7 +14,7 @@ export interface Parameter {
   choices?: string[] | null;
   help?: string;
   group?: string | null;
-  value_name?: string | null; // FILE: something under --root
+  file?: boolean; // under --root, or sent
 }
 
 export interface Method {
@@ -91,7 +91,7 @@ export interface Progress {
 }
 
 export interface Job {
-  id: string;
+  id: number;
   command: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";
   created?: number | string;
@@ -104,6 +104,7 @@ export interface Job {
   progress?: Progress | null;
   error?: Fault | null;
   document?: boolean;
+  seconds?: number | null;
 }
 
 export interface Token {
@@ -123,9 +124,9 @@ export interface Plan {
 
 export interface Entry {
   name: string;
-  bytes?: number;
-  size?: number;
-  kind?: string;
+  path: string;
+  kind: "file" | "folder";
+  bytes: number;
 }
 
 /** An error of the server, or of the way to it. */
@@ -138,36 +139,19 @@ export class Refused extends Error {
   }
 }
 
-export const ROOT = "/api/v1";
+const ROOT = "/api/v1";
 
-/** The secret of a server that wants one: given in the address once, kept for the tab. */
-function token(): string | null {
-  return sessionStorage.getItem("glim-token");
-}
-
-export function takeToken(hash: URLSearchParams): void {
-  const given = hash.get("token");
-  if (given) sessionStorage.setItem("glim-token", given);
-}
-
-/** An address that a frame, a link or an event source can open. */
-export function address(path: string): string {
-  const secret = token();
-  if (!secret) return ROOT + path;
-  return `${ROOT}${path}${path.includes("?") ? "&" : "?"}token=${encodeURIComponent(secret)}`;
-}
+/** What a frame, a link or an event source opens. */
+export const address = (path: string): string => ROOT + path;
 
 async function ask(method: string, path: string, body?: unknown): Promise<Response> {
-  const headers: Record<string, string> = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const secret = token();
-  if (secret) headers.Authorization = `Bearer ${secret}`;
+  const raw = body === undefined || body instanceof Blob;
   let answer: Response;
   try {
     answer = await fetch(ROOT + path, {
       method,
-      headers,
-      body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
+      headers: raw ? {} : { "Content-Type": "application/json" },
+      body: raw ? body : JSON.stringify(body),
     });
   } catch (cause) {
     throw new Refused({ what: "glim serve", why: String(cause), todo: "" }, 0);

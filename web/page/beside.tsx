@@ -12,7 +12,7 @@ import { format, shorten } from "../src/document";
 
 const MOST = 40; // rows of the table
 
-function useAgreement(a: string | undefined, b: string | null): Agreement | null | undefined {
+function useAgreement(a: number | undefined, b: number | null): Agreement | null | undefined {
   const [found, setFound] = useState<Agreement | null | undefined>(undefined);
   const done = [a, b].every((id) => id && state.jobs[id]?.document);
   useEffect(() => {
@@ -72,7 +72,7 @@ function Table({ found, signed }: { found: Agreement; signed: boolean }) {
   );
 }
 
-export function Differences({ a, b }: { a: string | undefined; b: string }) {
+export function Differences({ a, b }: { a: number | undefined; b: number }) {
   const found = useAgreement(a, b);
   if (found === undefined) return null;
   if (found === null) return <p class="hint">{say("compare.no-scores")}</p>;
@@ -91,7 +91,7 @@ export function Differences({ a, b }: { a: string | undefined; b: string }) {
   );
 }
 
-export function Beside({ id }: { id: string }) {
+export function Beside({ id }: { id: number }) {
   return (
     <div class="beside">
       <header>

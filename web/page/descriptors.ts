@@ -22,6 +22,7 @@ export function ofMethod(s: State, slot: Slot): Parameter[] {
 
 export function isDefault(p: Parameter, value: Value | undefined): boolean {
   if (value === undefined || value === "") return true;
+  if (Array.isArray(value)) return !value.some(Boolean);
   if (p.type === "bool") return value === (p.default ?? false);
   return p.default !== null && p.default !== undefined && String(value) === String(p.default);
 }
@@ -42,11 +43,13 @@ export function wrong(p: Parameter, value: Value | undefined): "number" | "low" 
   return typeof maximum === "number" && maximum > (minimum ?? 0) && value > maximum ? "high" : null;
 }
 
+const clean = (value: Value): Value => (Array.isArray(value) ? value.filter(Boolean) : value);
+
 /** Only what differs from the defaults, as a person would type it. */
 export function changed(s: State, slot: Slot): Values {
   const values = s.values[slot.id] ?? {};
   const out: Values = {};
   for (const p of [...slot.command.parameters, ...ofMethod(s, slot)])
-    if (!isDefault(p, values[p.name])) out[p.name] = values[p.name];
+    if (!isDefault(p, values[p.name])) out[p.name] = clean(values[p.name]);
   return out;
 }

@@ -22,19 +22,19 @@ export interface Document {
   partial?: boolean;
 }
 
-const kept = new Map<string, Promise<Document | null>>();
+const kept = new Map<number, Promise<Document | null>>();
 
 /** A document does not change: it is asked for once. The last few are kept. */
-export function documentOf(job: string): Promise<Document | null> {
+export function documentOf(job: number): Promise<Document | null> {
   const there = kept.get(job);
   if (there) return there;
   const asked = get<Document>(`/jobs/${job}/document`).catch(() => null);
   kept.set(job, asked);
-  if (kept.size > 12) kept.delete(kept.keys().next().value as string);
+  if (kept.size > 12) kept.delete(kept.keys().next().value as number);
   return asked;
 }
 
-export const unitsOf = async (job: string): Promise<Unit[] | null> =>
+export const unitsOf = async (job: number): Promise<Unit[] | null> =>
   (await documentOf(job))?.input?.units ?? null;
 
 /** A score for each unit; of several rows, their sums. */

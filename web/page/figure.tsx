@@ -9,7 +9,7 @@ import { Frame } from "./frames";
 import { alter, cancel, isOver, open } from "./jobs";
 import { Native, isNative } from "./native";
 import { announce, change, state } from "./page-state";
-import { say, seconds } from "./page-words";
+import { say, sayOr, seconds } from "./page-words";
 import { rowOf, same } from "./question";
 
 export function Error3({ fault, children }: { fault: Fault; children?: ComponentChildren }) {
@@ -42,6 +42,9 @@ function Under({ job }: { job: Job }) {
     </div>
   );
 }
+
+/** A document that was loaded: it has no settings of ours. */
+export const isSaved = (job: Job): boolean => job.line?.startsWith("glim view") ?? false;
 
 async function copy(text: string): Promise<void> {
   await navigator.clipboard.writeText(text).catch(() => undefined);
@@ -110,7 +113,7 @@ function Tools({ job, again }: { job: Job; again?: () => void }) {
 }
 
 export interface FigureProps {
-  id: string | undefined;
+  id: number | undefined;
   request?: Request | null; // what the form now says; without: it is not compared
   again?: () => void; // runs what the form says
   restore?: (job: Job) => void; // puts the form back to what the figure shows
@@ -126,13 +129,16 @@ export function Figure({ id, request, again, restore, empty }: FigureProps) {
   if (!job) return <div class="under-way"><p role="status">{say("loading")}</p></div>;
   if (!isOver(job)) return <Under job={job} />;
   const gone = job.state === "failed" || !job.document;
-  const stale = !gone && request && job.parameters && job.command !== "view" &&
+  const stale = !gone && request && job.parameters && !isSaved(job) &&
     !same(request, { model: job.model ?? request.model, input: job.input, parameters: job.parameters });
   const title = job.title ?? job.command;
   return (
     <section class={`result${stale ? " stale" : ""}`} aria-label={title}>
       <div class="heading">
-        <h3>{title}</h3>
+        <h3>
+          {`${sayOr(`slot.${job.command}`, job.command)} · ${title}`}
+          {typeof job.seconds === "number" && <small>{` ${seconds(job.seconds)}`}</small>}
+        </h3>
         {!gone && <Tools job={job} again={restore && !stale ? undefined : again} />}
       </div>
       {job.state === "failed" && (

@@ -1,35 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files under --root: a dialog that walks folders. A path goes to the server as it
-// is, and the server alone decides what lies under its root.
+// Files: those under --root, in a dialog that walks folders, and those that are sent
+// from the reader's machine. A path goes to the server as it is, and the server alone
+// decides what lies under its root.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Entry, Fault, asFault, get } from "./api";
+import { Entry, Fault, asFault, get, send } from "./api";
+import { state } from "./page-state";
 import { bytes, say } from "./page-words";
 
-interface Listing {
-  files?: Entry[];
-  entries?: Entry[];
+function List({ path, go, take }: { path: string; go: (path: string) => void; take: (path: string) => void }) {
+  const [files, setFiles] = useState<Entry[] | null>(null);
+  const [fault, setFault] = useState<Fault | null>(null);
+  useEffect(() => {
+    setFiles(null);
+    setFault(null);
+    get<{ entries: Entry[] }>(`/files?path=${encodeURIComponent(path)}`)
+      .then((listing) => setFiles(listing.entries))
+      .catch((error: unknown) => setFault(asFault(error)));
+  }, [path]);
+  return (
+    <>
+      <p class="path">{`/ ${path.split("/").join(" / ")}`}</p>
+      {fault && <p class="fault">{`${fault.what}: ${fault.why}`}</p>}
+      <ul class="files">
+        {path && (
+          <li>
+            <button type="button" onClick={() => go(path.split("/").slice(0, -1).join("/"))}>
+              {`‹ ${say("files.up")}`}
+            </button>
+          </li>
+        )}
+        {files?.map((f) => (
+          <li key={f.path}>
+            <button type="button" onClick={() => (f.kind === "folder" ? go(f.path) : take(f.path))}>
+              <span>{f.kind === "folder" ? `${f.name} /` : f.name}</span>
+              {f.kind === "file" && <small>{bytes(f.bytes)}</small>}
+            </button>
+          </li>
+        ))}
+        {files?.length === 0 && <li class="help">{say("files.none")}</li>}
+      </ul>
+    </>
+  );
 }
-
-const isFolder = (f: Entry) => /^(folder|dir|directory)$/.test(f.kind ?? "");
-const join = (path: string, name: string) => (path ? `${path}/${name}` : name);
 
 function Chooser({ name, take, close }: { name: string; take: (path: string) => void; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const local = useRef<HTMLInputElement>(null);
   const [path, setPath] = useState("");
-  const [files, setFiles] = useState<Entry[] | null>(null);
   const [fault, setFault] = useState<Fault | null>(null);
   useEffect(() => dialog.current?.showModal(), []);
-  useEffect(() => {
-    setFiles(null);
-    get<Listing>(`/files?path=${encodeURIComponent(path)}`)
-      .then((listing) => setFiles(listing.files ?? listing.entries ?? []))
-      .catch((error: unknown) => setFault(asFault(error)));
-  }, [path]);
-  const choose = (f: Entry) => {
-    if (isFolder(f)) return setPath(join(path, f.name));
-    take(join(path, f.name));
+  const done = (chosen: string) => {
+    take(chosen);
     dialog.current?.close();
+  };
+  const upload = async (file: File | undefined) => {
+    if (!file) return;
+    try {
+      done((await send<{ path: string }>("POST", `/files?name=${encodeURIComponent(file.name)}`, file)).path);
+    } catch (error) {
+      setFault(asFault(error));
+    }
   };
   return (
     <dialog ref={dialog} onClose={close} aria-label={say("files.title", name)}>
@@ -39,26 +70,10 @@ function Chooser({ name, take, close }: { name: string; take: (path: string) => 
           ✕
         </button>
       </header>
-      <p class="path">{`/ ${path.split("/").join(" / ")}`}</p>
+      <button type="button" onClick={() => local.current?.click()}>{say("files.send")}</button>
+      <input ref={local} type="file" hidden onChange={(e) => void upload(e.currentTarget.files?.[0])} />
       {fault && <p class="fault">{`${fault.what}: ${fault.why}`}</p>}
-      <ul class="files">
-        {path && (
-          <li>
-            <button type="button" onClick={() => setPath(path.split("/").slice(0, -1).join("/"))}>
-              {`‹ ${say("files.up")}`}
-            </button>
-          </li>
-        )}
-        {files?.map((f) => (
-          <li key={f.name}>
-            <button type="button" onClick={() => choose(f)}>
-              <span>{isFolder(f) ? `${f.name} /` : f.name}</span>
-              {!isFolder(f) && <small>{bytes(f.bytes ?? f.size ?? 0)}</small>}
-            </button>
-          </li>
-        ))}
-        {files?.length === 0 && <li class="help">{say("files.none")}</li>}
-      </ul>
+      {state.info?.root ? <List path={path} go={setPath} take={done} /> : <p class="help">{say("files.no-root")}</p>}
     </dialog>
   );
 }

@@ -8,7 +8,7 @@ import { changed, isDefault, methodsOf, ofMethod, parsed, wrong } from "./descri
 import { Browse } from "./files";
 import { setValues, state } from "./page-state";
 import { say, sayOr } from "./page-words";
-import { Slot, hasFirst, isFirst } from "./rooms";
+import { Slot, firstOf } from "./rooms";
 
 interface FieldProps {
   slot: Slot;
@@ -26,14 +26,15 @@ function set(slot: Slot, p: Parameter, value: Value | undefined): void {
   setValues(slot.id, values);
 }
 
-export const isFile = (p: Parameter): boolean => /FILE/.test(p.value_name ?? "");
-
 function limits(p: Parameter): string {
   const { minimum, maximum } = p;
   if (typeof minimum === "number" && typeof maximum === "number" && maximum < 1e9 && maximum > minimum)
     return say("form.between", minimum, maximum);
   return say("form.a-number");
 }
+
+const lines = (value: Value | undefined): string[] =>
+  Array.isArray(value) ? value.filter(Boolean) : String(value ?? "").split("\n");
 
 function Field({ slot, p }: FieldProps) {
   const id = idOf(slot, p);
@@ -53,6 +54,21 @@ function Field({ slot, p }: FieldProps) {
         />
         <label for={id}>{labelOf(p)}</label>
         <p id={described} class="help">{help}</p>
+      </div>
+    );
+  if (p.type === "list")
+    return (
+      <div class={`field${value === undefined ? "" : " set"}`}>
+        <label for={id}>{labelOf(p)}</label>
+        <textarea
+          {...common}
+          rows={2}
+          spellcheck={false}
+          value={Array.isArray(value) ? value.join("\n") : ""}
+          onInput={(e) => set(slot, p, lines(e.currentTarget.value))}
+        />
+        {p.file && <Browse name={labelOf(p)} take={(path) => set(slot, p, [...lines(value), path])} />}
+        <p id={described} class="help">{`${help} ${say("form.a-line-each")}`}</p>
       </div>
     );
   const shown = value === undefined ? "" : String(value);
@@ -80,7 +96,7 @@ function Field({ slot, p }: FieldProps) {
             aria-invalid={fault ? "true" : undefined}
             onInput={(e) => set(slot, p, parsed(p, e.currentTarget.value))}
           />
-          {isFile(p) && state.info?.root && <Browse name={labelOf(p)} take={(path) => set(slot, p, path)} />}
+          {p.file && <Browse name={labelOf(p)} take={(path) => set(slot, p, path)} />}
         </span>
       )}
       <p id={described} class="help">
@@ -145,7 +161,12 @@ function Group({ slot, name, fields }: { slot: Slot; name: string; fields: Param
 export function Form({ slot, apart = [] }: { slot: Slot; apart?: string[] }) {
   const [open, setOpen] = useState(false);
   const all = slot.command.parameters.filter((p) => !apart.includes(p.name));
-  const first = all.filter((p) => isFirst(slot.id, p.name) || (!hasFirst(slot.id) && all.length <= 8));
+  const order = firstOf(slot.id);
+  const first = order
+    ? order.flatMap((name) => all.find((p) => p.name === name) ?? [])
+    : all.length <= 8
+      ? all
+      : [];
   const rest = all.filter((p) => !first.includes(p));
   const method = ofMethod(state, slot);
   const touched = Object.keys(changed(state, slot)).filter((name) => rest.some((p) => p.name === name)).length;

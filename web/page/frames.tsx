@@ -18,10 +18,10 @@ interface Message {
 }
 
 /** Frames on show, by what they hold. */
-const frames = new Map<Window, string>();
+const frames = new Map<Window, number>();
 
 /** The unit of another document that covers the same bytes of the input. */
-async function counterpart(from: string, to: string, unit: number): Promise<number | null> {
+async function counterpart(from: number, to: number, unit: number): Promise<number | null> {
   if (from === to) return unit;
   const [a, b] = await Promise.all([unitsOf(from), unitsOf(to)]);
   if (!a?.[unit] || !b) return null;
@@ -47,9 +47,9 @@ window.addEventListener("message", (event) => {
   if (message.type === "select") void handOn(source, message);
 });
 
-const LEAST = 320;
+const LEAST = Math.max(320, Math.round(0.7 * window.innerHeight));
 
-export function Frame({ job, title, row }: { job: string; title: string; row: number | null }) {
+export function Frame({ job, title, row }: { job: number; title: string; row: number | null }) {
   const frame = useRef<HTMLIFrameElement>(null);
   const [height, setHeight] = useState(LEAST);
   const [ready, setReady] = useState(false);
@@ -61,7 +61,7 @@ export function Frame({ job, title, row }: { job: string; title: string; row: nu
       const message = event.data as (Message & Record<string, unknown>) | null;
       if (event.source !== inside || message?.glim !== 1) return;
       if (message.type === "height" && typeof message.px === "number")
-        setHeight(Math.max(LEAST, Math.ceil(message.px) + 2));
+        setHeight(Math.max(200, Math.ceil(message.px) + 2));
       else if (serves(message.type)) void attend(job, message, inside);
     };
     window.addEventListener("message", hear);
@@ -78,7 +78,7 @@ export function Frame({ job, title, row }: { job: string; title: string; row: nu
         key={`${job} ${language}`}
         title={title || say("figure")}
         sandbox="allow-scripts allow-downloads"
-        src={address(`/jobs/${job}/report?lang=${language}`) + (row === null ? "" : `#row=${row}`)}
+        src={address(`/jobs/${job}/report?lang=${language}`) + (row === null ? "" : `#row=${row}&own=true&written=true`)}
         height={height}
         onLoad={() => setReady(true)}
       />

@@ -18,7 +18,7 @@ export function kindsOf(slot: Slot): Draft["kind"][] {
     ...(takes.includes("text") ? (["text"] as const) : []),
     ...(takes.includes("chat") ? (["chat"] as const) : []),
     ...(takes.includes("table") || (has("table") && has("row")) ? (["row"] as const) : []),
-    ...(takes.includes("file") && state.info?.root ? (["file"] as const) : []),
+    ...(takes.includes("file") ? (["file"] as const) : []),
   ];
 }
 

@@ -11,7 +11,7 @@ import { say, seconds } from "./page-words";
 export const isOver = (job: Job | undefined): boolean =>
   job?.state === "done" || job?.state === "failed" || job?.state === "cancelled";
 
-function put(id: string, part: Partial<Job>): void {
+function put(id: number, part: Partial<Job>): void {
   const job = { ...(state.jobs[id] ?? { id, command: "", state: "queued" }), ...part } as Job;
   const list = state.list.some((j) => j.id === id)
     ? state.list.map((j) => (j.id === id ? { ...j, ...part } : j))
@@ -19,22 +19,21 @@ function put(id: string, part: Partial<Job>): void {
   change({ jobs: { ...state.jobs, [id]: job }, list });
 }
 
-const following = new Map<string, Promise<Job>>();
+const following = new Map<number, Promise<Job>>();
 
-/** Follows a run to its end; a run that is over is read once. */
-export function follow(id: string): Promise<Job> {
-  const now = following.get(id);
-  if (now) return now;
-  const whole = new Promise<Job>((resolve) => {
+const MOST = 3; // event streams at once: a browser has six connections to a host
+let streams = 0;
+
+/** Events of a run, until its last. */
+function listenTo(id: number): Promise<void> {
+  return new Promise((resolve) => {
     const source = new EventSource(address(`/jobs/${id}/events`));
     const read = (event: Event) => JSON.parse((event as MessageEvent<string>).data) as never;
-    const finish = () => {
+    const end = () => {
       source.close();
-      void get<Job>(`/jobs/${id}`)
-        .then((job) => put(id, job))
-        .catch((error: unknown) => put(id, { state: "failed", error: asFault(error) }))
-        .finally(() => resolve(state.jobs[id]));
+      resolve();
     };
+    change({ tokens: { ...state.tokens, [id]: [] } });
     source.addEventListener("state", (e) => put(id, read(e)));
     source.addEventListener("progress", (e) => {
       const progress: Progress = read(e);
@@ -45,20 +44,44 @@ export function follow(id: string): Promise<Job> {
       const token: Token = read(e);
       change({ tokens: { ...state.tokens, [id]: [...(state.tokens[id] ?? []), token] } });
     });
-    source.addEventListener("done", finish);
-    source.addEventListener("open", () => change({ tokens: { ...state.tokens, [id]: [] } }));
+    source.addEventListener("done", end);
     source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) finish();
+      if (source.readyState === EventSource.CLOSED) end();
     };
   });
-  following.set(id, whole);
-  return whole;
 }
 
-const told: Record<string, number> = {};
+async function poll(id: number): Promise<void> {
+  while (!isOver(state.jobs[id])) {
+    await new Promise((later) => setTimeout(later, 1000));
+    put(id, await get<Job>(`/jobs/${id}`));
+  }
+}
+
+async function toTheEnd(id: number): Promise<Job> {
+  try {
+    if (streams < MOST) {
+      streams++;
+      await listenTo(id).finally(() => streams--);
+    } else await poll(id);
+    put(id, await get<Job>(`/jobs/${id}`));
+  } catch (error) {
+    put(id, { state: "failed", error: asFault(error) });
+  }
+  return state.jobs[id];
+}
+
+/** Follows a run to its end. */
+export function follow(id: number): Promise<Job> {
+  const now = following.get(id) ?? toTheEnd(id);
+  following.set(id, now);
+  return now;
+}
+
+const told: Record<number, number> = {};
 
 /** A listener hears of every quarter, not of every step. */
-function tell(id: string, p: Progress): void {
+function tell(id: number, p: Progress): void {
   const quarter = Math.floor((p.fraction ?? 0) * 4);
   if (quarter <= (told[id] ?? 0)) return;
   told[id] = quarter;
@@ -67,10 +90,10 @@ function tell(id: string, p: Progress): void {
 }
 
 /** Asks for a run and shows it in its slot; null: the server would not. */
-export async function start(slot: SlotId, request: Request): Promise<string | null> {
+export async function start(slot: SlotId, request: Request): Promise<number | null> {
   change({ refused: { ...state.refused, [slot]: null } });
   try {
-    const { id } = await send<{ id: string }>("POST", "/jobs", request);
+    const { id } = await send<{ id: number }>("POST", "/jobs", request);
     put(id, { ...request, id, state: "queued", title: request.command });
     change({ shown: { ...state.shown, [slot]: id }, tokens: { ...state.tokens, [id]: [] } });
     announce(say("run.started"));
@@ -93,7 +116,7 @@ export async function start(slot: SlotId, request: Request): Promise<string | nu
 
 /** A run of the page's own: its document, and then it is taken out of the list. */
 export async function quiet<T>(request: Request): Promise<T> {
-  const { id } = await send<{ id: string }>("POST", "/jobs", request);
+  const { id } = await send<{ id: number }>("POST", "/jobs", request);
   try {
     const job = await follow(id);
     if (job.state !== "done")
@@ -104,12 +127,12 @@ export async function quiet<T>(request: Request): Promise<T> {
   }
 }
 
-export async function cancel(id: string): Promise<void> {
+export async function cancel(id: number): Promise<void> {
   await send("POST", `/jobs/${id}/cancel`).catch(() => undefined);
 }
 
 /** A result by its name: what it is, and its events if it still runs. */
-export async function open(id: string): Promise<Job | null> {
+export async function open(id: number): Promise<Job | null> {
   try {
     put(id, await get<Job>(`/jobs/${id}`));
     if (!isOver(state.jobs[id]) || state.jobs[id].command === "generate") void follow(id);
@@ -135,12 +158,12 @@ export async function older(): Promise<void> {
   change({ list: [...state.list, ...jobs], more: jobs.length === PAGE });
 }
 
-export async function alter(id: string, part: { pinned?: boolean; title?: string }): Promise<void> {
+export async function alter(id: number, part: { pinned?: boolean; title?: string }): Promise<void> {
   put(id, part);
   await send("PATCH", `/jobs/${id}`, part).catch(() => undefined);
 }
 
-export async function remove(id: string): Promise<void> {
+export async function remove(id: number): Promise<void> {
   await send("DELETE", `/jobs/${id}`).catch(() => undefined);
   const shown = Object.fromEntries(Object.entries(state.shown).filter(([, job]) => job !== id));
   change({
@@ -152,8 +175,9 @@ export async function remove(id: string): Promise<void> {
 }
 
 /** A saved document, from a file of the reader's. */
-export async function load(file: File): Promise<string> {
-  const { id } = await send<{ id: string }>("POST", "/documents", await file.text());
+export async function load(file: File): Promise<number> {
+  JSON.parse(await file.text()); // a clear error for what is none
+  const { id } = await send<{ id: number }>("POST", "/documents", file);
   await open(id);
   void reload();
   return id;

@@ -4,7 +4,7 @@
 
 import { render } from "preact";
 import { App } from "./app";
-import { Info, Tables, asFault, get, takeToken } from "./api";
+import { Info, Tables, asFault, get } from "./api";
 import { open, reload } from "./jobs";
 import { change, state } from "./page-state";
 import { speak } from "./page-words";
@@ -15,9 +15,9 @@ async function fromAddress(): Promise<void> {
   const hash = new URLSearchParams(location.hash.slice(1));
   const room = hash.get("room") as RoomId | null;
   if (room && ROOMS.includes(room)) change({ room });
-  const job = hash.get("job");
+  const job = Number(hash.get("job"));
   if (job) await visit(job);
-  const beside = hash.get("beside");
+  const beside = Number(hash.get("beside"));
   if (beside && (await open(beside))) change({ beside });
 }
 
@@ -33,7 +33,6 @@ async function begin(): Promise<void> {
   document.documentElement.dataset.page = "ready";
 }
 
-takeToken(new URLSearchParams(location.hash.slice(1)));
 speak(state.language);
 if (state.theme) document.documentElement.dataset.theme = state.theme;
 const root = document.getElementById("app");

@@ -77,7 +77,7 @@ function Card() {
       <dl>
         {SHOWN.filter((key) => facts[key] !== null && facts[key] !== undefined && facts[key] !== "").map((key) => (
           <div key={key}>
-            <dt>{sayOr(`model.${key}`, key.replace(/_/g, " "))}</dt>
+            <dt>{sayOr(`fact.${key}`, key.replace(/_/g, " "))}</dt>
             <dd>{value(key)}</dd>
           </div>
         ))}
@@ -119,7 +119,7 @@ function Tokens() {
     if (isEmpty(state.draft) || state.draft.kind === "file") return setTokens(null);
     let gone = false;
     const later = setTimeout(() => {
-      send<Token[] | { tokens: Token[] }>("POST", "/tokenize", { model: state.model || undefined, ...input })
+      send<Token[] | { tokens: Token[] }>("POST", "/tokenize", { model: state.model || undefined, input })
         .then((said) => {
           if (gone) return;
           setFault(null);

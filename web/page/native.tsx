@@ -21,7 +21,7 @@ export interface Prediction {
   tokens?: Token[];
 }
 
-const NATIVE = ["predict", "generate", "info", "tokenize", "capture", "fit", "steer", "verify"];
+const NATIVE = ["predict", "prediction", "generate", "generation", "info", "tokenize", "verify"];
 export const isNative = (command: string): boolean => NATIVE.includes(command);
 
 export function Bars({ outputs }: { outputs: Output[] }) {

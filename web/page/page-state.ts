@@ -16,7 +16,7 @@ export interface Draft {
 
 /** What the model answered, to which input, and which word of it is asked about. */
 export interface Answer {
-  job: string;
+  job: number;
   draft: Draft;
   model: string;
   classes: boolean; // an answer is a class, not words
@@ -33,8 +33,8 @@ export interface State {
   slots: Partial<Record<RoomId, SlotId>>; // the chosen tab or command of a room
   draft: Draft;
   values: Record<SlotId, Values>; // of each slot's form
-  shown: Record<SlotId, string>; // its result
-  beside: string | null;
+  shown: Record<SlotId, number>; // its result
+  beside: number | null;
   jobs: Record<string, Job>;
   tokens: Record<string, Token[]>;
   list: Job[];
@@ -119,8 +119,8 @@ export const setValues = (slot: SlotId, values: Values): void =>
 export function writeAddress(slot: SlotId | null): void {
   const parts = new URLSearchParams({ room: state.room });
   const job = slot === null ? undefined : state.shown[slot];
-  if (job) parts.set("job", job);
-  if (state.beside) parts.set("beside", state.beside);
+  if (job) parts.set("job", String(job));
+  if (state.beside) parts.set("beside", String(state.beside));
   const hash = `#${parts.toString()}`;
   if (location.hash !== hash) history.replaceState(null, "", hash);
 }

@@ -19,7 +19,10 @@ export function PlanLine({ request }: { request: Request | null }) {
     const later = setTimeout(() => {
       send<Plan>("POST", "/plan", request)
         .then((p) => gone || setPlan(p))
-        .catch((error: unknown) => gone || setFault(asFault(error)));
+        .catch((error: unknown) => {
+          const said = asFault(error);
+          if (!gone && said.what !== "command") setFault(said); // a command without a plan
+        });
     }, REST);
     return () => {
       gone = true;

@@ -5,13 +5,14 @@
 
 import { useRef, useState } from "preact/hooks";
 import { Job, asFault } from "./api";
+import { isSaved } from "./figure";
 import { alter, load, older, open, reload, remove } from "./jobs";
 import { announce, change, state } from "./page-state";
 import { say, sayOr, when } from "./page-words";
 import { homeOf } from "./rooms";
 
 /** Shows a result where it was made, and its settings in the form. */
-export async function visit(id: string): Promise<void> {
+export async function visit(id: number): Promise<void> {
   const job = await open(id);
   if (!job) {
     change({ shown: { ...state.shown, words: id }, room: "explain" });
@@ -29,7 +30,7 @@ export async function visit(id: string): Promise<void> {
     answer: room === "explain" ? null : state.answer,
     slots: { ...state.slots, [room]: slot },
     shown: { ...state.shown, [slot]: id },
-    values: job.command === "view" ? state.values : { ...state.values, [slot]: { ...job.parameters } },
+    values: isSaved(job) ? state.values : { ...state.values, [slot]: { ...job.parameters } },
     model: job.model && state.info?.models.some((m) => m.id === job.model) ? job.model : state.model,
   });
 }

@@ -89,8 +89,19 @@ export function slotOf(s: State, room: RoomId = s.room): Slot | null {
   return slots.find((slot) => slot.id === s.slots[room]) ?? slots[0] ?? null;
 }
 
+/** A document that was loaded says its kind and not its command. */
+const KINDS: Record<string, string> = {
+  explanation: "explain",
+  evaluation: "evaluate",
+  profile: "evaluate",
+  comparison: "compare",
+  prediction: "predict",
+  generation: "generate",
+};
+
 /** Where a finished run of a command is looked at again. */
-export function homeOf(s: State, command: string, parameters: Values = {}): [RoomId, SlotId] {
+export function homeOf(s: State, schema: string, parameters: Values = {}): [RoomId, SlotId] {
+  const command = KINDS[schema] ?? schema;
   if (command === "explain")
     return parameters.why !== undefined ? ["inside", "why"] : ["explain", "words"];
   const found = find(s, command);
@@ -116,6 +127,5 @@ const FIRST: Record<SlotId, string[]> = {
   compare: ["methods", "other", "target"],
 };
 
-export const isFirst = (slot: SlotId, name: string): boolean => FIRST[slot]?.includes(name) ?? false;
-export const hasFirst = (slot: SlotId): boolean => slot in FIRST;
+export const firstOf = (slot: SlotId): string[] | undefined => FIRST[slot];
 export const current = (): Slot | null => slotOf(state);
