@@ -15,9 +15,8 @@ import { percent, visible } from "../src/document";
 
 /** A model that gives classes is asked for them; all others write. */
 function givesClasses(s: State): boolean {
-  const tasks = s.info?.models.find((m) => m.id === s.model)?.tasks ?? [];
-  const writes = (task: string) => /generate|translate|dialogue/.test(task);
-  return s.draft.kind === "file" || (tasks.length > 0 && !tasks.some(writes));
+  const task = s.info?.models.find((m) => m.id === s.model)?.task ?? "generate";
+  return !/generate|translate/.test(task);
 }
 
 const LENGTH = 24; // tokens

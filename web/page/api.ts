@@ -31,6 +31,9 @@ export interface Command {
   summary: string;
   family?: string;
   input: string[];
+  plans?: boolean;
+  takes_methods?: boolean;
+  takes_influence_methods?: boolean;
   parameters: Parameter[];
 }
 
@@ -43,14 +46,8 @@ export interface Tables {
 
 export interface Model {
   id: string;
-  name: string;
-  architecture?: string;
-  quantisation?: string;
-  bytes?: number;
-  side?: string;
-  layers?: number;
-  heads?: number;
-  tasks?: string[];
+  file: string;
+  task: string; // generate, translate, classify, embed, ...
 }
 
 export interface Info {

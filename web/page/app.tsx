@@ -46,7 +46,7 @@ function Header() {
           <span class="unseen">{say("model")}</span>
           <select value={state.model} onChange={(e) => change({ model: e.currentTarget.value, answer: null })}>
             {info?.models.map((m) => (
-              <option key={m.id} value={m.id}>{m.name}</option>
+              <option key={m.id} value={m.id}>{m.file}</option>
             ))}
             {info?.models.length === 0 && <option value="">{say("model.none")}</option>}
           </select>

@@ -7,9 +7,8 @@ import { State } from "./page-state";
 import { Slot } from "./rooms";
 
 export function methodsOf(s: State, command: Command): Method[] {
-  const methods =
-    command.name === "influence" ? (s.tables?.influence_methods ?? []) : (s.tables?.methods ?? []);
-  return command.parameters.some((p) => p.name === "method") ? methods : [];
+  if (command.takes_influence_methods) return s.tables?.influence_methods ?? [];
+  return command.takes_methods ? (s.tables?.methods ?? []) : [];
 }
 
 /** The parameters of the chosen method, which stand behind those of the command. */

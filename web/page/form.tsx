@@ -172,7 +172,7 @@ export function Form({ slot, apart = [] }: { slot: Slot; apart?: string[] }) {
   const touched = Object.keys(changed(state, slot)).filter((name) => rest.some((p) => p.name === name)).length;
   const groups = [...new Set(rest.map((p) => p.group ?? ""))];
   return (
-    <div class="form">
+    <div class="form" data-command={slot.command.name}>
       {first.map((p) => (
         <One key={p.name} slot={slot} p={p} />
       ))}

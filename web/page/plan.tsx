@@ -3,6 +3,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Fault, Plan, Request, asFault, send } from "./api";
+import { state } from "./page-state";
 import { bytes, say, seconds } from "./page-words";
 
 const REST = 500; // ms
@@ -10,19 +11,17 @@ const REST = 500; // ms
 export function PlanLine({ request }: { request: Request | null }) {
   const [plan, setPlan] = useState<Plan | null>(null);
   const [fault, setFault] = useState<Fault | null>(null);
-  const key = request === null ? "" : JSON.stringify(request);
+  const plans = state.tables?.commands.find((c) => c.name === request?.command)?.plans;
+  const key = request && plans ? JSON.stringify(request) : "";
   useEffect(() => {
     setPlan(null);
     setFault(null);
-    if (!request) return;
+    if (!key) return;
     let gone = false;
     const later = setTimeout(() => {
       send<Plan>("POST", "/plan", request)
         .then((p) => gone || setPlan(p))
-        .catch((error: unknown) => {
-          const said = asFault(error);
-          if (!gone && said.what !== "command") setFault(said); // a command without a plan
-        });
+        .catch((error: unknown) => gone || setFault(asFault(error)));
     }, REST);
     return () => {
       gone = true;
