@@ -14,7 +14,7 @@
 
 #include <glim/glim.h>
 
-enum { CLI_SITES = 64, CLI_OTHERS = 7 };
+enum { CLI_SITES = 64, CLI_OTHERS = 7, CLI_SERVED = 16 };
 
 typedef struct cli_options {
     /* model */
@@ -95,6 +95,10 @@ typedef struct cli_options {
     const char *indices, *direction, *search, *start, *save_picture;
     int64_t text_window, restarts, steps, candidates, choices, jitter;
     double fluency, l2, variation;
+    /* the server */
+    const char *served[CLI_SERVED], *host, *token, *root, *history;
+    int64_t port, queue, workers;
+    bool open;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -131,6 +135,8 @@ struct cli_run {
 
 struct cli_command {
     const char *name, *summary, *synopsis;
+    const char *family;              /* which question it answers; for pages */
+    const char *produces;            /* schema of its JSON, or NULL */
     const char *text;                /* what a word without a flag is, "text"; NULL: refused */
     const char *const *examples;     /* NULL-terminated */
     const glim_param *const *groups; /* NULL-terminated */
