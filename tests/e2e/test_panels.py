@@ -221,7 +221,7 @@ class Reports(Browser):
         self.assertEqual(page.evaluate(after), "none")
         page.check("#glim-panel-3 .show")
         self.assertEqual(page.evaluate(after), '"1.50"')
-        self.assertEqual(page.evaluate("document.querySelectorAll('script:not([type])').length"), 0)
+        self.assertEqual(page.evaluate("document.documentElement.dataset.viewer"), "ready")
         self.assertClean(page)
 
     def test_scales_say_their_ends(self):
