@@ -18,7 +18,8 @@ import scipy.stats
 
 from browser import AXE, DOCUMENTS, GLIM, ROOT, Browser
 
-TINY = ROOT / "tests/golden/models/llama.gguf"
+TINY = ROOT / "tests/golden/models/phi3-partial.gguf"
+TEXT = "x f n s"  # it goes on with C1#C1: a word of two tokens, one of one
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WORDS = {name: json.loads((ROOT / f"web/words/{name}.json").read_text(encoding="utf-8"))
          for name in ("en", "zh-CN", "page-en", "page-zh-CN")}
@@ -81,7 +82,7 @@ class Page(Browser):
 
     def visit(self, hash="", **options):
         """A page that notes whatever it must not do."""
-        context = self.browser.new_context(viewport={"width": 1300, "height": 900}, bypass_csp=False, **options)
+        context = self.browser.new_context(**{"viewport": {"width": 1300, "height": 900}, **options})
         self.addCleanup(context.close)
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -97,7 +98,8 @@ class Page(Browser):
         return page
 
     def assertClean(self, page):
-        self.assertEqual(page.sins, [])
+        """A plan of a form that is not filled in is refused, and Chromium notes that."""
+        self.assertEqual([s for s in page.sins if "400 (Bad Request)" not in s], [])
         self.assertEqual(page.evaluate("window.violations"), [])
 
     def assertOpen(self, page, name):
@@ -107,7 +109,7 @@ class Page(Browser):
         found = page.evaluate("(tags) => axe.run(document, {runOnly: tags, iframes: false})", WCAG)
         self.assertEqual([(v["id"], [n["html"][:160] for n in v["nodes"]]) for v in found["violations"]], [], name)
 
-    def answer(self, page, text="a b c d"):
+    def answer(self, page, text=TEXT):
         page.fill("#prompt", text)
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".answer .hint")
@@ -145,9 +147,9 @@ class Page(Browser):
         first_job, job = job, self.server.ask(f"/jobs/{job}")
         token = self.server.ask("/jobs?search=generate")["jobs"][0]
         first = self.server.ask(f"/jobs/{token['id']}/document")["tokens"][0]["text"]
-        said = job["parameters"].get("target") or job["parameters"]["continuation"]
-        self.assertTrue(said.startswith(first), (said, first))
-        self.assertEqual(job["input"], {"text": "a b c d"})
+        self.assertEqual(first, "C")
+        self.assertEqual(job["input"], {"text": TEXT})
+        self.assertEqual(job["parameters"], {"continuation": "C1"})
         # why not another: what else might have stood there is offered
         page.locator(".chip").first.click()
         page.wait_for_selector("q.not")
@@ -158,7 +160,7 @@ class Page(Browser):
         words.nth(1).click()
         _, last = self.report(page, last=last)
         later = self.server.ask(f"/jobs/{last}")
-        self.assertTrue(later["input"]["text"].startswith("a b c d") and later["input"]["text"] != "a b c d")
+        self.assertTrue(later["input"]["text"] == TEXT + "C1" and later["parameters"] == {"target": "#"})
         # layers, samples, trust
         page.click("#tab-layers")
         frame, last = self.report(page, last=last)
@@ -175,8 +177,7 @@ class Page(Browser):
         page.fill(".turn textarea", "a b c")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".answer .hint")
-        words = page.locator(".words button")
-        words.nth(words.count() - 1).click()
+        page.locator(".words button").nth(2).click()
         frame, job = self.report(page)
         job = self.server.ask(f"/jobs/{job}")
         self.assertEqual(job["input"], {"chat": [{"role": "user", "content": "a b c"}]})
@@ -189,7 +190,7 @@ class Page(Browser):
 
     def test_settings_that_change_make_a_figure_stale(self):
         page = self.visit()
-        page.fill("#prompt", "a b c d")
+        page.fill("#prompt", TEXT)
         page.click(".settings .go button")
         _, last = self.report(page)
         self.assertFalse(page.is_visible(".banner.changed"))
@@ -215,7 +216,7 @@ class Page(Browser):
 
     def test_a_run_is_cancelled_and_a_bad_one_says_what_to_do(self):
         page = self.visit()
-        page.fill("#prompt", "a b c d")
+        page.fill("#prompt", TEXT)
         page.select_option("#f-words-method", SLOW["method"])
         page.fill("#f-words-num-samples", str(SLOW["num-samples"]))
         page.click(".settings .go button")
@@ -310,6 +311,7 @@ class Page(Browser):
         # all settings of one command, folded ones too, are those of its descriptors
         page.click("nav a[href='#room=attention']")
         page.click("summary:has-text('More settings')")
+        page.wait_for_selector(".form details fieldset")
         fields = page.locator(".form .field").count()
         self.assertEqual(fields, len(next(c for c in tables["commands"] if c["name"] == "attention")["parameters"]))
         self.assertClean(page)
@@ -323,9 +325,9 @@ class Page(Browser):
         page.click("nav a[href='#room=model']")
         page.fill("#prompt", "a b")
         page.wait_for_selector(".tokens span")
-        tokens = self.server.ask("/tokenize", {"model": "llama", "input": {"text": "a b"}})
+        tokens = self.server.ask("/tokenize", {"model": "phi3-partial", "input": {"text": "a b"}})
         self.assertEqual(page.locator(".tokens > span").count(), len(tokens))
-        page.wait_for_selector("dd:has-text('llama')")
+        page.wait_for_selector("dd:has-text('phi3')")
         self.assertClean(page)
 
     def test_files_are_chosen_under_the_root_alone(self):
@@ -343,7 +345,7 @@ class Page(Browser):
         page = self.visit(locale="zh-CN", color_scheme="dark")
         self.assertEqual(page.get_attribute("html", "lang"), "zh-CN")
         methods = {part for m in self.server.ask("/commands")["methods"] for part in m["name"].split("-")}
-        seen = re.sub(r"glim|llama\.gguf|English|Ctrl", "", page.inner_text("body"))
+        seen = re.sub(r"glim|phi3-partial\.gguf|English|Ctrl", "", page.inner_text("body"))
         self.assertEqual(set(re.findall("[A-Za-z]{4,}", seen)) - methods, set(), "English words in the Chinese page")
         page.fill("#prompt", "a b c")
         page.click(".settings .go button")
@@ -376,7 +378,7 @@ class Page(Browser):
         tab_to("Skip")
         page.keyboard.press("Enter")
         tab_to("prompt")
-        page.keyboard.type("a b c d")
+        page.keyboard.type(TEXT)
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".answer .hint")
         tab_to(page.inner_text(".words button >> nth=0").strip())

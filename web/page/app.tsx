@@ -8,6 +8,7 @@ import { Beside, Differences } from "./beside";
 import { CommandRoom } from "./command";
 import { Explain, runSlot } from "./explain";
 import { Error3 } from "./figure";
+import { colour } from "./frames";
 import { ModelRoom } from "./model";
 import { change, keep, listen, state, writeAddress } from "./page-state";
 import { chinese, say, speak } from "./page-words";
@@ -74,6 +75,7 @@ function Header() {
           onClick={() => {
             keep("theme", theme);
             document.documentElement.dataset.theme = theme;
+            colour(theme);
             change({ theme });
           }}
         >
@@ -110,7 +112,7 @@ export function App() {
   }, []);
   const slot = state.room === "advise" ? null : (current()?.id ?? null);
   useEffect(() => {
-    writeAddress(slot);
+    if (state.tables) writeAddress(slot);
     document.title = `glim · ${say(`room.${state.room}`)}`;
   });
   if (state.fault)

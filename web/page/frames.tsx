@@ -8,6 +8,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { address } from "./api";
 import { unitsOf } from "./documents";
 import { attend, serves } from "./tiles";
+import { state } from "./page-state";
 import { chinese, say } from "./page-words";
 
 interface Message {
@@ -47,6 +48,12 @@ window.addEventListener("message", (event) => {
   if (message.type === "select") void handOn(source, message);
 });
 
+/** Tells all frames which colours the page has; a frame that has come hears it, too. */
+export function colour(theme: string, frame?: Window): void {
+  if (!theme) return; // both follow the system
+  for (const to of frame ? [frame] : frames.keys()) to.postMessage({ glim: 1, type: "theme", theme }, "*");
+}
+
 const LEAST = Math.max(320, Math.round(0.7 * window.innerHeight));
 
 export function Frame({ job, title, row }: { job: number; title: string; row: number | null }) {
@@ -80,7 +87,10 @@ export function Frame({ job, title, row }: { job: number; title: string; row: nu
         sandbox="allow-scripts allow-downloads"
         src={address(`/jobs/${job}/report?lang=${language}`) + (row === null ? "" : `#row=${row}&own=true&written=true`)}
         height={height}
-        onLoad={() => setReady(true)}
+        onLoad={() => {
+          setReady(true);
+          if (frame.current?.contentWindow) colour(state.theme, frame.current.contentWindow);
+        }}
       />
     </div>
   );

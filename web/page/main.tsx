@@ -11,8 +11,7 @@ import { speak } from "./page-words";
 import { visit } from "./results";
 import { ROOMS, RoomId } from "./rooms";
 
-async function fromAddress(): Promise<void> {
-  const hash = new URLSearchParams(location.hash.slice(1));
+async function fromAddress(hash: URLSearchParams): Promise<void> {
   const room = hash.get("room") as RoomId | null;
   if (room && ROOMS.includes(room)) change({ room });
   const job = Number(hash.get("job"));
@@ -21,7 +20,10 @@ async function fromAddress(): Promise<void> {
   if (beside && (await open(beside))) change({ beside });
 }
 
+const address = (): URLSearchParams => new URLSearchParams(location.hash.slice(1));
+
 async function begin(): Promise<void> {
+  const linked = address(); // before the page writes its own
   try {
     const [info, tables] = await Promise.all([get<Info>("/info"), get<Tables>("/commands")]);
     change({ info, tables, model: info.models[0]?.id ?? "" });
@@ -29,7 +31,7 @@ async function begin(): Promise<void> {
     change({ fault: asFault(error) });
     return;
   }
-  await Promise.all([fromAddress(), reload()]);
+  await Promise.all([fromAddress(linked), reload()]);
   document.documentElement.dataset.page = "ready";
 }
 
@@ -37,5 +39,5 @@ speak(state.language);
 if (state.theme) document.documentElement.dataset.theme = state.theme;
 const root = document.getElementById("app");
 if (root) render(<App />, root);
-window.addEventListener("hashchange", () => void fromAddress());
+window.addEventListener("hashchange", () => void fromAddress(address()));
 void begin();

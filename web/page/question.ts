@@ -24,15 +24,18 @@ const LETTERS = /^[\p{L}\p{N}\p{M}'’_-]+$/u;
 function words(tokens: Token[]): Word[] {
   const out: Word[] = [];
   let before = "";
+  let parts: Token[] = []; // of a character that is not whole yet
   tokens.forEach((token, i) => {
     const last = out[out.length - 1];
+    if (!token.text) return void parts.push(token);
     const joins =
       last && LETTERS.test(token.text) && !STARTS.test(token.text) && /[\p{L}\p{N}]$/u.test(last.text) &&
       !/[\p{Script=Han}]$/u.test(last.text);
     if (joins) {
       last.text += token.text;
-      last.tokens.push(token);
-    } else out.push({ text: token.text, tokens: [token], first: i, before });
+      last.tokens.push(...parts, token);
+    } else out.push({ text: token.text, tokens: [...parts, token], first: i - parts.length, before });
+    parts = [];
     before += token.text;
   });
   return out;
@@ -71,7 +74,7 @@ export function asked(s: State, slot: Slot): { input: Input; parameters: Values 
   const a = s.answer;
   if (!word || !a) return null;
   const has = (name: string) => slot.command.parameters.some((p) => p.name === name);
-  const target = { target: word.tokens[0].text, ...(a.against ? { against: a.against } : {}) };
+  const target = { target: word.tokens.find((t) => t.text)?.text ?? word.text, ...(a.against ? { against: a.against } : {}) };
   if (a.classes) return { input: inputOf(a.draft), parameters: { ...target, target: word.text } };
   if (a.draft.kind === "chat" && slot.command.input.includes("chat")) {
     if (word.first === 0 && (a.against || !has("continuation") || word.tokens.length === 1))
