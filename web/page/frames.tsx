@@ -89,7 +89,10 @@ export function Frame({ job, title, row }: { job: number; title: string; row: nu
         height={height}
         onLoad={() => {
           setReady(true);
-          if (frame.current?.contentWindow) colour(state.theme, frame.current.contentWindow);
+          const inside = frame.current?.contentWindow;
+          if (!inside) return;
+          colour(state.theme, inside);
+          inside.postMessage({ glim: 1, type: "language", language }, "*");
         }}
       />
     </div>
