@@ -80,7 +80,8 @@ static serve_result list_page(serve_request *r) {
     glim__buffer_printf(&b,
                         "<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\">"
                         "<meta name=\"viewport\" content=\"width=device-width\">"
-                        "<title>glim</title></head><body>\n<h1>glim %s: %s</h1>\n"
+                        "<link rel=\"icon\" "
+                        "href=\"data:,\"><title>glim</title></head><body>\n<h1>glim %s: %s</h1>\n"
                         "<p>%s: <a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a></p>\n"
                         "<table>\n",
                         words[LANG][t.lang], glim_version(), words[JOBS][t.lang],

@@ -41,6 +41,14 @@ static void name_model(const glim_server *s, serve_model *m) {
         snprintf(m->id, sizeof m->id, "%s-%d", base, k);
 }
 
+/* Which side of a text it stands on. */
+static const char *side_of(const char *task) {
+    return !strcmp(task, "generate")    ? "decoder"
+           : !strcmp(task, "translate") ? "encoder-decoder"
+           : !strcmp(task, "image")     ? "picture"
+                                        : "encoder";
+}
+
 /* What pages want of glim.info/1. */
 static glim_status take_info(serve_model *m, const serve_child *c, glim_error *err) {
     static const char *const same[] = {"name",           "architecture", "quantisation", "task",
@@ -51,8 +59,7 @@ static glim_status take_info(serve_model *m, const serve_child *c, glim_error *e
     glim_status status = glim__json_parse(&told, c->out.text.data, c->out.text.len, m->given, err);
     if (status)
         return status;
-    json_t *side = json_object_get(told, "image_height"),
-           *bytes = json_object_get(told, "file_bytes");
+    json_t *bytes = json_object_get(told, "file_bytes"), *tasks = json_array();
     const char *task = json_string_value(json_object_get(told, "task"));
     const char *slash = strrchr(m->path, '/');
     m->picture = task && !strcmp(task, "image");
@@ -64,7 +71,11 @@ static glim_status take_info(serve_model *m, const serve_child *c, glim_error *e
         json_t *v = json_object_get(told, same[i]);
         glim__json_set(&ok, o, same[i], v ? json_incref(v) : json_null());
     }
-    glim__json_set(&ok, o, "side", side ? json_incref(side) : json_integer(0));
+    glim__json_add(&ok, tasks, json_string(task ? task : "generate"));
+    if (json_is_string(json_object_get(told, "chat_template")))
+        glim__json_add(&ok, tasks, json_string("dialogue"));
+    glim__json_set(&ok, o, "tasks", tasks);
+    glim__json_set(&ok, o, "side", json_string(side_of(task ? task : "")));
     glim__json_set(&ok, o, "bytes", bytes ? json_incref(bytes) : json_integer(0));
     json_decref(told);
     return ok ? GLIM_OK : glim_fail(err, GLIM_ENOMEM, "out of memory: the models");

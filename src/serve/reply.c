@@ -38,7 +38,7 @@ void serve_common_headers(const serve_request *r, struct MHD_Response *response,
            : form ? FORM_POLICY
                   : DATA_POLICY);
     header(response, "X-Content-Type-Options", "nosniff");
-    header(response, "Referrer-Policy", "no-referrer");
+    header(response, "Referrer-Policy", "same-origin");
     header(response, "Cross-Origin-Resource-Policy", "same-origin");
     header(response, "Cross-Origin-Opener-Policy", "same-origin");
 }

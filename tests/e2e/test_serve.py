@@ -319,7 +319,7 @@ class Addresses(unittest.TestCase):
         for path in ("/", "/api/v1/info", "/api/v1/jobs", "/nosuch"):
             r, _ = self.ask("GET", path, raw=True)
             self.assertEqual(r.headers["X-Content-Type-Options"], "nosniff")
-            self.assertEqual(r.headers["Referrer-Policy"], "no-referrer")
+            self.assertEqual(r.headers["Referrer-Policy"], "same-origin")
             self.assertIn("frame-ancestors 'self'", r.headers["Content-Security-Policy"])
             self.assertIn("default-src 'none'", r.headers["Content-Security-Policy"])
             self.assertNotIn("unsafe-eval", r.headers["Content-Security-Policy"])

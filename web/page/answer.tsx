@@ -19,7 +19,7 @@ function givesClasses(s: State): boolean {
   return !/generate|translate/.test(task);
 }
 
-const LENGTH = 24; // tokens
+const LENGTH = 20; // tokens
 
 export async function answer(): Promise<void> {
   if (isEmpty(state.draft)) return;
