@@ -110,9 +110,9 @@ export const MARKS = 12; // six colours, filled and hollow
 export const OTHER = 12;
 export const NONE = 13;
 export const GHOST = 14; // of a group that is not looked at
-export const AMOUNTS = 15; // a0 .. a8
-export const SIGNED = 24; // s0 .. s10
-export const LOOKS = 35;
+export const AMOUNTS = 15; // a1 .. a8: a0 is the colour of the page
+export const SIGNED = 23; // s0 .. s10; what is near 0 is hollow
+export const LOOKS = 34;
 
 export interface Group {
   look: number;
@@ -168,7 +168,7 @@ function amounts(c: Colouring, n: number): Looks {
     if (x === null) none++;
     if (x === null) of[i] = NONE;
     else if (signed) of[i] = SIGNED + 5 + Math.round((5 * x) / limit);
-    else of[i] = AMOUNTS + (to > from ? Math.round((8 * (x - from)) / (to - from)) : 8);
+    else of[i] = AMOUNTS + (to > from ? Math.round((7 * (x - from)) / (to - from)) : 7);
   }
   const groups = none ? [{ look: NONE, name: "", count: none }] : [];
   return signed ? { of, groups, from: -limit, to: limit } : { of, groups, from, to };

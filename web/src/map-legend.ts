@@ -24,7 +24,8 @@ export function mark(look: number): SVGElement {
 
 function swatches(from: number, n: number, ends: [string, string]): HTMLElement {
   const strip = make("span", { class: "swatches" });
-  for (let s = 0; s < n; s++) strip.append(make("span", { class: `w ${colourOf(from + s)}` }));
+  for (let s = 0; s < n; s++)
+    strip.append(make("span", { class: `w ${colourOf(from + s).replace("edge", "s5")}` }));
   const [least, most] = ends.map((end) => make("b", {}, end));
   return make("span", { class: "scale" }, least, " ", strip, " ", most);
 }
@@ -45,7 +46,7 @@ export function attachLegend(view: MapView, colouring: () => Colouring | undefin
       const signed = from < 0;
       const limit = Math.max(Math.abs(from), Math.abs(to));
       const ends = [from, to].map((x) => format(x, limit, signed)) as [string, string];
-      legend.append(swatches(signed ? SIGNED : AMOUNTS, signed ? 11 : 9, ends));
+      legend.append(swatches(signed ? SIGNED : AMOUNTS, signed ? 11 : 8, ends));
     }
     for (const group of groups) {
       const name = group.name
@@ -81,7 +82,7 @@ export function attachLegend(view: MapView, colouring: () => Colouring | undefin
       return n;
     };
     fill(count, "scatter.dense", String(view.map.n));
-    count.append(" ", swatches(AMOUNTS + 1, 8, [String(least(steps[0])), String(view.dense)]));
+    count.append(" ", swatches(AMOUNTS, 8, [String(least(steps[0])), String(view.dense)]));
   });
   count.hidden = true;
   legend.addEventListener("glim-legend", build);

@@ -21,14 +21,14 @@ const SHAPES = [
 
 export const shapeOf = (look: number): string =>
   SHAPES[look < MARKS ? look % 6 : look === NONE ? 5 : 0];
-export const hollow = (look: number): boolean => look >= 6 && look < MARKS;
+export const hollow = (look: number): boolean => (look >= 6 && look < MARKS) || look === SIGNED + 5;
 
 /** The name of a look's colour in the style sheet. */
 export function colourOf(look: number): string {
   if (look < MARKS) return `c${(look % 6) + 1}`;
-  if (look === OTHER || look === NONE) return "edge";
+  if (look === OTHER || look === NONE || look === SIGNED + 5) return "edge";
   if (look === GHOST) return "line";
-  return look < SIGNED ? `a${look - AMOUNTS}` : `s${look - SIGNED}`;
+  return look < SIGNED ? `a${look - AMOUNTS + 1}` : `s${look - SIGNED}`;
 }
 
 interface Stamp {
@@ -161,7 +161,7 @@ export class Painter {
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) {
         const c = counts[Math.floor((y / height) * BINS) * BINS + Math.floor((x / width) * BINS)];
-        if (c) out[y * width + x] = this.colours[AMOUNTS + densityStep(c, most)];
+        if (c) out[y * width + x] = this.colours[AMOUNTS + densityStep(c, most) - 1];
       }
     return most;
   }

@@ -2,13 +2,14 @@
 // A grid with more cells than a page bears as a table: the report pools them, here
 // every one of them is drawn, on a canvas.
 
-import { Panel, labelOf, limitOf, stepOf } from "./panel-data";
+import { Panel, isSigned, labelOf, limitOf, stepOf } from "./panel-data";
 import { Handlers, chosenOn } from "./panel-grid";
-import { sheet } from "./sheet";
+import { hatch, sheet } from "./sheet";
 import { Store, make } from "./state";
 import { fill } from "./words";
 
 const CELL = 14;
+const [LEAST, MOST] = [-0.2, 1.2]; // effects beyond have a notch, as src/view/panels.c says
 
 export function attachSheet(p: Panel, pooled: HTMLElement, store: Store, h: Handlers): () => void {
   const limit = limitOf(p);
@@ -26,8 +27,22 @@ export function attachSheet(p: Panel, pooled: HTMLElement, store: Store, h: Hand
     chosen,
     paint: (g, r, c, x, y, ink) => {
       const value = p.values[r][c];
-      g.fillStyle = value === null ? ink.none : ink.step(stepOf(p, value, limit));
+      if (value === null) return hatch(g, x, y, CELL, ink.fg);
+      const step = stepOf(p, value, limit);
+      g.fillStyle = ink.step(step);
       g.fillRect(x, y, CELL - 1, CELL - 1);
+      if (isSigned(p) && value < 0 && step !== "s5") {
+        g.fillStyle = ink.step(`t${step.slice(1)}`); // lowers: the sign itself
+        g.fillRect(x + 4, y + CELL / 2 - 1, CELL - 9, 1);
+      }
+      if (p.scale === "effect" && (value < LEAST || value > MOST)) {
+        g.fillStyle = ink.fg;
+        g.beginPath();
+        g.moveTo(x + CELL - 6, y);
+        g.lineTo(x + CELL - 1, y);
+        g.lineTo(x + CELL - 1, y + 5);
+        g.fill();
+      }
       if (p.marked?.[r][c]) {
         g.strokeStyle = ink.fg;
         g.strokeRect(x + 0.5, y + 0.5, CELL - 2, CELL - 2);
@@ -44,5 +59,7 @@ export function attachSheet(p: Panel, pooled: HTMLElement, store: Store, h: Hand
   });
   pooled.before(fill(make("p", { class: "note" }), "grid.whole"), cells.box);
   pooled.hidden = true;
+  const note = pooled.parentElement?.querySelector<HTMLElement>("[data-w='panel.pooled']");
+  if (note) note.hidden = true;
   return cells.ask;
 }
