@@ -387,22 +387,34 @@ glim_status serve_words_make(serve_words *w, const serve_options *o, const serve
 }
 
 /* Behind the command's name, since behind "--" nothing is a flag. */
+static void put_first(serve_words *w, const char *flag, const char *value) {
+    glim_buffer all, old = w->words;
+    size_t first = strlen(old.data) + 1;
+    glim__buffer_init(&all, old.ctx);
+    glim__buffer_append(&all, old.data, first);
+    glim__buffer_printf(&all, "--%s%s%s", flag, value ? "=" : "", value ? value : "");
+    glim__buffer_append(&all, "", 1);
+    glim__buffer_append(&all, old.data + first, old.len - first);
+    w->words = all;
+    w->n++;
+    glim__buffer_release(&old);
+}
+
+glim_status serve_words_report(serve_words *w, const char *path, glim_error *err) {
+    const char *produces = w->command->produces ? w->command->produces : "";
+    bool viewed = !strcmp(produces, "glim.explanation/1") || !strcmp(produces, "glim.influence/1");
+    if (!viewed && serve_flag_find(w->command, "html"))
+        put_first(w, "html", path);
+    return w->words.failed ? glim__oom(w->words.ctx, err, "the words of the request", w->words.len)
+                           : GLIM_OK;
+}
+
 glim_status serve_words_answer(serve_words *w, const char *path, bool dry_run, glim_error *err) {
-    glim_buffer all;
-    size_t first = strlen(w->words.data) + 1;
     if (dry_run && !serve_flag_find(w->command, "dry-run"))
         return glim_fail(err, GLIM_EUSAGE, "command: %s has no plan", w->command->name);
-    glim__buffer_init(&all, w->words.ctx);
-    glim__buffer_append(&all, w->words.data, first);
-    glim__buffer_printf(&all, "--json=%s", path);
-    glim__buffer_append(&all, "", 1);
     if (dry_run)
-        glim__buffer_append(&all, "--dry-run", 10);
-    glim__buffer_append(&all, w->words.data + first, w->words.len - first);
-    w->n += 1 + dry_run;
-    glim_buffer old = w->words;
-    w->words = all;
-    glim__buffer_release(&old);
-    return w->words.failed ? glim__oom(w->words.ctx, err, "the words of the request", first)
+        put_first(w, "dry-run", NULL);
+    put_first(w, "json", path);
+    return w->words.failed ? glim__oom(w->words.ctx, err, "the words of the request", w->words.len)
                            : GLIM_OK;
 }

@@ -76,6 +76,9 @@ static glim_status enter(glim_server *s, serve_words *words, int64_t *id, glim_e
     serve_job_path(s, *id, "document.json", path);
     if (!status)
         status = serve_words_answer(words, path, false, err);
+    serve_job_path(s, *id, "form.html", path);
+    if (!status)
+        status = serve_words_report(words, path, err);
     if (status)
         serve_history_remove(s->store, *id, NULL);
     return status;

@@ -111,7 +111,9 @@ serve_result serve_reply_nothing(serve_request *r, int status, const char *name,
         MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
-    serve_common_headers(r, response, NULL);
+    /* A browser puts the headers of a 304 in the place of those that it kept: the policy as well.
+     */
+    serve_common_headers(r, response, status == 304 && r->route ? r->route->type : NULL);
     if (name)
         header(response, name, value);
     return serve_send(r, status, response);

@@ -71,6 +71,12 @@ serve_result serve_get_form(serve_request *r) {
     lang = lang ? lang : "en";
     bool spoken = !strcmp(form, "html");
     snprintf(name, sizeof name, "form%s%s.%s", spoken ? "." : "", spoken ? lang : "", form);
+    if (spoken) { /* one that the run itself has left speaks both languages */
+        serve_job_path(s, r->id, "form.html", r->form);
+        result = serve_reply_file(r, r->form, r->route->type, &found);
+        if (found)
+            return result;
+    }
     serve_job_path(s, r->id, name, r->form);
     result = serve_reply_file(r, r->form, r->route->type, &found);
     if (found)
