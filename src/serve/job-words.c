@@ -389,6 +389,8 @@ glim_status serve_words_make(serve_words *w, const serve_options *o, const serve
 /* Behind the command's name, since behind "--" nothing is a flag. */
 static void put_first(serve_words *w, const char *flag, const char *value) {
     glim_buffer all, old = w->words;
+    if (old.failed)
+        return;
     size_t first = strlen(old.data) + 1;
     glim__buffer_init(&all, old.ctx);
     glim__buffer_append(&all, old.data, first);
