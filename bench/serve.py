@@ -107,7 +107,7 @@ def first_byte(port, path):
 
 def row(what, ours, theirs, unit, ratio):
     print(f"| {what} | {ours:,.3g} {unit} | http.server | {theirs:,.3g} {unit} | **{ratio:.2f}** |" if ours < 100 else
-          f"| {what} | {ours:,.0f} {unit} | http.server | {theirs:,.0f} {unit} | **{ratio:.2f}** |")
+          f"| {what} | {ours:,.0f} | http.server | {theirs:,.0f} | **{ratio:.2f}** |")
 
 
 def main():
