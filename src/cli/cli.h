@@ -14,7 +14,7 @@
 
 #include <glim/glim.h>
 
-enum { CLI_SITES = 64, CLI_OTHERS = 7 };
+enum { CLI_SITES = 64, CLI_OTHERS = 7, CLI_SERVED = 16 };
 
 typedef struct cli_options {
     /* model */
@@ -103,6 +103,10 @@ typedef struct cli_options {
     int64_t components, snapshots, n_iter, early_iter;
     double perplexity, early_exaggeration, exaggeration, learning_rate, momentum, theta,
         max_step_norm;
+    /* the server */
+    const char *served[CLI_SERVED], *host, *token, *root, *history;
+    int64_t port, queue, workers;
+    bool open;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -139,6 +143,8 @@ struct cli_run {
 
 struct cli_command {
     const char *name, *summary, *synopsis;
+    const char *family;              /* which question it answers; for pages */
+    const char *produces;            /* schema of its JSON, or NULL */
     const char *text;                /* what a word without a flag is, "text"; NULL: refused */
     const char *const *examples;     /* NULL-terminated */
     const glim_param *const *groups; /* NULL-terminated */

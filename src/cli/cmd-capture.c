@@ -304,6 +304,7 @@ static const char *const examples[] = {
 const cli_command cli_capture = {
     .name = "capture",
     .summary = "inner values under TransformerLens names, into a file",
+    .family = "basics",
     .synopsis = "-m MODEL --site PATTERN -o FILE TEXT",
     .text = "text",
     .examples = examples,

@@ -3,6 +3,7 @@
    come. */
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/watched.h"
 #include "model/model.h"
 
 #include <math.h>
@@ -66,6 +67,7 @@ struct stream {
     size_t count;
     bool ascii;
     glim_buffer shown; /* what is ready, made safe */
+    glim_buffer told;  /* of the token, for a program that watches */
     glim_status status;
 };
 
@@ -79,6 +81,12 @@ static bool put_safe(struct stream *s, const char *text, size_t n) {
     else if (s->shown.len)
         s->status = cli_put(s->run, s->shown.data, s->shown.len);
     return !s->status;
+}
+
+static bool hand_on(struct stream *s, const char *text, size_t n) {
+    if (cli_watched())
+        glim__buffer_append(&s->told, text, n);
+    return s->run->o.json ? true : put_safe(s, text, n);
 }
 
 /* Bytes of pending that form whole characters (a broken byte counts). */
@@ -105,7 +113,7 @@ static bool show(void *data, int32_t id, double probability) {
         bytes++; /* nothing stands before the word */
         len--;
     }
-    if (s->run->o.json)
+    if (s->run->o.json && !cli_watched())
         return !glim_context_cancelled(s->run->ctx);
     while (len) {
         size_t part = sizeof s->pending - s->n < len ? sizeof s->pending - s->n : len;
@@ -114,11 +122,14 @@ static bool show(void *data, int32_t id, double probability) {
         bytes += part;
         len -= part;
         size_t ready = whole(s->pending, s->n);
-        if (!put_safe(s, s->pending, ready))
+        if (!hand_on(s, s->pending, ready))
             return false;
         memmove(s->pending, s->pending + ready, s->n - ready);
         s->n -= ready;
     }
+    if (cli_watched())
+        cli_watched_token(id, s->told.data ? s->told.data : "", s->told.len, probability);
+    glim__buffer_clear(&s->told);
     return !glim_context_cancelled(s->run->ctx);
 }
 
@@ -180,6 +191,7 @@ static glim_status run_generate(cli_run *run) {
     struct stream s = {.run = run, .ascii = cli_ascii(run)};
     size_t start = run->tokens->count;
     glim__buffer_init(&s.shown, run->ctx);
+    glim__buffer_init(&s.told, run->ctx);
     size_t most = (size_t)glim_model_facts(run->model)->context_length;
     most = (size_t)run->o.tokens < most ? (size_t)run->o.tokens : most;
     s.probs = glim__calloc(run->ctx, most, sizeof *s.probs);
@@ -205,6 +217,7 @@ static glim_status run_generate(cli_run *run) {
         run->tokens->count == (size_t)glim_model_facts(run->model)->context_length)
         fprintf(stderr, "glim: note: the context is full\n");
     glim__buffer_release(&s.shown);
+    glim__buffer_release(&s.told);
     glim__free(run->ctx, s.probs);
     return status;
 }
@@ -219,6 +232,8 @@ static const char *const examples[] = {
 const cli_command cli_generate = {
     .name = "generate",
     .summary = "continue a text or a chat; translate",
+    .family = "basics",
+    .produces = "glim.generation/1",
     .synopsis = "-m MODEL TEXT",
     .steers = true,
     .text = "text",

@@ -153,6 +153,7 @@ static const char *const examples[] = {
 const cli_command cli_steer_command = {
     .name = "steer",
     .summary = "make directions that glim generate --steer adds",
+    .family = "structure",
     .synopsis = "-m MODEL --positive FILE --negative FILE -o FILE",
     .examples = examples,
     .groups = groups,

@@ -47,6 +47,7 @@ static const char *const examples[] = {"glim tokenize -m model.gguf \"Hello, 世
 const cli_command cli_tokenize = {
     .name = "tokenize",
     .summary = "how a text is cut into tokens",
+    .family = "basics",
     .synopsis = "-m MODEL TEXT",
     .text = "text",
     .examples = examples,

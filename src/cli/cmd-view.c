@@ -84,6 +84,7 @@ static const char *const examples[] = {"glim view why.json --html why.html", NUL
 const cli_command cli_view = {
     .name = "view",
     .summary = "a saved document again, in any form",
+    .family = "visualisation",
     .synopsis = "DOCUMENT.json",
     .text = "document",
     .examples = examples,

@@ -26,6 +26,7 @@ const cli_command *const cli_commands[] = {
     &cli_probe,
     &cli_maximize,
     &cli_map_command,
+    &cli_serve,
     NULL,
 };
 

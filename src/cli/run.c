@@ -2,6 +2,7 @@
 /* What every command does first: context with progress, model, input. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/watched.h"
 #include "model/model.h"
 #include "predict/labels.h"
 
@@ -58,6 +59,8 @@ static void draw_bar(const glim_progress *p, FILE *out) {
 
 static void on_progress(void *data, const glim_progress *p) {
     struct talk *t = data;
+    if (cli_watched_progress(p))
+        return;
     bool ended = p->total && p->done >= p->total;
     if (p->seconds < t->last) /* the next stage */
         *t = (struct talk){.terminal = t->terminal, .drawn = t->drawn};
@@ -118,10 +121,11 @@ glim_status cli_count_program(cli_run *run) {
 
 glim_status cli_context(cli_run *run) {
     talk.terminal = isatty(STDERR_FILENO);
+    bool silent = run->o.quiet && !cli_watched();
     glim_context_options options = {.threads = (int)run->o.threads,
                                     .memory = run->o.memory,
                                     .kernels = run->o.kernels,
-                                    .progress = run->o.quiet ? NULL : on_progress,
+                                    .progress = silent ? NULL : on_progress,
                                     .progress_data = &talk};
     glim_status status = glim_context_new(&run->ctx, &options, &run->err);
     return status || !(run->o.memory || run->o.dry_run) ? status : cli_count_program(run);

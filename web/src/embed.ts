@@ -6,6 +6,8 @@
 //   { glim: 1, type: "select", units: [3], row: null, layer: 4, head: null, point: null,
 //     points: [] }    units are indices into input.units, a point is a sample
 //   { glim: 1, type: "height", px: 1234 }    what the report would like to have
+//   { glim: 1, type: "theme", theme: "dark" }    to the report: the colours of the page,
+//   { glim: 1, type: "language", language: "zh-CN" }    and its language
 
 import { State, Store } from "./state";
 
@@ -59,7 +61,12 @@ export function attachEmbed(store: Store, units = Infinity, rows = Infinity): vo
   });
   window.addEventListener("message", (event) => {
     const data = event.data as Record<string, unknown> | null;
-    if (event.source !== window.parent || data?.glim !== 1 || data.type !== "select") return;
+    if (event.source !== window.parent || data?.glim !== 1) return;
+    if (data.type === "theme" && (data.theme === "dark" || data.theme === "light"))
+      document.documentElement.dataset.theme = data.theme;
+    if (data.type === "language" && typeof data.language === "string")
+      store.change({ language: data.language });
+    if (data.type !== "select") return;
     const part = heard(data, units, rows);
     said = JSON.stringify(chosen({ ...store.state, ...part })); // no echo
     store.change(part);

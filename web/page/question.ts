@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a clicked word to what is asked. What came before the word joins the prompt,
+// so that the word is the next thing to be said; in a chat, where a template stands
+// between the two, the answer up to the word is given as a continuation instead, and
+// the report opens at the word's row.
+
+import { Input, Request, Token, Values } from "./api";
+import { changed } from "./descriptors";
+import { Draft, State } from "./page-state";
+import { Slot } from "./rooms";
+
+/** A word of an answer: one token, or several that hang together. */
+export interface Word {
+  text: string;
+  tokens: Token[];
+  first: number; // index of its first token
+  before: string; // the answer in front of it
+}
+
+const STARTS = /^[\s\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+const LETTERS = /^[\p{L}\p{N}\p{M}'’_-]+$/u;
+
+/** A token that goes on with the letters of the last one belongs to its word. */
+function words(tokens: Token[]): Word[] {
+  const out: Word[] = [];
+  let before = "";
+  let parts: Token[] = []; // of a character that is not whole yet
+  tokens.forEach((token, i) => {
+    const last = out[out.length - 1];
+    if (!token.text) return void parts.push(token);
+    const joins =
+      last && LETTERS.test(token.text) && !STARTS.test(token.text) && /[\p{L}\p{N}]$/u.test(last.text) &&
+      !/[\p{Script=Han}]$/u.test(last.text);
+    if (joins) {
+      last.text += token.text;
+      last.tokens.push(...parts, token);
+    } else out.push({ text: token.text, tokens: [...parts, token], first: i - parts.length, before });
+    parts = [];
+    before += token.text;
+  });
+  return out;
+}
+
+/** Of the answer: its words, or the classes it is made of. */
+export function wordsOf(s: State): Word[] {
+  const tokens = s.answer ? (s.tokens[s.answer.job] ?? []) : [];
+  if (!s.answer?.classes) return words(tokens);
+  return tokens.map((t, i) => ({ text: t.text, tokens: [t], first: i, before: "" }));
+}
+
+/** The word that is asked about, if one is. */
+export function picked(s: State): Word | null {
+  const a = s.answer;
+  if (!a || a.pick === null) return null;
+  return wordsOf(s)[a.pick] ?? null;
+}
+
+export function inputOf(draft: Draft): Input {
+  if (draft.kind === "chat") return { chat: draft.chat.filter((turn) => turn.content) };
+  if (draft.kind === "file") return { file: draft.file };
+  return draft.kind === "text" ? { text: draft.text } : {};
+}
+
+export const isEmpty = (draft: Draft): boolean =>
+  draft.kind === "text"
+    ? !draft.text
+    : draft.kind === "chat"
+      ? !draft.chat.some((turn) => turn.content)
+      : draft.kind === "file" && !draft.file;
+
+/** What a clicked word puts into a request; null: it cannot be asked of this command. */
+export function asked(s: State, slot: Slot): { input: Input; parameters: Values } | null {
+  const word = picked(s);
+  const a = s.answer;
+  if (!word || !a) return null;
+  const has = (name: string) => slot.command.parameters.some((p) => p.name === name);
+  const target = { target: word.tokens.find((t) => t.text)?.text ?? word.text, ...(a.against ? { against: a.against } : {}) };
+  if (a.classes) return { input: inputOf(a.draft), parameters: { ...target, target: word.text } };
+  if (a.draft.kind === "chat" && slot.command.input.includes("chat")) {
+    if (word.first === 0 && (a.against || !has("continuation") || word.tokens.length === 1))
+      return { input: inputOf(a.draft), parameters: target };
+    if (!has("continuation") || slot.command.name === "lens" || a.against) return null;
+    return { input: inputOf(a.draft), parameters: { continuation: word.before + word.text } };
+  }
+  const prompt = a.draft.kind === "chat" ? lastUser(a.draft) : a.draft.text;
+  const whole = word.tokens.length > 1 && !a.against && has("continuation") && slot.command.name !== "lens";
+  return {
+    input: { text: prompt + word.before },
+    parameters: whole ? { continuation: word.text } : target,
+  };
+}
+
+const lastUser = (draft: Draft): string =>
+  [...draft.chat].reverse().find((turn) => turn.role === "user")?.content ?? "";
+
+/** Of a continuation, the row to open the report at: the first of the picked word. */
+export function rowOf(s: State, parameters: Values | undefined): number | null {
+  const word = picked(s);
+  if (!word || parameters?.continuation !== word.before + word.text || !word.before) return null;
+  return word.first;
+}
+
+const WORDS_TABS = ["words", "layers", "samples", "trust"];
+const TARGETS = ["target", "against", "continuation", "generate"];
+
+export function requestOf(s: State, slot: Slot): Request | null {
+  const values = changed(s, slot);
+  const base = { command: slot.command.name, model: s.model || undefined };
+  if (WORDS_TABS.includes(slot.id) && picked(s)) {
+    const question = asked(s, slot);
+    if (!question) return null;
+    for (const name of TARGETS) delete values[name];
+    return { ...base, input: question.input, parameters: { ...values, ...question.parameters } };
+  }
+  const takes = slot.command.input.length > 0;
+  return { ...base, ...(takes ? { input: inputOf(s.draft) } : {}), parameters: values };
+}
+
+const sorted = (x: unknown): unknown =>
+  x && typeof x === "object" && !Array.isArray(x)
+    ? Object.fromEntries(
+        Object.entries(x)
+          .filter(([, v]) => v !== undefined && v !== null)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([k, v]) => [k, sorted(v)]),
+      )
+    : Array.isArray(x)
+      ? x.map(sorted)
+      : x;
+
+/** Two requests that would run the same. */
+export function same(a: Omit<Request, "command">, b: Omit<Request, "command">): boolean {
+  const text = (r: Omit<Request, "command">) =>
+    JSON.stringify([sorted(r.input ?? {}), sorted(r.parameters ?? {}), r.model ?? ""]);
+  return text(a) === text(b);
+}
