@@ -163,6 +163,12 @@ export async function get<T>(path: string): Promise<T> {
   return (await (await ask("GET", path)).json()) as T;
 }
 
+/** 256 x 256 bytes of a pattern, and what the largest byte stands for. */
+export async function tile(path: string): Promise<{ bytes: ArrayBuffer; scale: number }> {
+  const answer = await ask("GET", path);
+  return { bytes: await answer.arrayBuffer(), scale: Number(answer.headers.get("Glim-Scale")) };
+}
+
 export async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const answer = await ask(method, path, body);
   const text = await answer.text();
