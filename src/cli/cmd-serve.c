@@ -154,9 +154,8 @@ static glim_status history_path(cli_run *run, char *out, size_t size) {
 /* ---- running ---- */
 
 static void open_browser(const char *address) {
-    extern char **environ;
     pid_t pid;
-    char *argv[] = {(char[]){"xdg-open"}, (char *)(uintptr_t)address, NULL};
+    char *argv[] = {(char[]){"xdg-open"}, (char *)address, NULL};
     if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ))
         fprintf(stderr, "glim: note: no browser was found; open the address yourself\n");
     else

@@ -118,8 +118,8 @@ static serve_result begin(serve_request *r, const char *path) {
         static const char body[] =
             "{\"error\":{\"what\":\"method\",\"why\":\"not for this address\","
             "\"todo\":\"see Allow\"}}";
-        response = MHD_create_response_from_buffer(sizeof body - 1, (void *)(uintptr_t)body,
-                                                   MHD_RESPMEM_PERSISTENT);
+        response =
+            MHD_create_response_from_buffer(sizeof body - 1, (void *)body, MHD_RESPMEM_PERSISTENT);
         if (!response)
             return MHD_NO;
         serve_common_headers(r, response, "application/json");
@@ -236,7 +236,7 @@ static glim_status listen_at(glim_server *s, int *out, glim_error *err) {
     char port[16], text[256];
     struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    struct sockaddr_storage got;
+    struct sockaddr_storage got = {0};
     socklen_t n = sizeof got;
     snprintf(port, sizeof port, "%d", s->o->port);
     int code = getaddrinfo(s->o->host, port, &want, &list);
@@ -265,7 +265,7 @@ static glim_status listen_at(glim_server *s, int *out, glim_error *err) {
 static void no_log(void *data, const char *format, va_list args) {}
 
 glim_status serve_http_open(glim_server *s, glim_error *err) {
-    int fd;
+    int fd = -1;
     sigset_t all, old;
     glim_status status = listen_at(s, &fd, err);
     if (status)

@@ -98,7 +98,7 @@ static serve_result list_page(serve_request *r) {
 }
 
 static serve_result embedded(serve_request *r, const char *text, const char *hash) {
-    serve_fixed f = {.text = {.data = (char *)(uintptr_t)text, .len = strlen(text)}};
+    serve_fixed f = {.text = {.data = (char *)text, .len = strlen(text)}};
     if (!*text)
         return serve_reply_error(r, 404, "page: this glim was built without it");
     snprintf(f.etag, sizeof f.etag, "\"%.16s\"", hash);

@@ -124,7 +124,7 @@ static serve_result take_cookie(serve_request *r) {
     snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", r->server->cookie,
              r->server->token);
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
     serve_common_headers(r, response, NULL);

@@ -202,17 +202,16 @@ static glim_status settle(glim_store *s, const char *folder, glim_error *err) {
     sqlite3_stmt *q;
     serve_row row = {.seconds = -1, .schema = ""};
     char path[4096];
-    int step;
     glim_status status =
         glim__store_prepare(s, &q, "SELECT id FROM jobs WHERE state IN (0, 1)", err);
     if (status)
         return status;
-    while (!status && (step = sqlite3_step(q)) == SQLITE_ROW) {
+    while (!status && sqlite3_step(q) == SQLITE_ROW) {
         row.id = sqlite3_column_int64(q, 0);
         snprintf(path, sizeof path, "%s/%lld/document.json", folder, (long long)row.id);
         row.document = !access(path, R_OK);
         row.state = row.document ? SERVE_DONE : SERVE_FAILED;
-        row.error.data = (char *)(uintptr_t)INTERRUPTED;
+        row.error.data = (char *)INTERRUPTED;
         row.error.len = row.document ? 0 : sizeof INTERRUPTED - 1;
         status = serve_history_end(s, &row, err);
     }

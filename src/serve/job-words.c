@@ -241,7 +241,7 @@ static glim_status word_of(serve_asking *a, const glim_param *p, const char *nam
 
 static glim_status add_value(serve_asking *a, const glim_param *p, const char *name,
                              const json_t *v) {
-    char number[40];
+    char number[40] = "";
     const char *word;
     glim_buffer value;
     glim__buffer_init(&value, a->w->words.ctx);
@@ -299,7 +299,7 @@ static glim_status add_parameters(serve_asking *a) {
         return serve_wrong(a, "method", "there is none of this name (GET /commands names them)");
     if (a->method && a->w->command->takes_influence && !glim__influence_find(a->method))
         return serve_wrong(a, "method", "there is none of this name (GET /commands names them)");
-    json_object_foreach((json_t *)(uintptr_t)a->parameters, name, v) {
+    json_object_foreach((json_t *)a->parameters, name, v) {
         if (!status)
             status = add_parameter(a, name, v);
     }
@@ -314,7 +314,7 @@ static glim_status find_command(serve_asking *a, const char *command, glim_conte
     const json_t *member;
     if (!json_is_object(a->body))
         return serve_wrong(a, "the body", "an object is expected");
-    json_object_foreach((json_t *)(uintptr_t)a->body, key, member) {
+    json_object_foreach((json_t *)a->body, key, member) {
         if ((strcmp(key, "command") || command) && strcmp(key, "model") && strcmp(key, "input") &&
             strcmp(key, "parameters"))
             return serve_wrong(a, key,
@@ -346,8 +346,7 @@ static void add_own(serve_asking *a) {
 static glim_status keep_asked(serve_asking *a, const serve_model *model) {
     bool ok = true;
     json_t *asked = a->w->asked = json_object();
-    json_t *input = json_object_get(a->body, "input"),
-           *parameters = (json_t *)(uintptr_t)a->parameters;
+    json_t *input = json_object_get(a->body, "input"), *parameters = (json_t *)a->parameters;
     glim__json_set(&ok, asked, "model", model ? json_string(model->id) : json_null());
     glim__json_set(&ok, asked, "input", input ? json_incref(input) : json_null());
     glim__json_set(&ok, asked, "parameters", parameters ? json_incref(parameters) : json_object());
@@ -389,6 +388,8 @@ glim_status serve_words_make(serve_words *w, const serve_options *o, const serve
 /* Behind the command's name, since behind "--" nothing is a flag. */
 static void put_first(serve_words *w, const char *flag, const char *value) {
     glim_buffer all, old = w->words;
+    if (old.failed)
+        return;
     size_t first = strlen(old.data) + 1;
     glim__buffer_init(&all, old.ctx);
     glim__buffer_append(&all, old.data, first);

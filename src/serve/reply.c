@@ -54,8 +54,7 @@ serve_result serve_send(serve_request *r, int status, struct MHD_Response *respo
 
 static serve_result send_bytes(serve_request *r, int status, const char *type, const char *data,
                                size_t n, enum MHD_ResponseMemoryMode mode) {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(n, (void *)(uintptr_t)data, mode);
+    struct MHD_Response *response = MHD_create_response_from_buffer(n, (void *)data, mode);
     if (!response)
         return MHD_NO;
     serve_common_headers(r, response, type);
@@ -108,7 +107,7 @@ serve_result serve_reply_status(serve_request *r, glim_status status, const glim
 serve_result serve_reply_nothing(serve_request *r, int status, const char *name,
                                  const char *value) {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
     /* A browser puts the headers of a 304 in the place of those that it kept: the policy as well.

@@ -115,7 +115,7 @@ static glim_status read_marks(const json_t *body, const char **title, int *pinne
     const json_t *v;
     if (!json_is_object(body) || !json_object_size(body))
         return glim_fail(err, GLIM_EUSAGE, "the body: an object with title or pinned is expected");
-    json_object_foreach((json_t *)(uintptr_t)body, key, v) {
+    json_object_foreach((json_t *)body, key, v) {
         if (!strcmp(key, "title") && json_is_string(v) && json_string_length(v) <= LONGEST &&
             strlen(json_string_value(v)) == json_string_length(v))
             *title = json_string_value(v);

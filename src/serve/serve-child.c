@@ -21,7 +21,6 @@
 
 enum { ABOVE = 16, MOST_OUT = 64 << 20, MOST_ERR = 8192, MOST_TOLD = 1 << 20 };
 static const double GRACE = 5; /* seconds from a cancel to the kill */
-extern char **environ;
 
 void serve_child_init(serve_child *c, glim_context *ctx) {
     *c = (serve_child){.out = {.fd = -1, .most = MOST_OUT},

@@ -56,7 +56,7 @@ static glim_status add_text(serve_asking *a, const json_t *v) {
 static glim_status check_message(const serve_asking *a, const json_t *message) {
     const char *text, *key;
     const json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)message, key, v) {
+    json_object_foreach((json_t *)message, key, v) {
         if (strcmp(key, "role") && strcmp(key, "content"))
             return serve_wrong(a, "input.chat", "a message has \"role\" and \"content\" alone");
     }
@@ -124,7 +124,7 @@ glim_status serve_add_input(serve_asking *a, const serve_model *model) {
         return GLIM_OK;
     if (!json_is_object(input) || json_object_size(input) > 1)
         return serve_wrong(a, "input", "one of text, chat, source and file is expected");
-    json_object_foreach((json_t *)(uintptr_t)input, key, v) {
+    json_object_foreach((json_t *)input, key, v) {
         bool text = !strcmp(key, "text") || !strcmp(key, "source");
         if (picture && strcmp(key, "file") != 0)
             return serve_wrong(a, "input", "a picture is expected (input.file)");
