@@ -100,6 +100,12 @@ typedef struct cli_options {
     const char *served[CLI_SERVED], *host, *token, *root, *history;
     int64_t port, queue, workers;
     bool open;
+    /* maps */
+    const char *color_by, *place, *gradient, *neighbours, *initialization;
+    bool normalise;
+    int64_t pca, snapshots, n_iter, early_iter;
+    double perplexity, early_exaggeration, exaggeration, learning_rate, momentum, theta,
+        max_step_norm;
 } cli_options;
 
 typedef struct cli_command cli_command;

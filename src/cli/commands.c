@@ -25,6 +25,7 @@ const cli_command *const cli_commands[] = {
     &cli_steer_command,
     &cli_probe,
     &cli_maximize,
+    &cli_map_command,
     &cli_serve,
     NULL,
 };

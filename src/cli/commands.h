@@ -7,7 +7,7 @@
 extern const cli_command cli_explain, cli_predict, cli_generate, cli_capture, cli_attention,
     cli_info, cli_tokenize, cli_verify, cli_view, cli_fit, cli_advise, cli_evaluate, cli_compare,
     cli_influence_command, cli_lens, cli_patch, cli_steer_command, cli_probe, cli_maximize,
-    cli_serve;
+    cli_map_command, cli_serve;
 
 /* What glim serve runs as jobs, closed by a NULL name; `most` with it. */
 struct serve_command;
