@@ -103,7 +103,7 @@ typedef struct cli_options {
     /* maps */
     const char *color_by, *place, *gradient, *neighbours, *initialization;
     bool normalise;
-    int64_t pca, snapshots, n_iter, early_iter;
+    int64_t components, snapshots, n_iter, early_iter;
     double perplexity, early_exaggeration, exaggeration, learning_rate, momentum, theta,
         max_step_norm;
 } cli_options;

@@ -192,7 +192,7 @@ static glim_status run_map(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--save is for a map, not for points placed in "
                          "one");
-    glim_status status = o->model ? cli_open(run) : cli_context(run);
+    glim_status status = o->model ? cli_open(run) : GLIM_OK;
     if (status)
         return status;
     run->planned = true;

@@ -112,7 +112,7 @@ const glim_param cli_map_flags_own[] = {
     {
         .name = "pca",
         .type = GLIM_INT,
-        .offset = AT(pca),
+        .offset = AT(components),
         .def.i = 50,
         .min = 0,
         .max = 100000,
@@ -257,7 +257,7 @@ glim_map_options cli_map_options(const cli_run *run) {
     const cli_options *o = &run->o;
     return (glim_map_options){
         .method = (glim_map_method)choice(o->method, methods),
-        .pca = (size_t)o->pca,
+        .pca = (size_t)o->components,
         .normalise = o->normalise,
         .perplexity = o->perplexity,
         .early_exaggeration = o->early_exaggeration,

@@ -312,7 +312,7 @@ static void put_foot(html_page *p, const cli_map *m) {
     }
     glim__buffer_puts(p->b, "<footer>glim ");
     glim__html_plain(p->b, m->version, strlen(m->version), 40);
-    glim__buffer_puts(p->b, "</footer>\n</main>\n");
+    glim__buffer_puts(p->b, "</footer>\n");
 }
 
 static glim_status put_data(html_page *p, const cli_map *m, glim_error *err) {
@@ -322,10 +322,8 @@ static glim_status put_data(html_page *p, const cli_map *m, glim_error *err) {
     glim__buffer_init(&text, p->b->ctx);
     glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, err);
     json_decref(all);
-    glim__buffer_puts(p->b, "<script type=\"application/json\" id=\"glim-data\">");
-    if (!status && text.data)
-        glim__html_data(p->b, text.data, text.len);
-    glim__buffer_puts(p->b, "</script>\n</body>\n</html>\n");
+    if (!status)
+        glim__html_end(p, text.data, text.len);
     p->b->failed = p->b->failed || text.failed;
     glim__buffer_release(&text);
     return status;
@@ -385,7 +383,7 @@ glim_status cli_map_html(cli_run *run, const cli_map *m) {
     glim__buffer_init(&p.args, run->ctx);
     status = sort_groups(&d, &arena, &run->err);
     if (!status) {
-        glim__html_begin(&p, false);
+        glim__html_begin(&p);
         status = put_body(&d, &run->err);
     }
     b.failed = b.failed || p.args.failed;

@@ -272,6 +272,7 @@ glim_status cli_map_read(cli_map *m, const json_t *all, const char *name, glim_e
         cli_map_note(m, "%s", s ? s : "");
     }
     read_quality(m, json_object_get(all, "quality"));
-    cli_map_judge(m);
+    if (!status)
+        cli_map_judge(m);
     return status;
 }

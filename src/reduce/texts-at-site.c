@@ -113,12 +113,14 @@ static glim_status classify(reading *s, glim_error *err) {
 glim_status glim__texts_at_site(glim_texts_at_site *r, glim_error *err) {
     reading s;
     glim_context *ctx = r->model->ctx;
+    glim_kept_work kept = {0}; /* nothing is */
+    uint64_t ran = 0;
     r->x = NULL;
     r->predicted = NULL;
     glim_status status = open(&s, r, err);
     if (!status) {
         r->x = glim__alloc(ctx, r->n * r->width * sizeof *r->x);
-        status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, err)
+        status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, &kept, &ran, err)
                       : glim__oom(ctx, err, "the vectors of texts", r->n * r->width * 4);
     }
     if (!status)
