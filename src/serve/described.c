@@ -100,7 +100,7 @@ static json_t *inputs_of(bool *ok, const serve_command *c) {
     }
     if (serve_has_flag(c, "chat"))
         glim__json_add(ok, list, json_string("chat"));
-    if (serve_has_flag(c, "file"))
+    if (serve_has_flag(c, "file") || serve_reads_path(c))
         glim__json_add(ok, list, json_string("file"));
     return list;
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const char *const read_ones[] = {
-    "against", "checkpoint", "context-file", "data",     "direction",   "explanation",
-    "from",    "negative",   "other",        "positive", "paraphrases", "prompt-file",
-    "query",   "steer",      "table",        "train",    "tuned",       NULL};
+    "against",  "checkpoint", "context-file", "data",        "direction",   "explanation", "from",
+    "negative", "other",      "positive",     "paraphrases", "prompt-file", "labels",      "place",
+    "query",    "steer",      "table",        "train",       "tuned",       NULL};
 
 /* Who writes, runs or reaches out; and what the server says itself. */
 static const char *const hidden[] = {
@@ -35,9 +35,10 @@ serve_flag serve_flag_kind(const glim_param *p) {
         return SERVE_PLAIN;
     if (!strcmp(p->name, "predictor"))
         return SERVE_FITTED;
-    if (!strcmp(value, "LINKS") || !strcmp(value, "UNITS"))
+    if (!strcmp(value, "LINKS") || !strcmp(value, "UNITS") || !strcmp(p->name, "color-by"))
         return SERVE_EITHER;
-    if (strstr(value, "FILE") || strstr(value, "DIR") || !strcmp(value, "SPEC"))
+    if (strstr(value, "FILE") || strstr(value, "DIR") || !strcmp(value, "SPEC") ||
+        !strcmp(value, "MAP"))
         return is_among(p->name, read_ones) ? SERVE_FILE : SERVE_HIDDEN;
     return SERVE_PLAIN;
 }

@@ -168,7 +168,7 @@ static glim_status file_value(serve_asking *a, const glim_param *p, const char *
     char path[PATH_MAX];
     size_t from = !strncmp(given, "upload:", 7) ? 7 : 0;
     const char *form = p->value_name ? p->value_name : "";
-    bool alone = !strpbrk(form, ":[") && strcmp(form, "SPEC") != 0;
+    bool alone = !strpbrk(form, ":[") && strcmp(form, "SPEC") && strcmp(p->name, "color-by");
     size_t n = alone ? strlen(given) : from + strcspn(given + from, "#:@");
     char *name = glim__strndup(a->w->words.ctx, given, n);
     if (!name)
@@ -182,8 +182,10 @@ static glim_status file_value(serve_asking *a, const glim_param *p, const char *
     return status ? glim_prefix(a->err, status, "%s", p->name) : GLIM_OK;
 }
 
-static bool numbers_only(const char *s) {
-    return strspn(s, "0123456789 ,-p?") == strlen(s);
+/* FILE#COLUMN is one, a column alone is not; links and units are numbers and signs, or one. */
+static bool names_file(const glim_param *p, const char *s) {
+    return !strcmp(p->name, "color-by") ? strchr(s, '#') != NULL
+                                        : strspn(s, "0123456789 ,-p?") != strlen(s);
 }
 
 static glim_status string_value(serve_asking *a, const glim_param *p, const char *given,
@@ -195,7 +197,7 @@ static glim_status string_value(serve_asking *a, const glim_param *p, const char
         glim__buffer_puts(out, "fit:");
         return file_value(a, p, given + 4, out);
     }
-    if (kind == SERVE_FILE || (kind == SERVE_EITHER && !numbers_only(given)))
+    if (kind == SERVE_FILE || (kind == SERVE_EITHER && names_file(p, given)))
         return file_value(a, p, given, out);
     glim__buffer_puts(out, given);
     return GLIM_OK;

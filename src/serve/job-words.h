@@ -30,7 +30,7 @@ typedef struct serve_models {
 typedef enum serve_flag {
     SERVE_PLAIN,  /* anything that its row allows */
     SERVE_FILE,   /* a file under the root, maybe with something behind it */
-    SERVE_EITHER, /* numbers and signs, or else such a file */
+    SERVE_EITHER, /* something short, or else such a file */
     SERVE_FITTED, /* "fit:" and such a file; nothing else */
     SERVE_HIDDEN  /* nothing: it writes, runs a program, or is the server's */
 } serve_flag;
@@ -61,6 +61,7 @@ void serve_words_release(serve_words *w);
 void serve_words_init(serve_words *w, glim_context *ctx, const serve_command *command);
 void serve_words_add(serve_words *w, const char *format, ...) GLIM_PRINTF(2, 3);
 
+bool serve_reads_path(const serve_command *c);
 const serve_command *serve_command_find(const serve_options *o, const char *name);
 const serve_model *serve_model_find(const serve_models *models, const char *id);
 /* The row of a parameter that a request names: of the command, of the method, of metrics. */

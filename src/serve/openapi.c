@@ -97,7 +97,7 @@ static json_t *input_of(bool *ok, const serve_command *c) {
     }
     if (serve_has_flag(c, "chat"))
         glim__json_set(ok, properties, "chat", chat_schema());
-    if (serve_has_flag(c, "file"))
+    if (serve_has_flag(c, "file") || serve_reads_path(c))
         glim__json_set(ok, properties, "file", text_schema());
     return json_pack("{s:s, s:b, s:i, s:o}", "type", "object", "additionalProperties", 0,
                      "maxProperties", 1, "properties", properties);

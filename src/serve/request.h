@@ -79,8 +79,7 @@ serve_result serve_reply_error(serve_request *r, int status, const char *line);
 serve_result serve_reply_status(serve_request *r, glim_status status, const glim_error *err);
 serve_result serve_reply_fixed(serve_request *r, const serve_fixed *f, const char *type);
 serve_result serve_reply_text(serve_request *r, int status, const char *type, const glim_buffer *b);
-serve_result serve_reply_nothing(serve_request *r, int status, const char *name,
-                                 const char *value);
+serve_result serve_reply_nothing(serve_request *r, int status, const char *name, const char *value);
 /* A file, with its ETag; its gzip, PATH.gz, to who takes it. *found false: there is none. */
 serve_result serve_reply_file(serve_request *r, const char *path, const char *type, bool *found);
 /* Headers that each answer has. */

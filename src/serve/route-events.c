@@ -88,12 +88,14 @@ static size_t last_seen(const serve_request *r) {
 
 static serve_result watch(serve_request *r, serve_job *job) {
     glim_server *s = r->server;
+    size_t at = last_seen(r);
+    if (job->state >= SERVE_DONE && at == job->log.len)
+        return serve_reply_nothing(r, 204, NULL, NULL); /* a browser does not come again */
     if (s->watchers >= MOST_WATCHERS)
         return serve_reply_error(r, 429, "events: too many read them already (close some)");
     serve_watch *w = glim__calloc(s->ctx, 1, sizeof *w);
     if (!w)
         return serve_reply_error(r, 503, "out of memory: a reader (try again later)");
-    size_t at = last_seen(r);
     bool place = at <= job->log.len && at > 1 && !memcmp(job->log.data + at - 2, "\n\n", 2);
     *w = (serve_watch){.server = s,
                        .connection = r->connection,

@@ -91,6 +91,11 @@ static glim_status add_chat(serve_asking *a, const json_t *chat) {
     return GLIM_OK;
 }
 
+/* Its word without a flag is the name of a file: of vectors. */
+bool serve_reads_path(const serve_command *c) {
+    return c->text && strcmp(c->text, "text") != 0 && !c->wants_model;
+}
+
 /* A file of text; of a model that looks at pictures the picture. */
 static glim_status add_file(serve_asking *a, const json_t *v, bool picture) {
     char path[PATH_MAX];
@@ -100,10 +105,11 @@ static glim_status add_file(serve_asking *a, const json_t *v, bool picture) {
         status = serve_resolve(a->places, name, false, path, a->err);
     if (status)
         return status;
-    if (!picture && !serve_flag_find(a->w->command, "file"))
+    bool word = picture || serve_reads_path(a->w->command);
+    if (!word && !serve_flag_find(a->w->command, "file"))
         return serve_wrong(a, "input.file", "this command reads no file of text");
     serve_add_title(a->w, strrchr(path, '/') + 1);
-    if (picture) {
+    if (word) {
         serve_words_add(a->w, "--");
         serve_words_add(a->w, "%s", path);
         glim__buffer_putc(&a->w->line, ' ');

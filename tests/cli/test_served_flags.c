@@ -25,8 +25,8 @@ static bool is_closed(const char *name) {
 static void check_row(const char *of, const glim_param *p) {
     const char *value = p->value_name ? p->value_name : "";
     serve_flag kind = serve_flag_kind(p);
-    bool file = p->type == GLIM_STRING &&
-                (strstr(value, "FILE") || strstr(value, "DIR") || strstr(value, "SPEC"));
+    bool file = p->type == GLIM_STRING && (strstr(value, "FILE") || strstr(value, "DIR") ||
+                                           strstr(value, "SPEC") || !strcmp(value, "MAP"));
     if (file && kind == SERVE_PLAIN)
         fail_msg("%s --%s: a file that any request may name", of, p->name);
     if (file && kind == SERVE_HIDDEN && !is_closed(p->name))
@@ -34,8 +34,8 @@ static void check_row(const char *of, const glim_param *p) {
     if (is_closed(p->name) && p->type == GLIM_STRING && file && kind != SERVE_HIDDEN)
         fail_msg("%s --%s is open", of, p->name);
     /* "or a file", "@FILE": values that are files at times */
-    if (kind == SERVE_PLAIN && p->type == GLIM_STRING && p->help && strstr(p->help, "file") &&
-        strcmp(p->name, "corrupt") != 0)
+    if (kind == SERVE_PLAIN && p->type == GLIM_STRING && p->help &&
+        (strstr(p->help, "file") || strstr(p->help, "FILE#")) && strcmp(p->name, "corrupt") != 0)
         fail_msg("%s --%s: '%s'", of, p->name, p->help);
 }
 
