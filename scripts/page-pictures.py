@@ -70,8 +70,8 @@ def main():
         try:
             address = next(filter(None, (re.search(r"http://\S+", line) for line in server.stdout)))[0]
             browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            for options, pictures in (({"viewport": {"width": 1280, "height": 860}}, (explained, compared)),
-                                      ({"viewport": {"width": 1280, "height": 860}, "locale": "zh-CN",
+            for options, pictures in (({"viewport": {"width": 1440, "height": 860}}, (explained, compared)),
+                                      ({"viewport": {"width": 1440, "height": 860}, "locale": "zh-CN",
                                         "color_scheme": "dark"}, (layers,))):
                 page = browser.new_context(**options).new_page()
                 page.goto(address)

@@ -278,10 +278,44 @@ class Page(Browser):
         most = max(counted, key=lambda u: abs(two["scores"][u] - one["scores"][u]))
         top = page.inner_text(".differences tbody tr:first-child th")
         self.assertEqual(top.strip("·"), one["input"]["units"][most]["text"].strip())
+        # what is chosen in one report is chosen in the other
+        first, second = (e.content_frame() for e in page.query_selector_all(".frame iframe"))
+        first.click("#glim-strip .u >> nth=2")
+        unit = first.get_attribute("#glim-strip .u >> nth=2", "data-u")
+        self.wait("the same unit", lambda: second.query_selector(f"#glim-strip .u.kept[data-u='{unit}']"))
         page.click(".beside > header button")
         self.assertFalse(page.is_visible(".differences"))
         self.assertNotIn("beside", page.evaluate("location.hash"))
         self.assertClean(page)
+
+    def test_tiles_of_attention_are_handed_into_the_frame(self):
+        """The frame asks as its viewer does; a server that cuts tiles is put in its place."""
+        page = self.visit(f"#job={self.server.run(command='attention', input={'text': TEXT})}")
+        paths = {"/api/v1/jobs/{id}/tiles": {}}
+        asked = []
+
+        def cut(route):
+            asked.append(route.request.url.split("?")[1])
+            if "layer=9" in asked[-1]:
+                route.fulfill(status=400, json={"error": {"what": "layer", "why": "there is none", "todo": "0 to 1"}})
+            else:
+                route.fulfill(body=bytes(range(256)) * 256, headers={"Glim-Scale": "0.5"})
+
+        page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": paths}))
+        page.route("**/tiles?*", cut)
+        frame, _ = self.report(page)
+        frame.evaluate("window.heard = []; addEventListener('message', (e) => window.heard.push(e.data))")
+        frame.evaluate("parent.postMessage({glim: 1, type: 'attention', layers: 2}, '*')")
+        heard = lambda kind: frame.evaluate("(t) => window.heard.filter((m) => m.type === t).map((m) => ({...m, "
+                                            "bytes: m.bytes && [m.bytes.byteLength, new Uint8Array(m.bytes)[300]]}))", kind)
+        self.wait("an offer", lambda: heard("tiles"))
+        place = {"layer": 1, "head": 0, "level": 2, "row": 3, "column": 4}
+        for id, layer in ((7, 1), (8, 9)):
+            frame.evaluate("(m) => parent.postMessage(m, '*')", {"glim": 1, "type": "ask-tile", "id": id, **place, "layer": layer})
+        tiles = {t["id"]: t for t in self.wait("tiles", lambda: len(heard("tile")) == 2 and heard("tile"))}
+        self.assertEqual((tiles[7]["bytes"], tiles[7]["scale"]), ([65536, 44], 0.5))
+        self.assertEqual(tiles[8]["error"], "layer, there is none, 0 to 1")
+        self.assertIn("layer=1&head=0&level=2&row=3&column=4", asked)
 
     def test_a_saved_document_is_opened(self):
         page = self.visit()

@@ -2,6 +2,8 @@
 // What the server says and how it is asked: REST under /api/v1 of the page's own
 // host. An error always has three parts: what failed, why, what to do.
 
+import { say } from "./page-words";
+
 export type Value = string | number | boolean | string[];
 export type Values = Record<string, Value>;
 
@@ -151,7 +153,7 @@ async function ask(method: string, path: string, body?: unknown): Promise<Respon
       body: raw ? body : JSON.stringify(body),
     });
   } catch (cause) {
-    throw new Refused({ what: "glim serve", why: String(cause), todo: "" }, 0);
+    throw new Refused({ what: "glim serve", why: String(cause), todo: say("error.away") }, 0);
   }
   if (answer.ok) return answer;
   const said = (await answer.json().catch(() => null)) as { error?: Fault } | null;
@@ -161,6 +163,12 @@ async function ask(method: string, path: string, body?: unknown): Promise<Respon
 
 export async function get<T>(path: string): Promise<T> {
   return (await (await ask("GET", path)).json()) as T;
+}
+
+/** 256 x 256 bytes of a pattern, and what the largest byte stands for. */
+export async function tile(path: string): Promise<{ bytes: ArrayBuffer; scale: number }> {
+  const answer = await ask("GET", path);
+  return { bytes: await answer.arrayBuffer(), scale: Number(answer.headers.get("Glim-Scale")) };
 }
 
 export async function send<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -7,7 +7,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { address } from "./api";
 import { unitsOf } from "./documents";
-import { attend, serves } from "./tiles";
+import { attend } from "./tiles";
 import { state } from "./page-state";
 import { chinese, say } from "./page-words";
 
@@ -69,7 +69,7 @@ export function Frame({ job, title, row }: { job: number; title: string; row: nu
       if (event.source !== inside || message?.glim !== 1) return;
       if (message.type === "height" && typeof message.px === "number")
         setHeight(Math.max(200, Math.ceil(message.px) + 2));
-      else if (serves(message.type)) void attend(job, message, inside);
+      else void attend(job, message, inside);
     };
     window.addEventListener("message", hear);
     return () => {

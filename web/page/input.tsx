@@ -6,21 +6,10 @@ import { Turn } from "./api";
 import { Browse } from "./files";
 import { Draft, change, state } from "./page-state";
 import { say } from "./page-words";
+import { kindOf, kindsOf } from "./question";
 import { Slot } from "./rooms";
 
 export const set = (part: Partial<Draft>): void => change({ draft: { ...state.draft, ...part } });
-
-/** Kinds of input that a command takes; a row is named by parameters. */
-export function kindsOf(slot: Slot): Draft["kind"][] {
-  const takes = slot.command.input;
-  const has = (name: string) => slot.command.parameters.some((p) => p.name === name);
-  return [
-    ...(takes.includes("text") ? (["text"] as const) : []),
-    ...(takes.includes("chat") ? (["chat"] as const) : []),
-    ...(takes.includes("table") || (has("table") && has("row")) ? (["row"] as const) : []),
-    ...(takes.includes("file") ? (["file"] as const) : []),
-  ];
-}
 
 function Chat() {
   const turns = state.draft.chat;
@@ -74,7 +63,7 @@ function Chat() {
 export function InputField({ slot }: { slot: Slot }) {
   const kinds = kindsOf(slot);
   const draft = state.draft;
-  const kind = kinds.includes(draft.kind) ? draft.kind : kinds[0];
+  const kind = kindOf(slot, draft);
   if (!kind) return null;
   return (
     <fieldset class="input">

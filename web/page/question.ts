@@ -55,6 +55,24 @@ export function picked(s: State): Word | null {
   return wordsOf(s)[a.pick] ?? null;
 }
 
+/** Kinds of input that a command takes; a row is named by parameters. */
+export function kindsOf(slot: Slot): Draft["kind"][] {
+  const takes = slot.command.input;
+  const has = (name: string) => slot.command.parameters.some((p) => p.name === name);
+  return [
+    ...(takes.includes("text") ? (["text"] as const) : []),
+    ...(takes.includes("chat") ? (["chat"] as const) : []),
+    ...(takes.includes("table") || (has("table") && has("row")) ? (["row"] as const) : []),
+    ...(takes.includes("file") ? (["file"] as const) : []),
+  ];
+}
+
+/** The kind that is shown: the reader's, or the first that the command takes. */
+export function kindOf(slot: Slot, draft: Draft): Draft["kind"] | undefined {
+  const kinds = kindsOf(slot);
+  return kinds.includes(draft.kind) ? draft.kind : kinds[0];
+}
+
 export function inputOf(draft: Draft): Input {
   if (draft.kind === "chat") return { chat: draft.chat.filter((turn) => turn.content) };
   if (draft.kind === "file") return { file: draft.file };
@@ -112,8 +130,10 @@ export function requestOf(s: State, slot: Slot): Request | null {
     for (const name of TARGETS) delete values[name];
     return { ...base, input: question.input, parameters: { ...values, ...question.parameters } };
   }
-  const takes = slot.command.input.length > 0;
-  return { ...base, ...(takes ? { input: inputOf(s.draft) } : {}), parameters: values };
+  const kind = kindOf(slot, s.draft);
+  const draft = kind && { ...s.draft, kind };
+  const input = draft && kind !== "row" && !isEmpty(draft) ? { input: inputOf(draft) } : {};
+  return { ...base, ...input, parameters: values };
 }
 
 const sorted = (x: unknown): unknown =>

@@ -122,7 +122,7 @@ const FIRST: Record<SlotId, string[]> = {
   probe: ["data", "text", "label", "each"],
   maximize: ["site", "index", "target", "data", "search"],
   influence: ["train", "label", "text", "method", "top"],
-  map: ["data", "table", "label", "method", "perplexity"],
+  map: ["data", "table", "text", "label", "site", "method", "perplexity", "color-by"],
   evaluate: ["method", "metrics", "target"],
   compare: ["methods", "other", "target"],
 };

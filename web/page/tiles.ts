@@ -1,3 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-export const serves = (_: string): boolean => false;
-export async function attend(_job: number, _message: object, _frame: Window): Promise<void> {}
+// Squares of attention patterns for a report in a frame, which may fetch nothing: it
+// asks by messages (web/src/attention-tiles.ts has their words), the page fetches. A
+// server says in its description whether it cuts tiles.
+
+import { address, asFault, get, tile } from "./api";
+
+interface Question {
+  type: string;
+  id?: unknown;
+  layer?: unknown;
+  head?: unknown;
+  level?: unknown;
+  row?: unknown;
+  column?: unknown;
+}
+
+const PLACE = ["layer", "head", "level", "row", "column"] as const;
+const PATH = address("/jobs/{id}/tiles");
+
+let cuts: Promise<boolean> | null = null;
+
+const hasTiles = (): Promise<boolean> =>
+  (cuts ??= get<{ paths: Record<string, unknown> }>("/openapi.json")
+    .then((described) => PATH in described.paths)
+    .catch(() => false));
+
+/** Answers what a frame asks about the patterns of its job; the rest is not for us. */
+export async function attend(job: number, asked: Question, frame: Window): Promise<void> {
+  if (asked.type === "attention" && (await hasTiles()))
+    frame.postMessage({ glim: 1, type: "tiles" }, "*");
+  if (asked.type !== "ask-tile") return;
+  const answer = { glim: 1, type: "tile", id: asked.id };
+  const place = PLACE.map((name) => `${name}=${Number(asked[name])}`).join("&");
+  try {
+    const { bytes, scale } = await tile(`/jobs/${job}/tiles?${place}`);
+    frame.postMessage({ ...answer, bytes, scale }, "*", [bytes]);
+  } catch (error) {
+    const { what, why, todo } = asFault(error);
+    frame.postMessage({ ...answer, error: [what, why, todo].filter(Boolean).join(", ") }, "*");
+  }
+}

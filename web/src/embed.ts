@@ -62,10 +62,15 @@ export function attachEmbed(store: Store, units = Infinity, rows = Infinity): vo
   window.addEventListener("message", (event) => {
     const data = event.data as Record<string, unknown> | null;
     if (event.source !== window.parent || data?.glim !== 1) return;
-    if (data.type === "theme" && (data.theme === "dark" || data.theme === "light"))
+    if (data.type === "theme" && (data.theme === "dark" || data.theme === "light")) {
       document.documentElement.dataset.theme = data.theme;
-    if (data.type === "language" && typeof data.language === "string")
+      window.dispatchEvent(new Event("glim-theme"));
+    }
+    if (data.type === "language" && typeof data.language === "string") {
       store.change({ language: data.language });
+      // the page has these buttons itself
+      for (const own of document.querySelectorAll("[data-w=dark], [data-w=language]")) own.remove();
+    }
     if (data.type !== "select") return;
     const part = heard(data, units, rows);
     said = JSON.stringify(chosen({ ...store.state, ...part })); // no echo
