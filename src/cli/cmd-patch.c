@@ -86,32 +86,26 @@ static const glim_param patch_flags[] = {
 
 /* ---- two inputs ---- */
 
-/* The other input, with the target of `clean` by its text. */
+/* The other input, with the target of `clean`. */
 static glim_status bind_other(cli_run *run, glim_predictor *clean, const char *text,
                               glim_predictor **out, glim_tokens **tokens) {
-    glim_document *doc = NULL;
     glim_tokens *mine = run->tokens;
     const char *given = run->o.text, *chat = run->o.chat, *file = run->o.file;
     *out = NULL;
-    glim_status status = glim_document_new(&doc, run->ctx, &run->err);
-    if (!status)
-        status = clean->describe(clean, doc, &run->err);
     run->tokens = NULL;
     run->o.file = NULL;
     if (chat)
         run->o.chat = text;
     else
         run->o.text = text;
+    glim_status status = cli_input(run);
     if (!status)
-        status = cli_input(run);
-    if (!status)
-        status = cli_bind_like(run, out, NULL, doc);
+        status = cli_bind_same(run, out, clean);
     *tokens = run->tokens;
     run->tokens = mine;
     run->o.text = given;
     run->o.chat = chat;
     run->o.file = file;
-    glim_document_free(doc);
     return status;
 }
 
