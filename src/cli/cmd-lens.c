@@ -2,9 +2,9 @@
 /* glim lens: what the layers of a model already say, and which parts say it directly. */
 #include "cli/bind.h"
 #include "cli/commands.h"
-#include "cli/picture.h"
 #include "cli/show.h"
 #include "structure/report.h"
+#include "structure/unembed.h"
 
 #include <glim/lens.h>
 #include <string.h>
@@ -219,7 +219,18 @@ static glim_status run_lens(cli_run *run) {
     }
     if (run->o.out)
         return glim_fail(&run->err, GLIM_EUSAGE, "--out is where --fit writes translators");
-    return cli_bind(run, use, NULL);
+    glim_predictor *p = NULL;
+    glim_status status = cli_open(run);
+    if (!status) /* before it is asked for a target that would be of no use */
+        status = glim__unembed_check(run->model, &run->err);
+    if (!status)
+        status = cli_input(run);
+    if (!status)
+        status = cli_make_predictor(run, &p);
+    if (!status)
+        status = use(run, p);
+    glim_predictor_free(p);
+    return status;
 }
 
 static const glim_param *const groups[] = {cli_flags_model, target_flags,     lens_flags,

@@ -442,7 +442,9 @@ glim_status glim_tuned_fit(glim_tuned_lens **out, const glim_model *m, const cha
     glim_status status = glim__unembed_check(m, err);
     if (!status && m->task != GLIM_TASK_GENERATE)
         status =
-            glim_fail(err, GLIM_EUSAGE, "a tuned lens is fitted for models that go on with a text");
+            glim_fail(err, GLIM_EUSAGE,
+                      "a tuned lens is fitted for models that go on with a text; this one is read "
+                      "by the plain lens (leave out --fit)");
     if (!status && (held >= 0.9 || length < 8 || length > ROWS || length > context))
         status = glim_fail(err, GLIM_EUSAGE,
                            "held out is a share below 0.9, and pieces have 8 to %d tokens", ROWS);
