@@ -196,10 +196,24 @@ static glim_status find_subject(cli_run *run, glim_trace_options *t) {
     return GLIM_OK;
 }
 
+/* With --dry-run the plan is all there is. */
+static glim_status allow(cli_run *run, const glim_plan *plan) {
+    return run->o.dry_run ? cli_put_plan(run, "patch", plan)
+                          : glim__check_budget(run->ctx, plan->bytes, "patches need",
+                                               "take a shorter text", &run->err);
+}
+
 static glim_status trace(cli_run *run, glim_predictor *p) {
     glim_trace_options t = {.draws = (size_t)run->o.draws, .window = (size_t)run->o.window};
     glim_document *doc = NULL;
+    glim_plan plan;
     glim_status status = find_subject(run, &t);
+    if (!status)
+        status = glim_patch_trace_plan(p, &t, &plan, &run->err);
+    if (!status)
+        status = allow(run, &plan);
+    if (!status && run->o.dry_run)
+        return GLIM_OK;
     if (!status)
         status = glim_patch_trace(&doc, p, &t, (uint64_t)run->o.seed, &run->err);
     return cli_show_ended(run, doc, status);
@@ -239,7 +253,12 @@ static glim_status ablate(cli_run *run, glim_predictor *p) {
     glim_ablation kind = !strcmp(how, "mean")   ? GLIM_ABLATE_MEAN
                          : !strcmp(how, "zero") ? GLIM_ABLATE_ZERO
                                                 : GLIM_ABLATE_RESAMPLE;
+    glim_plan plan;
     if (!status)
+        status = glim_patch_ablate_plan(p, kind, others.n, &plan, &run->err);
+    if (!status)
+        status = allow(run, &plan);
+    if (!status && !run->o.dry_run)
         status = glim_patch_ablate(&doc, p, kind, others.p, others.n, &run->err);
     for (size_t i = 0; i < others.n; i++) {
         glim_predictor_free(others.p[i]);
