@@ -138,16 +138,28 @@ static glim_status fit(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--fit makes translators; read a text through them with --tuned");
     glim__buffer_init(&text, run->ctx);
+    const glim_tuned_options how = {.tokens = (size_t)o->tokens};
+    glim_plan plan;
     glim_status status = glim__file_read(&text, o->fit_text, MOST_TEXT, &run->err);
+    const char *bytes = text.data ? text.data : "";
     if (!status)
-        status = glim_tuned_fit(&t, run->model, text.data ? text.data : "", text.len,
-                                &(glim_tuned_options){.tokens = (size_t)o->tokens}, &run->err);
+        status = glim_tuned_plan(run->model, bytes, text.len, &how, &plan, &run->err);
+    if (!status && o->dry_run) {
+        status = cli_put_plan(run, "lens", &plan);
+        goto done;
+    }
+    if (!status)
+        status = glim__check_budget(run->ctx, plan.bytes, "the fit needs",
+                                    "a model of fewer layers needs less", &run->err);
+    if (!status)
+        status = glim_tuned_fit(&t, run->model, bytes, text.len, &how, &run->err);
     if (!status)
         status = glim_tuned_save(t, o->out, &run->err);
     if (!status) {
         status = tell_fit(run, t);
         cli_wrote(run, o->out);
     }
+done:
     glim_tuned_free(t);
     glim__buffer_release(&text);
     return status;
