@@ -109,41 +109,49 @@ static glim_status bind_other(cli_run *run, glim_predictor *clean, const char *t
     return status;
 }
 
-static glim_status add_paths(cli_run *run, glim_predictor *clean, glim_predictor *other,
-                             glim_document *doc) {
-    glim_path paths[CLI_OTHERS];
+struct paths {
+    glim_path at[CLI_OTHERS];
     char text[CLI_OTHERS][256];
     double effects[CLI_OTHERS];
-    size_t n = 0;
-    for (; n < CLI_OTHERS && run->o.path[n]; n++) {
-        char *arrow;
-        snprintf(text[n], sizeof text[n], "%s", run->o.path[n]);
-        if (!(arrow = strstr(text[n], "->")))
+    size_t n;
+};
+
+/* Before the maps, which take longer than a path that cannot be followed should wait. */
+static glim_status follow_paths(cli_run *run, glim_predictor *clean, glim_predictor *other,
+                                struct paths *x) {
+    for (x->n = 0; x->n < CLI_OTHERS && run->o.path[x->n]; x->n++) {
+        char *arrow, *text = x->text[x->n];
+        snprintf(text, sizeof x->text[x->n], "%s", run->o.path[x->n]);
+        if (!(arrow = strstr(text, "->")))
             return glim_fail(&run->err, GLIM_EUSAGE, "--path '%.80s' is no \"SENDER -> RECEIVER\"",
-                             run->o.path[n]);
+                             run->o.path[x->n]);
         *arrow = 0;
-        paths[n].sender = text[n];
-        text[n][strcspn(text[n], " ")] = 0;
-        paths[n].receiver = arrow + 2 + strspn(arrow + 2, " ");
+        x->at[x->n].sender = text;
+        text[strcspn(text, " ")] = 0;
+        x->at[x->n].receiver = arrow + 2 + strspn(arrow + 2, " ");
     }
+    return x->n ? glim_patch_path(x->effects, clean, other, x->at, x->n, run->o.noise, run->o.mlps,
+                                  &run->err)
+                : GLIM_OK;
+}
+
+static glim_status put_paths(cli_run *run, const struct paths *x, glim_document *doc) {
+    size_t n = x->n;
     if (!n)
         return GLIM_OK;
-    glim_status status =
-        glim_patch_path(effects, clean, other, paths, n, run->o.noise, run->o.mlps, &run->err);
-    glim_panel *p = status ? NULL
-                           : glim_document_panel_add(doc, GLIM_PANEL_TABLE, "paths",
-                                                     "Effects along single paths", n, 3);
+    glim_panel *p =
+        glim_document_panel_add(doc, GLIM_PANEL_TABLE, "paths", "Effects along single paths", n, 3);
     bool ok = p && glim_document_label(doc, &p->columns, 0, "sender") &&
               glim_document_label(doc, &p->columns, 1, "receiver") &&
               glim_document_label(doc, &p->columns, 2, "effect");
     for (size_t i = 0; i < n && ok; i++) {
-        p->cells[3 * i].text = glim_document_text(doc, paths[i].sender, strlen(paths[i].sender));
-        p->cells[3 * i + 1].text =
-            glim_document_text(doc, paths[i].receiver, strlen(paths[i].receiver));
-        p->cells[3 * i + 2].number = effects[i];
+        const glim_path *path = &x->at[i];
+        p->cells[3 * i].text = glim_document_text(doc, path->sender, strlen(path->sender));
+        p->cells[3 * i + 1].text = glim_document_text(doc, path->receiver, strlen(path->receiver));
+        p->cells[3 * i + 2].number = x->effects[i];
         ok = p->cells[3 * i].text && p->cells[3 * i + 1].text;
     }
-    return status || ok ? status : glim__oom(run->ctx, &run->err, "the document", 0);
+    return ok ? GLIM_OK : glim__oom(run->ctx, &run->err, "the document", 0);
 }
 
 static glim_status patch(cli_run *run, glim_predictor *clean) {
@@ -152,6 +160,7 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
     glim_tokens *tokens = NULL;
     glim_document *doc = NULL;
     glim_plan plan;
+    struct paths paths;
     const glim_patch_options p = {.sites = o->site,
                                   .noise = o->noise,
                                   .estimate = o->estimate,
@@ -166,9 +175,11 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
         status = glim__check_budget(run->ctx, plan.bytes, "patches need",
                                     "name fewer kinds with --site", &run->err);
         if (!status)
+            status = follow_paths(run, clean, other, &paths);
+        if (!status)
             status = glim_patch_read(&doc, clean, other, &p, &run->err);
         if (!status)
-            status = add_paths(run, clean, other, doc);
+            status = put_paths(run, &paths, doc);
         status = cli_show_ended(run, doc, status);
     }
     glim_predictor_free(other);
