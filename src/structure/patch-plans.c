@@ -30,7 +30,7 @@ static void fill(glim_plan *out, const glim_lm *lm, size_t kinds) {
         glim__patching_plan(lm, kinds) + glim_context_bytes(lm->base.ctx);
 }
 
-glim_status glim_patch_ablate_plan(const glim_predictor *p, glim_ablation how, size_t inputs,
+glim_status glim_patch_ablate_plan(const glim_predictor *p, const glim_ablate_options *o,
                                    glim_plan *out, glim_error *err) {
     enum { KINDS = 3 };
     const glim_lm *lm = (const glim_lm *)p;
@@ -38,8 +38,9 @@ glim_status glim_patch_ablate_plan(const glim_predictor *p, glim_ablation how, s
     if (status)
         return status;
     fill(out, lm, KINDS);
-    bool two = lm->written != NULL, again = how == GLIM_ABLATE_RESAMPLE;
-    uint64_t rounds = again && inputs ? inputs : 1;
+    bool two = lm->written != NULL, again = o->how == GLIM_ABLATE_RESAMPLE;
+    uint64_t inputs = o->n_others, rounds = again && inputs ? inputs : 1;
+    out->bounded = !o->data; /* how long a corpus is shows when it has been read */
     for (int e = 0; e < 1 + two; e++) {
         const glim_hyper *h = &(e ? lm->model->encoder : lm->model)->hyper;
         out->forward_tokens += rounds * upwards(h, (uint64_t)(2 + h->H), rows_of(lm, e == 1));

@@ -38,11 +38,16 @@ glim_status glim__probe_batches_init(glim_probe_batches *b, const glim_model *m,
         return glim__oom(in->ctx, err, "batches", glim__probe_batches_plan(in));
     }
     b->sources = b->sequences + texts;
-    for (size_t i = 0; i < in->n && sorts; i++)
-        b->order[i] = i;
-    if (sorts)
-        qsort_r(b->order, in->n, sizeof *b->order, by_tokens, (void *)in);
     return GLIM_OK;
+}
+
+void glim__probe_batches_block(glim_probe_batches *b, size_t from, size_t to) {
+    b->at = from;
+    b->end = to;
+    for (size_t i = from; i < to && b->order; i++)
+        b->order[i] = i;
+    if (b->order)
+        qsort_r(b->order + from, to - from, sizeof *b->order, by_tokens, (void *)b->in);
 }
 
 void glim__probe_batches_release(glim_probe_batches *b) {
@@ -72,7 +77,7 @@ static size_t shared(const glim_probe_batches *b, const glim_probe_input *x) {
 
 /* Brings the longest text that fits into `room` rows to where the next is taken from. */
 static bool find_fitting(glim_probe_batches *b, size_t room) {
-    size_t end = b->at + LOOK_AHEAD < b->in->n ? b->at + LOOK_AHEAD : b->in->n, best = 0, most = 0;
+    size_t end = b->at + LOOK_AHEAD < b->end ? b->at + LOOK_AHEAD : b->end, best = 0, most = 0;
     for (size_t i = b->at; i < end && b->order; i++) {
         const glim_probe_input *x = &b->in->at[b->order[i]];
         size_t rows = x->n - shared(b, x);
@@ -117,7 +122,7 @@ bool glim__probe_batches_next(glim_probe_batches *b, glim_batch *out) {
     b->first = b->at;
     b->n = 0;
     b->tokens = 0;
-    while (b->at < b->in->n && b->n < GLIM_PROBE_BATCH_TEXTS) {
+    while (b->at < b->end && b->n < GLIM_PROBE_BATCH_TEXTS) {
         const glim_probe_input *x = &b->in->at[glim__probe_batches_text(b, b->n)];
         size_t room = rows < b->most ? b->most - rows : 0;
         if (b->n && x->n - shared(b, x) > room && !find_fitting(b, room))

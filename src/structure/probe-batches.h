@@ -20,7 +20,7 @@ typedef struct glim_probe_batches {
     size_t *order; /* (n) texts, or NULL: as they come */
     glim_sequence *sequences, *sources;
     uint32_t *last; /* a row for each sequence, to be wanted */
-    size_t at;      /* texts that are done with */
+    size_t at, end; /* texts that are done with, of the block at hand */
     /* of the batch at hand */
     size_t n, first;
     uint64_t tokens; /* of its texts, shared or not */
@@ -32,6 +32,8 @@ glim_status glim__probe_batches_init(glim_probe_batches *b, const glim_model *m,
                                      const glim_probe_inputs *in, size_t most, bool last,
                                      glim_error *err);
 void glim__probe_batches_release(glim_probe_batches *b); /* zeroed is fine */
+/* From here on batches are of texts [from, to), sorted among themselves. */
+void glim__probe_batches_block(glim_probe_batches *b, size_t from, size_t to);
 /* The next batch, without its hooks; false when there is none. */
 bool glim__probe_batches_next(glim_probe_batches *b, glim_batch *out);
 /* The text of a sequence of the batch at hand. */

@@ -219,6 +219,8 @@ struct passing {
     glim_probe_batches batches;
     const char *how;
     float *vector; /* (widest) */
+    glim_kept_work *kept;
+    uint64_t ran; /* tokens */
 };
 
 static glim_status keep(void *data, const glim_site *site, glim_error *err) {
@@ -241,7 +243,8 @@ static glim_status keep(void *data, const glim_site *site, glim_error *err) {
     return status;
 }
 
-enum { FEW_ROWS = 64 };
+/* Texts that are kept together; within them they are sorted. */
+enum { FEW_ROWS = 64, BLOCK_TEXTS = 1024 };
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
@@ -280,18 +283,43 @@ static glim_status run(struct passing *p, glim_session *session, glim_error *err
         b.n_hooks = p->s->n_hooks;
         status = glim_session_forward(session, &b, err);
         glim__progress_add(p->s->ctx, p->batches.tokens);
+        p->ran += p->batches.tokens;
         if (!status)
             status = glim__check_cancel(p->s->ctx, err);
     }
     return status;
 }
 
+/* The row of the first word, or the text itself. */
+static size_t row_of(const glim_probe_data *d, size_t text, size_t texts) {
+    if (!d->words)
+        return text;
+    return text < texts ? d->sentences[text].first : d->n;
+}
+
+/* A block of texts, of all those that are kept together. */
+static glim_status run_block(struct passing *p, const glim_probe_inputs *in, glim_session *session,
+                             size_t block, glim_error *err) {
+    size_t at = block * BLOCK_TEXTS, to = at + BLOCK_TEXTS < in->n ? at + BLOCK_TEXTS : in->n;
+    size_t first = row_of(p->d, at, in->n), n = row_of(p->d, to, in->n) - first;
+    bool found = false;
+    glim_status status = glim__probe_block_get(p->s, p->kept, block, first, n, &found, err);
+    for (size_t i = at; i < to && found; i++)
+        glim__progress_add(p->s->ctx, in->at[i].n);
+    if (status || found)
+        return status ? status : glim__check_cancel(p->s->ctx, err);
+    glim__probe_batches_block(&p->batches, at, to);
+    status = run(p, session, err);
+    return status ? status : glim__probe_block_put(p->s, p->kept, block, first, n, err);
+}
+
 glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
-                             const glim_probe_data *d, glim_error *err) {
+                             const glim_probe_data *d, glim_kept_work *kept, uint64_t *ran,
+                             glim_error *err) {
     const char *pool = s->options->pool                                 ? s->options->pool
                        : s->model->hyper.both_ways || s->model->encoder ? "mean"
                                                                         : "last";
-    struct passing p = {.s = s, .d = d, .how = d->words ? s->options->word : pool};
+    struct passing p = {.s = s, .d = d, .kept = kept, .how = d->words ? s->options->word : pool};
     p.how = p.how ? p.how : "last";
     bool last = !d->words && !strcmp(p.how, "last");
     glim_session *session = NULL;
@@ -304,8 +332,9 @@ glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
     if (!status)
         status = glim_session_new(&session, s->model, 0, err);
     glim__progress_begin(s->ctx, "texts", in->total);
-    if (!status)
-        status = run(&p, session, err);
+    for (size_t block = 0; block * BLOCK_TEXTS < in->n && !status; block++)
+        status = run_block(&p, in, session, block, err);
+    *ran += p.ran;
     glim__progress_end(s->ctx);
     glim_session_free(session);
     glim__probe_batches_release(&p.batches);
