@@ -51,6 +51,10 @@ typedef struct glim_target_options {
                                    tokens that `tokens` are, with the same outputs: target,
                                    continuation and generate are left out. NULL = as above. Of
                                    labels and likeness without effect */
+    const glim_predictor *same; /* the targets of this predictor of the same model, as tokens or
+                                   classes, asked of another input: target and against are left
+                                   out. Of labels of tokens and spans the inputs have as many
+                                   tokens. NULL = as above */
     glim_unit_kind units;
     bool auto_units; /* choose: words; turns of a long chat fold to sentences */
 } glim_target_options;

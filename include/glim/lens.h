@@ -111,6 +111,9 @@ typedef struct glim_tuned_layer {
 GLIM_API glim_status glim_tuned_fit(glim_tuned_lens **out, const glim_model *model,
                                     const char *text, size_t n, const glim_tuned_options *options,
                                     glim_error *err);
+GLIM_API glim_status glim_tuned_plan(const glim_model *model, const char *text, size_t n,
+                                     const glim_tuned_options *options, glim_plan *out,
+                                     glim_error *err);
 /* A safetensors file: "translators.N.weight" (C, C) and ".bias" (C), and the model's digest. */
 GLIM_API glim_status glim_tuned_save(const glim_tuned_lens *t, const char *path, glim_error *err);
 /* Errors: EIO, EFORMAT, EUSAGE (made for another model). */

@@ -153,6 +153,9 @@ typedef struct glim_batch {
        those before it are not run (of a prefix their keys and values are in the cache). Neither
        with keep nor with append; of an encoder-decoder a block of the decoder. */
     int first_layer;
+    /* Hooks are all that is looked at: there are no logits. If every sequence wants its last
+       row alone, hooks see only that of what the last block makes for no later position. */
+    bool inner;
 } glim_batch;
 
 /* Gradient seeds: d(target)/d(logits) of one wanted row, sparse or dense. */

@@ -76,6 +76,14 @@ typedef struct glim_ablate_options {
 GLIM_API glim_status glim_patch_ablate(glim_document **out, glim_predictor *p,
                                        const glim_ablate_options *options, glim_error *err);
 
+/* What these cost; of a corpus its pass is not counted. */
+GLIM_API glim_status glim_patch_trace_plan(const glim_predictor *clean,
+                                           const glim_trace_options *options, glim_plan *out,
+                                           glim_error *err);
+GLIM_API glim_status glim_patch_ablate_plan(const glim_predictor *p,
+                                            const glim_ablate_options *options, glim_plan *out,
+                                            glim_error *err);
+
 /* Path patching: the effect that a sender has through one receiver alone. Both are sites with a
    head in brackets where they have one: "blocks.3.attn.hook_z[5]", "blocks.7.attn.hook_q[2]",
    "blocks.7.hook_mlp_in", "logits". With `mlps` feed-forward parts between pass it on. */

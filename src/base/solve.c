@@ -7,6 +7,7 @@
 #include "base/solve.h"
 
 #include <math.h>
+#include <string.h>
 
 static double dot(const double *a, const double *b, size_t n) {
     double sum = 0;
@@ -35,5 +36,31 @@ void glim__cholesky_solve(const double *l, size_t n, double *x) {
         x[i] /= l[i * n + i];
         for (size_t j = 0; j < i; j++)
             x[j] -= l[i * n + j] * x[i];
+    }
+}
+
+typedef double side __attribute__((vector_size(64)));
+
+void glim__cholesky_solve_many(const double *l, size_t n, double *x) {
+    enum { S = GLIM_SOLVE_SIDES };
+    side sum, other;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&sum, x + i * S, sizeof sum);
+        for (size_t j = 0; j < i; j++) {
+            memcpy(&other, x + j * S, sizeof other);
+            sum -= l[i * n + j] * other;
+        }
+        sum /= l[i * n + i];
+        memcpy(x + i * S, &sum, sizeof sum);
+    }
+    for (size_t i = n; i-- > 0;) {
+        memcpy(&sum, x + i * S, sizeof sum);
+        sum /= l[i * n + i];
+        memcpy(x + i * S, &sum, sizeof sum);
+        for (size_t j = 0; j < i; j++) {
+            memcpy(&other, x + j * S, sizeof other);
+            other -= l[i * n + j] * sum;
+            memcpy(x + j * S, &other, sizeof other);
+        }
     }
 }

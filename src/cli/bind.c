@@ -265,3 +265,22 @@ glim_status cli_bind_like(cli_run *run, glim_predictor **out, const glim_predict
         name_targets(&t, doc);
     return glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
 }
+
+glim_status cli_bind_same(cli_run *run, glim_predictor **out, const glim_predictor *p) {
+    glim_target_options t = target_of(run);
+    glim_document *doc = NULL;
+    *out = NULL;
+    glim_status status = glim_document_new(&doc, run->ctx, &run->err);
+    if (!status)
+        status = p->describe(p, doc, &run->err);
+    if (!status) {
+        name_targets(&t, doc); /* what was written is read again */
+        t.same = p;
+        t.target = NULL;
+        if (glim_model_facts(run->model)->task != GLIM_TASK_EMBED)
+            t.against = NULL;
+        status = glim_predictor_lm(out, run->model, run->tokens, &t, &run->err);
+    }
+    glim_document_free(doc);
+    return status;
+}

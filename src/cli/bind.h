@@ -22,5 +22,7 @@ glim_status cli_rebind(const cli_run *run, glim_predictor **out, const glim_mode
    of `like`, which has the very tokens, or with NULL by their texts. */
 glim_status cli_bind_like(cli_run *run, glim_predictor **out, const glim_predictor *like,
                           const glim_document *doc);
+/* Over run's tokens, another input, the targets of a predictor of the same model. */
+glim_status cli_bind_same(cli_run *run, glim_predictor **out, const glim_predictor *p);
 
 #endif

@@ -2,9 +2,9 @@
 /* glim lens: what the layers of a model already say, and which parts say it directly. */
 #include "cli/bind.h"
 #include "cli/commands.h"
-#include "cli/picture.h"
 #include "cli/show.h"
 #include "structure/report.h"
+#include "structure/unembed.h"
 
 #include <glim/lens.h>
 #include <string.h>
@@ -138,16 +138,28 @@ static glim_status fit(cli_run *run) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--fit makes translators; read a text through them with --tuned");
     glim__buffer_init(&text, run->ctx);
+    const glim_tuned_options how = {.tokens = (size_t)o->tokens};
+    glim_plan plan;
     glim_status status = glim__file_read(&text, o->fit_text, MOST_TEXT, &run->err);
+    const char *bytes = text.data ? text.data : "";
     if (!status)
-        status = glim_tuned_fit(&t, run->model, text.data ? text.data : "", text.len,
-                                &(glim_tuned_options){.tokens = (size_t)o->tokens}, &run->err);
+        status = glim_tuned_plan(run->model, bytes, text.len, &how, &plan, &run->err);
+    if (!status && o->dry_run) {
+        status = cli_put_plan(run, "lens", &plan);
+        goto done;
+    }
+    if (!status)
+        status = glim__check_budget(run->ctx, plan.bytes, "the fit needs",
+                                    "a model of fewer layers needs less", &run->err);
+    if (!status)
+        status = glim_tuned_fit(&t, run->model, bytes, text.len, &how, &run->err);
     if (!status)
         status = glim_tuned_save(t, o->out, &run->err);
     if (!status) {
         status = tell_fit(run, t);
         cli_wrote(run, o->out);
     }
+done:
     glim_tuned_free(t);
     glim__buffer_release(&text);
     return status;
@@ -219,7 +231,18 @@ static glim_status run_lens(cli_run *run) {
     }
     if (run->o.out)
         return glim_fail(&run->err, GLIM_EUSAGE, "--out is where --fit writes translators");
-    return cli_bind(run, use, NULL);
+    glim_predictor *p = NULL;
+    glim_status status = cli_open(run);
+    if (!status) /* before it is asked for a target that would be of no use */
+        status = glim__unembed_check(run->model, &run->err);
+    if (!status)
+        status = cli_input(run);
+    if (!status)
+        status = cli_make_predictor(run, &p);
+    if (!status)
+        status = use(run, p);
+    glim_predictor_free(p);
+    return status;
 }
 
 static const glim_param *const groups[] = {

@@ -86,70 +86,72 @@ static const glim_param patch_flags[] = {
 
 /* ---- two inputs ---- */
 
-/* The other input, with the target of `clean` by its text. */
+/* The other input, with the target of `clean`. */
 static glim_status bind_other(cli_run *run, glim_predictor *clean, const char *text,
                               glim_predictor **out, glim_tokens **tokens) {
-    glim_document *doc = NULL;
     glim_tokens *mine = run->tokens;
     const char *given = run->o.text, *chat = run->o.chat, *file = run->o.file;
     *out = NULL;
-    glim_status status = glim_document_new(&doc, run->ctx, &run->err);
-    if (!status)
-        status = clean->describe(clean, doc, &run->err);
     run->tokens = NULL;
     run->o.file = NULL;
     if (chat)
         run->o.chat = text;
     else
         run->o.text = text;
+    glim_status status = cli_input(run);
     if (!status)
-        status = cli_input(run);
-    if (!status)
-        status = cli_bind_like(run, out, NULL, doc);
+        status = cli_bind_same(run, out, clean);
     *tokens = run->tokens;
     run->tokens = mine;
     run->o.text = given;
     run->o.chat = chat;
     run->o.file = file;
-    glim_document_free(doc);
     return status;
 }
 
-static glim_status add_paths(cli_run *run, glim_predictor *clean, glim_predictor *other,
-                             glim_document *doc) {
-    glim_path paths[CLI_OTHERS];
+struct paths {
+    glim_path at[CLI_OTHERS];
     char text[CLI_OTHERS][256];
     double effects[CLI_OTHERS];
-    size_t n = 0;
-    for (; n < CLI_OTHERS && run->o.path[n]; n++) {
-        char *arrow;
-        snprintf(text[n], sizeof text[n], "%s", run->o.path[n]);
-        if (!(arrow = strstr(text[n], "->")))
+    size_t n;
+};
+
+/* Before the maps, which take longer than a path that cannot be followed should wait. */
+static glim_status follow_paths(cli_run *run, glim_predictor *clean, glim_predictor *other,
+                                struct paths *x) {
+    for (x->n = 0; x->n < CLI_OTHERS && run->o.path[x->n]; x->n++) {
+        char *arrow, *text = x->text[x->n];
+        snprintf(text, sizeof x->text[x->n], "%s", run->o.path[x->n]);
+        if (!(arrow = strstr(text, "->")))
             return glim_fail(&run->err, GLIM_EUSAGE, "--path '%.80s' is no \"SENDER -> RECEIVER\"",
-                             run->o.path[n]);
+                             run->o.path[x->n]);
         *arrow = 0;
-        paths[n].sender = text[n];
-        text[n][strcspn(text[n], " ")] = 0;
-        paths[n].receiver = arrow + 2 + strspn(arrow + 2, " ");
+        x->at[x->n].sender = text;
+        text[strcspn(text, " ")] = 0;
+        x->at[x->n].receiver = arrow + 2 + strspn(arrow + 2, " ");
     }
+    return x->n ? glim_patch_path(x->effects, clean, other, x->at, x->n, run->o.noise, run->o.mlps,
+                                  &run->err)
+                : GLIM_OK;
+}
+
+static glim_status put_paths(cli_run *run, const struct paths *x, glim_document *doc) {
+    size_t n = x->n;
     if (!n)
         return GLIM_OK;
-    glim_status status =
-        glim_patch_path(effects, clean, other, paths, n, run->o.noise, run->o.mlps, &run->err);
-    glim_panel *p = status ? NULL
-                           : glim_document_panel_add(doc, GLIM_PANEL_TABLE, "paths",
-                                                     "Effects along single paths", n, 3);
+    glim_panel *p =
+        glim_document_panel_add(doc, GLIM_PANEL_TABLE, "paths", "Effects along single paths", n, 3);
     bool ok = p && glim_document_label(doc, &p->columns, 0, "sender") &&
               glim_document_label(doc, &p->columns, 1, "receiver") &&
               glim_document_label(doc, &p->columns, 2, "effect");
     for (size_t i = 0; i < n && ok; i++) {
-        p->cells[3 * i].text = glim_document_text(doc, paths[i].sender, strlen(paths[i].sender));
-        p->cells[3 * i + 1].text =
-            glim_document_text(doc, paths[i].receiver, strlen(paths[i].receiver));
-        p->cells[3 * i + 2].number = effects[i];
+        const glim_path *path = &x->at[i];
+        p->cells[3 * i].text = glim_document_text(doc, path->sender, strlen(path->sender));
+        p->cells[3 * i + 1].text = glim_document_text(doc, path->receiver, strlen(path->receiver));
+        p->cells[3 * i + 2].number = x->effects[i];
         ok = p->cells[3 * i].text && p->cells[3 * i + 1].text;
     }
-    return status || ok ? status : glim__oom(run->ctx, &run->err, "the document", 0);
+    return ok ? GLIM_OK : glim__oom(run->ctx, &run->err, "the document", 0);
 }
 
 static glim_status patch(cli_run *run, glim_predictor *clean) {
@@ -158,6 +160,7 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
     glim_tokens *tokens = NULL;
     glim_document *doc = NULL;
     glim_plan plan;
+    struct paths paths;
     const glim_patch_options p = {.sites = o->site,
                                   .noise = o->noise,
                                   .estimate = o->estimate,
@@ -173,9 +176,11 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
         status = glim__check_budget(run->ctx, plan.bytes, "patches need",
                                     "name fewer kinds with --site", &run->err);
         if (!status)
+            status = follow_paths(run, clean, other, &paths);
+        if (!status)
             status = glim_patch_read(&doc, clean, other, &p, &run->err);
         if (!status)
-            status = add_paths(run, clean, other, doc);
+            status = put_paths(run, &paths, doc);
         status = cli_show_ended(run, doc, status);
     }
     glim_predictor_free(other);
@@ -203,11 +208,25 @@ static glim_status find_subject(cli_run *run, glim_trace_options *t) {
     return GLIM_OK;
 }
 
+/* With --dry-run the plan is all there is. */
+static glim_status allow(cli_run *run, const glim_plan *plan) {
+    return run->o.dry_run ? cli_put_plan(run, "patch", plan)
+                          : glim__check_budget(run->ctx, plan->bytes, "patches need",
+                                               "take a shorter text", &run->err);
+}
+
 static glim_status trace(cli_run *run, glim_predictor *p) {
     glim_trace_options t = {
         .draws = (size_t)run->o.draws, .window = (size_t)run->o.window, .store = run->o.store};
     glim_document *doc = NULL;
+    glim_plan plan;
     glim_status status = find_subject(run, &t);
+    if (!status)
+        status = glim_patch_trace_plan(p, &t, &plan, &run->err);
+    if (!status)
+        status = allow(run, &plan);
+    if (!status && run->o.dry_run)
+        return GLIM_OK;
     if (!status)
         status = glim_patch_trace(&doc, p, &t, (uint64_t)run->o.seed, &run->err);
     return cli_show_ended(run, doc, status);
@@ -249,12 +268,18 @@ static glim_status ablate(cli_run *run, glim_predictor *p) {
                              .others = others.p,
                              .store = run->o.store};
     glim_status status = GLIM_OK;
-    if (o.how == GLIM_ABLATE_MEAN)
+    bool one = glim_model_facts(run->model)->task != GLIM_TASK_TRANSLATE;
+    if (o.how == GLIM_ABLATE_MEAN && one)
         o.data = run->o.data;
     else if (run->o.data)
         status = bind_lines(run, p, &others);
     o.n_others = others.n;
+    glim_plan plan;
     if (!status)
+        status = glim_patch_ablate_plan(p, &o, &plan, &run->err);
+    if (!status)
+        status = allow(run, &plan);
+    if (!status && !run->o.dry_run)
         status = glim_patch_ablate(&doc, p, &o, &run->err);
     for (size_t i = 0; i < others.n; i++) {
         glim_predictor_free(others.p[i]);

@@ -79,6 +79,10 @@ static glim_status without(cli_run *run, glim_predictor *p, glim_document *doc) 
         status = copy(run, doc, lost, "ablated");
     if (!status)
         status = copy(run, doc, lost, "ablated-heads");
+    if (!status)
+        status = copy(run, doc, lost, "encoder-ablated");
+    if (!status)
+        status = copy(run, doc, lost, "encoder-ablated-heads");
     glim_document_free(lost);
     return noted(run, doc, "no ablation", status);
 }

@@ -164,7 +164,7 @@ static glim_status check_batch(const glim_session *s, const glim_batch *b, glim_
 }
 
 /* When the last row of every sequence is all that is wanted, the last block need
-   not compute the others. Hooks see whole sequences. */
+   not compute the others. Hooks see whole sequences unless they want no more than it. */
 static bool wants_last_rows(const glim_batch *b, bool both_ways) {
     bool longer = false;
     for (size_t i = 0; i < b->count; i++) {
@@ -173,7 +173,7 @@ static bool wants_last_rows(const glim_batch *b, bool both_ways) {
             return false;
         longer = longer || q->count > 1;
     }
-    return longer && !b->n_hooks && !both_ways;
+    return longer && (!b->n_hooks || b->inner) && !both_ways;
 }
 
 /* Rows, positions and wanted rows of the batch, in three allocations. */
@@ -334,7 +334,7 @@ static glim_status run_blocks(glim_session *s, const glim_batch *b, glim_error *
 
 static glim_status run_head(glim_session *s, const glim_batch *b, glim_error *err) {
     size_t C = (size_t)s->m->hyper.C, R = (size_t)s->head_rows.T;
-    if (!R)
+    if (!R || b->inner)
         return GLIM_OK;
     s->wanted_x = glim__workspace_take(&s->space, R * C);
     if (!s->wanted_x)

@@ -195,7 +195,9 @@ static bool describe_target(const glim_lm *lm, glim_document *doc) {
     doc->target.text_len = end - start;
     doc->target.value = sum;
     doc->target.prob = NAN;
-    return true;
+    if (row->against >= 0)
+        doc->target.against = output_text(lm, doc, row->against, &doc->target.against_len);
+    return row->against < 0 || doc->target.against;
 }
 
 bool glim__lm_describe_target(const glim_lm *lm, glim_document *doc) {

@@ -104,7 +104,8 @@ static glim_status label_rows(glim_lm *lm, const glim_target_options *o, glim_er
     int32_t ids[MOST_LABELS], only = -1;
     glim_status status = o->target ? find_class(lm, o->target, &only, err) : GLIM_OK;
     if (o->against)
-        return glim_fail(err, GLIM_EUSAGE, "labels of tokens have no --against");
+        return glim_fail(err, GLIM_EUSAGE,
+                         "labels of tokens are explained one by one, not against another");
     if (!status)
         status = glim__lm_run_whole(lm, err);
     for (size_t t = 0; t < lm->base.T && !status && n < MOST_LABELS; t++) {
@@ -158,7 +159,7 @@ static glim_status span_rows(glim_lm *lm, const glim_target_options *o, glim_err
     size_t at[2] = {0, 0};
     if (o->target || o->against)
         return glim_fail(err, GLIM_EUSAGE,
-                         "the model's own answer is explained (leave out --target and --against)");
+                         "the model's own answer is explained, so no other target has a name here");
     if (o->output && strcmp(o->output, "logit"))
         return glim_fail(err, GLIM_EUSAGE,
                          "start and end of a span are logits (leave out --output)");
@@ -248,10 +249,19 @@ glim_status glim__lm_encoder_rows(glim_lm *lm, const glim_target_options *o, gli
     glim_status status = open_input(lm, err);
     if (status)
         return status;
-    if (o->like && lm->task != GLIM_TASK_EMBED) {
+    const glim_predictor *like = o->like;
+    if (o->same && (lm->task == GLIM_TASK_LABEL || lm->task == GLIM_TASK_SPAN)) {
+        if (lm->base.T != o->same->T)
+            return glim_fail(err, GLIM_EUSAGE,
+                             "the target is told by its places, and the inputs have %zu and %zu "
+                             "tokens (write them with as many: glim tokenize)",
+                             o->same->T, lm->base.T);
+        like = o->same;
+    }
+    if (like && lm->task != GLIM_TASK_EMBED) {
         if (lm->task == GLIM_TASK_SPAN)
             lm->output = GLIM_OUTPUT_LOGIT;
-        return glim__lm_copy_rows(lm, o->like, err);
+        return glim__lm_copy_rows(lm, like, err);
     }
     switch (lm->task) {
     case GLIM_TASK_CLASSIFY:

@@ -16,11 +16,35 @@ enum { BATCH_ROWS = 512, GRADIENT_ROWS = 256, MOST_WRITTEN = 128 };
 
 /* ---- what was written ---- */
 
+static glim_status append(glim_lm *lm, int32_t id, glim_error *err) {
+    const glim_tokenizer *t = lm->model->writer ? lm->model->writer : lm->model->tokenizer;
+    return glim__tokens_append_text(lm->tokens, t, &id, 1, err);
+}
+
+static glim_status take_same(glim_lm *lm, const glim_lm *same, glim_error *err) {
+    glim_status status = GLIM_OK;
+    for (size_t r = 0; r < same->base.n_rows && !status; r++)
+        status = append(lm, same->rows[r].id, err);
+    return status;
+}
+
+/* Why the first token is this and not that. */
+static glim_status take_first(glim_lm *lm, const glim_target_options *o, int32_t *against,
+                              glim_error *err) {
+    int32_t id = -1;
+    if (!o->target || o->continuation || o->generate)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "two tokens that may be written first are told apart: name both, and no "
+                         "--continuation or --generate");
+    lm->kind = "contrast";
+    glim_status status = glim_model_token(lm->model, o->target, &id, err);
+    if (!status)
+        status = glim_model_token(lm->model, o->against, against, err);
+    return status ? status : append(lm, id, err);
+}
+
 static glim_status take_written(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     const char *given = o->target ? o->target : o->continuation;
-    if (o->against)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "every written token is explained, so there is no --against");
     if ((o->target && o->continuation) || (given && o->generate))
         return glim_fail(err, GLIM_EUSAGE, "give one of --target, --continuation and --generate");
     lm->kind = given ? "continuation" : "generated";
@@ -31,7 +55,8 @@ static glim_status take_written(glim_lm *lm, const glim_target_options *o, glim_
     if (!status && lm->tokens->count == lm->base.T)
         status = glim_fail(err, GLIM_EUSAGE,
                            given ? "the text that is to be explained is empty"
-                                 : "the model writes nothing: there is nothing to explain");
+                                 : "the model writes nothing: there is nothing to explain "
+                                   "(--continuation TEXT says what it might write)");
     if (!status && lm->tokens->count - lm->base.T > (size_t)lm->model->hyper.context)
         status = glim_fail(err, GLIM_ELIMIT, "the text to explain has %zu tokens, the context %d",
                            lm->tokens->count - lm->base.T, lm->model->hyper.context);
@@ -47,8 +72,11 @@ glim_status glim__lm_translate_rows(glim_lm *lm, const glim_target_options *o, g
         status = glim__lm_take_ids(lm, err);
     lm->tokens->count = all;
     lm->kind = o->like ? ((const glim_lm *)o->like)->kind : NULL;
-    if (!status && !o->like)
-        status = take_written(lm, o, err);
+    int32_t against = -1;
+    if (!status && o->same)
+        status = take_same(lm, (const glim_lm *)o->same, err);
+    else if (!status && !o->like)
+        status = o->against ? take_first(lm, o, &against, err) : take_written(lm, o, err);
     size_t R = status ? 0 : lm->tokens->count - S;
     if (!status)
         status = glim__lm_add_rows(lm, 0, R, err);
@@ -59,6 +87,7 @@ glim_status glim__lm_translate_rows(glim_lm *lm, const glim_target_options *o, g
     for (size_t r = 0; r < R && !status; r++) {
         lm->rows[r].token = S + r;
         lm->rows[r].id = lm->tokens->at[S + r].id;
+        lm->rows[r].against = against;
         lm->written[r] = r ? lm->rows[r - 1].id : lm->model->start;
         lm->every[r] = (uint32_t)r;
     }

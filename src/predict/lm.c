@@ -167,6 +167,22 @@ glim_status glim__lm_copy_rows(glim_lm *lm, const glim_predictor *like, glim_err
     return status;
 }
 
+/* The tokens themselves: not every one comes back from its text. */
+static glim_status take_same(glim_lm *lm, const glim_predictor *same, glim_error *err) {
+    const glim_lm *from = (const glim_lm *)same;
+    if (lm->base.n_rows != same->n_rows)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "the target has %zu tokens of one input and %zu of the other",
+                         same->n_rows, lm->base.n_rows);
+    for (size_t r = 0; r < same->n_rows; r++) {
+        lm->rows[r].id = from->rows[r].id;
+        lm->rows[r].against = from->rows[r].against;
+    }
+    lm->kind = from->kind;
+    lm->output = from->output;
+    return GLIM_OK;
+}
+
 static glim_status make_rows(glim_lm *lm, const glim_target_options *o, glim_error *err) {
     size_t prompt = lm->tokens->count;
     glim_status status;
@@ -479,6 +495,8 @@ glim_status glim_predictor_lm(glim_predictor **out, const glim_model *model, gli
         status = glim__tokens_restrict(tokens, o->source, err);
     if (!status)
         status = make_rows(lm, o, err);
+    if (!status && o->same)
+        status = take_same(lm, o->same, err);
     if (!status)
         status = finish(lm, o, err);
     if (!status && lm->rows[0].id >= 0 && lm->rows[0].id == lm->rows[0].against)

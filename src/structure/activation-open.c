@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is activated, by the names that a user gives, checked against the model. */
 #include "structure/activation.h"
+#include "model/site-names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,13 +50,6 @@ static glim_status open_output(glim_activation *a, const glim_maximize_options *
     return status;
 }
 
-static glim_status no_site(const glim_model *m, const char *site, glim_error *err) {
-    return glim_fail(err, GLIM_EUSAGE,
-                     "this model has no site '%.80s' (glim info --sites lists them: "
-                     "blocks.%d.mlp.hook_post)",
-                     site, m->hyper.L / 2);
-}
-
 static bool ends_in(const char *name, const char *end) {
     size_t n = strlen(name), k = strlen(end);
     return n >= k && !strcmp(name + n - k, end);
@@ -69,8 +63,11 @@ static glim_status find_site(glim_activation *a, const char *site, glim_error *e
     bool known = false;
     for (size_t i = 0; i < n && !known; i++)
         known = !strcmp(all[i], site);
-    if (!known || strlen(site) >= sizeof a->site)
-        return no_site(a->m, site, err);
+    if (!known || strlen(site) >= sizeof a->site) {
+        glim_status status = glim__sites_check(a->m, site, err);
+        return status ? status
+                      : glim_fail(err, GLIM_EUSAGE, "'%.80s' is many sites; name one", site);
+    }
     for (size_t i = 0; i < 4; i++)
         if (strstr(site, behind[i]))
             return glim_fail(err, GLIM_EUSAGE,
@@ -84,8 +81,8 @@ static glim_status find_site(glim_activation *a, const char *site, glim_error *e
     strcpy(a->site, site);
     const char *block = strstr(site, "blocks.");
     a->layer = -1;
-    if (block && sscanf(block, "blocks.%9d.", &a->layer) != 1)
-        return no_site(a->m, site, err);
+    if (block)
+        sscanf(block, "blocks.%9d.", &a->layer);
     a->whole_text = a->m->encoder && strncmp(site, "encoder.", 8) != 0;
     return GLIM_OK;
 }

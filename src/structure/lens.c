@@ -128,10 +128,11 @@ static glim_status look_through(struct work *w, size_t layer, glim_error *err) {
     glim_status status = GLIM_OK;
     w->layer = layer;
     if (w->o->tuned && layer < w->L) {
-        glim__tuned_turn(w->o->tuned, layer, h, w->n, w->turned);
+        status = glim__tuned_turn(w->o->tuned, layer, h, w->n, w->turned, err);
         h = w->turned;
     }
-    status = glim__unembed(&w->end, h, w->n, &w->logits, NULL, err);
+    if (!status)
+        status = glim__unembed(&w->end, h, w->n, &w->logits, NULL, err);
     if (!status)
         glim__parallel(w->p->ctx, w->n, look, w);
     return status ? status : glim__check_cancel(w->p->ctx, err);

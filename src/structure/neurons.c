@@ -199,7 +199,8 @@ static glim_status check(const struct work *w, glim_error *err) {
     if (m->task == GLIM_TASK_FILL || !m->final_norm || !m->head.data)
         return glim_fail(err, GLIM_EUNSUPPORTED,
                          "'%.200s' has more than a norm between its blocks and its tokens, so a "
-                         "neuron's weights say no token",
+                         "neuron's weights say no token (`glim maximize --site "
+                         "blocks.N.mlp.hook_post --index I` finds what it answers to)",
                          m->info.path);
     for (size_t k = 0; k < w->n; k++) {
         int layer = w->at[k].layer;
@@ -208,7 +209,8 @@ static glim_status check(const struct work *w, glim_error *err) {
                              m->hyper.L - 1);
         if (m->layers[layer].mixture)
             return glim_fail(err, GLIM_EUNSUPPORTED,
-                             "block %d is a mixture of experts, whose neurons have no one number",
+                             "block %d is a mixture of experts, whose neurons have no one number "
+                             "(`glim lens --direct` has the block's part)",
                              layer);
         if (w->at[k].neuron >= (size_t)m->layers[layer].down.cols)
             return glim_fail(err, GLIM_EUSAGE, "block %d has no neuron %zu; it has 0 to %lld",

@@ -101,7 +101,7 @@ static bool put_inputs(const glim_patch_work *w, const glim_report *r) {
         in[0].first = w->marked_first;
         in[0].past = w->marked_first + w->marked_count;
     }
-    glim_panel *p = glim_document_panel_add(r->doc, GLIM_PANEL_TEXTS, "inputs",
+    glim_panel *p = glim_document_panel_add(r->doc, GLIM_PANEL_TEXTS, n == 2 ? "inputs" : "input",
                                             n == 2 ? "The two inputs" : "The input", n, 0);
     if (!p)
         return false;

@@ -91,7 +91,7 @@ static glim_status run_base(glim_patching *w, glim_error *err) {
     char name[NAME];
     glim_status status = lay_whole(&x, w->base, err);
     name_site(name, w, false, sites[GLIM_PATCH_RESID_PRE]);
-    x.q.embeddings = w->embeddings;
+    *(w->base->written ? &x.text.embeddings : &x.q.embeddings) = w->embeddings;
     const glim_hook hook = {name, GLIM_HOOK_READ, keep_stream, w};
     glim_batch b = {.sequences = &x.q,
                     .count = 1,
@@ -279,11 +279,12 @@ static void add_sequence(glim_patching *w, struct batch *b, const struct whole *
     }
     if (layer)
         q.embeddings = w->stream + (layer * w->T + first) * w->C;
-    else if (w->embeddings)
+    else if (w->embeddings && !lm->written)
         q.embeddings = w->embeddings + first * w->C;
     w->rows_first[b->n] = first;
     b->q[b->n] = q;
     b->text[b->n] = x->text;
+    b->text[b->n].embeddings = lm->written ? w->embeddings : NULL;
     b->rows += q.count + (item->encoder ? x->text.count : 0);
     b->n++;
 }

@@ -46,7 +46,7 @@ typedef struct glim_patching {
     glim_context *ctx;
     glim_lm *base;
     const glim_model *m;
-    const float *embeddings; /* (T, C) in the place of the base's tokens, or NULL */
+    const float *embeddings; /* (T, C) in the place of the tokens that the base reads, or NULL */
     size_t T;                /* positions of the stack that the target is read from */
     size_t L, C;
     glim_session *session; /* its cache holds the base where it is a decoder's */

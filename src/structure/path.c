@@ -186,7 +186,8 @@ glim_status glim_patch_path(double *effects, glim_predictor *clean, glim_predict
     glim_status status = glim__patch_check(clean, corrupted, err);
     if (!status && (w.base->written || base->T != donor->T))
         status = glim_fail(err, GLIM_EUSAGE,
-                           w.base->written ? "path patching is for models of one stack of blocks"
+                           w.base->written ? "paths are followed through one stack of blocks; both "
+                                             "halves of this model have maps (leave out --path)"
                                            : "paths need inputs of as many tokens (%zu and %zu)",
                            clean->T, corrupted->T);
     if (!status)

@@ -4,7 +4,7 @@
  * nothing is gathered in memory; the pages are the system's to keep. Halves are rounded to even;
  * what is too large for one is refused, since a probe of infinities says nothing.
  */
-#include "structure/probe-store.h"
+#include "structure/probe-batches.h"
 #include "model/site-names.h"
 #include "tensor/dequantise.h"
 
@@ -152,16 +152,6 @@ static void set_visit(glim_probe_store *s,
     }
 }
 
-static glim_batch batch_of(const glim_probe_store *s, const glim_sequence *q,
-                           const glim_sequence *sources, size_t n) {
-    glim_batch b = {.sequences = q, .count = n, .hooks = s->hooks, .n_hooks = s->n_hooks};
-    if (s->model->encoder) {
-        b.sources = sources;
-        b.n_sources = n;
-    }
-    return b;
-}
-
 static glim_status find_sites(glim_probe_store *s, const glim_probe_inputs *in, glim_error *err) {
     static const uint32_t zero = 0;
     const glim_probe_input *longest = &in->at[0];
@@ -172,7 +162,11 @@ static glim_status find_sites(glim_probe_store *s, const glim_probe_inputs *in, 
     struct declaring d = {s, few.n};
     glim_sequence q = glim__probe_sequence(s->model, &few, &zero);
     glim_sequence source = {.ids = few.ids, .count = few.n};
-    glim_batch b = batch_of(s, &q, &source, 1);
+    glim_batch b = {.sequences = &q, .count = 1, .hooks = s->hooks, .n_hooks = s->n_hooks};
+    if (s->model->encoder) {
+        b.sources = &source;
+        b.n_sources = 1;
+    }
     glim_session *session = NULL;
     set_visit(s, declare, &d);
     glim_status status = glim_session_new(&session, s->model, 0, err);
@@ -206,7 +200,7 @@ void glim__probe_store_close(glim_probe_store *s) {
 struct passing {
     glim_probe_store *s;
     const glim_probe_data *d;
-    size_t first; /* text of the batch */
+    glim_probe_batches batches;
     const char *how;
     float *vector; /* (widest) */
     glim_kept_work *kept;
@@ -215,7 +209,7 @@ struct passing {
 
 static glim_status keep(void *data, const glim_site *site, glim_error *err) {
     struct passing *p = data;
-    size_t text = p->first + site->sequence, k = 0;
+    size_t text = glim__probe_batches_text(&p->batches, site->sequence), k = 0;
     while (strcmp(p->s->sites[k].name, site->name) != 0)
         k++;
     const glim_probe_site *own = &p->s->sites[k];
@@ -233,8 +227,8 @@ static glim_status keep(void *data, const glim_site *site, glim_error *err) {
     return status;
 }
 
-/* So few that activations stay in the cache between products: a quarter faster than 1,024. */
-enum { BATCH_ROWS = 240, BATCH_TEXTS = 128, FEW_ROWS = 64 };
+/* Texts that are kept together; within them they are sorted. */
+enum { FEW_ROWS = 64, BLOCK_TEXTS = 1024 };
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
@@ -243,7 +237,7 @@ static size_t larger(size_t a, size_t b) {
 /* Of a batch of about that many rows, the longest text among them. */
 static uint64_t batch_bytes(const glim_probe_store *s, const glim_probe_inputs *in, size_t rows) {
     size_t mean = (size_t)(in->total / in->n) + 1, texts = rows / mean + 1;
-    texts = texts < BATCH_TEXTS ? texts : BATCH_TEXTS;
+    texts = texts < GLIM_PROBE_BATCH_TEXTS ? texts : GLIM_PROBE_BATCH_TEXTS;
     rows = larger(rows, in->longest);
     return glim_session_plan(s->model, rows, texts, in->longest, texts, false, NULL) +
            glim_session_plan_hooks(s->model, s->hooks, s->n_hooks, rows, in->longest, false, NULL);
@@ -251,39 +245,29 @@ static uint64_t batch_bytes(const glim_probe_store *s, const glim_probe_inputs *
 
 uint64_t glim__probe_pass_plan(const glim_probe_store *s, const glim_probe_inputs *in,
                                uint64_t *wanted) {
-    uint64_t own = s->widest * sizeof(float) + BATCH_TEXTS * 2 * sizeof(glim_sequence);
-    *wanted = own + batch_bytes(s, in, BATCH_ROWS);
+    uint64_t own = s->widest * sizeof(float) + glim__probe_batches_plan(in);
+    *wanted = own + batch_bytes(s, in, GLIM_PROBE_BATCH_ROWS);
     return own + batch_bytes(s, in, 1);
 }
 
 /* Tokens of a batch that memory allows. */
 static size_t batch_rows(const glim_probe_store *s, const glim_probe_inputs *in) {
-    size_t rows = BATCH_ROWS;
+    size_t rows = GLIM_PROBE_BATCH_ROWS;
     uint64_t left = glim__budget_left(s->ctx);
     while (rows > FEW_ROWS && batch_bytes(s, in, rows) > left / 2)
         rows /= 2;
     return batch_bytes(s, in, rows) > left / 2 ? 1 : rows;
 }
 
-static glim_status run(struct passing *p, const glim_probe_inputs *in, glim_session *session,
-                       glim_sequence *q, size_t most, size_t at, size_t to, glim_error *err) {
-    static const uint32_t zero = 0;
+static glim_status run(struct passing *p, glim_session *session, glim_error *err) {
     glim_status status = GLIM_OK;
-    for (size_t n; at < to && !status; at += n) {
-        size_t rows = 0;
-        for (n = 0; at + n < to && n < BATCH_TEXTS; n++) {
-            const glim_probe_input *x = &in->at[at + n];
-            if (n && rows + x->n > most)
-                break;
-            q[n] = glim__probe_sequence(p->s->model, x, &zero);
-            q[BATCH_TEXTS + n] = (glim_sequence){.ids = x->ids, .count = x->n};
-            rows += x->n;
-        }
-        p->first = at;
-        glim_batch b = batch_of(p->s, q, q + BATCH_TEXTS, n);
+    glim_batch b;
+    while (!status && glim__probe_batches_next(&p->batches, &b)) {
+        b.hooks = p->s->hooks;
+        b.n_hooks = p->s->n_hooks;
         status = glim_session_forward(session, &b, err);
-        glim__progress_add(p->s->ctx, rows);
-        p->ran += rows;
+        glim__progress_add(p->s->ctx, p->batches.tokens);
+        p->ran += p->batches.tokens;
         if (!status)
             status = glim__check_cancel(p->s->ctx, err);
     }
@@ -299,8 +283,8 @@ static size_t row_of(const glim_probe_data *d, size_t text, size_t texts) {
 
 /* A block of texts, of all those that are kept together. */
 static glim_status run_block(struct passing *p, const glim_probe_inputs *in, glim_session *session,
-                             glim_sequence *q, size_t most, size_t block, glim_error *err) {
-    size_t at = block * BATCH_TEXTS, to = at + BATCH_TEXTS < in->n ? at + BATCH_TEXTS : in->n;
+                             size_t block, glim_error *err) {
+    size_t at = block * BLOCK_TEXTS, to = at + BLOCK_TEXTS < in->n ? at + BLOCK_TEXTS : in->n;
     size_t first = row_of(p->d, at, in->n), n = row_of(p->d, to, in->n) - first;
     bool found = false;
     glim_status status = glim__probe_block_get(p->s, p->kept, block, first, n, &found, err);
@@ -308,7 +292,8 @@ static glim_status run_block(struct passing *p, const glim_probe_inputs *in, gli
         glim__progress_add(p->s->ctx, in->at[i].n);
     if (status || found)
         return status ? status : glim__check_cancel(p->s->ctx, err);
-    status = run(p, in, session, q, most, at, to, err);
+    glim__probe_batches_block(&p->batches, at, to);
+    status = run(p, session, err);
     return status ? status : glim__probe_block_put(p->s, p->kept, block, first, n, err);
 }
 
@@ -320,23 +305,24 @@ glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
                                                                         : "last";
     struct passing p = {.s = s, .d = d, .kept = kept, .how = d->words ? s->options->word : pool};
     p.how = p.how ? p.how : "last";
-    size_t most = batch_rows(s, in);
+    bool last = !d->words && !strcmp(p.how, "last");
     glim_session *session = NULL;
-    glim_sequence *q = glim__calloc(s->ctx, (size_t)2 * BATCH_TEXTS, sizeof *q);
     p.vector = glim__calloc(s->ctx, s->widest, sizeof *p.vector);
-    glim_status status = q && p.vector ? glim__spool_open(&s->spool, WHAT, err)
-                                       : oom(s, 2 * BATCH_TEXTS * sizeof *q, err);
+    glim_status status = p.vector ? glim__spool_open(&s->spool, WHAT, err)
+                                  : oom(s, s->widest * sizeof *p.vector, err);
+    if (!status)
+        status = glim__probe_batches_init(&p.batches, s->model, in, batch_rows(s, in), last, err);
     set_visit(s, keep, &p);
     if (!status)
         status = glim_session_new(&session, s->model, 0, err);
     glim__progress_begin(s->ctx, "texts", in->total);
-    for (size_t block = 0; block * BATCH_TEXTS < in->n && !status; block++)
-        status = run_block(&p, in, session, q, most, block, err);
+    for (size_t block = 0; block * BLOCK_TEXTS < in->n && !status; block++)
+        status = run_block(&p, in, session, block, err);
     if (ran)
         *ran += p.ran;
     glim__progress_end(s->ctx);
     glim_session_free(session);
-    glim__free(s->ctx, q);
+    glim__probe_batches_release(&p.batches);
     glim__free(s->ctx, p.vector);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "base/packing.h"
 #include "model/model.h"
 #include "structure/corpus-pass.h"
+#include "structure/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +63,8 @@ float glim__site_mean(const glim_site_means *s, int site, size_t layer, size_t c
 }
 
 glim_status glim__site_means_input(glim_site_means *s, glim_predictor *p, glim_error *err) {
-    s->rows += p->T - (p->T > 1);
+    size_t T = glim__lm_positions(p, s->m != p->model, NULL);
+    s->rows += T - (T > 1);
     s->passages++;
     return p->observe(p, s->hooks, s->n, 0, err);
 }

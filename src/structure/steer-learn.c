@@ -181,7 +181,7 @@ glim_status glim_steering_learn(glim_steering *s, const glim_steering_texts *t, 
     if (s->m->task != GLIM_TASK_GENERATE)
         return glim_fail(err, GLIM_EUSAGE,
                          "'%.200s' does not continue texts, so its last token has not read them as "
-                         "one that is steered",
+                         "one that is steered (`glim probe --save` finds directions in any model)",
                          s->m->info.path);
     if (!t->n_positive || !t->n_negative)
         return glim_fail(err, GLIM_EUSAGE, "a direction needs positive and negative texts");

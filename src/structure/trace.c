@@ -83,7 +83,9 @@ static glim_status run_draw(struct trace *t, size_t draw, const glim_patch_item 
     drown(t, draw);
     glim_status status = glim__patching_init(&run, t->w.base, t->noisy, err);
     for (size_t i = 0; i < t->w.n_maps && !status; i++)
-        status = glim__patching_room(&run, t->w.maps[i].kind, false, t->T, err);
+        status =
+            glim__patching_room(&run, t->w.maps[i].kind, t->w.maps[i].encoder,
+                                glim__lm_positions(t->w.donor, t->w.maps[i].encoder, NULL), err);
     if (!status)
         status = glim__patching_donate(&run, t->w.donor, err);
     bool ready = !status;
@@ -101,7 +103,7 @@ static glim_status run_draw(struct trace *t, size_t draw, const glim_patch_item 
 static glim_status finish(struct trace *t, glim_error *err) {
     size_t at = 0;
     t->w.from = t->from / (double)t->done;
-    t->w.to = t->w.donor->value[0];
+    t->w.to = glim__patch_target(t->w.donor);
     if (!(fabs(t->w.to - t->w.from) >= 0.1))
         return glim_fail(err, GLIM_EUSAGE,
                          "noise on these tokens moves the target from %.3g to %.3g only: nothing "
@@ -173,9 +175,8 @@ glim_status glim_patch_trace(glim_document **out, glim_predictor *p, const glim_
     glim_report r = {0};
     char params[160];
     *out = NULL;
-    if (!p->model || !p->observe || p->image || ((glim_lm *)p)->written || p->n_rows != 1)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "tracing is for one token or class that a text model says of its input");
+    if (!p->model || !p->observe || p->image)
+        return glim_fail(err, GLIM_EUSAGE, "tracing is for models of texts");
     if (!o->count || o->first >= p->T || o->count > p->T - o->first)
         return glim_fail(err, GLIM_EUSAGE, "the subject is no part of the input's %zu tokens",
                          p->T);

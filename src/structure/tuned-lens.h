@@ -17,7 +17,9 @@ struct glim_tuned_lens {
 
 /* Translators that do nothing. Errors: ENOMEM, EBUDGET. */
 glim_status glim__tuned_new(glim_tuned_lens **out, const glim_model *m, glim_error *err);
-/* out (n, C) = h + A h + b of rows h (n, C) that stand before block `layer`. */
-void glim__tuned_turn(const glim_tuned_lens *t, size_t layer, const float *h, size_t n, float *out);
+/* out (n, C) = h + A h + b of rows h (n, C) that stand before block `layer`; a row's bits depend
+   on no other. Errors: ENOMEM, EBUDGET. */
+glim_status glim__tuned_turn(const glim_tuned_lens *t, size_t layer, const float *h, size_t n,
+                             float *out, glim_error *err);
 
 #endif

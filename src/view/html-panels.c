@@ -206,12 +206,23 @@ static void put_table(const html_panel *m) {
 
 /* ---- a panel, and all ---- */
 
-/* By its own words, if the interface has them, or as the document says it. */
+/* The key of a panel's words, if the interface has them. An attribution may have panels of the
+   inside behind its scores: they keep the words that they have by themselves. */
+static bool find_words(const html_panel *m, const char *end, char key[96]) {
+    const char *const kinds[] = {m->p->d->kind, "lens", "patch"};
+    size_t n = strncmp(m->p->d->kind, "attribution", 11) ? 1 : 3;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(key, 96, "panel.%.24s.%.48s%s", kinds[i], m->panel->name, end);
+        if (glim__html_has(key))
+            return true;
+    }
+    return false;
+}
+
 static void put_title(const html_panel *m) {
     char key[96], open[48];
-    snprintf(key, sizeof key, "panel.%.24s.%.48s", m->p->d->kind, m->panel->name);
     snprintf(open, sizeof open, "h2 id=\"glim-panel-%zu-name\"", m->at);
-    if (glim__html_has(key))
+    if (find_words(m, "", key))
         glim__html_say(m->p, open, key);
     else
         glim__html_told(m->p, open, NULL, m->panel->title);
@@ -232,9 +243,9 @@ static void put_panel(html_page *p, size_t at) {
         glim__html_lines(&m);
     else
         glim__html_grid(&m);
-    snprintf(key, sizeof key, "panel.%.20s.%.40s.caption", p->d->kind, panel->name);
     if (panel->caption)
-        glim__html_told(p, "p class=\"caption\"", key, panel->caption);
+        glim__html_told(p, "p class=\"caption\"", find_words(&m, ".caption", key) ? key : NULL,
+                        panel->caption);
     glim__buffer_puts(p->b, "</section>\n");
 }
 

@@ -147,7 +147,7 @@ class Maximize(unittest.TestCase):
     def test_bad_questions_are_refused(self):
         for says, *args in (
                 ("say what is to be activated", "-m", LLAMA),
-                ("no site 'blocks.1.mlp'", "-m", LLAMA, "--site", "blocks.1.mlp"),
+                ("no site of this model fits 'blocks.1.mlp'", "-m", LLAMA, "--site", "blocks.1.mlp"),
                 ("is no list", "-m", LLAMA, "--site", SITE, "--index", "1,,2"),
                 ("is no list", "-m", LLAMA, "--site", SITE, "--index", "7-3"),
                 ("is no list", "-m", LLAMA, "--site", SITE, "--index", "0-99999"),

@@ -45,6 +45,22 @@ class Examples(unittest.TestCase):
             r = subprocess.run([example, MODEL, "Hello", *wrong], capture_output=True, timeout=60)
             self.assertEqual(r.returncode, status, r.stderr)
 
+    def test_the_examples_of_a_lens_and_a_patch_run(self):
+        def run(name, *args):
+            return subprocess.run([GLIM.parents[2] / f"examples/example-{name}", MODEL, *args], capture_output=True, text=True,
+                                  encoding="utf-8", errors="replace", timeout=60)
+        r = run("lens", "Hello small world")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("rank of the answer 1, 0.00 nats", r.stdout.splitlines()[0])
+        self.assertIn("embed", r.stdout.splitlines()[-1])
+        text, other = "Hello small world, hello", "Hello shall wXrld, hello"
+        r = run("patch", text, other)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        effects = [float(line.split(":")[1]) for line in r.stdout.splitlines()[1:]]
+        self.assertEqual(effects[0], 0)  # both texts end with the same token
+        self.assertGreater(abs(effects[-1]), 0.5)
+        self.assertEqual(run("patch", text).returncode, 2)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -275,8 +275,49 @@ static void integrated_gradients_are_complete(void **state) {
     close_down(&s);
 }
 
+/* The logit of one less that of the other, of what is written first. */
+static double told_apart(const char *a, const char *b) {
+    struct set_up s;
+    glim_target_options o = {.target = a, .against = b};
+    open_up(&s, "stacks/t5", "the dog was not old", &o);
+    assert_int_equal(s.p->n_rows, 1);
+    double value = s.p->value[0];
+    close_down(&s);
+    return value;
+}
+
+static void two_first_tokens_are_told_apart(void **state) {
+    double ab = told_apart("a", "e"), ba = told_apart("e", "a");
+    assert_true(fabs(ab) > 1e-3);
+    assert_true(fabs(ab + ba) < 1e-5);
+    assert_true(fabs(ab + told_apart("e", "s") - told_apart("a", "s")) < 1e-5);
+}
+
+static void another_text_is_asked_for_the_same_tokens(void **state) {
+    struct set_up s;
+    glim_target_options o = {.auto_units = true};
+    open_up(&s, "stacks/marian", "the dog was not old", &o);
+    o.same = s.p;
+    o.target = NULL;
+    glim_error err = {0};
+    glim_tokens *tokens = NULL;
+    glim_predictor *p = NULL;
+    const glim_model *m = s.p->model;
+    if (glim_model_tokenize(m, &tokens, "the cat", 7, &err) ||
+        glim_predictor_lm(&p, m, tokens, &o, &err))
+        fail_msg("%s", err.message);
+    const glim_lm *x = (const glim_lm *)s.p, *y = (const glim_lm *)p;
+    assert_int_equal(p->n_rows, s.p->n_rows);
+    for (size_t r = 0; r < p->n_rows; r++)
+        assert_int_equal(x->rows[r].id, y->rows[r].id);
+    glim_predictor_free(p);
+    glim_tokens_free(tokens);
+    close_down(&s);
+}
+
 static void what_makes_no_sense_is_refused(void **state) {
-    static const glim_target_options wrong[] = {{.target = "a", .against = "b"},
+    static const glim_target_options wrong[] = {{.against = "b"},
+                                                {.target = "a", .against = "b", .generate = 3},
                                                 {.target = "a", .continuation = "b"},
                                                 {.continuation = "a", .generate = 3},
                                                 {.target = ""},
@@ -296,6 +337,8 @@ int main(void) {
         cmocka_unit_test(gradients_agree_with_differences),
         cmocka_unit_test(written_words_are_traced_to_their_source),
         cmocka_unit_test(integrated_gradients_are_complete),
+        cmocka_unit_test(two_first_tokens_are_told_apart),
+        cmocka_unit_test(another_text_is_asked_for_the_same_tokens),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,7 +411,9 @@ static void bad_questions_get_clear_errors(void **state) {
     static const size_t one = 1, far = 4000;
     const struct wrong all[] = {
         {"llama.gguf", {.head = -1}, "say what is to be activated"},
-        {"llama.gguf", {.site = "blocks.9.mlp", .head = -1}, "no site 'blocks.9.mlp'"},
+        {"llama.gguf",
+         {.site = "blocks.9.mlp", .head = -1},
+         "no site of this model fits 'blocks.9.mlp'"},
         {"llama.gguf", {.site = "blocks.0.mlp.hook_post", .head = -1}, "what of"},
         {"llama.gguf", {.site = "blocks.0.mlp.hook_post", .head = 2}, "has no heads"},
         {"llama.gguf", {.site = "blocks.0.attn.hook_z", .head = 4}, "heads 0 to 3"},
