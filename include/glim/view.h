@@ -29,6 +29,13 @@ typedef struct glim_view_options {
     double threshold; /* units with |score| below it are not coloured */
     const char *lang; /* "en", "zh-CN"; NULL = en */
     uint64_t limit;   /* bytes of an HTML file; 0 = 50 MB */
+    struct {          /* of SVG, PNG and PDF */
+        const char *name;   /* one of the document's figures, or its number; NULL = all */
+        double width_mm;    /* on paper; 0 = by pixels */
+        double width;       /* CSS pixels; 0 = 720 */
+        double dpi;         /* of a PNG; 0 = 192 */
+        bool transparent;   /* nothing behind it */
+    } figure;
 } glim_view_options;
 
 typedef struct glim_view {

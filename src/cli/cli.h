@@ -51,6 +51,9 @@ typedef struct cli_options {
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
     uint64_t html_limit;
+    const char *svg, *png, *pdf, *figure, *background;
+    double width_mm, dpi;
+    bool alt;
     /* resources */
     int64_t threads, seed;
     uint64_t memory;
@@ -149,7 +152,7 @@ glim_status cli_steer(cli_run *run, glim_steering **out);
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
     cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
-    cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[], cli_flags_plan[],
+    cli_flags_figure[], cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[], cli_flags_plan[],
     cli_flags_talk[];
 
 /* All commands, NULL-terminated. */

@@ -41,6 +41,7 @@ struct cli_kept {
 static bool is_harmless(const char *name) {
     static const char *const names[] = {
         "json",        "csv",         "html",        "html-limit",   "lang",       "numbers",
+        "svg",         "png",         "pdf",         "figure",       "alt",
         "threads",     "memory",      "kernels",     "dry-run",      "quiet",      "verbose",
         "ascii",       "color",       "width",       "help",         "list",       "store",
         "batch-size",  "timeout",     "header",      "header-env",   "model",      "method",

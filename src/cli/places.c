@@ -86,6 +86,9 @@ glim_status cli_check_outputs(cli_run *run) {
     const struct place out[] = {{"--json", o->json},
                                 {"--csv", o->csv},
                                 {"--html", o->html},
+                                {"--svg", o->svg},
+                                {"--png", o->png},
+                                {"--pdf", o->pdf},
                                 {"--raw", o->raw},
                                 {"--save-picture", o->save_picture},
                                 {"--out", o->out}};

@@ -207,7 +207,7 @@ static void put_table(const html_panel *m) {
 /* ---- a panel, and all ---- */
 
 /* By its own words, if the interface has them, or as the document says it. */
-static void put_title(const html_panel *m) {
+void glim__html_panel_title(const html_panel *m) {
     char key[96], open[48];
     snprintf(key, sizeof key, "panel.%.24s.%.48s", m->p->d->kind, m->panel->name);
     snprintf(open, sizeof open, "h2 id=\"glim-panel-%zu-name\"", m->at);
@@ -222,7 +222,7 @@ static void put_panel(html_page *p, size_t at) {
     html_panel m = {p, panel, glim__panel_range(panel), at};
     char key[96];
     glim__buffer_printf(p->b, "<section class=\"panel\" id=\"glim-panel-%zu\">", at);
-    put_title(&m);
+    glim__html_panel_title(&m);
     glim__buffer_putc(p->b, '\n');
     if (panel->kind == GLIM_PANEL_TABLE)
         put_table(&m);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one list of views. */
+#include "view/figures.h"
 #include "view/html.h"
 #include "view/views.h"
 
 #include <string.h>
 
 static const glim_view *const views[] = {&glim__view_terminal, &glim__view_json, &glim__view_csv,
-                                         &glim__view_html, NULL};
+                                         &glim__view_html, &glim__view_svg,      &glim__view_png,  &glim__view_pdf,
+                                         &glim__view_alt,      NULL};
 
 const glim_view *const *glim_views(void) {
     return views;
