@@ -39,12 +39,13 @@ typedef struct glim_view_options {
 } glim_view_options;
 
 typedef struct glim_view {
-    const char *name, *summary; /* "terminal", "json", "csv", "html" */
+    const char *name, *summary; /* "terminal", "json", "csv", "html"; "svg", "png", "pdf", "alt" */
     glim_status (*render)(const glim_document *doc, const glim_view_options *options, char **out,
                           size_t *n, glim_error *err);
 } glim_view;
 
-/* All views, NULL-terminated; one by name, or NULL. */
+/* All views that are text, NULL-terminated; one by name, figures too, or NULL. A figure's
+   fonts and pixels are not the context's memory (src/view/svg.h, render.h). */
 GLIM_API const glim_view *const *glim_views(void);
 GLIM_API const glim_view *glim_view_find(const char *name);
 /* What this build's view lacks, in a sentence, or NULL: an HTML report is static

@@ -184,6 +184,13 @@ static const char *head_text(void *data, sheet *t, size_t r, size_t c) {
     return sheet_taken(t);
 }
 
+static bool is_told(struct heads *s) {
+    for (size_t i = 0; i < s->a->n_stats; i++)
+        if (isfinite(head_value(s, (size_t)s->a->stats[i].layer, (size_t)s->a->stats[i].head, 1, 1)))
+            return true;
+    return false;
+}
+
 /* Two maps beside each other. */
 static void put_heads(sheet *t) {
     const glim_document_attention *a = &t->page.d->attention;
@@ -194,11 +201,14 @@ static void put_heads(sheet *t) {
     glim__buffer_printf(glim__html_arg(&t->page), "%zu", a->n_stats);
     sheet_heading(t, sheet_word(t, "heads"));
     double top = t->y, end = top;
+    size_t drawn = 0;
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         struct heads s = {a, i};
+        if (!is_told(&s))
+            continue;
         if (beside) {
-            t->left = i % 2 ? middle + 8 : left;
-            t->right = i % 2 ? right : middle - 8;
+            t->left = drawn % 2 ? middle + 8 : left;
+            t->right = drawn % 2 ? right : middle - 8;
             t->y = top;
         }
         snprintf(name, sizeof name, "%s", sheet_word(t, shares[i]));
@@ -216,7 +226,7 @@ static void put_heads(sheet *t) {
         sheet_heat_draw(t, &h);
         sheet_gap(t, 6);
         end = fmax(end, t->y);
-        if (beside && i % 2)
+        if (beside && drawn++ % 2)
             top = end;
     }
     t->left = left;

@@ -33,7 +33,11 @@ static const char *ranked_label(void *data, sheet *t, size_t i) {
     const struct ranked *b = data;
     if (i < b->shown) {
         const glim_document_unit *u = &b->d->input.units[b->ranks[i].unit];
-        return sheet_label(t, u->text, u->text_len, 48);
+        if (b->d->input.unit && !strcmp(b->d->input.unit, "column"))
+            glim__html_trimmed(&t->markup, u->text, u->text_len, 48); /* it stands for itself */
+        else
+            glim__html_plain(&t->markup, u->text, u->text_len, 48);
+        return sheet_taken(t);
     }
     glim__buffer_printf(glim__html_arg(&t->page), "%zu", b->n - b->shown);
     return sheet_word(t, "ranks.rest");

@@ -66,7 +66,7 @@ static const char *model_cell(void *data, sheet *t, size_t row, size_t column) {
     if (!isfinite(x))
         return NULL;
     if (!strcmp(key, "file_bytes")) {
-        glim__buffer_printf(&t->markup, "%.1f MiB", x / (1 << 20));
+        glim__buffer_printf(&t->markup, x < 1e6 ? "%.1f KiB" : "%.1f MiB", x / (x < 1e6 ? 1 << 10 : 1 << 20));
         return sheet_taken(t);
     }
     return figure_number_text(t, x);
@@ -137,7 +137,8 @@ static void put_strip(sheet *t, const struct compared *c, size_t run, double lim
             n--;
         }
         const char *words = sheet_label(t, s, n, 0);
-        svg_note(&t->s, "data-run=\"%zu\" data-unit=\"%zu\" data-score=\"%.9g\"", run, u, v);
+        svg_note(&t->s, "data-run=\"%zu\" data-unit=\"%zu\"", run, u);
+        svg_value(&t->s, "score", v);
         x = figure_box(t, x, words,
                        isfinite(v) ? sheet_shade(both, both ? glim__step(v, limit)
                                                             : glim__amount(v, limit))
@@ -262,7 +263,7 @@ static void put_agreement(sheet *t, const struct compared *c) {
 /* ---- drift ---- */
 
 static void put_drift(sheet *t, const struct compared *c) {
-    sheet_plot p = {.x0 = 0, .x1 = 1};
+    sheet_plot p = {.x0 = 0, .x1 = 1, .whole = true};
     char name[160];
     for (size_t i = 1; i < c->n; i++) {
         const json_t *drift = figure_get(json_array_get(c->models, i), "drift");
@@ -291,7 +292,8 @@ static void put_drift(sheet *t, const struct compared *c) {
                 continue;
             if (isfinite(x0))
                 svg_line(&t->s, x0, y0, x, y, sheet_category(i - 1), 2, NULL);
-            svg_note(&t->s, "data-run=\"%zu\" data-layer=\"%zu\" data-value=\"%.9g\"", i, l, v);
+            svg_note(&t->s, "data-run=\"%zu\" data-layer=\"%zu\"", i, l);
+        svg_value(&t->s, "value", v);
             sheet_point(t, i - 1, x, y, 3.2);
             x0 = x;
             y0 = y;

@@ -66,7 +66,7 @@ static void put_mark(sheet *t, const struct columns *c, double mark, double low,
                sheet_word(t, "profile.mark"));
     put_axis(t, c);
     if (isfinite(mark)) {
-        svg_note(&t->s, "data-mark=\"%.9g\"", mark);
+        svg_value(&t->s, "mark", mark);
         svg_rect(&t->s, c->from, t->y + 4, fmax(place(c, mark) - c->from, 1), LINE - 8, SHEET_AMOUNT,
                  SVG_NONE);
         if (isfinite(low) && isfinite(high))
@@ -86,6 +86,7 @@ static double skill_of(const json_t *m, double x) {
 
 static void put_measure(sheet *t, const struct columns *c, const json_t *m) {
     const char *name = figure_text(m, "metric");
+    char plain[64];
     bool higher = !strcmp(figure_text(m, "better"), "higher");
     bool failed = json_is_true(figure_get(m, "failed"));
     double skill = figure_real(m, "skill"), y = t->y + LINE / 2;
@@ -101,8 +102,9 @@ static void put_measure(sheet *t, const struct columns *c, const json_t *m) {
         if (isfinite(low) && isfinite(high))
             svg_line(&t->s, place(c, fmin(low, high)), y, place(c, fmax(low, high)), y, SHEET_INK,
                      1.5, NULL);
-        svg_note(&t->s, "data-metric=\"%.40s\" data-skill=\"%.9g\"",
-                 strpbrk(name, "<>&\"") ? "" : name, skill);
+        sheet_plain(plain, name);
+        svg_note(&t->s, "data-metric=\"%s\"", plain);
+        svg_value(&t->s, "skill", skill);
         svg_circle(&t->s, place(c, skill), y, 4, failed ? 0xffffff : SHEET_AMOUNT,
                    failed ? 0xa04001 : SHEET_AMOUNT);
     }

@@ -88,8 +88,9 @@ void figure_verdict(sheet *t, const json_t *all, const char *reason) {
         glim__buffer_puts(&t->markup, ": ");
         glim__html_plain(&t->markup, reason, strlen(reason), 0);
     }
-    sheet_verdict(t, (glim_verdict)v, sheet_taken(t));
-    sheet_alt(t, t->words.data);
+    const char *words = sheet_taken(t);
+    sheet_verdict(t, (glim_verdict)v, words);
+    sheet_alt(t, words);
 }
 
 double figure_box(sheet *t, double x, const char *words, const glim_shade *shade, bool framed) {
@@ -135,8 +136,11 @@ void sheet_json_foot(sheet *t, const json_t *all, const char *digest) {
     const char *file = figure_text(model, "file"), *version = figure_text(all, "glim");
     if (!*file)
         file = figure_text(figure_get(all, "explanation"), "model");
-    glim__html_plain(&t->markup, file, strlen(file), *file ? 60 : 0);
-    glim__buffer_puts(&t->markup, " \xc2\xb7 glim ");
+    if (*file) {
+        glim__html_plain(&t->markup, file, strlen(file), 60);
+        glim__buffer_puts(&t->markup, " \xc2\xb7 ");
+    }
+    glim__buffer_puts(&t->markup, "glim ");
     glim__html_plain(&t->markup, version, strlen(version), 20);
     glim__buffer_puts(&t->markup, " \xc2\xb7 ");
     glim__buffer_puts(glim__html_arg(&t->page), digest);

@@ -136,7 +136,8 @@ static void put_points(const struct lines *f, size_t s) {
                      (c + f->by >= C || !isfinite(value_at(f, x, s, c + f->by)));
         if (!isfinite(v) || (C > MARKED && !alone))
             continue;
-        svg_note(&f->t->s, "data-series=\"%zu\" data-column=\"%zu\" data-value=\"%.9g\"", s, c, v);
+        svg_note(&f->t->s, "data-series=\"%zu\" data-column=\"%zu\"", s, c);
+        svg_value(&f->t->s, "value", v);
         sheet_point(f->t, s, sheet_plot_x(&f->plot, (double)c), height_of(f, v), 3.4);
     }
 }

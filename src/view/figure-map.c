@@ -362,8 +362,8 @@ static void put_head(sheet *t, const json_t *all, const struct map *m) {
 
 static void put_map(sheet *t, const json_t *all, const struct map *m) {
     char across[60] = "", down[60] = "";
-    sheet_plot p = {0};
     bool pca = !strcmp(figure_text(figure_get(all, "method"), "name"), "pca");
+    sheet_plot p = {.boxed = !pca};
     if (!sheet_enter(t, "map"))
         return;
     double right = t->right, side = fmin(t->right - t->left, 560);

@@ -43,7 +43,8 @@ static void put_heat(sheet *t, const struct tile *p, uint8_t *seen) {
         int step = both ? glim__step(x, t->page.limit) : glim__amount(x, t->page.limit);
         glim__buffer_clear(&path);
         glim__regions_outline(&path, d, u, seen);
-        svg_note(&t->s, "data-unit=\"%zu\" data-score=\"%.9g\"", u, x);
+        svg_note(&t->s, "data-unit=\"%zu\"", u);
+        svg_value(&t->s, "score", x);
         svg_path(&t->s, path.data, sheet_shade(both, step)->back, fmin(0.85 * size, 0.85), SVG_NONE,
                  1, NULL);
     }

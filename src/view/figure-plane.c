@@ -62,7 +62,7 @@ void figure_stems(sheet *t, const json_t *all) {
     const json_t *column = cook_of(all);
     double limit = figure_real(figure_get(all, "flags"), "score_limit");
     double done = fmax((double)figure_count(figure_get(all, "train"), "done"), 1);
-    sheet_plot p = {.x0 = -0.5, .x1 = done - 0.5};
+    sheet_plot p = {.x0 = -0.5, .x1 = done - 0.5, .whole = true};
     char across[64], down[64];
     if (!json_array_size(value) || !sheet_enter(t, "stems"))
         return;
@@ -84,8 +84,9 @@ void figure_stems(sheet *t, const json_t *all) {
         double x = sheet_plot_x(&p, figure_real_at(place, k)), v = figure_real_at(value, k);
         if (!isfinite(x) || !isfinite(v) || x < p.x || x > p.x + p.w)
             continue;
-        svg_note(&t->s, "data-row=\"%.0f\" data-value=\"%.9g\"",
-                 figure_real_at(figure_get(stems, "row"), k), v);
+        svg_note(&t->s, "data-row=\"%.0f\"",
+                 figure_real_at(figure_get(stems, "row"), k));
+        svg_value(&t->s, "value", v);
         svg_line(&t->s, x, sheet_plot_y(&p, v), x, p.y + p.h, v > limit ? SHEET_PLUS : SHEET_AMOUNT,
                  1.2, NULL);
     }
@@ -180,7 +181,8 @@ void figure_plane(sheet *t, const json_t *all) {
                v = figure_real_at(value, k);
         if (!isfinite(h) || !isfinite(r) || !isfinite(v))
             continue;
-        svg_note(&t->s, "data-row=\"%.0f\" data-value=\"%.9g\"", figure_real_at(row, k), v);
+        svg_note(&t->s, "data-row=\"%.0f\"", figure_real_at(row, k));
+        svg_value(&t->s, "value", v);
         svg_circle(&t->s, sheet_plot_x(&p, h), sheet_plot_y(&p, r),
                    1.5 + 8 * sqrt(most > 0 ? fmax(v, 0) / most : 0),
                    v > limit ? SHEET_PLUS : SHEET_AMOUNT, 0xffffff);
@@ -215,7 +217,8 @@ void figure_shares(sheet *t, const json_t *share) {
             len--;
         }
         const char *words = sheet_label(t, s, len, 40);
-        svg_note(&t->s, "data-part=\"%zu\" data-value=\"%.9g\"", i, v);
+        svg_note(&t->s, "data-part=\"%zu\"", i);
+        svg_value(&t->s, "value", v);
         x = figure_box(t, x, words, sheet_shade(true, glim__step(v, limit)), false);
     }
     sheet_gap(t, 26);

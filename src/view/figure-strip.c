@@ -81,7 +81,7 @@ static void put_box(strip *p, size_t u, const char *s, size_t n, double gap, dou
     font.italic = look.italic;
     svg_note(&t->s, "data-unit=\"%zu\"", u);
     if (isfinite(t->page.scores[u]))
-        svg_note(&t->s, "data-score=\"%.9g\"", t->page.scores[u]);
+        svg_value(&t->s, "score", t->page.scores[u]);
     svg_rect(&t->s, x + 0.5, y, w - 1, height, look.back, look.outlined ? SHEET_RULE : SVG_NONE);
     if (look.missing)
         sheet_missing(t, x + 0.5, y, w - 1, height);
@@ -263,6 +263,11 @@ static bool is_missing(const sheet *t, size_t u) {
     return look_of(t, u).missing;
 }
 
+static bool is_lined(const sheet *t, size_t u) {
+    struct look look = look_of(t, u);
+    return look.dash && !is_hollow(t, u);
+}
+
 static bool is_aside(const sheet *t, size_t u) {
     return !t->page.d->input.units[u].fixed && !glim__html_counts(&t->page, u);
 }
@@ -302,7 +307,7 @@ void sheet_score_legend(sheet *t) {
     put_key(t, SHEET_BARE, "legend.given", count(t, is_aside));
     put_key(t, SHEET_HOLLOW, "figure.hollow", count(t, is_hollow));
     put_key(t, SHEET_CROSS, "legend.missing", count(t, is_missing));
-    if (both && !d->input.image.rgb)
+    if (both && !d->input.image.rgb && count(t, is_lined))
         sheet_key(t, SHEET_DASHED, sheet_word(t, "figure.dashed"));
     sheet_legend_end(t);
 }

@@ -49,7 +49,8 @@ static void put_text(sheet *t, const html_panel *m, size_t i) {
             n--;
         }
         const char *words = sheet_label(t, s, n, 0);
-        svg_note(&t->s, "data-text=\"%zu\" data-piece=\"%zu\" data-value=\"%.9g\"", i, k, v);
+        svg_note(&t->s, "data-text=\"%zu\" data-piece=\"%zu\"", i, k);
+        svg_value(&t->s, "value", v);
         x = figure_box(t, x, words,
                     sheet_shade(m->range.is_signed, glim__panel_step(m->panel, &m->range, v)),
                     text->best >= k && text->best < end);

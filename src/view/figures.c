@@ -28,8 +28,9 @@ static void put_heading(sheet *t) {
     glim__buffer_init(&rest, t->s.body.ctx);
     glim__buffer_puts(&rest, all + n + (all[n] == '\n'));
     glim__buffer_putc(&rest, '\n');
-    t->words.data[n] = 0;
-    sheet_paragraph(t, (svg_font){SVG_TITLE, true}, SHEET_INK, 0, t->words.data);
+    if (t->words.data)
+        t->words.data[n] = 0;
+    sheet_paragraph(t, (svg_font){SVG_TITLE, true}, SHEET_INK, 0, all);
     sheet_gap(t, 4);
     sheet_paragraph(t, SMALL, SHEET_INK, 0, rest.data ? rest.data : "");
     glim__buffer_release(&rest);
@@ -58,7 +59,7 @@ static void put_figures(sheet *t) {
     else if (!glim__of_panels(d)) {
         if (d->input.image.rgb)
             glim__figure_picture(t);
-        else
+        else if (!d->input.unit || strcmp(d->input.unit, "column") != 0)
             glim__figure_strip(t);
         glim__figure_bars(t);
         glim__figure_levels(t);

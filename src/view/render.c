@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double LEAST_DPI = 24;
 static const double INCH = 96; /* pixels of the SVG */
 
 /* ---- by librsvg ---- */
@@ -53,8 +54,13 @@ static void put_bytes(png_structp png, png_bytep data, size_t n) {
     glim__buffer_append(png_get_io_ptr(png), data, n);
 }
 
-static void flush(png_structp png) {
+static void flush(png_structp png) {}
+
+static void fail(png_structp png, png_const_charp message) {
+    longjmp(png_jmpbuf(png), 1);
 }
+
+static void warn(png_structp png, png_const_charp message) {}
 
 static void *take(png_structp png, size_t n) {
     return glim__alloc(png_get_mem_ptr(png), n);
@@ -99,7 +105,7 @@ static void unpack(const struct png *p, int y) {
 }
 
 static bool encode(struct png *p) {
-    png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL,
+    png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, NULL, fail, warn,
                                                 p->out->ctx, take, give);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info || setjmp(png_jmpbuf(png))) {
@@ -123,10 +129,14 @@ static bool encode(struct png *p) {
     return !p->out->failed;
 }
 
-static glim_status too_large(const svg_head *h, double dpi, double inch, glim_error *err) {
+static double largest_dpi(const svg_head *h, double inch) {
     double side = fmax(h->width, h->height) * inch, area = h->width * inch * h->height * inch;
-    double most = floor(fmin(RENDER_SIDE / side, sqrt(RENDER_PIXELS / area)));
-    if (most < 1)
+    return floor(fmin(RENDER_SIDE / side, sqrt(RENDER_PIXELS / area)));
+}
+
+static glim_status too_large(const svg_head *h, double dpi, double inch, glim_error *err) {
+    double most = largest_dpi(h, inch);
+    if (most < LEAST_DPI)
         return glim_fail(err, GLIM_ELIMIT,
                          "the picture is too tall for a PNG (take --svg or --pdf, or one figure "
                          "with --figure)");
@@ -141,9 +151,10 @@ glim_status glim__render_png(glim_buffer *out, const glim_buffer *picture, const
                              double dpi, glim_error *err) {
     glim_context *ctx = out->ctx;
     double inch = head->millimetres > 0 ? head->millimetres / 25.4 / head->width : 1 / INCH;
-    struct png p = {.out = out, .head = head, .dpi = dpi > 0 ? dpi : RENDER_DPI};
+    double most = largest_dpi(head, inch);
+    struct png p = {.out = out, .head = head, .dpi = dpi > 0 ? dpi : fmin(RENDER_DPI, most)};
     double w = ceil(head->width * inch * p.dpi - 1e-6), h = ceil(head->height * inch * p.dpi - 1e-6);
-    if (!(w <= RENDER_SIDE) || !(h <= RENDER_SIDE) || !(w * h <= RENDER_PIXELS))
+    if (p.dpi < LEAST_DPI || !(w <= RENDER_SIDE) || !(h <= RENDER_SIDE) || !(w * h <= RENDER_PIXELS))
         return too_large(head, p.dpi, inch, err);
     p.width = w < 1 ? 1 : (int)w;
     p.height = h < 1 ? 1 : (int)h;

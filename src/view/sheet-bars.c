@@ -56,7 +56,7 @@ static void put_bar(sheet *t, const sheet_bars *b, const struct layout *l, sheet
                                     : SHEET_PLUS;
     if (r.unit != SIZE_MAX)
         svg_note(&t->s, "data-unit=\"%zu\"", r.unit);
-    svg_note(&t->s, "data-score=\"%.9g\"", r.value);
+    svg_value(&t->s, "score", r.value);
     svg_rect(&t->s, r.value < 0 ? l->zero - w : l->zero, y, w, BAR, hollow ? 0xffffff : colour,
              colour);
     if (!(r.error > 0))

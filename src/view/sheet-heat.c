@@ -10,10 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHAPES = 4096, TALLEST = 1200, FRAMES = 1000 };
+enum { TALL = 12, SHAPES = 4096, TALLEST = 1200, FRAMES = 1000 };
 
 static const svg_font FONT = {12, false, false, false}, TINY = {10, false, false, false};
-static const double NAME = 130, ABOVE = 90, WIDEST = 64, LEAST_ROW = 14, APART = 20, UPRIGHT = 13;
+static const double NAME = 130, ABOVE = 90, WIDEST = 64, FEW = 110, LEAST_ROW = 14, APART = 20, UPRIGHT = 13;
 
 struct layout {
     double left, top, w, h; /* of the first cell */
@@ -63,7 +63,7 @@ static struct layout lay_out(sheet *t, const sheet_heat *h) {
     l.sides = widest(t, h, TINY, l.rows, h->by_row, 60, h->side);
     l.left = t->left + l.names + (l.sides > 0 ? l.sides + 8 : 0) + 6;
     double above = widest(t, h, FONT, l.columns, h->by_column, ABOVE, h->column);
-    double room = t->right - l.left, most = fmax(WIDEST, h->least);
+    double room = t->right - l.left, most = l.columns <= 8 ? FEW : fmax(WIDEST, h->least);
     l.w = fmin(room / (double)l.columns, most);
     if (above + 4 > l.w) {
         double slanted = fmin((room - above * 0.75) / (double)l.columns, most);
@@ -72,7 +72,8 @@ static struct layout lay_out(sheet *t, const sheet_heat *h) {
         if (l.w < UPRIGHT)
             l.every = (size_t)ceil(UPRIGHT / l.w);
     }
-    l.h = h->text ? 20 : fmax(fmin(l.w, 22), l.rows > 40 ? 1 : LEAST_ROW);
+    l.h = h->text ? l.rows > TALL ? 16 : 20
+                  : fmax(fmin(l.w, l.rows > TALL ? LEAST_ROW : 22), l.rows > 40 ? 1 : LEAST_ROW);
     if ((double)l.rows * l.h > TALLEST)
         l.h = fmax(TALLEST / (double)l.rows, 1);
     if (l.h < LEAST_ROW)
@@ -123,7 +124,7 @@ static void put_marks(sheet *t, int marks, double x, double y, double w, double 
     if (marks & HEAT_DOT)
         svg_circle(&t->s, x + w / 2, y + h / 2, fmin(3.2, fmin(w, h) / 4), ink, SVG_NONE);
     if (marks & HEAT_NOTCHED)
-        sheet_notch(t, x, y, w - 0.5);
+        sheet_notch(t, x, y, w - 0.5, ink);
     if (marks & HEAT_UNSURE)
         svg_line(&t->s, x + 2, y + h - 2.5, x + w - 3, y + h - 2.5, ink, 1.2, "1.5 2");
 }
@@ -137,7 +138,8 @@ static void put_cell(sheet *t, const sheet_heat *h, const struct layout *l, size
     if (isfinite(v)) {
         const glim_shade *shade = sheet_shade(h->both, h->step(h->data, v));
         ink = shade->text;
-        svg_note(&t->s, "data-cell=\"%zu,%zu\" data-value=\"%.9g\"", r, c, v);
+        svg_note(&t->s, "data-cell=\"%zu,%zu\"", r, c);
+        svg_value(&t->s, "value", v);
         svg_rect(&t->s, x, y, w, high, shade->back, SVG_NONE);
     } else if (h->hatched && h->hatched(h->data, r * h->by_row, c * h->by_column)) {
         sheet_hatch(t, x, y, w, high);

@@ -58,6 +58,8 @@ typedef struct sheet_plot {
     double x0, x1, y0, y1;     /* what its edges are */
     const char *across, *down; /* names of the axes */
     bool percent;              /* ticks of y */
+    bool whole;                /* ticks of x */
+    bool boxed;                /* a light frame instead of axes */
 } sheet_plot;
 
 /* Makes room for a plot `height` tall: frame, ticks and names. x0 .. y1 are given; without

@@ -14,19 +14,23 @@ uint32_t sheet_category(size_t i) {
 
 void sheet_point(sheet *t, size_t category, double x, double y, double r) {
     /* disc, triangle, square, diamond, cross, saltire */
-    static const double shapes[6][13] = {{0},
+    static const double shapes[6][25] = {{0},
                                          {3, 0, -1.2, 1.1, 0.85, -1.1, 0.85},
                                          {4, -0.9, -0.9, 0.9, -0.9, 0.9, 0.9, -0.9, 0.9},
                                          {4, 0, -1.25, 1.25, 0, 0, 1.25, -1.25, 0},
-                                         {4, 0, -1.3, 0.4, 0, 0, 1.3, -0.4, 0},
-                                         {4, -1.3, 0, 0, -0.4, 1.3, 0, 0, 0.4}};
+                                         {12, -0.4, -1.25, 0.4, -1.25, 0.4, -0.4, 1.25, -0.4,
+                                          1.25, 0.4, 0.4, 0.4, 0.4, 1.25, -0.4, 1.25, -0.4, 0.4,
+                                          -1.25, 0.4, -1.25, -0.4, -0.4, -0.4},
+                                         {12, -1.17, -0.6, -0.6, -1.17, 0, -0.57, 0.6, -1.17, 1.17,
+                                          -0.6, 0.57, 0, 1.17, 0.6, 0.6, 1.17, 0, 0.57, -0.6, 1.17,
+                                          -1.17, 0.6, -0.57, 0}};
     const double *shape = shapes[category % 6];
     uint32_t colour = sheet_category(category), fill = category < 6 ? colour : 0xffffff;
     if (!shape[0]) {
         svg_circle(&t->s, x, y, r, fill, category < 6 ? SVG_NONE : colour);
         return;
     }
-    char d[200];
+    char d[320];
     int n = 0;
     for (int i = 0; i < (int)shape[0]; i++)
         n += snprintf(d + n, sizeof d - (size_t)n, "%c%.2f %.2f", i ? 'L' : 'M',
@@ -52,10 +56,21 @@ static void tick_text(char out[40], double x, double step, bool percent) {
         snprintf(out, 40, "%s%.4g", x < 0 && size > 0 ? "\xe2\x88\x92" : "", size);
 }
 
+/* The first and the last multiple of the step in a range; none where numbers are so large that
+   their differences are lost. */
+static void ticks(double low, double high, double step, int *from, int *to) {
+    enum { MOST = 1000000 };
+    double first = ceil(low / step - 1e-9), last = floor(high / step + 1e-9);
+    bool good = fabs(first) < MOST && fabs(last) < MOST && last - first < 100;
+    *from = good ? (int)first : 0;
+    *to = good ? (int)last : -1;
+}
+
 void sheet_plot_open(sheet *t, sheet_plot *p, double height, bool x_ticks, bool y_ticks) {
     char text[40];
     double step = glim__html_tick(p->y1 - p->y0), names = 0;
-    int from = (int)ceil(p->y0 / step - 1e-9), to = (int)floor(p->y1 / step + 1e-9);
+    int from, to;
+    ticks(p->y0, p->y1, step, &from, &to);
     for (int k = from; y_ticks && k <= to; k++) {
         tick_text(text, k * step, step, p->percent);
         names = fmax(names, svg_text_width(t->s.ruler, TINY, text, strlen(text)));
@@ -77,8 +92,9 @@ void sheet_plot_open(sheet *t, sheet_plot *p, double height, bool x_ticks, bool 
         svg_text(&t->s, p->x - 6, y + 3.5, TINY, SHEET_GREY, SVG_END, text, strlen(text));
     }
     step = glim__html_tick(p->x1 - p->x0);
-    from = (int)ceil(p->x0 / step - 1e-9);
-    to = (int)floor(p->x1 / step + 1e-9);
+    if (p->whole)
+        step = fmax(1, step);
+    ticks(p->x0, p->x1, step, &from, &to);
     double end = 0;
     for (int k = from; x_ticks && k <= to; k++) {
         double x = sheet_plot_x(p, k * step);
@@ -89,6 +105,10 @@ void sheet_plot_open(sheet *t, sheet_plot *p, double height, bool x_ticks, bool 
             continue;
         svg_text(&t->s, x, p->y + p->h + 15, TINY, SHEET_GREY, SVG_MIDDLE, text, strlen(text));
         end = x + w / 2 + 6;
+    }
+    if (p->boxed) {
+        svg_rect(&t->s, p->x, p->y, p->w, p->h, SVG_NONE, 0xe6e6e6);
+        return;
     }
     char d[120];
     snprintf(d, sizeof d, "M%.2f %.2fV%.2fH%.2f", p->x, p->y, p->y + p->h, p->x + p->w);

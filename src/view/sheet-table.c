@@ -60,16 +60,19 @@ void sheet_table_draw(sheet *t, const sheet_table *b) {
     }
     lay_out(t, b, w);
     double x = t->left;
+    bool headed = false;
     for (size_t c = 0; c < b->columns; x += w[c++] + GAP) {
         bool words = b->words && b->words(b->data, c);
         const char *s = b->head(b->data, t, c);
+        headed = headed || *s;
         if (*s)
             sheet_text(t, words ? x : x + w[c], t->y + 12, w[c], HEAD, SHEET_GREY,
                        words ? SVG_START : SVG_END, s);
     }
     double end = x - GAP;
-    sheet_gap(t, LINE);
-    svg_line(&t->s, t->left, t->y - 1, end, t->y - 1, SHEET_RULE, 1, NULL);
+    sheet_gap(t, headed ? LINE : 0);
+    if (headed)
+        svg_line(&t->s, t->left, t->y - 1, end, t->y - 1, SHEET_RULE, 1, NULL);
     for (size_t r = 0; r < b->rows; r++) {
         x = t->left;
         for (size_t c = 0; c < b->columns; x += w[c++] + GAP)

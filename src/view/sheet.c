@@ -38,6 +38,14 @@ void sheet_close(sheet *t) {
     svg_release(&t->s);
 }
 
+void sheet_plain(char out[64], const char *name) {
+    size_t n = 0;
+    for (; *name && n < 63; name++)
+        if (*name >= 0x20 && *name < 0x7f && !strchr("<>&\"", *name))
+            out[n++] = *name;
+    out[n] = 0;
+}
+
 bool sheet_enter(sheet *t, const char *name) {
     char number[24];
     snprintf(number, sizeof number, "%zu", ++t->figures);
@@ -46,10 +54,8 @@ bool sheet_enter(sheet *t, const char *name) {
     if (t->chosen && strcmp(t->chosen, name) != 0 && strcmp(t->chosen, number) != 0)
         return false;
     t->drawn++;
-    char plain[64] = "";
-    for (size_t i = 0, n = 0; name[i] && n + 1 < sizeof plain; i++)
-        if (strchr("<>&\"", name[i]) == NULL)
-            plain[n++] = name[i];
+    char plain[64];
+    sheet_plain(plain, name);
     svg_note(&t->s, "data-figure=\"%s\"", plain);
     svg_group(&t->s);
     sheet_gap(t, 10);
@@ -80,29 +86,47 @@ static void unescape(glim_buffer *out, const char *s, size_t n) {
     }
 }
 
+/* Quotation marks and apostrophes of our own words, which stand outside of labels, are as wide
+   as a Chinese character in the fonts that have both: English has straight ones. Returns the
+   bytes, 0 where there is none. */
+static size_t straighten(glim_buffer *out, const char *s, size_t n) {
+    if (n < 3 || memcmp(s, "\xe2\x80", 2) != 0 || ((unsigned char)s[2] & 0xf8) != 0x98)
+        return 0;
+    glim__buffer_putc(out, (unsigned char)s[2] < 0x9c ? '\'' : '"');
+    return 3;
+}
+
 /* Ends of paragraphs and headings become line ends; other tags nothing. */
-static void strip(glim_buffer *out, const char *s, size_t n) {
+static void strip(glim_buffer *out, const char *s, size_t n, bool straight) {
+    bool label = false;
     for (size_t i = 0; i < n;) {
+        size_t marked = straight && !label ? straighten(out, s + i, n - i) : 0;
+        if (marked) {
+            i += marked;
+            continue;
+        }
         size_t text = 0;
-        while (i + text < n && s[i + text] != '<' && s[i + text] != '\n')
+        while (i + text < n && s[i + text] != '<' && s[i + text] != '\n' &&
+               (!text || (unsigned char)s[i + text] != 0xe2))
             text++;
         unescape(out, s + i, text);
         i += text;
         if (i < n && s[i] == '<') {
             const char *end = memchr(s + i, '>', n - i);
+            label = strncmp(s + i, "</bdi>", 6) != 0 && (label || !strncmp(s + i, "<bdi>", 5));
             if (!strncmp(s + i, "</p>", 4) || !strncmp(s + i, "</h1>", 5) ||
                 !strncmp(s + i, "</h2>", 5) || !strncmp(s + i, "</footer>", 9))
                 glim__buffer_putc(out, '\n');
             i = end ? (size_t)(end - s) + 1 : n;
-        } else {
-            i += i < n;
+        } else if (i < n && s[i] == '\n') {
+            i++;
         }
     }
 }
 
 const char *sheet_taken(sheet *t) {
     glim__buffer_clear(&t->words);
-    strip(&t->words, t->markup.data ? t->markup.data : "", t->markup.len);
+    strip(&t->words, t->markup.data ? t->markup.data : "", t->markup.len, !t->page.zh);
     glim__buffer_clear(&t->markup);
     t->s.body.failed = t->s.body.failed || t->words.failed || t->markup.failed;
     return t->words.data ? t->words.data : "";
@@ -307,7 +331,7 @@ static void put_mark(sheet *t, sheet_mark mark, double x, double y) {
         break;
     case SHEET_NOTCH:
         svg_rect(&t->s, x, y, w, h, SHEET_PLUS, SHEET_RULE);
-        sheet_notch(t, x, y, w);
+        sheet_notch(t, x, y, w, SHEET_INK);
         break;
     case SHEET_DOT:
         svg_circle(&t->s, x + w / 2, y + h / 2, 3.5, SHEET_INK, SVG_NONE);
@@ -388,9 +412,9 @@ void sheet_hatch(sheet *t, double x, double y, double w, double h) {
     glim__buffer_release(&d);
 }
 
-void sheet_notch(sheet *t, double x, double y, double w) {
+void sheet_notch(sheet *t, double x, double y, double w, uint32_t ink) {
     char d[96];
     double r = fmin(5, w / 2);
     snprintf(d, sizeof d, "M%.2f %.2fh%.2fv%.2fz", x + w - r, y, r, r);
-    svg_path(&t->s, d, SHEET_INK, 1, SVG_NONE, 1, NULL);
+    svg_path(&t->s, d, ink, 1, SVG_NONE, 1, NULL);
 }

@@ -43,6 +43,8 @@ struct sheet {
 glim_status sheet_open(sheet *t, const glim_document *d, const glim_view_options *o,
                        glim_error *err);
 void sheet_close(sheet *t);
+/* A name as an attribute bears it: ASCII that needs no escape. */
+void sheet_plain(char out[64], const char *name);
 /* Whether the figure of this name is wanted; begins its group. sheet_leave ends it. */
 bool sheet_enter(sheet *t, const char *name);
 void sheet_leave(sheet *t);
@@ -112,8 +114,8 @@ void sheet_legend_end(sheet *t);
 void sheet_cell(sheet *t, double x, double y, double w, double h, bool both, int step);
 void sheet_missing(sheet *t, double x, double y, double w, double h);
 void sheet_hatch(sheet *t, double x, double y, double w, double h);
-/* A black corner: beyond the scale. */
-void sheet_notch(sheet *t, double x, double y, double w);
+/* A corner: beyond the scale. */
+void sheet_notch(sheet *t, double x, double y, double w, uint32_t ink);
 const glim_shade *sheet_shade(bool both, int step);
 
 #endif

@@ -17,7 +17,7 @@ struct svg_ruler {
     svg_font now;
 };
 
-static const char *const families[] = {"Noto Sans CJK SC, Noto Sans, DejaVu Sans, sans-serif",
+static const char *const families[] = {"Noto Sans, Noto Sans CJK SC, DejaVu Sans, sans-serif",
                                        "Noto Sans Mono CJK SC, DejaVu Sans Mono, monospace"};
 
 const char *svg_families(bool mono) {
@@ -126,8 +126,16 @@ void svg_text_fit(svg_ruler *r, svg_font font, double width, const char *s, size
         from++;
     size_t head = front(r, font, room / 2, s, ends);
     double rest = room - svg_text_width(r, font, s, head);
-    size_t tail = back(r, font, rest, s + from, n - from);
-    glim__buffer_append(out, s, head);
-    glim__buffer_puts(out, dots);
-    glim__buffer_append(out, s + n - tail, tail);
+    size_t tail = back(r, font, rest, s + from, n - from), start = out->len, len;
+    for (;;) { /* letters that meet may be wider than apart */
+        out->len = start;
+        glim__buffer_append(out, s, head);
+        glim__buffer_puts(out, dots);
+        glim__buffer_append(out, s + n - tail, tail);
+        if (out->failed || !tail ||
+            svg_text_width(r, font, out->data + start, out->len - start) <= width)
+            return;
+        glim__grapheme_width(s + n - tail, tail, &len, 1);
+        tail -= len;
+    }
 }

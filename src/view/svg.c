@@ -94,6 +94,11 @@ void svg_note(svg *s, const char *format, ...) {
         s->note[have - 1] = 0;
 }
 
+void svg_value(svg *s, const char *name, double x) {
+    if (isfinite(x))
+        svg_note(s, "data-%s=\"%.9g\"", name, x);
+}
+
 static void stroke(svg *s, uint32_t c, double width, const char *dash) {
     if (c == SVG_NONE)
         return;

@@ -59,6 +59,8 @@ void svg_release(svg *s);
 
 /* Attributes of the next element: data-*, nothing that needs an escape. */
 void svg_note(svg *s, const char *format, ...) GLIM_PRINTF(2, 3);
+/* data-NAME with a number, unless it is none. */
+void svg_value(svg *s, const char *name, double x);
 void svg_rect(svg *s, double x, double y, double w, double h, uint32_t fill, uint32_t stroke);
 /* dash: "3 2", or NULL. */
 void svg_line(svg *s, double x0, double y0, double x1, double y1, uint32_t stroke, double width,
