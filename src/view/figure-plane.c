@@ -84,8 +84,7 @@ void figure_stems(sheet *t, const json_t *all) {
         double x = sheet_plot_x(&p, figure_real_at(place, k)), v = figure_real_at(value, k);
         if (!isfinite(x) || !isfinite(v) || x < p.x || x > p.x + p.w)
             continue;
-        svg_note(&t->s, "data-row=\"%.0f\"",
-                 figure_real_at(figure_get(stems, "row"), k));
+        svg_value(&t->s, "row", figure_real_at(figure_get(stems, "row"), k));
         svg_value(&t->s, "value", v);
         svg_line(&t->s, x, sheet_plot_y(&p, v), x, p.y + p.h, v > limit ? SHEET_PLUS : SHEET_AMOUNT,
                  1.2, NULL);
@@ -181,7 +180,7 @@ void figure_plane(sheet *t, const json_t *all) {
                v = figure_real_at(value, k);
         if (!isfinite(h) || !isfinite(r) || !isfinite(v))
             continue;
-        svg_note(&t->s, "data-row=\"%.0f\"", figure_real_at(row, k));
+        svg_value(&t->s, "row", figure_real_at(row, k));
         svg_value(&t->s, "value", v);
         svg_circle(&t->s, sheet_plot_x(&p, h), sheet_plot_y(&p, r),
                    1.5 + 8 * sqrt(most > 0 ? fmax(v, 0) / most : 0),

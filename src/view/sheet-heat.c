@@ -115,11 +115,11 @@ static void put_names(sheet *t, const sheet_heat *h, const struct layout *l) {
 
 static void put_marks(sheet *t, int marks, double x, double y, double w, double h, uint32_t ink) {
     if (marks & HEAT_FRAMED)
-        svg_rect(&t->s, x + 1, y + 1, w - 2.5, h - 2.5, SVG_NONE, SHEET_INK);
+        svg_rect(&t->s, x + 1, y + 1, w - 2.5, h - 2.5, SVG_NONE, ink);
     if (marks & HEAT_DASHED) {
         char d[120];
         snprintf(d, sizeof d, "M%.2f %.2fh%.2fv%.2fh%.2fz", x + 1, y + 1, w - 2.5, h - 2.5, 2.5 - w);
-        svg_path(&t->s, d, SVG_NONE, 1, SHEET_INK, 1, "3 2");
+        svg_path(&t->s, d, SVG_NONE, 1, ink, 1, "3 2");
     }
     if (marks & HEAT_DOT)
         svg_circle(&t->s, x + w / 2, y + h / 2, fmin(3.2, fmin(w, h) / 4), ink, SVG_NONE);
@@ -146,7 +146,8 @@ static void put_cell(sheet *t, const sheet_heat *h, const struct layout *l, size
     } else {
         sheet_missing(t, x, y, w, high);
     }
-    const char *words = h->text && isfinite(v) ? h->text(h->data, t, r, c) : NULL;
+    bool dotted = marks & HEAT_DOT; /* in the place of a number */
+    const char *words = h->text && isfinite(v) && !dotted ? h->text(h->data, t, r, c) : NULL;
     if (words && *words) {
         double need = svg_text_width(t->s.ruler, TINY, words, strlen(words));
         if (need <= w - 3 || h->least > 0)
