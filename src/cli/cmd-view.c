@@ -76,7 +76,8 @@ static glim_status run_view(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_output, cli_flags_figure, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_output, cli_flags_figure, cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {"glim view why.json --html why.html", NULL};
 
 const cli_command cli_view = {

@@ -50,8 +50,8 @@ struct place {
 
 /* Figures come first. */
 static void places(const cli_options *o, struct place out[FILES]) {
-    const struct place all[FILES] = {{"svg", o->svg},   {"png", o->png},   {"pdf", o->pdf},
-                                     {"csv", o->csv},   {"html", o->html}, {"json", o->json}};
+    const struct place all[FILES] = {{"svg", o->svg}, {"png", o->png},   {"pdf", o->pdf},
+                                     {"csv", o->csv}, {"html", o->html}, {"json", o->json}};
     memcpy(out, all, sizeof all);
 }
 

@@ -186,7 +186,8 @@ static const char *head_text(void *data, sheet *t, size_t r, size_t c) {
 
 static bool is_told(struct heads *s) {
     for (size_t i = 0; i < s->a->n_stats; i++)
-        if (isfinite(head_value(s, (size_t)s->a->stats[i].layer, (size_t)s->a->stats[i].head, 1, 1)))
+        if (isfinite(
+                head_value(s, (size_t)s->a->stats[i].layer, (size_t)s->a->stats[i].head, 1, 1)))
             return true;
     return false;
 }

@@ -29,8 +29,8 @@ static const char *axis_name(void *data, sheet *t, size_t i) {
 
 /* ---- the tables of models ---- */
 
-static const char *const speed[] = {"file_bytes", "bits_per_weight", "pass_rate", "pass_ratio",
-                                    "explain_rate", "explain_ratio", NULL};
+static const char *const speed[] = {"file_bytes",   "bits_per_weight", "pass_rate", "pass_ratio",
+                                    "explain_rate", "explain_ratio",   NULL};
 static const char *const quality[] = {"kl", "flips", "logprob", "accuracy", "drift_last", NULL};
 static const char *const explanation[] = {"kendall", "jaccard", "rbo", "sign_flips", NULL};
 
@@ -66,7 +66,8 @@ static const char *model_cell(void *data, sheet *t, size_t row, size_t column) {
     if (!isfinite(x))
         return NULL;
     if (!strcmp(key, "file_bytes")) {
-        glim__buffer_printf(&t->markup, x < 1e6 ? "%.1f KiB" : "%.1f MiB", x / (x < 1e6 ? 1 << 10 : 1 << 20));
+        glim__buffer_printf(&t->markup, x < 1e6 ? "%.1f KiB" : "%.1f MiB",
+                            x / (x < 1e6 ? 1 << 10 : 1 << 20));
         return sheet_taken(t);
     }
     return figure_number_text(t, x);
@@ -140,9 +141,9 @@ static void put_strip(sheet *t, const struct compared *c, size_t run, double lim
         svg_note(&t->s, "data-run=\"%zu\" data-unit=\"%zu\"", run, u);
         svg_value(&t->s, "score", v);
         x = figure_box(t, x, words,
-                       isfinite(v) ? sheet_shade(both, both ? glim__step(v, limit)
-                                                            : glim__amount(v, limit))
-                                   : NULL,
+                       isfinite(v)
+                           ? sheet_shade(both, both ? glim__step(v, limit) : glim__amount(v, limit))
+                           : NULL,
                        false);
     }
     *t->s.note = 0;
@@ -171,8 +172,7 @@ static void put_strips(sheet *t, const struct compared *c) {
         limit = fmax(limit, largest(c, i, score_of));
     for (size_t i = 0; i < c->n; i++) {
         double own = c->models_too ? limit : largest(c, i, score_of);
-        snprintf(number, sizeof number, "%s",
-                 c->models_too ? "" : figure_number_text(t, own));
+        snprintf(number, sizeof number, "%s", c->models_too ? "" : figure_number_text(t, own));
         snprintf(name, sizeof name, "%zu  %s", i + 1, name_of(c, t, i, 60));
         put_strip_name(t, name, number);
         put_strip(t, c, i, own, is_signed(c, i), score_of);
@@ -293,7 +293,7 @@ static void put_drift(sheet *t, const struct compared *c) {
             if (isfinite(x0))
                 svg_line(&t->s, x0, y0, x, y, sheet_category(i - 1), 2, NULL);
             svg_note(&t->s, "data-run=\"%zu\" data-layer=\"%zu\"", i, l);
-        svg_value(&t->s, "value", v);
+            svg_value(&t->s, "value", v);
             sheet_point(t, i - 1, x, y, 3.2);
             x0 = x;
             y0 = y;

@@ -67,8 +67,8 @@ static void put_mark(sheet *t, const struct columns *c, double mark, double low,
     put_axis(t, c);
     if (isfinite(mark)) {
         svg_value(&t->s, "mark", mark);
-        svg_rect(&t->s, c->from, t->y + 4, fmax(place(c, mark) - c->from, 1), LINE - 8, SHEET_AMOUNT,
-                 SVG_NONE);
+        svg_rect(&t->s, c->from, t->y + 4, fmax(place(c, mark) - c->from, 1), LINE - 8,
+                 SHEET_AMOUNT, SVG_NONE);
         if (isfinite(low) && isfinite(high))
             svg_line(&t->s, place(c, low), t->y + LINE / 2, place(c, high), t->y + LINE / 2,
                      SHEET_INK, 1.5, NULL);
@@ -95,8 +95,8 @@ static void put_measure(sheet *t, const struct columns *c, const json_t *m) {
     glim__buffer_puts(&t->markup, higher ? " \xe2\x86\x91" : " \xe2\x86\x93");
     if (failed)
         glim__buffer_puts(&t->markup, " \xe2\x9c\x96");
-    sheet_text(t, t->left + 8, t->y + 14, c->name - 8, FONT, failed ? 0xa04001 : SHEET_INK, SVG_START,
-               sheet_taken(t));
+    sheet_text(t, t->left + 8, t->y + 14, c->name - 8, FONT, failed ? 0xa04001 : SHEET_INK,
+               SVG_START, sheet_taken(t));
     if (isfinite(skill)) {
         put_axis(t, c);
         if (isfinite(low) && isfinite(high))

@@ -101,7 +101,8 @@ static void put_query(sheet *t, const json_t *all, size_t q) {
     const json_t *c = column_of(all, "influence", q + 1);
     const json_t *alike = column_of(all, "similarity", q + 1);
     bool streams = !strcmp(figure_text(figure_get(all, "model"), "kind"), "model");
-    const char *output = figure_text(all, "output"), *of = figure_text(one, streams ? "label" : "of");
+    const char *output = figure_text(all, "output"),
+               *of = figure_text(one, streams ? "label" : "of");
     char name[24];
     snprintf(name, sizeof name, "query-%zu", q + 1);
     if (!sheet_enter(t, name))

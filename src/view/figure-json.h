@@ -11,7 +11,7 @@
 const json_t *figure_get(const json_t *o, const char *key);
 double figure_real(const json_t *o, const char *key); /* NaN when it is no number */
 double figure_real_at(const json_t *list, size_t i);
-size_t figure_count(const json_t *o, const char *key); /* 0 likewise */
+size_t figure_count(const json_t *o, const char *key);     /* 0 likewise */
 const char *figure_text(const json_t *o, const char *key); /* "" likewise */
 
 /* Arguments of the words to come. */

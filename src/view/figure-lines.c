@@ -68,7 +68,8 @@ static void put_names(struct lines *f) {
         double from = fmin(fmax(x - w / 2, t->left), t->right - w);
         if (from < end)
             continue;
-        svg_text(&t->s, from, f->plot.y + f->plot.h + 15, TINY, SHEET_GREY, SVG_START, s, strlen(s));
+        svg_text(&t->s, from, f->plot.y + f->plot.h + 15, TINY, SHEET_GREY, SVG_START, s,
+                 strlen(s));
         end = from + w + 8;
     }
 }

@@ -24,7 +24,8 @@ static bool takes_part(const glim_document *d, bool target, size_t i) {
 static const char *word_of(sheet *t, bool target, size_t i) {
     const glim_document *d = t->page.d;
     const char *s = target ? d->rows[i].text : d->input.units[i].text;
-    glim__html_trimmed(&t->markup, s, target ? d->rows[i].text_len : d->input.units[i].text_len, 20);
+    glim__html_trimmed(&t->markup, s, target ? d->rows[i].text_len : d->input.units[i].text_len,
+                       20);
     return sheet_taken(t);
 }
 
@@ -56,7 +57,8 @@ static void put_curve(sheet *t, const struct side *from, const struct side *to,
     double a = from->x[l->unit], b = to->x[l->row], m = y + TALL / 2;
     if (a < 0 || b < 0)
         return;
-    snprintf(d, sizeof d, "M%.2f %.2fC%.2f %.2f %.2f %.2f %.2f %.2f", a, y, a, m, b, m, b, y + TALL);
+    snprintf(d, sizeof d, "M%.2f %.2fC%.2f %.2f %.2f %.2f %.2f %.2f", a, y, a, m, b, m, b,
+             y + TALL);
     svg_note(&t->s, "data-link=\"%zu-%zu\"", l->unit, l->row);
     svg_path(&t->s, d, SVG_NONE, 1, colour, 1.5, dash);
 }
@@ -73,8 +75,8 @@ static void put_curves(sheet *t, const struct side *from, const struct side *to)
                   wrong ? SHEET_PLUS : SHEET_AMOUNT);
     }
     for (size_t i = 0; i < l->n_gold; i++)
-        if (l->gold[i].sure && !glim__html_linked(l->found, l->n_found, l->gold[i].row,
-                                                  l->gold[i].unit, &sure))
+        if (l->gold[i].sure &&
+            !glim__html_linked(l->found, l->n_found, l->gold[i].row, l->gold[i].unit, &sure))
             put_curve(t, from, to, &l->gold[i], y, "1.5 3", SHEET_GREY);
     put_words(t, true, to, y + TALL + 14);
     t->y = y + TALL + 22;

@@ -145,9 +145,9 @@ static void frame(const struct map *m, sheet_plot *p) {
 static uint32_t colour_of(const struct map *m, size_t i) {
     if (m->number) {
         double x = m->number[i], range = m->high - m->low;
-        return isfinite(x) ? sheet_shade(false, glim__amount(x - m->low + range / 8, range * 9 / 8))
-                                 ->back
-                           : SHEET_RULE;
+        return isfinite(x)
+                   ? sheet_shade(false, glim__amount(x - m->low + range / 8, range * 9 / 8))->back
+                   : SHEET_RULE;
     }
     if (!m->groups)
         return SHEET_AMOUNT;
@@ -311,9 +311,10 @@ static bool fact_words(void *data, size_t c) {
 }
 
 static void put_facts(sheet *t, const json_t *all) {
-    static const char *const quality[] = {"trustworthiness", "continuity", "recall_10", "recall_50",
-                                          "distance_correlation", "label_accuracy",
-                                          "label_accuracy_map", "silhouette", "silhouette_map"};
+    static const char *const quality[] = {
+        "trustworthiness",    "continuity",           "recall_10",
+        "recall_50",          "distance_correlation", "label_accuracy",
+        "label_accuracy_map", "silhouette",           "silhouette_map"};
     struct facts f = {.all = all};
     const json_t *params = figure_get(all, "params"), *q = figure_get(all, "quality");
     const char *key;

@@ -41,7 +41,11 @@ static void put_scale(sheet *t, const html_panel *m) {
     bool ranks = m->panel->scale == GLIM_SCALE_RANK;
     char low[40], middle[40] = "", high[40];
     snprintf(low, sizeof low, "%s",
-             figure_number(t, m, ranks ? r->limit : r->is_signed ? -r->limit : 0, false));
+             figure_number(t, m,
+                           ranks          ? r->limit
+                           : r->is_signed ? -r->limit
+                                          : 0,
+                           false));
     if (r->is_signed)
         snprintf(middle, sizeof middle, "0");
     else if (!ranks)
@@ -112,8 +116,7 @@ static const char *grid_text(void *data, sheet *t, size_t r, size_t c) {
     const struct grid *g = data;
     size_t i = r * g->panel->columns.n + c;
     const char *s = g->panel->texts ? g->panel->texts[i] : NULL;
-    return s ? sheet_label(t, s, strlen(s), 16)
-             : figure_number(t, g->m, g->panel->values[i], true);
+    return s ? sheet_label(t, s, strlen(s), 16) : figure_number(t, g->m, g->panel->values[i], true);
 }
 
 static void put_part(sheet *t, struct grid *g, const glim_panel *part) {

@@ -63,9 +63,9 @@ static uint8_t *paled(const glim_document *d, const size_t *units, size_t n) {
         for (size_t k = 0; k < n && !kept; k++) {
             const glim_document_unit *u = &d->input.units[units[k]];
             int x = (int)(i % W), y = (int)(i / W);
-            kept = d->input.image.label ? d->input.image.label[i] == units[k]
-                                        : x >= u->x && y >= u->y && x < u->x + u->width &&
-                                              y < u->y + u->height;
+            kept = d->input.image.label
+                       ? d->input.image.label[i] == units[k]
+                       : x >= u->x && y >= u->y && x < u->x + u->width && y < u->y + u->height;
         }
         double grey = 0.299 * in[0] + 0.587 * in[1] + 0.114 * in[2];
         for (int c = 0; c < 3; c++)
@@ -131,7 +131,7 @@ static const char *words_of(sheet *t, int which) {
     char unit[40];
     if (which >= 2)
         return kept_words(t,
-                          which == 3             ? "picture.against"
+                          which == 3            ? "picture.against"
                           : d->method.is_signed ? "picture.for"
                                                 : "picture.most",
                           which == 3 ? -1 : 1);

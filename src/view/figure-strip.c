@@ -71,8 +71,8 @@ static void put_below(strip *p, double x, double y, double w, const struct look 
 }
 
 /* A part of a unit on one line: a gap for spaces before it, then its text. */
-static void put_box(strip *p, size_t u, const char *s, size_t n, double gap, double text,
-                    double w, const char *number) {
+static void put_box(strip *p, size_t u, const char *s, size_t n, double gap, double text, double w,
+                    const char *number) {
     sheet *t = p->t;
     struct look look = look_of(t, u);
     double height = p->font.size * 1.35, x = mirrored(p, p->x, w), y = t->y;
@@ -156,7 +156,8 @@ static void put_unit(strip *p, size_t u) {
         glim_buffer text;
         glim__buffer_init(&text, t->s.body.ctx);
         glim__buffer_puts(&text, sheet_label(t, s, len, 0));
-        put_piece(p, u, text.data ? text.data : "", text.len, gap, *number && len == n ? number : NULL);
+        put_piece(p, u, text.data ? text.data : "", text.len, gap,
+                  *number && len == n ? number : NULL);
         t->s.body.failed = t->s.body.failed || text.failed;
         glim__buffer_release(&text);
         s += len;
@@ -240,8 +241,8 @@ static void put_target(strip *p) {
     if (p->x > t->left && p->x + w > t->right)
         new_line(p);
     double x = mirrored(p, p->x, w);
-    sheet_text(t, x + 6, t->y + font.size * 1.05, t->right - t->left - 6, font, SHEET_INK, SVG_START,
-               words);
+    sheet_text(t, x + 6, t->y + font.size * 1.05, t->right - t->left - 6, font, SHEET_INK,
+               SVG_START, words);
     p->x += w;
 }
 
@@ -286,9 +287,13 @@ void sheet_signed_scale(sheet *t, bool both, double limit) {
     snprintf(middle, sizeof middle, "%s", sheet_value(t, both ? 0 : limit / 2, limit, false));
     snprintf(high, sizeof high, "%s", sheet_value(t, limit, limit, both));
     snprintf(weak, sizeof weak, "%s",
-             sheet_word(t, both ? "legend.lowers" : looks ? "attention.little" : "legend.weak"));
+             sheet_word(t, both    ? "legend.lowers"
+                           : looks ? "attention.little"
+                                   : "legend.weak"));
     snprintf(strong, sizeof strong, "%s",
-             sheet_word(t, both ? "legend.raises" : looks ? "attention.much" : "legend.strong"));
+             sheet_word(t, both    ? "legend.raises"
+                           : looks ? "attention.much"
+                                   : "legend.strong"));
     sheet_scale(t, both, weak, low, middle, high, strong);
 }
 

@@ -52,8 +52,8 @@ static void put_text(sheet *t, const html_panel *m, size_t i) {
         svg_note(&t->s, "data-text=\"%zu\" data-piece=\"%zu\"", i, k);
         svg_value(&t->s, "value", v);
         x = figure_box(t, x, words,
-                    sheet_shade(m->range.is_signed, glim__panel_step(m->panel, &m->range, v)),
-                    text->best >= k && text->best < end);
+                       sheet_shade(m->range.is_signed, glim__panel_step(m->panel, &m->range, v)),
+                       text->best >= k && text->best < end);
     }
     put_left_out(t, x, text->n - to);
     t->y += LINE + 3;

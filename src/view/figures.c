@@ -121,8 +121,9 @@ static glim_status finish(sheet *t, figure_form form, const char *digest, char *
                            .transparent = t->o->figure.transparent};
     glim_status status = GLIM_OK;
     if (t->chosen && !t->drawn)
-        status = glim_fail(err, GLIM_EUSAGE, "there is no figure '%.40s' in this document (it has%s)",
-                           t->chosen, t->names);
+        status =
+            glim_fail(err, GLIM_EUSAGE, "there is no figure '%.40s' in this document (it has%s)",
+                      t->chosen, t->names);
     if (!status && t->alt.failed)
         status = glim__oom(ctx, err, "the picture", t->alt.len);
     if (!status)
@@ -142,8 +143,8 @@ static glim_status finish(sheet *t, figure_form form, const char *digest, char *
     return status;
 }
 
-static glim_status render(const glim_document *d, const glim_view_options *o, figure_form form, char **out,
-                          size_t *n, glim_error *err) {
+static glim_status render(const glim_document *d, const glim_view_options *o, figure_form form,
+                          char **out, size_t *n, glim_error *err) {
     char *json = NULL, digest[9] = "";
     size_t len = 0;
     sheet t;

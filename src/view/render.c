@@ -21,9 +21,10 @@ static const double INCH = 96; /* pixels of the SVG */
 static glim_status draw(cairo_t *cr, const glim_buffer *picture, const svg_head *head,
                         glim_error *err) {
     GError *why = NULL;
-    GInputStream *in = g_memory_input_stream_new_from_data(picture->data, (gssize)picture->len, NULL);
-    RsvgHandle *handle = rsvg_handle_new_from_stream_sync(in, NULL, RSVG_HANDLE_FLAG_UNLIMITED,
-                                                          NULL, &why);
+    GInputStream *in =
+        g_memory_input_stream_new_from_data(picture->data, (gssize)picture->len, NULL);
+    RsvgHandle *handle =
+        rsvg_handle_new_from_stream_sync(in, NULL, RSVG_HANDLE_FLAG_UNLIMITED, NULL, &why);
     RsvgRectangle all = {0, 0, head->width, head->height};
     bool ok = handle;
     if (ok) {
@@ -106,8 +107,8 @@ static void unpack(const struct png *p, int y) {
 }
 
 static bool encode(struct png *p) {
-    png_structp png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, NULL, fail, warn,
-                                                p->out->ctx, take, give);
+    png_structp png =
+        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, NULL, fail, warn, p->out->ctx, take, give);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info || setjmp(png_jmpbuf(png))) {
         png_destroy_write_struct(&png, &info);
@@ -119,7 +120,8 @@ static bool encode(struct png *p) {
                  p->head->transparent ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     /* flat colours are smallest without a filter, photographs with one */
-    png_set_filter(png, 0, p->photo ? PNG_FILTER_NONE | PNG_FILTER_SUB | PNG_FILTER_UP : PNG_FILTER_NONE);
+    png_set_filter(png, 0,
+                   p->photo ? PNG_FILTER_NONE | PNG_FILTER_SUB | PNG_FILTER_UP : PNG_FILTER_NONE);
     png_set_compression_level(png, 9);
     png_set_pHYs(png, info, per_metre, per_metre, PNG_RESOLUTION_METER);
     put_texts(png, info, p->head);
@@ -157,8 +159,10 @@ glim_status glim__render_png(glim_buffer *out, const glim_buffer *picture, const
     double inch = head->millimetres > 0 ? head->millimetres / 25.4 / head->width : 1 / INCH;
     double most = largest_dpi(head, inch);
     struct png p = {.out = out, .head = head, .dpi = dpi > 0 ? dpi : fmin(RENDER_DPI, most)};
-    double w = ceil(head->width * inch * p.dpi - 1e-6), h = ceil(head->height * inch * p.dpi - 1e-6);
-    if (p.dpi < LEAST_DPI || !(w <= RENDER_SIDE) || !(h <= RENDER_SIDE) || !(w * h <= RENDER_PIXELS))
+    double w = ceil(head->width * inch * p.dpi - 1e-6),
+           h = ceil(head->height * inch * p.dpi - 1e-6);
+    if (p.dpi < LEAST_DPI || !(w <= RENDER_SIDE) || !(h <= RENDER_SIDE) ||
+        !(w * h <= RENDER_PIXELS))
         return too_large(head, p.dpi, inch, err);
     p.width = w < 1 ? 1 : (int)w;
     p.height = h < 1 ? 1 : (int)h;
@@ -208,9 +212,8 @@ static void put_language(glim_buffer *out, size_t from, const char *lang) {
     size_t trailer = last(out, from, "trailer"), root = last(out, from, "/Root ");
     size_t start = last(out, from, "startxref"), size = last(out, from, "/Size ");
     size_t info = last(out, from, "/Info ");
-    if (out->failed || trailer == SIZE_MAX || root < trailer || size < trailer ||
-        info < trailer || root == SIZE_MAX || size == SIZE_MAX || info == SIZE_MAX ||
-        start == SIZE_MAX)
+    if (out->failed || trailer == SIZE_MAX || root < trailer || size < trailer || info < trailer ||
+        root == SIZE_MAX || size == SIZE_MAX || info == SIZE_MAX || start == SIZE_MAX)
         return;
     unsigned catalogue = (unsigned)strtoul(out->data + root + 6, NULL, 10);
     unsigned about = (unsigned)strtoul(out->data + info + 6, NULL, 10);
@@ -250,8 +253,8 @@ glim_status glim__render_pdf(glim_buffer *out, const glim_buffer *picture, const
     size_t from = out->len;
     double inch = head->millimetres > 0 ? head->millimetres / 25.4 / head->width : 1 / INCH;
     double scale = inch * POINTS;
-    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(append, out, head->width * scale,
-                                                                   head->height * scale);
+    cairo_surface_t *surface =
+        cairo_pdf_surface_create_for_stream(append, out, head->width * scale, head->height * scale);
     snprintf(creator, sizeof creator, "glim %.40s", head->version);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, head->title);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, head->description);

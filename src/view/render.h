@@ -12,7 +12,8 @@
 enum { RENDER_SIDE = 16384, RENDER_PIXELS = 64 << 20 };
 static const double RENDER_DPI = 192;
 
-/* dpi: 0 = RENDER_DPI, less where that is too large. Appends to out. Errors: ELIMIT with the largest dpi that fits, ENOMEM. */
+/* dpi: 0 = RENDER_DPI, less where that is too large. Appends to out. Errors: ELIMIT with the
+ * largest dpi that fits, ENOMEM. */
 glim_status glim__render_png(glim_buffer *out, const glim_buffer *picture, const svg_head *head,
                              double dpi, glim_error *err);
 glim_status glim__render_pdf(glim_buffer *out, const glim_buffer *picture, const svg_head *head,

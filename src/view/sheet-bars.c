@@ -51,7 +51,8 @@ static struct layout lay_out(sheet *t, const sheet_bars *b) {
 static void put_bar(sheet *t, const sheet_bars *b, const struct layout *l, sheet_bar r) {
     double y = t->y + (LINE - BAR) / 2, w = fabs(r.value) * l->scale, middle = y + BAR / 2;
     bool hollow = r.error > 0 && fabs(r.value) < r.error;
-    uint32_t colour = r.aside ? SHEET_FAINT : !b->both ? SHEET_AMOUNT
+    uint32_t colour = r.aside       ? SHEET_FAINT
+                      : !b->both    ? SHEET_AMOUNT
                       : r.value < 0 ? SHEET_MINUS
                                     : SHEET_PLUS;
     if (r.unit != SIZE_MAX)

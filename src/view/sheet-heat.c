@@ -13,7 +13,8 @@
 enum { TALL = 12, SHAPES = 4096, TALLEST = 1200, FRAMES = 1000 };
 
 static const svg_font FONT = {12, false, false, false}, TINY = {10, false, false, false};
-static const double NAME = 130, ABOVE = 90, WIDEST = 64, FEW = 110, LEAST_ROW = 14, APART = 20, UPRIGHT = 13;
+static const double NAME = 130, ABOVE = 90, WIDEST = 64, FEW = 110, LEAST_ROW = 14, APART = 20,
+                    UPRIGHT = 13;
 
 struct layout {
     double left, top, w, h; /* of the first cell */
@@ -118,7 +119,8 @@ static void put_marks(sheet *t, int marks, double x, double y, double w, double 
         svg_rect(&t->s, x + 1, y + 1, w - 2.5, h - 2.5, SVG_NONE, ink);
     if (marks & HEAT_DASHED) {
         char d[120];
-        snprintf(d, sizeof d, "M%.2f %.2fh%.2fv%.2fh%.2fz", x + 1, y + 1, w - 2.5, h - 2.5, 2.5 - w);
+        snprintf(d, sizeof d, "M%.2f %.2fh%.2fv%.2fh%.2fz", x + 1, y + 1, w - 2.5, h - 2.5,
+                 2.5 - w);
         svg_path(&t->s, d, SVG_NONE, 1, ink, 1, "3 2");
     }
     if (marks & HEAT_DOT)
@@ -193,7 +195,8 @@ void sheet_heat_draw(sheet *t, const sheet_heat *h) {
     if (h->across)
         sheet_text(t, l.left, t->y + 11, t->right - l.left, TINY, SHEET_GREY, SVG_START, h->across);
     if (h->down)
-        sheet_text(t, t->left, l.top - 5, l.left - t->left - 4, TINY, SHEET_GREY, SVG_START, h->down);
+        sheet_text(t, t->left, l.top - 5, l.left - t->left - 4, TINY, SHEET_GREY, SVG_START,
+                   h->down);
     put_names(t, h, &l);
     if (l.rows * l.columns > SHAPES)
         put_pixels(t, h, &l);

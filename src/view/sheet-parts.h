@@ -32,8 +32,8 @@ enum { HEAT_FRAMED = 1, HEAT_DASHED = 2, HEAT_DOT = 4, HEAT_NOTCHED = 8, HEAT_UN
 typedef struct sheet_heat {
     size_t rows, columns;
     void *data;
-    bool both;                         /* colours with a sign */
-    size_t by_row, by_column;          /* numbers a cell stands for; sheet_heat_pool */
+    bool both;                /* colours with a sign */
+    size_t by_row, by_column; /* numbers a cell stands for; sheet_heat_pool */
     /* Number of a cell's block; NaN: missing, or hatched when `hatched` says so. */
     double (*value)(void *data, size_t r, size_t c, size_t by_row, size_t by_column);
     bool (*hatched)(void *data, size_t r, size_t c);

@@ -298,13 +298,13 @@ void sheet_scale(sheet *t, bool both, const char *low_word, const char *low, con
     x += sheet_text(t, x, baseline(t), t->right - x, KEY, SHEET_INK, SVG_START, low) + 6;
     for (int i = 0; i < n; i++) {
         svg_note(&t->s, "data-step=\"%d\"", both ? i - GLIM_STEPS : i);
-        svg_rect(&t->s, x + cell * i, y, cell, h, sheet_shade(both, both ? i - GLIM_STEPS : i)->back,
-                 SHEET_RULE);
+        svg_rect(&t->s, x + cell * i, y, cell, h,
+                 sheet_shade(both, both ? i - GLIM_STEPS : i)->back, SHEET_RULE);
     }
     svg_font tiny = {SVG_TINY};
     if (svg_text_width(t->s.ruler, tiny, middle, strlen(middle)) < cell * (both ? 3 : 1))
-        svg_text(&t->s, x + bar / 2, baseline(t), tiny,
-                 sheet_shade(both, both ? 0 : n / 2)->text, SVG_MIDDLE, middle, strlen(middle));
+        svg_text(&t->s, x + bar / 2, baseline(t), tiny, sheet_shade(both, both ? 0 : n / 2)->text,
+                 SVG_MIDDLE, middle, strlen(middle));
     x += bar + 6;
     x += sheet_text(t, x, baseline(t), t->right - x, KEY, SHEET_INK, SVG_START, high) + 6;
     if (*high_word)

@@ -27,13 +27,13 @@ enum {
 
 struct sheet {
     svg s;
-    html_page page;        /* words and numbers; writes into `markup` */
+    html_page page; /* words and numbers; writes into `markup` */
     glim_buffer markup, words, alt;
     const glim_view_options *o;
     double width, left, right, y; /* y: where the next thing begins */
-    double flow;           /* where the next piece of a legend begins */
-    const char *chosen;    /* --figure, or NULL */
-    size_t figures, drawn; /* those met, and those that were drawn */
+    double flow;                  /* where the next piece of a legend begins */
+    const char *chosen;           /* --figure, or NULL */
+    size_t figures, drawn;        /* those met, and those that were drawn */
     char title[256], names[1024];
 };
 

@@ -205,8 +205,8 @@ static uint8_t *grown(glim_context *ctx, const uint8_t *rgb, int pw, int ph, int
     uint8_t *out = glim__alloc(ctx, W * H * 3);
     for (size_t y = 0; y < H && out; y++)
         for (size_t x = 0; x < W; x++)
-            memcpy(out + 3 * (y * W + x),
-                   rgb + 3 * (y / (size_t)by * (size_t)pw + x / (size_t)by), 3);
+            memcpy(out + 3 * (y * W + x), rgb + 3 * (y / (size_t)by * (size_t)pw + x / (size_t)by),
+                   3);
     return out;
 }
 
@@ -224,7 +224,8 @@ void svg_image(svg *s, double x, double y, double w, double h, const uint8_t *rg
     attribute(s, "y", y);
     attribute(s, "width", w);
     attribute(s, "height", h);
-    glim__buffer_puts(&s->body, " preserveAspectRatio=\"none\" xlink:href=\"data:image/png;base64,");
+    glim__buffer_puts(&s->body,
+                      " preserveAspectRatio=\"none\" xlink:href=\"data:image/png;base64,");
     glim__base64_write(&s->body, png.data, png.len);
     glim__buffer_puts(&s->body, "\"/>\n");
     s->body.failed = s->body.failed || bad;

@@ -153,20 +153,26 @@ static const char influence[] =
     "\"done\":9},\"queries\":[{\"text\":\"q\",\"value\":1}],\"columns\":[{\"name\":\"influence\","
     "\"query\":1,\"high\":[{\"row\":1,\"value\":2,\"text\":\"法\",\"label\":\"l\"}],\"low\":[{"
     "\"row\":2,\"value\":-1}]},{\"name\":\"cooks-distance\",\"query\":null,\"high\":[{\"row\":3,"
-    "\"value\":1}],\"beyond\":1,\"defined\":9},{\"name\":\"leverage\",\"threshold\":0.4}],\"flags\":"
+    "\"value\":1}],\"beyond\":1,\"defined\":9},{\"name\":\"leverage\",\"threshold\":0.4}],"
+    "\"flags\":"
     "{\"score_limit\":0.4,\"mislabelled\":{\"count\":1,\"samples\":[{\"row\":1,\"value\":1}]},"
-    "\"duplicates\":{\"count\":1}},\"shares\":[{\"query\":1,\"row\":1,\"score\":1,\"names\":[\"a\"],"
-    "\"values\":[1]}],\"truth\":{\"spearman\":1},\"figures\":{\"stems\":{\"each\":2,\"place\":[0,1],"
+    "\"duplicates\":{\"count\":1}},\"shares\":[{\"query\":1,\"row\":1,\"score\":1,\"names\":[\"a\"]"
+    ","
+    "\"values\":[1]}],\"truth\":{\"spearman\":1},\"figures\":{\"stems\":{\"each\":2,\"place\":[0,1]"
+    ","
     "\"row\":[0,1],\"value\":[0.1,0.9]},\"plane\":{\"row\":[1],\"leverage\":[0.2],\"residual\":[9],"
     "\"value\":[0.9]}},\"verdict\":\"ok\"}";
 static const char map[] =
-    "{\"schema\":\"glim.map/1\",\"title\":\"t\",\"method\":{\"name\":\"tsne\"},\"params\":{\"a\":1},"
+    "{\"schema\":\"glim.map/"
+    "1\",\"title\":\"t\",\"method\":{\"name\":\"tsne\"},\"params\":{\"a\":1},"
     "\"points\":3,\"xy\":[[0,0],[1,2],[3,null]],\"labels\":{\"names\":[\"x\",\"y\"],\"of\":[0,1,"
     "null]},\"colors\":[{\"name\":\"c\",\"kind\":\"number\",\"values\":[1,null,3]}],\"color_by\":"
     "\"c\",\"quality\":{\"recall_10\":0.5},\"variance\":[0.5,0.2],\"verdict\":\"v\"}";
 static const char evaluation[] =
-    "{\"schema\":\"glim.evaluation/1\",\"explanation\":{\"method\":\"m\",\"target\":{\"text\":\"t\"}}"
-    ",\"inputs\":{\"intervals\":{\"accuracy\":[0.1,0.5]}},\"marks\":{\"accuracy\":0.5},\"measures\":"
+    "{\"schema\":\"glim.evaluation/"
+    "1\",\"explanation\":{\"method\":\"m\",\"target\":{\"text\":\"t\"}}"
+    ",\"inputs\":{\"intervals\":{\"accuracy\":[0.1,0.5]}},\"marks\":{\"accuracy\":0.5},"
+    "\"measures\":"
     "[{\"metric\":\"gini\",\"quality\":\"accuracy\",\"value\":1,\"random\":0,\"best\":2,\"skill\":"
     "0.5,\"low\":0,\"high\":2,\"failed\":true},{\"metric\":\"w\",\"why\":\"\\u001b\"}],\"verdict\":"
     "\"careful\",\"reason\":\"r\"}";

@@ -148,14 +148,16 @@ static void lines_end_where_the_script_allows(void **state) {
     glim_context *ctx = view_context();
     svg_ruler *r = svg_ruler_new(ctx);
     const char *words = "one two three", *han = "法国的首都是巴黎", *one = "unbreakable";
-    double two = svg_text_width(r, font, "one two", 7), three = svg_text_width(r, font, "法国的", 9);
+    double two = svg_text_width(r, font, "one two", 7),
+           three = svg_text_width(r, font, "法国的", 9);
     assert_int_equal(svg_text_line(r, font, two + 1, true, words, strlen(words)), 8);
     assert_int_equal(svg_text_line(r, font, three + 1, true, han, strlen(han)), 9);
     size_t cut = svg_text_line(r, font, 30, true, one, strlen(one));
     assert_true(cut > 0 && cut < strlen(one));
     assert_int_equal(svg_text_line(r, font, 30, false, one, strlen(one)), strlen(one));
-    assert_int_equal(svg_text_line(r, font, 1, true, "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", 11),
-                     11); /* one character, however narrow */
+    assert_int_equal(
+        svg_text_line(r, font, 1, true, "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", 11),
+        11); /* one character, however narrow */
     svg_ruler_free(r);
     glim_context_free(ctx);
 }
@@ -163,7 +165,8 @@ static void lines_end_where_the_script_allows(void **state) {
 static void text_is_shortened_between_characters(void **state) {
     static const char *const all[] = {
         "a long name that does not fit", "法国的首都是一个很长的名字",
-        "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d \xd7\xa2\xd7\x95\xd7\x9c\xd7\x9d \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",
+        "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d \xd7\xa2\xd7\x95\xd7\x9c\xd7\x9d "
+        "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",
         "e\xcc\x81"
         "e\xcc\x81"
         "e\xcc\x81"
