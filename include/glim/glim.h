@@ -15,6 +15,7 @@
 #include <glim/image.h>
 #include <glim/influence.h>
 #include <glim/lens.h>
+#include <glim/map.h>
 #include <glim/maximize.h>
 #include <glim/model.h>
 #include <glim/panel.h>

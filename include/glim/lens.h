@@ -41,7 +41,7 @@ typedef struct glim_direct {
                              layers and heads; the positions' own embedding is not in it */
     glim_direct_neuron *neurons; /* [n_neurons] those that add most, by size */
     size_t n_neurons;
-    double constant; /* biases of norms and of the head */
+    double constant; /* biases of norms and of the head, and what steering adds */
     double residual; /* value minus the sum of all parts: rounding */
 } glim_direct;
 

@@ -38,10 +38,14 @@ typedef struct glim_maximize_options {
     size_t length, restarts, steps; /* tokens [8]; [3]; [60], pictures [256] */
     size_t candidates, choices;     /* inputs asked in a step [64], tokens of a place [64] */
     double fluency;                 /* lambda: less lambda times the mean of -log p of a token */
+    const double *fluencies;        /* [n_fluencies] several of them instead, each searched with */
+    size_t n_fluencies;
     /* Pictures. */
     double rate, l2, variation; /* of a step [0.05]; of what draws to grey [0.01] and neighbours
                                    to each other [0.2]; -1 = none */
     int jitter;                 /* pixels that a step moves it by [8]; -1 = none */
+    const char *store; /* a file where texts and searches that are done are kept, so that a run
+                          that was killed goes on there (SQLite) [none]; not of pictures */
     uint64_t seed;
 } glim_maximize_options;
 
@@ -52,6 +56,10 @@ typedef struct glim_maximize_options {
      optimised    TABLE  what was found, and from where
      found        TEXTS  the same with the activation of each token
      progress     LINES  the best so far, by step
+     front        TABLE  with several weights of fluency: the best of each, what it reached against
+                         how likely its tokens are, and whether another is better at both
+   Of texts found for one unit and weight that have three quarters of their tokens in common the
+   best is shown; how many were left out is told.
    On ECANCELLED it is a valid partial one. Errors: EUSAGE (no such site, index, head, token or
    class, a kind of model that has none), EFORMAT, EIO (the corpus, the direction), and those of
    passes. */

@@ -27,6 +27,8 @@ typedef struct glim_patch_options {
     bool estimate;     /* attribution patching: all sites by one gradient of the base */
     size_t check;      /* with estimate: so many of the strongest exactly; 0 = 10 */
     size_t top;        /* strongest that are named; 0 = 10 */
+    const char *store; /* a file where what is done is kept, so that a run that was killed goes
+                          on there (SQLite); NULL = none */
 } glim_patch_options;
 
 /* A document of the kind "patch" of two predictors of one model with the same target. Inputs of
@@ -43,10 +45,12 @@ typedef struct glim_trace_options {
     size_t draws;        /* 0 = 10 */
     size_t window;       /* blocks that are restored at once for attn_out and mlp_out; 0 = 10,
                             at most a third of all */
+    const char *store;   /* as above */
 } glim_trace_options;
 
 /* Causal tracing: noise on the subject's embeddings, and what restores the answer. A document of
-   the kind "patch". */
+   the kind "patch". On ECANCELLED a partial one of the draws that were done, or of the part of
+   the first that was. */
 GLIM_API glim_status glim_patch_trace(glim_document **out, glim_predictor *clean,
                                       const glim_trace_options *options, uint64_t seed,
                                       glim_error *err);
@@ -57,11 +61,20 @@ typedef enum glim_ablation {
     GLIM_ABLATE_RESAMPLE
 } glim_ablation;
 
+typedef struct glim_ablate_options {
+    glim_ablation how;
+    glim_predictor *const *others; /* [n_others] other inputs of the model, borrowed */
+    size_t n_others;
+    const char *data, *text_column; /* of means: a corpus of any size instead (maximize.h) */
+    const char *store;              /* as above */
+} glim_ablate_options;
+
 /* What the target loses when a head, or an attention or feed-forward part, has its mean over the
-   rows of `others` (of the input itself without any), nothing, or (the mean over `others` of the
-   target with) what it has in another input. others [n] are predictors of the model. */
-GLIM_API glim_status glim_patch_ablate(glim_document **out, glim_predictor *p, glim_ablation how,
-                                       glim_predictor *const *others, size_t n, glim_error *err);
+   rows of other inputs (of the input itself without any), nothing, or (the mean over `others` of
+   the target with) what it has in another input. Passages that come twice in a corpus count
+   once; the first row of a text counts nowhere. On ECANCELLED a partial document. */
+GLIM_API glim_status glim_patch_ablate(glim_document **out, glim_predictor *p,
+                                       const glim_ablate_options *options, glim_error *err);
 
 /* Path patching: the effect that a sender has through one receiver alone. Both are sites with a
    head in brackets where they have one: "blocks.3.attn.hook_z[5]", "blocks.7.attn.hook_q[2]",

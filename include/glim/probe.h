@@ -47,7 +47,11 @@ typedef struct glim_probe_options {
     size_t permutations; /* texts: 20 controls */
     bool no_control, no_code, no_baseline; /* leave these out */
     size_t hidden;                         /* MLP: 128 units */
-    double decay;                          /* MLP: weight decay, 1e-3 */
+    double decay;      /* MLP: weight decay; 0: chosen by inner cross-validation, 1e-5 to 1 */
+    bool random_model; /* probe the same model with the rows of its blocks' weights in random
+                          order as well: what its shape alone makes of the texts */
+    const char *store; /* a file where what is done is kept, so that a run that was killed goes
+                          on there (SQLite): values of texts, what was found at sites; or NULL */
     uint64_t seed;
     const char *save; /* a file for the directions (directions.h), or NULL */
     /* The directions as concepts (TCAV: Kim et al. 2018, ICML): for each text, whether moving
@@ -61,10 +65,11 @@ typedef struct glim_probe_options {
 
 /* Returns a document of the kind "probe", all of it in panels: "accuracy" (or "r2"): lines of
    the probe, its control, what is between them, and baselines, by site; "compression": that of
-   the code; "confusion" of the best site; "layers": all numbers; "concept". On ECANCELLED the
-   document is a valid partial one with the sites that were done. Errors: EUSAGE (one class, a
-   class too rare for the folds, unknown sites with the names near to them), EFORMAT (naming
-   file and line), EIO (no room on disk), ENOMEM, EBUDGET. */
+   the code (numbers: of one that has them to a hundredth of their standard deviation); "confusion"
+   of the best site; "layers": all numbers; "concept". On ECANCELLED the document is a valid partial
+   one with the sites that were done. Errors: EUSAGE (one class, a class too rare for the folds,
+   unknown sites with the names near to them), EFORMAT (naming file and line), EIO (no room on
+   disk), ENOMEM, EBUDGET. */
 GLIM_API glim_status glim_probe(glim_document **out, const glim_model *model,
                                 const glim_probe_options *options, glim_error *err);
 

@@ -51,11 +51,16 @@ typedef struct glim_steering_texts {
     const char *const *positive, *const *negative;
     size_t n_positive, n_negative;
     const glim_prompt *prompt;
+    bool principal; /* else the difference of means */
 } glim_steering_texts;
 
-/* Adds, behind every block, the mean of the residual stream at the last token of the positive
-   texts minus that of the negative ones. Errors: EUSAGE (no texts, no decoder), ELIMIT (a text
-   beyond the context), ENOMEM, EBUDGET, ECANCELLED. */
+/* Adds, behind every block, a direction of the residual stream at the last token: the mean of the
+   positive texts minus that of the negative ones; or the first principal component of the
+   differences of pairs, text i of either list, of length 1, turned so that positive texts lie
+   further along it on average. Components are of the differences as they are and of their
+   opposites, so their own mean counts (as in llama.cpp's cvector-generator). Errors: EUSAGE (no
+   texts, no decoder, lists of other lengths), ELIMIT (a text beyond the context), ENUMERIC (no
+   difference), ENOMEM, EBUDGET, ECANCELLED. */
 GLIM_API glim_status glim_steering_learn(glim_steering *s, const glim_steering_texts *texts,
                                          glim_error *err);
 
@@ -72,6 +77,12 @@ GLIM_API glim_steering_layer glim_steering_at(const glim_steering *s, int layer)
 /* As a hook for a batch, for glim_sampling or for a method's observation. False: nothing is
    added, and no hook is needed. It writes the same when a block is computed again. */
 GLIM_API bool glim_steering_hook(const glim_steering *s, glim_hook *out);
+
+/* A copy of the model that shares its weights and whose blocks add it, for everything that takes a
+   model. Documents about it say `told`. The model must outlive it, the steering need not; closed
+   by glim_model_close. Errors: ENOMEM, EBUDGET. */
+GLIM_API glim_status glim_steering_model(glim_model **out, const glim_steering *s, const char *told,
+                                         glim_error *err);
 
 /* Under a name that ends in .gguf a control vector, which leaves block 0 out; else a file of
    directions.h. Errors: EUSAGE (nothing to save), EIO, ENOMEM, EBUDGET. */

@@ -27,7 +27,7 @@ static glim_status cannot(glim_error *err, const char *verb, const char *name, i
 /* A name beside f->path that nobody else has; f->fd is its descriptor. */
 static glim_status create_temporary(glim_outfile *f, glim_error *err) {
     for (int i = 0; i < TRIES; i++) {
-        unsigned stamp = (unsigned)(glim__seconds() * 1e6) + (unsigned)i;
+        unsigned stamp = (unsigned)(uint64_t)(glim__seconds() * 1e6) + (unsigned)i;
         int n = snprintf(f->temporary, sizeof f->temporary, "%s.%ld-%x.part", f->path,
                          (long)getpid(), stamp);
         if (n < 0 || (size_t)n >= sizeof f->temporary) {

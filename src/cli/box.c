@@ -51,6 +51,8 @@ glim_status cli_open_box(cli_run *run, glim_black_box **out) {
     glim_buffer headers, prompt;
     if (o->model)
         return glim_fail(&run->err, GLIM_EUSAGE, "give either --model or --predictor");
+    if (run->command->steers && o->steer[0])
+        return glim_fail(&run->err, GLIM_EUSAGE, "--steer is for models; this only answers");
     if (o->as_chat)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--as-chat is for models (openai:.../chat/completions asks for chats)");

@@ -87,17 +87,24 @@ typedef struct cli_options {
     int64_t window;
     int64_t first, count, neurons;
     const char *steer[CLI_OTHERS], *positive, *negative, *neuron[CLI_SITES];
-    bool detect;
+    bool detect, pca;
     int64_t length;
     /* probes */
     const char *each, *word, *probe, *save, *concept_target, *concept_class;
-    bool regression, half, no_control, no_code, no_baseline;
+    bool regression, random_model, half, no_control, no_code, no_baseline;
     int64_t repeats, permutations, hidden, concept_inputs, directions;
     double decay;
     /* what activates */
     const char *indices, *direction, *search, *start, *save_picture;
     int64_t text_window, restarts, steps, candidates, choices, jitter;
-    double fluency, l2, variation;
+    const char *fluency;
+    double l2, variation;
+    /* maps */
+    const char *color_by, *place, *gradient, *neighbours, *initialization;
+    bool normalise;
+    int64_t pca, snapshots, n_iter, early_iter;
+    double perplexity, early_exaggeration, exaggeration, learning_rate, momentum, theta,
+        max_step_norm;
 } cli_options;
 
 typedef struct cli_command cli_command;
@@ -140,6 +147,7 @@ struct cli_command {
     bool takes_method;               /* the method's own parameters are flags too */
     bool takes_metrics;              /* and those of metrics, --METRIC.PARAM */
     bool takes_influence;            /* the same, of a method of sample influence */
+    bool steers;                     /* --steer changes the model that it runs */
     bool keeps;                      /* --store is not only for the answers of programs */
     glim_status (*run)(cli_run *run);
 };
@@ -147,13 +155,15 @@ struct cli_command {
 /* Adds what --steer and --from name, FILE[#CLASS][:STRENGTH][@LAYERS] (steer-flags.c), to a new
    steering of the model; what is worth telling goes to standard error. */
 glim_status cli_steer(cli_run *run, glim_steering **out);
+/* The same in the model itself, of commands that steer. */
+glim_status cli_steer_model(cli_run *run);
 
 /* Groups of flags (flags.c). */
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
     cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
     cli_flags_figure[], cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[],
-    cli_flags_plan[], cli_flags_talk[];
+    cli_flags_plan[], cli_flags_store[], cli_flags_steer[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

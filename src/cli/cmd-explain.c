@@ -127,11 +127,23 @@ static glim_status run_explain(cli_run *run) {
     return run->o.list ? cli_menu(run) : cli_bind(run, explain, cli_pick);
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_task,   cli_flags_predictor, cli_flags_calls,
-    cli_flags_input,     cli_flags_target, cli_flags_picture,   cli_flags_align,
-    cli_flags_judged,    cli_flags_method, cli_flags_output,    cli_flags_raw,
-    cli_flags_resources, cli_flags_plan,   cli_flags_talk,      NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_task,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           cli_flags_steer,
+                                           cli_flags_target,
+                                           cli_flags_picture,
+                                           cli_flags_align,
+                                           cli_flags_judged,
+                                           cli_flags_method,
+                                           cli_flags_output,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim explain -m model.gguf --why \" Paris\" --not \" Rome\" \"Her city is\"",
     "glim explain --predictor \"process:python3 sentiment.py\" \"a fine film\"", NULL};
@@ -140,6 +152,7 @@ const cli_command cli_explain = {
     .name = "explain",
     .summary = "which parts of the input made the model say this",
     .synopsis = "-m MODEL TEXT",
+    .steers = true,
     .text = "text",
     .examples = examples,
     .groups = groups,

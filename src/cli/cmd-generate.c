@@ -55,12 +55,6 @@ static const glim_param own_flags[] = {
      .type = GLIM_BOOL,
      .offset = offsetof(cli_options, early_stop),
      .help = "beams: done when as many texts are finished"},
-    {.name = "steer",
-     .type = GLIM_STRING,
-     .offset = offsetof(cli_options, steer),
-     .max = CLI_OTHERS,
-     .value_name = "SPEC",
-     .help = "add directions behind blocks: FILE[:STRENGTH][@LAYERS]; may be repeated"},
     {0},
 };
 
@@ -141,6 +135,8 @@ static glim_status as_json(cli_run *run, size_t start, const double *probs, bool
     glim__json_set(&ok, all, "text",
                    glim__json_text(run->tokens->text + from, run->tokens->text_len - from));
     glim__json_set(&ok, all, "tokens", list);
+    if (run->model->steering)
+        glim__json_set(&ok, all, "steering", json_string(run->model->steering));
     glim__json_set(&ok, all, "partial", json_boolean(partial));
     return cli_put_json(run, run->o.json, all, ok);
 }
@@ -157,14 +153,11 @@ static glim_status check_beams(cli_run *run) {
 }
 
 /* The model's own way to go on. */
-static glim_status produce(cli_run *run, size_t most, const glim_hook *hook, size_t n_hooks,
-                           struct stream *s) {
+static glim_status produce(cli_run *run, size_t most, struct stream *s) {
     glim_sampling how = {.temperature = run->o.temperature,
                          .top_k = run->o.top_k,
                          .top_p = run->o.top_p,
-                         .seed = (uint64_t)run->o.seed,
-                         .hooks = hook,
-                         .n_hooks = n_hooks};
+                         .seed = (uint64_t)run->o.seed};
     glim_writing write = {.beams = (int)run->o.beams,
                           .length_penalty = run->o.length_penalty,
                           .early_stop = run->o.early_stop,
@@ -185,22 +178,14 @@ static glim_status run_generate(cli_run *run) {
     if (status)
         return status;
     struct stream s = {.run = run, .ascii = cli_ascii(run)};
-    glim_hook hook;
-    glim_steering *steering = NULL;
-    status = cli_steer(run, &steering);
-    if (status)
-        return status;
     size_t start = run->tokens->count;
     glim__buffer_init(&s.shown, run->ctx);
     size_t most = (size_t)glim_model_facts(run->model)->context_length;
     most = (size_t)run->o.tokens < most ? (size_t)run->o.tokens : most;
     s.probs = glim__calloc(run->ctx, most, sizeof *s.probs);
-    if (!s.probs) {
-        glim_steering_free(steering);
+    if (!s.probs)
         return glim__oom(run->ctx, &run->err, "probabilities", most * sizeof *s.probs);
-    }
-    status = produce(run, most, &hook, glim_steering_hook(steering, &hook), &s);
-    glim_steering_free(steering);
+    status = produce(run, most, &s);
     status = status ? status : s.status;
     if (!status && glim_context_cancelled(run->ctx))
         status = glim_fail(&run->err, GLIM_ECANCELLED, "interrupted");
@@ -224,9 +209,9 @@ static glim_status run_generate(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model,     cli_flags_input, own_flags,      cli_flags_json,
-    cli_flags_resources, cli_flags_plan,  cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model, cli_flags_input, own_flags,
+                                           cli_flags_steer, cli_flags_json,  cli_flags_resources,
+                                           cli_flags_plan,  cli_flags_talk,  NULL};
 static const char *const examples[] = {
     "glim generate -m model.gguf --chat talk.json --tokens 40",
     "glim generate -m model.gguf --steer calm.gguf:2@8-16 \"I feel\"", NULL};
@@ -235,6 +220,7 @@ const cli_command cli_generate = {
     .name = "generate",
     .summary = "continue a text or a chat; translate",
     .synopsis = "-m MODEL TEXT",
+    .steers = true,
     .text = "text",
     .examples = examples,
     .groups = groups,

@@ -83,7 +83,7 @@ static const glim_param target_flags[] = {
      .type = GLIM_STRING,
      .offset = AT(target),
      .value_name = "TOKEN",
-     .help = "whose probability is followed (default: the likeliest)",
+     .help = "what is followed (default: the likeliest)",
      .group = "Target"},
     {.name = "against",
      .type = GLIM_STRING,
@@ -222,9 +222,9 @@ static glim_status run_lens(cli_run *run) {
     return cli_bind(run, use, NULL);
 }
 
-static const glim_param *const groups[] = {cli_flags_model, target_flags,     lens_flags,
-                                           cli_flags_input, cli_flags_output, cli_flags_resources,
-                                           cli_flags_plan,  cli_flags_talk,   NULL};
+static const glim_param *const groups[] = {
+    cli_flags_model,  target_flags,        lens_flags,     cli_flags_input, cli_flags_steer,
+    cli_flags_output, cli_flags_resources, cli_flags_plan, cli_flags_talk,  NULL};
 static const char *const examples[] = {
     "glim lens -m model.gguf \"The capital of France is\"",
     ("glim lens -m model.gguf --target \" Paris\" --against \" London\" --direct \\\n"
@@ -236,6 +236,7 @@ const cli_command cli_lens = {
     .name = "lens",
     .summary = "what each layer would say, and which parts add it",
     .synopsis = "-m MODEL TEXT",
+    .steers = true,
     .text = "text",
     .examples = examples,
     .groups = groups,

@@ -126,11 +126,10 @@ static const glim_param search_flags[] = {
      .max = 65536,
      .help = "tokens of a place that they are drawn of"},
     {.name = "fluency",
-     .type = GLIM_REAL,
+     .type = GLIM_STRING,
      .offset = AT(fluency),
-     .min = 0,
-     .max = 1e6,
-     .help = "weight of what the model finds likely"},
+     .value_name = "0,0.5,2",
+     .help = "weights of what the model finds likely (0)"},
     {0},
 };
 
@@ -204,9 +203,33 @@ static glim_status read_indices(cli_run *run, size_t **out, size_t *n) {
     return run->o.indices && !*n ? no_indices(run, &run->err) : GLIM_OK;
 }
 
+/* ---- weights of fluency ---- */
+
+enum { MOST_WEIGHTS = 64 };
+
+static glim_status read_weights(cli_run *run, double *out, size_t *n) {
+    const char *s = run->o.fluency;
+    for (*n = 0; s && *s;) {
+        char *end;
+        double weight = strtod(s, &end);
+        bool ok = end != s && weight >= 0 && weight <= 1e6 && *n < MOST_WEIGHTS;
+        for (size_t i = 0; i < *n && ok; i++)
+            ok = out[i] != weight;
+        if (!ok || (*end && (*end != ',' || !end[1])))
+            return glim_fail(&run->err, GLIM_EUSAGE,
+                             "--fluency '%.80s' is no list like 0,0.5,2 of at most %d different "
+                             "weights from 0 on",
+                             run->o.fluency, MOST_WEIGHTS);
+        out[(*n)++] = weight;
+        s = end + (*end == ',');
+    }
+    return GLIM_OK;
+}
+
 /* ---- the command ---- */
 
-static glim_maximize_options options_of(const cli_run *run, const size_t *indices, size_t n) {
+static glim_maximize_options options_of(const cli_run *run, const size_t *indices, size_t n,
+                                        const double *weights, size_t n_weights) {
     const cli_options *o = &run->o;
     return (glim_maximize_options){.site = o->site,
                                    .indices = indices,
@@ -226,11 +249,13 @@ static glim_maximize_options options_of(const cli_run *run, const size_t *indice
                                    .steps = (size_t)o->steps,
                                    .candidates = (size_t)o->candidates,
                                    .choices = (size_t)o->choices,
-                                   .fluency = o->fluency,
+                                   .fluencies = weights,
+                                   .n_fluencies = n_weights,
                                    .rate = o->rate,
                                    .l2 = o->l2 > 0 ? o->l2 : -1,
                                    .variation = o->variation > 0 ? o->variation : -1,
                                    .jitter = o->jitter ? (int)o->jitter : -1,
+                                   .store = o->store,
                                    .seed = (uint64_t)o->seed};
 }
 
@@ -238,13 +263,14 @@ static glim_maximize_options options_of(const cli_run *run, const size_t *indice
 static glim_status check_kind(cli_run *run) {
     const cli_options *o = &run->o;
     bool picture = cli_reads_pictures(run);
-    const char *lone = o->site          ? "site"
-                       : o->indices     ? "index"
-                       : o->direction   ? "direction"
-                       : o->data        ? "data"
-                       : o->head >= 0   ? "head"
-                       : o->fluency > 0 ? "fluency"
-                                        : NULL;
+    const char *lone = o->site        ? "site"
+                       : o->indices   ? "index"
+                       : o->direction ? "direction"
+                       : o->data      ? "data"
+                       : o->head >= 0 ? "head"
+                       : o->fluency   ? "fluency"
+                       : o->store     ? "store"
+                                      : NULL;
     if (picture && lone)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--%s is for models of texts; of a model of pictures a class is climbed "
@@ -290,14 +316,17 @@ static glim_status maximize_and_show(cli_run *run, const glim_maximize_options *
 }
 
 static glim_status run_maximize(cli_run *run) {
-    size_t *indices = NULL, n = 0;
+    size_t *indices = NULL, n = 0, n_weights = 0;
+    double weights[MOST_WEIGHTS];
     glim_plan plan;
     glim_status status = cli_open(run);
     if (!status)
         status = check_kind(run);
     if (!status)
         status = read_indices(run, &indices, &n);
-    glim_maximize_options o = options_of(run, indices, n);
+    if (!status)
+        status = read_weights(run, weights, &n_weights);
+    glim_maximize_options o = options_of(run, indices, n, weights, n_weights);
     bool planned = run->o.dry_run || run->o.memory;
     if (!status && planned)
         status = glim_maximize_plan(&plan, run->model, &o, &run->err);
@@ -315,9 +344,17 @@ static glim_status run_maximize(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model,  what_flags,          corpus_flags,   search_flags,   picture_flags,
-    cli_flags_output, cli_flags_resources, cli_flags_plan, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           what_flags,
+                                           corpus_flags,
+                                           search_flags,
+                                           picture_flags,
+                                           cli_flags_output,
+                                           cli_flags_resources,
+                                           cli_flags_store,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim maximize -m model.gguf --site blocks.5.mlp.hook_post --index 123 --data corpus.txt",
     "glim maximize -m model.gguf --target \" Paris\" --fluency 1",
@@ -327,6 +364,7 @@ const cli_command cli_maximize = {
     .name = "maximize",
     .summary = "which inputs most activate a neuron, head, direction or logit",
     .synopsis = "-m MODEL --site NAME --index N",
+    .keeps = true,
     .examples = examples,
     .groups = groups,
     .run = run_maximize,

@@ -73,7 +73,7 @@ static const glim_param patch_flags[] = {
      .type = GLIM_STRING,
      .offset = AT(data),
      .value_name = "FILE",
-     .help = "other inputs for that, a line each"},
+     .help = "texts for that, a line each (resample: 64)"},
     {.name = "top",
      .type = GLIM_INT,
      .offset = AT(top),
@@ -162,7 +162,8 @@ static glim_status patch(cli_run *run, glim_predictor *clean) {
                                   .noise = o->noise,
                                   .estimate = o->estimate,
                                   .check = (size_t)o->check,
-                                  .top = (size_t)o->top};
+                                  .top = (size_t)o->top,
+                                  .store = o->store};
     glim_status status = bind_other(run, clean, o->corrupt, &other, &tokens);
     if (!status)
         status = glim_patch_plan(clean, other, &p, &plan, &run->err);
@@ -203,7 +204,8 @@ static glim_status find_subject(cli_run *run, glim_trace_options *t) {
 }
 
 static glim_status trace(cli_run *run, glim_predictor *p) {
-    glim_trace_options t = {.draws = (size_t)run->o.draws, .window = (size_t)run->o.window};
+    glim_trace_options t = {
+        .draws = (size_t)run->o.draws, .window = (size_t)run->o.window, .store = run->o.store};
     glim_document *doc = NULL;
     glim_status status = find_subject(run, &t);
     if (!status)
@@ -241,12 +243,19 @@ static glim_status ablate(cli_run *run, glim_predictor *p) {
     const char *how = run->o.ablate;
     struct others others = {.n = 0};
     glim_document *doc = NULL;
-    glim_status status = run->o.data ? bind_lines(run, p, &others) : GLIM_OK;
-    glim_ablation kind = !strcmp(how, "mean")   ? GLIM_ABLATE_MEAN
-                         : !strcmp(how, "zero") ? GLIM_ABLATE_ZERO
-                                                : GLIM_ABLATE_RESAMPLE;
+    glim_ablate_options o = {.how = !strcmp(how, "mean")   ? GLIM_ABLATE_MEAN
+                                    : !strcmp(how, "zero") ? GLIM_ABLATE_ZERO
+                                                           : GLIM_ABLATE_RESAMPLE,
+                             .others = others.p,
+                             .store = run->o.store};
+    glim_status status = GLIM_OK;
+    if (o.how == GLIM_ABLATE_MEAN)
+        o.data = run->o.data;
+    else if (run->o.data)
+        status = bind_lines(run, p, &others);
+    o.n_others = others.n;
     if (!status)
-        status = glim_patch_ablate(&doc, p, kind, others.p, others.n, &run->err);
+        status = glim_patch_ablate(&doc, p, &o, &run->err);
     for (size_t i = 0; i < others.n; i++) {
         glim_predictor_free(others.p[i]);
         glim_tokens_free(others.tokens[i]);
@@ -309,9 +318,17 @@ static const glim_param target_flags[] = {
     {0},
 };
 
-static const glim_param *const groups[] = {cli_flags_model, target_flags,     patch_flags,
-                                           cli_flags_input, cli_flags_output, cli_flags_resources,
-                                           cli_flags_plan,  cli_flags_talk,   NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           target_flags,
+                                           patch_flags,
+                                           cli_flags_input,
+                                           cli_flags_steer,
+                                           cli_flags_output,
+                                           cli_flags_resources,
+                                           cli_flags_store,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim patch -m model.gguf --target \" Paris\" --against \" Rome\" \\\n"
     "      --corrupt \"The capital of Italy is\" \"The capital of France is\"",
@@ -322,7 +339,9 @@ const cli_command cli_patch = {
     .name = "patch",
     .summary = "which inner values make the answer, by putting others in",
     .synopsis = "-m MODEL --corrupt TEXT TEXT",
+    .steers = true,
     .text = "text",
+    .keeps = true,
     .examples = examples,
     .groups = groups,
     .run = run_patch,

@@ -199,10 +199,19 @@ static glim_status run_predict(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_model, cli_flags_task,  cli_flags_predictor,
-                                           cli_flags_calls, cli_flags_input, own_flags,
-                                           cli_flags_json,  cli_flags_raw,   cli_flags_resources,
-                                           cli_flags_plan,  cli_flags_talk,  NULL};
+static const glim_param *const groups[] = {cli_flags_model,
+                                           cli_flags_task,
+                                           cli_flags_predictor,
+                                           cli_flags_calls,
+                                           cli_flags_input,
+                                           cli_flags_steer,
+                                           own_flags,
+                                           cli_flags_json,
+                                           cli_flags_raw,
+                                           cli_flags_resources,
+                                           cli_flags_plan,
+                                           cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {
     "glim predict -m model.gguf \"The capital of France is\"",
     "glim predict -m model.gguf --labels \"good,bad\" \"a fine film\"",
@@ -213,6 +222,7 @@ const cli_command cli_predict = {
     .name = "predict",
     .summary = "the most likely next tokens, or classes",
     .synopsis = "-m MODEL TEXT",
+    .steers = true,
     .text = "text",
     .examples = examples,
     .groups = groups,

@@ -112,10 +112,9 @@ static const glim_param own_flags[] = {
     {.name = "decay",
      .type = GLIM_REAL,
      .offset = AT(decay),
-     .def.r = 1e-3,
      .min = 0,
      .max = 1e6,
-     .help = "mlp: weight decay"},
+     .help = "mlp: weight decay (0: by inner cross-validation)"},
     {.name = "no-control",
      .type = GLIM_BOOL,
      .offset = AT(no_control),
@@ -125,6 +124,10 @@ static const glim_param own_flags[] = {
      .type = GLIM_BOOL,
      .offset = AT(no_baseline),
      .help = "no bag of words, no usual tags"},
+    {.name = "random-model",
+     .type = GLIM_BOOL,
+     .offset = AT(random_model),
+     .help = "the same of its copy with shuffled weights"},
     {.name = "half",
      .type = GLIM_BOOL,
      .offset = AT(half),
@@ -186,6 +189,8 @@ static glim_probe_options read_options(const cli_run *run) {
         .no_baseline = o->no_baseline,
         .hidden = (size_t)o->hidden,
         .decay = o->decay,
+        .random_model = o->random_model,
+        .store = o->store,
         .seed = (uint64_t)o->seed,
         .save = o->save,
         .concept_target = o->concept_target,
@@ -238,18 +243,18 @@ static glim_status run_probe(cli_run *run) {
     return o->dry_run ? put_plan(run, &how) : probe_and_show(run, &how);
 }
 
-static const glim_param *const groups[] = {
-    cli_flags_model,     data_flags,     own_flags,      cli_flags_output,
-    cli_flags_resources, cli_flags_plan, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_model,  data_flags,          own_flags,
+                                           cli_flags_output, cli_flags_resources, cli_flags_store,
+                                           cli_flags_plan,   cli_flags_talk,      NULL};
 static const char *const examples[] = {
     "glim probe -m model.gguf --data reviews.csv --label mood",
-    "glim probe -m model.gguf --data tagged.conll --word first --half",
     "glim probe -m model.gguf --data reviews.csv --save mood.safetensors", NULL};
 
 const cli_command cli_probe = {
     .name = "probe",
     .summary = "what can be read off a model's layers",
     .synopsis = "-m MODEL --data FILE",
+    .keeps = true,
     .examples = examples,
     .groups = groups,
     .run = run_probe,

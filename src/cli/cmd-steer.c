@@ -21,6 +21,10 @@ static const glim_param steer_flags[] = {
      .offset = AT(negative),
      .value_name = "FILE",
      .help = "texts that have it not"},
+    {.name = "pca",
+     .type = GLIM_BOOL,
+     .offset = AT(pca),
+     .help = "principal component of pairs of lines, of length 1"},
     {.name = "as-chat",
      .type = GLIM_BOOL,
      .offset = AT(as_chat),
@@ -70,7 +74,7 @@ static glim_status read_lines(cli_run *run, const char *path, glim_buffer *text,
 static glim_status learn(cli_run *run, glim_steering *s) {
     const cli_options *o = &run->o;
     const glim_prompt chat = {.chat = true};
-    glim_steering_texts t = {.prompt = o->as_chat ? &chat : NULL};
+    glim_steering_texts t = {.prompt = o->as_chat ? &chat : NULL, .principal = o->pca};
     const char **lines[2] = {NULL, NULL};
     glim_buffer text[2];
     glim__buffer_init(&text[0], run->ctx);
@@ -113,6 +117,8 @@ static glim_status check(cli_run *run) {
     bool texts = o->positive || o->negative;
     if (!o->out)
         return glim_fail(&run->err, GLIM_EUSAGE, "a file to write is missing: --out calm.gguf");
+    if (o->pca && !texts)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--pca is for --positive and --negative");
     if (texts == (o->steer[0] != NULL) || (texts && !(o->positive && o->negative)))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "give --positive and --negative (files of texts), or --from (directions)");

@@ -2,6 +2,7 @@
 /* glim view: a saved document again, in any form, without the model. */
 #include "cli/commands.h"
 #include "cli/influence-told.h"
+#include "cli/map.h"
 #include "cli/show.h"
 #include "view/figures.h"
 
@@ -55,6 +56,23 @@ static glim_status view_other(cli_run *run, const glim_buffer *in, const char *n
     return status;
 }
 
+/* A map of points; *done when it is one. */
+static glim_status view_map(cli_run *run, const glim_buffer *in, const char *name, bool *done) {
+    json_t *all = NULL;
+    cli_map m;
+    glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
+    const char *schema = json_string_value(json_object_get(all, "schema"));
+    *done = status || (schema && !strncmp(schema, "glim.map/", strlen("glim.map/")));
+    cli_map_init(&m, run->ctx);
+    if (!status && *done)
+        status = cli_map_read(&m, all, name, &run->err);
+    json_decref(all);
+    if (!status && *done)
+        status = cli_map_answer(run, &m);
+    cli_map_release(&m);
+    return status;
+}
+
 static glim_status run_view(cli_run *run) {
     glim_buffer in;
     glim_document *doc = NULL;
@@ -64,7 +82,10 @@ static glim_status run_view(cli_run *run) {
     glim__buffer_init(&in, run->ctx);
     glim_status status = glim__file_read(&in, run->o.text, MOST_DOCUMENT, &run->err);
     const char *name = strcmp(run->o.text, "-") ? run->o.text : "standard input";
-    if (!status && in.len && !memmem(in.data, in.len, "glim.explanation/", 17))
+    bool map = in.len && memmem(in.data, in.len, "glim.map/", strlen("glim.map/"));
+    if (!status && map)
+        status = view_map(run, &in, name, &done);
+    if (!status && !done && in.len && !memmem(in.data, in.len, "glim.explanation/", 17))
         status = view_other(run, &in, name, &done);
     if (!status && !done)
         status =

@@ -6,7 +6,8 @@
 
 extern const cli_command cli_explain, cli_predict, cli_generate, cli_capture, cli_attention,
     cli_info, cli_tokenize, cli_verify, cli_view, cli_fit, cli_advise, cli_evaluate, cli_compare,
-    cli_influence_command, cli_lens, cli_patch, cli_steer_command, cli_probe, cli_maximize;
+    cli_influence_command, cli_lens, cli_patch, cli_steer_command, cli_probe, cli_maximize,
+    cli_map_command;
 
 /* Documents about a model without an input (bare-model.c): lens --neuron, attention --detect. */
 glim_status cli_neurons(cli_run *run);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A comparison as a report in one file, in the page of the explanations' reports and
- * without a script: tables with bars, answers that flip, how alike every two runs are as a
+ * whole without a script: tables with bars, answers that flip, how alike every two runs are as a
  * heat map, drift by layer as lines, and the explanations of the first input under each
  * other (compare-html-input.c). What --json writes is embedded.
  */
@@ -223,13 +223,13 @@ static void put_foot(html_page *p, const cli_comparison *c, const char *digest) 
     glim__buffer_printf(p->b, " \xc2\xb7 glim %s \xc2\xb7 ", glim_version());
     glim__buffer_printf(glim__html_arg(p), "<code id=\"glim-digest\">%s</code>", digest);
     glim__html_say(p, "span", "document");
-    glim__buffer_puts(p->b, "</footer>\n</main>\n");
+    glim__buffer_puts(p->b, "</footer>\n");
 }
 
 static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
     char digest[9];
     glim__html_digest(digest, json->data, json->len);
-    glim__html_begin(p, false);
+    glim__html_begin(p);
     put_head(p, c);
     if (c->models) {
         put_models(p, c);
@@ -244,9 +244,7 @@ static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
     if (c->models && c->n > 2)
         cli_html_matrices(p, c);
     put_foot(p, c, digest);
-    glim__buffer_puts(p->b, "<script type=\"application/json\" id=\"glim-data\">");
-    glim__html_data(p->b, json->data, json->len);
-    glim__buffer_puts(p->b, "</script>\n</body>\n</html>\n");
+    glim__html_end(p, json->data, json->len);
 }
 
 static glim_status write_page(cli_run *run, const glim_buffer *b) {

@@ -73,7 +73,8 @@ static glim_status directly(cli_run *run, glim_predictor *p, glim_document *doc)
 
 static glim_status without(cli_run *run, glim_predictor *p, glim_document *doc) {
     glim_document *lost = NULL;
-    glim_status status = glim_patch_ablate(&lost, p, GLIM_ABLATE_MEAN, NULL, 0, &run->err);
+    const glim_ablate_options mean = {.how = GLIM_ABLATE_MEAN};
+    glim_status status = glim_patch_ablate(&lost, p, &mean, &run->err);
     if (!status)
         status = copy(run, doc, lost, "ablated");
     if (!status)

@@ -22,7 +22,7 @@ const glim_param cli_flags_task[] = {
      .def.s = "auto",
      .choices = "auto|classify|translate|image",
      .value_name = "KIND",
-     .help = "auto, classify (by --labels), translate, image (a file)",
+     .help = "classify (--labels), translate, image",
      .group = "Task"},
     {.name = "labels",
      .type = GLIM_STRING,
@@ -424,6 +424,25 @@ const glim_param cli_flags_resources[] = {
      .offset = AT(kernels),
      .value_name = "NAME",
      .help = "avx512, avx2, blas or ref (default: the best)"},
+    {0},
+};
+
+const glim_param cli_flags_steer[] = {
+    {.name = "steer",
+     .type = GLIM_STRING,
+     .offset = AT(steer),
+     .max = CLI_OTHERS,
+     .value_name = "SPEC",
+     .help = "add directions: FILE[:STRENGTH][@LAYERS]"},
+    {0},
+};
+
+const glim_param cli_flags_store[] = {
+    {.name = "store",
+     .type = GLIM_STRING,
+     .offset = AT(store),
+     .value_name = "FILE",
+     .help = "keep what is done there; another run goes on"},
     {0},
 };
 

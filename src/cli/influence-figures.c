@@ -45,15 +45,24 @@ static void open_figure(html_page *p, const char *key) {
     glim__html_say(p, "title", key);
 }
 
+/* What a line means, at its end; NAN: without a number. */
+static void put_line_name(html_page *p, double x, double y, const char *name, double value) {
+    glim__buffer_printf(p->b, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s", x, y, name);
+    if (isfinite(value))
+        glim__buffer_printf(p->b, " = %.3g", value);
+    glim__buffer_puts(p->b, "</text>\n");
+}
+
 /* ---- stems ---- */
 
 static void put_stem(html_page *p, const cli_told *t, const struct axes *a, size_t k) {
     const cli_told_figures *f = &t->figures;
     if (!isfinite(f->stem[k]) || !isfinite(f->place[k]))
         return;
-    glim__buffer_printf(p->b, "<path class=\"stem%s\" d=\"M%.1f %.1fV%d\"><title>row %.0f: %.4g",
-                        f->stem[k] > t->score_limit ? " over" : "", across(a, f->place[k]),
-                        down(a, f->stem[k]), TOP + TALL, f->row[k], f->stem[k]);
+    glim__buffer_printf(
+        p->b, "<path class=\"stem%s\" data-p=\"%.0f\" d=\"M%.1f %.1fV%d\"><title>row %.0f: %.4g",
+        f->stem[k] > t->score_limit ? " over" : "", f->row[k], across(a, f->place[k]),
+        down(a, f->stem[k]), TOP + TALL, f->row[k], f->stem[k]);
     glim__buffer_puts(p->b, "</title></path>\n");
 }
 
@@ -93,9 +102,11 @@ void cli_figure_stems(html_page *p, const cli_told *t) {
     put_axes(p, &a, "influence.words", "influence.cook");
     for (size_t k = 0; k < f->n; k++)
         put_stem(p, t, &a, k);
-    if (isfinite(t->score_limit))
+    if (isfinite(t->score_limit)) {
         glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>", LEFT,
                             down(&a, t->score_limit), LEFT + INNER);
+        put_line_name(p, LEFT + INNER, down(&a, t->score_limit) - 4, "4/n", t->score_limit);
+    }
     put_names(p, t, &a);
     glim__buffer_puts(p->b, "</svg></div>\n");
 }
@@ -106,6 +117,7 @@ void cli_figure_stems(html_page *p, const cli_told *t) {
 static void put_contour(html_page *p, const struct axes *a, double distance, double free) {
     for (int side = -1; side <= 1; side += 2) {
         bool begun = false;
+        double end_x = 0, end_y = 0;
         glim__buffer_puts(p->b, "<path class=\"contour\" d=\"");
         for (int i = 1; i <= 100; i++) {
             double h = a->x1 * i / 100, r = side * sqrt(distance * free * (1 - h) / h);
@@ -113,20 +125,34 @@ static void put_contour(html_page *p, const struct axes *a, double distance, dou
                 continue;
             glim__buffer_printf(p->b, "%c%.1f %.1f", begun ? 'L' : 'M', across(a, h), down(a, r));
             begun = true;
+            end_x = across(a, h);
+            end_y = down(a, r);
         }
         glim__buffer_puts(p->b, begun ? "\"/>" : "M0 0\"/>");
+        if (begun && side > 0)
+            put_line_name(p, end_x, end_y - 3, "D", distance);
     }
 }
 
 static void put_lines(html_page *p, const struct axes *a, double per) {
     for (int k = 2; k <= 3; k++) {
-        if (k * per < a->x1)
+        if (k * per < a->x1) {
             glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%.1f %dV%d\"/>",
                                 across(a, k * per), TOP, TOP + TALL);
+            put_line_name(p, across(a, k * per) - 3, TOP + TALL - 5, k == 2 ? "2p/n" : "3p/n", NAN);
+        }
         for (int side = -1; side <= 1; side += 2)
-            if (side * k < a->y1 && side * k > a->y0)
+            if (side * k < a->y1 && side * k > a->y0) {
                 glim__buffer_printf(p->b, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>", LEFT,
                                     down(a, side * k), LEFT + INNER);
+                put_line_name(p, LEFT + INNER, down(a, side * k) - 3,
+                              side < 0 ? (k == 2 ? "\xe2\x88\x92"
+                                                   "2"
+                                                 : "\xe2\x88\x92"
+                                                   "3")
+                                       : (k == 2 ? "+2" : "+3"),
+                              NAN);
+            }
     }
 }
 
@@ -161,13 +187,14 @@ void cli_figure_plane(html_page *p, const cli_told *t) {
         if (!isfinite(f->leverage[k]) || !isfinite(f->residual[k]) || !isfinite(f->distance[k]))
             continue;
         double share = largest > 0 ? f->distance[k] / largest : 0;
-        glim__buffer_printf(
-            p->b,
-            "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>row %.0f: "
-            "leverage %.4g, residual %.4g, Cook's distance %.4g</title></circle>\n",
-            f->distance[k] > t->score_limit ? "over" : "", across(&a, f->leverage[k]),
-            down(&a, f->residual[k]), 1.5 + 10 * sqrt(share > 0 ? share : 0), f->mark[k],
-            f->leverage[k], f->residual[k], f->distance[k]);
+        glim__buffer_printf(p->b,
+                            "<circle class=\"%s\" data-p=\"%.0f\" cx=\"%.1f\" cy=\"%.1f\" "
+                            "r=\"%.1f\"><title>row %.0f: "
+                            "leverage %.4g, residual %.4g, Cook's distance %.4g</title></circle>\n",
+                            f->distance[k] > t->score_limit ? "over" : "", f->mark[k],
+                            across(&a, f->leverage[k]), down(&a, f->residual[k]),
+                            1.5 + 10 * sqrt(share > 0 ? share : 0), f->mark[k], f->leverage[k],
+                            f->residual[k], f->distance[k]);
     }
     glim__buffer_puts(p->b, "</svg></div>\n");
 }

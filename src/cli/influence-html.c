@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The report of `glim influence`: one page without a script, with the figures of
+ * The report of `glim influence`: one page, whole without a script, with the figures of
  * influence-figures.c, lists of samples, and the document as --json writes it.
  */
 #include "cli/influence-apart.h"
@@ -45,7 +45,7 @@ static void put_cell(html_page *p, const char *text, int most) {
 
 static void put_row(html_page *p, const cli_told *t, const cli_told_entry *e) {
     const cli_told_sample *s = e->sample;
-    glim__buffer_printf(p->b, "<tr><th scope=\"row\">%zu</th><td>", s->row);
+    glim__buffer_printf(p->b, "<tr data-p=\"%zu\"><th scope=\"row\">%zu</th><td>", s->row, s->row);
     put_number(p->b, e->value);
     glim__buffer_puts(p->b, "</td>");
     put_cell(p, s->label ? s->label : "", t->model.streams ? TEXT : 24);
@@ -270,7 +270,7 @@ static void put_foot(html_page *p, const cli_told *t) {
     }
     glim__buffer_puts(p->b, "<footer>glim ");
     glim__html_plain(p->b, d->version, strlen(d->version), 40);
-    glim__buffer_puts(p->b, "</footer>\n</main>\n");
+    glim__buffer_puts(p->b, "</footer>\n");
 }
 
 static glim_status put_data(html_page *p, const cli_told *t, glim_error *err) {
@@ -280,10 +280,8 @@ static glim_status put_data(html_page *p, const cli_told *t, glim_error *err) {
     glim__buffer_init(&text, p->b->ctx);
     glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, err);
     json_decref(all);
-    glim__buffer_puts(p->b, "<script type=\"application/json\" id=\"glim-data\">");
-    if (!status && text.data)
-        glim__html_data(p->b, text.data, text.len);
-    glim__buffer_puts(p->b, "</script>\n</body>\n</html>\n");
+    if (!status)
+        glim__html_end(p, text.data, text.len);
     p->b->failed = p->b->failed || text.failed;
     glim__buffer_release(&text);
     return status;
@@ -328,7 +326,7 @@ glim_status cli_told_html(cli_run *run, const cli_told *t) {
     html_page p = {.b = &b, .d = t->doc, .zh = !strcmp(cli_lang(run), "zh-CN"), .limit = 1};
     glim__buffer_init(&b, run->ctx);
     glim__buffer_init(&p.args, run->ctx);
-    glim__html_begin(&p, false);
+    glim__html_begin(&p);
     put_body(&p, t);
     glim_status status = put_data(&p, t, &run->err);
     b.failed = b.failed || p.args.failed;

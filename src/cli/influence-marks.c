@@ -5,6 +5,7 @@
  * gone through again, a block in memory. Rejected: the largest alone, since flags count all.
  */
 #include "cli/influence.h"
+#include "influence/strongest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -48,79 +49,23 @@ cli_mark cli_mark_of(cli_influence *c, size_t i) {
 
 /* ---- the largest ---- */
 
-/* Samples with the largest scores, the first to go on top (a heap). */
-struct best {
-    size_t n, most;
-    size_t *at;
-    float *score;
-};
-
-static bool weaker(const struct best *b, size_t i, size_t k) {
-    return b->score[i] != b->score[k] ? b->score[i] < b->score[k] : b->at[i] > b->at[k];
-}
-
-static void swap(struct best *b, size_t i, size_t k) {
-    size_t at = b->at[i];
-    float score = b->score[i];
-    b->at[i] = b->at[k];
-    b->score[i] = b->score[k];
-    b->at[k] = at;
-    b->score[k] = score;
-}
-
-static void sift(struct best *b, size_t i) {
-    for (size_t top = i;; i = top) {
-        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < b->n; child++)
-            if (weaker(b, child, top))
-                top = child;
-        if (top == i)
-            return;
-        swap(b, i, top);
-    }
-}
-
-/* Samples come in order, so an equal one comes later and is weaker. */
-static void offer(struct best *b, size_t sample, float score) {
-    if (b->n == b->most) {
-        if (!b->most || !(score > b->score[0]))
-            return;
-        b->at[0] = sample;
-        b->score[0] = score;
-        sift(b, 0);
-        return;
-    }
-    size_t i = b->n++;
-    b->at[i] = sample;
-    b->score[i] = score;
-    for (; i && weaker(b, i, (i - 1) / 2); i = (i - 1) / 2)
-        swap(b, i, (i - 1) / 2);
-}
-
-/* The largest first. */
-static void sort(struct best *b) {
-    for (size_t n = b->n; b->n > 1; sift(b, 0)) {
-        swap(b, 0, --b->n);
-        if (b->n == 1) {
-            b->n = n;
-            return;
-        }
-    }
-}
-
 size_t cli_flagged(cli_influence *c, unsigned kinds, size_t most, size_t *out) {
-    struct best b = {.most = most, .at = out};
+    glim_strongest h = {.most = most, .sign = 1};
     size_t n = 0;
-    b.score = glim__calloc(c->run->ctx, most + 1, sizeof *b.score);
-    for (size_t i = 0; i < c->done && b.score; i++) {
+    h.at = glim__calloc(c->run->ctx, most + 1, sizeof *h.at);
+    for (size_t i = 0; i < c->done && h.at; i++) {
         cli_mark mark = cli_mark_of(c, i);
         if (kinds ? !(cli_sample_flags(c, i, &mark) & kinds) : isnan(mark.score))
             continue;
         float by = kinds == CLI_FAR ? mark.leverage : isnan(mark.score) ? mark.loss : mark.score;
-        offer(&b, i, isnan(by) ? -INFINITY : by);
+        glim__strongest_offer(&h, (glim_influence_entry){i, isnan(by) ? -INFINITY : (double)by});
         n++;
     }
-    sort(&b);
-    glim__free(c->run->ctx, b.score);
+    if (h.at)
+        glim__strongest_sorted(&h, h.at);
+    for (size_t i = 0; i < h.n && h.at; i++)
+        out[i] = h.at[i].sample;
+    glim__free(c->run->ctx, h.at);
     return n;
 }
 

@@ -224,24 +224,24 @@ static glim_status make_key(cli_judged *j) {
 /* ---- what is kept ---- */
 
 /* Notes of the method, which a document without scores lacks. */
-static void read_notes(glim_reading *r, glim_document *doc) {
-    uint64_t n = glim__reading_number(r);
+static void read_notes(glim_unpacking *r, glim_document *doc) {
+    uint64_t n = glim__unpack_number(r);
     doc->n_notes = 0;
     for (uint64_t i = 0; i < n && !r->failed; i++) {
-        const char *note = glim__reading_text(r);
+        const char *note = glim__unpack_text(r);
         if (note)
             glim_document_note(doc, "%s", note);
     }
 }
 
 /* Scores, which a document that only claims lacks. */
-static void read_scores(glim_reading *r, const glim_predictor *p, glim_document *doc) {
+static void read_scores(glim_unpacking *r, const glim_predictor *p, glim_document *doc) {
     size_t n = doc->n_rows * doc->input.n_units;
     bool lacks = !doc->scores;
-    r->failed = r->failed || glim__reading_number(r) != n ||
+    r->failed = r->failed || glim__unpack_number(r) != n ||
                 (lacks && glim__scores_new(p, doc, false, NULL));
     for (size_t i = 0; i < n && !r->failed; i++) {
-        double score = glim__reading_real(r);
+        double score = glim__unpack_real(r);
         if (lacks)
             doc->scores[i] = score;
     }
@@ -268,7 +268,7 @@ glim_status cli_kept_find(cli_judged *j, glim_evaluation **out) {
     if (!status)
         status = take_kept(j, &bytes, &found);
     if (!status && found) {
-        glim_reading r = {bytes.data, bytes.data + bytes.len, false};
+        glim_unpacking r = {bytes.data, bytes.data + bytes.len, false};
         read_notes(&r, j->doc);
         read_scores(&r, j->p, j->doc);
         status = glim__evaluation_read(out, run->ctx, &r, j->how.metrics, &run->err);
@@ -288,13 +288,13 @@ glim_status cli_kept_put(cli_judged *j, const glim_evaluation *e) {
     if (!j->kept)
         return GLIM_OK;
     glim__buffer_init(&b, run->ctx);
-    glim__record_number(&b, j->doc->n_notes);
+    glim__pack_number(&b, j->doc->n_notes);
     for (size_t i = 0; i < j->doc->n_notes; i++)
-        glim__record_text(&b, j->doc->notes[i]);
+        glim__pack_text(&b, j->doc->notes[i]);
     size_t n = j->doc->n_rows * j->doc->input.n_units;
-    glim__record_number(&b, n);
+    glim__pack_number(&b, n);
     for (size_t i = 0; i < n; i++)
-        glim__record_real(&b, j->doc->scores[i]);
+        glim__pack_real(&b, j->doc->scores[i]);
     glim__evaluation_write(&b, e);
     glim_status status =
         b.failed ? glim__oom(run->ctx, &run->err, "an evaluation", b.len)

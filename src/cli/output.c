@@ -3,6 +3,7 @@
    and nowhere below: NO_COLOR, TERM, COLORTERM, COLUMNS, LANG. */
 #include "cli/cli.h"
 #include "file/safetensors.h"
+#include "model/model.h"
 #include "view/width.h"
 
 #include <errno.h>
@@ -206,6 +207,8 @@ json_t *cli_prediction_json(const cli_run *run, json_t *outputs, bool *ok) {
     glim__json_set(ok, all, "text", glim__json_text(t ? t->text : "", t ? t->text_len : 0));
     glim__json_set(ok, all, "outputs", outputs);
     glim__json_set(ok, all, "tokens", tokens);
+    if (run->model->steering)
+        glim__json_set(ok, all, "steering", json_string(run->model->steering));
     if (!t) { /* a picture */
         const char *path = run->o.text;
         const char *slash = strrchr(path, '/');

@@ -147,7 +147,7 @@ glim_status cli_open(cli_run *run) {
     const char *warning = status ? NULL : glim_model_facts(run->model)->warning;
     if (warning && !run->o.quiet)
         fprintf(stderr, "glim: note: %s\n", warning);
-    return status;
+    return status ? status : cli_steer_model(run);
 }
 
 /* ---- input ---- */

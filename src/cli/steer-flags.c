@@ -72,6 +72,37 @@ static glim_status load(cli_run *run, glim_steering *s, const char *spec) {
     return status;
 }
 
+/* All that was asked for, as it was written. */
+static glim_status wrap(cli_run *run, const glim_steering *s) {
+    glim_buffer told;
+    glim__buffer_init(&told, run->ctx);
+    for (int i = 0; i < CLI_OTHERS && run->o.steer[i]; i++)
+        glim__buffer_printf(&told, "%s%.200s", i ? ", " : "", run->o.steer[i]);
+    glim_model *steered = NULL;
+    glim_status status = told.failed ? glim__oom(run->ctx, &run->err, "the command line", told.len)
+                                     : glim_steering_model(&steered, s, told.data, &run->err);
+    glim__buffer_release(&told);
+    if (!status) {
+        run->base = run->model;
+        run->model = steered;
+    }
+    return status;
+}
+
+glim_status cli_steer_model(cli_run *run) {
+    glim_steering *s = NULL;
+    if (!run->command->steers || !run->o.steer[0])
+        return GLIM_OK;
+    if (run->o.predictor)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--steer is for models by themselves (leave out --predictor)");
+    glim_status status = cli_steer(run, &s);
+    if (!status)
+        status = wrap(run, s);
+    glim_steering_free(s);
+    return status;
+}
+
 glim_status cli_steer(cli_run *run, glim_steering **out) {
     glim_steering *s = NULL;
     *out = NULL;

@@ -15,13 +15,6 @@
 enum { STREAM = 6 };
 static const double TAIL = 0.025;
 
-/* Of n sorted numbers, between the two that are nearest. */
-static double quantile(const double *x, size_t n, double q) {
-    double at = q * (double)(n - 1);
-    size_t i = (size_t)at;
-    return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
-}
-
 static void interval(glim_interval *out, const double *x, double *means, uint64_t seed) {
     size_t below = 0, above = 0;
     for (size_t b = 0; b < GLIM_RESAMPLES; b++) {
@@ -33,8 +26,8 @@ static void interval(glim_interval *out, const double *x, double *means, uint64_
         above += means[b] >= 0;
     }
     qsort(means, GLIM_RESAMPLES, sizeof *means, glim__rising_double);
-    out->low = quantile(means, GLIM_RESAMPLES, TAIL);
-    out->high = quantile(means, GLIM_RESAMPLES, 1 - TAIL);
+    out->low = glim__quantile(means, GLIM_RESAMPLES, TAIL);
+    out->high = glim__quantile(means, GLIM_RESAMPLES, 1 - TAIL);
     out->p = fmin(1, 2 * (double)((below < above ? below : above) + 1) / (GLIM_RESAMPLES + 1));
 }
 

@@ -393,7 +393,39 @@ glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float 
     return GLIM_OK;
 }
 
+/* The gradient at what a norm divides, which is no node's output: that at its output times the
+   weight. What hooks make of it goes on as of a norm without a weight. */
+static glim_status walk_normalized(glim_tape *t, glim_tape_node *n, int which,
+                                   glim_status (*backward)(glim_tape *, glim_tape_node *,
+                                                           glim_error *),
+                                   glim_error *err) {
+    size_t T = (size_t)n->rows->T, cols = (size_t)n->cols, W = cols / (size_t)n->as.norm.heads;
+    const float *weight = n->as.norm.weight;
+    float *given = n->grad, *d = glim__workspace_take(t->space, T * cols);
+    float *ones = glim__workspace_take(t->space, W);
+    glim_status status =
+        d && ones ? GLIM_OK : glim__oom(t->ctx, err, "a site", (uint64_t)(T + 1) * cols * 4);
+    for (size_t c = 0; c < W && !status; c++)
+        ones[c] = 1;
+    for (size_t r = 0; r < T * cols && !status; r += W)
+        for (size_t c = 0; c < W; c++)
+            d[r + c] = weight[c] * given[r + c];
+    if (!status)
+        status = show_rows(t, n, which, d, n->cols, true, err);
+    if (!status) {
+        n->grad = d;
+        n->as.norm.weight = ones;
+        status = backward(t, n, err);
+        n->grad = given;
+        n->as.norm.weight = weight;
+    }
+    glim__workspace_give(t->space, d);
+    glim__workspace_give(t->space, ones);
+    return status;
+}
+
 static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
+    int normalized = site_of(n, GLIM_SITE_NORMALIZED);
     for (int i = 0; i < n->n_sites && t->n_hooks; i++) {
         glim_site_kind kind = n->sites[i].kind;
         if (is_output(kind) && wants(t, n, i, GLIM_HOOK_GRAD)) {
@@ -410,7 +442,11 @@ static glim_status walk_node(glim_tape *t, glim_tape_node *n, glim_error *err) {
     const glim_rule *rule = rule_of(t, n->op);
     glim_status (*backward)(glim_tape *, glim_tape_node *, glim_error *) =
         rule ? rule->backward : n->op->backward;
-    glim_status status = backward ? backward(t, n, err) : GLIM_OK;
+    glim_status status = GLIM_OK;
+    if (backward && wants(t, n, normalized, GLIM_HOOK_GRAD))
+        status = walk_normalized(t, n, normalized, backward, err);
+    else if (backward)
+        status = backward(t, n, err);
     return status ? status : glim__check_cancel(t->ctx, err);
 }
 

@@ -148,6 +148,7 @@ struct glim_tape_node {
         glim_act act;
         bool started; /* pick: its gradient holds the input's */
         float number; /* scale, soft cap */
+        const float *shift;
     } as;
 };
 
@@ -220,6 +221,8 @@ glim_node glim__op_act(glim_tape *t, glim_node x, glim_act act);
 glim_node glim__op_experts(glim_tape *t, glim_node x, glim_node logits, const glim_experts *how);
 glim_node glim__op_add(glim_tape *t, glim_node a, glim_node b);
 glim_node glim__op_scale(glim_tape *t, glim_node x, float factor);
+/* v (cols) to every row; it outlives the tape. */
+glim_node glim__op_shift(glim_tape *t, glim_node x, const float *v);
 glim_node glim__op_soft_cap(glim_tape *t, glim_node x, float cap);
 /* Names a site on a node; returns the node. */
 glim_node glim__op_site(glim_tape *t, glim_node id, glim_site_kind kind, const char *name,

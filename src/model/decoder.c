@@ -130,6 +130,8 @@ glim_node glim__decoder_block(glim_tape *t, const glim_model *m, int layer, glim
     if (w->cross)
         stream = mid = read_across(t, m, w->cross, mid);
     glim_node post = glim__op_add(t, mid, feed_forward(t, m, w, stream));
+    if (w->shift)
+        post = glim__op_shift(t, post, w->shift);
     return glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
 }
 

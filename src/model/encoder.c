@@ -39,6 +39,8 @@ glim_node glim__encoder_block(glim_tape *t, const glim_model *m, int layer, glim
     glim_node mlp = glim__feed_forward(t, m, w, u);
     glim__op_site(t, mlp, GLIM_SITE_VALUE, "hook_mlp_out", 0);
     glim_node post = glim__op_add(t, u, mlp);
+    if (w->shift)
+        post = glim__op_shift(t, post, w->shift);
     glim__op_site(t, post, GLIM_SITE_VALUE, "hook_resid_post", 0);
     if (m->bare && layer == m->hyper.L - 1)
         return post;

@@ -50,6 +50,7 @@ typedef struct glim_layer {
     const float *attn_norm_bias, *ffn_norm_bias;
     const glim_mixture *mixture;    /* instead of gate, up and down */
     const struct glim_layer *cross; /* q, k, v, o and attn_norm of attention to the encoder */
+    const float *shift;             /* (C) added to what leaves the block: steering */
     int window;                     /* 0 = sees all */
     int rope;                       /* index into the model's and the session's ropes */
 } glim_layer;
@@ -111,6 +112,7 @@ struct glim_model {
     int bias_reach;
     glim_matrix embedding, head;
     const glim_model *base; /* whose weights these are when it was cut from a model */
+    const char *steering;   /* what its blocks add (glim_layer.shift), in words, or NULL */
     glim_pool pool;
     bool bare; /* the last block ends before the norm behind it (encoders) */
     glim_task task;

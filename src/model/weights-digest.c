@@ -14,8 +14,15 @@ glim_status glim__digest_weights(glim_digest *d, const glim_model *m, glim_error
     }
     if (m->base) { /* a head of its own on some of the blocks */
         glim__digest_number(d, (uint64_t)m->hyper.L);
-        glim__digest_bytes(d, m->head.data, (size_t)m->head.rows * m->head.row_bytes);
-        glim__digest_bytes(d, m->head_bias, (size_t)m->outputs * sizeof *m->head_bias);
+        if (m->head.data != m->base->head.data)
+            glim__digest_bytes(d, m->head.data, (size_t)m->head.rows * m->head.row_bytes);
+        glim__digest_bytes(d, m->head_bias ? m->head_bias : (const float *)"",
+                           m->head_bias ? (size_t)m->outputs * sizeof *m->head_bias : 0);
+        for (int i = 0; i < m->hyper.L && m->layers; i++)
+            if (m->layers[i].shift) {
+                glim__digest_number(d, (uint64_t)i);
+                glim__digest_bytes(d, m->layers[i].shift, (size_t)m->hyper.C * sizeof(float));
+            }
     }
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a document says of the model, the input and the target. */
+#include "model/model.h"
 #include "predict/lm.h"
 #include "text/breaks.h"
 
@@ -220,6 +221,8 @@ bool glim__describe_model(const glim_model *m, glim_document *doc) {
         *names[i].to = copy(doc, names[i].from);
         named = named && (*names[i].to || !names[i].from);
     }
+    if (m->steering)
+        named = named && glim_document_note(doc, "the model is steered: %s", m->steering);
     return named;
 }
 

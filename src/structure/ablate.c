@@ -5,6 +5,7 @@
  * input is; with another input's values (resample) nothing is out of place but the content.
  */
 #include "structure/patch.h"
+#include "structure/site-means.h"
 
 #include "model/model.h"
 
@@ -22,12 +23,13 @@ static const glim_patch_kind kinds[KINDS] = {GLIM_PATCH_ATTN_OUT, GLIM_PATCH_MLP
 
 struct ablation {
     glim_predictor *p;
+    const glim_ablate_options *o;
     glim_patching run;
+    glim_kept_work kept;
+    glim_site_means means;
     glim_patch_item *items;
-    size_t n, L, H;
-    double *lost, *out; /* [n] */
-    float *mean[KINDS]; /* (layers, width) of the inputs so far */
-    double rows;
+    size_t n, L, H, done; /* done: inputs that were put in, of resampling */
+    double *lost, *out;   /* [n] */
 };
 
 static glim_status list_items(struct ablation *a, glim_error *err) {
@@ -62,78 +64,80 @@ static glim_status make_room(struct ablation *a, size_t T, glim_error *err) {
 
 /* ---- means ---- */
 
-/* The first position draws attention whatever it says: it is no text's. */
-static glim_status add_means(struct ablation *a, glim_predictor *p, glim_error *err) {
-    size_t skip = p->T > 1;
-    glim_status status = make_room(a, p->T, err);
-    if (!status)
-        status = glim__patching_donate(&a->run, p, err);
-    for (int k = 0; k < KINDS && !status; k++) {
-        const glim_patch_store *s = &a->run.donor[0][kinds[k]];
-        if (!a->mean[k])
-            a->mean[k] = glim__calloc(p->ctx, s->layers * s->width, sizeof *a->mean[k]);
-        if (!a->mean[k])
-            return glim__oom(p->ctx, err, "means", s->layers * s->width * sizeof(float));
-        for (size_t l = 0; l < s->layers; l++)
-            for (size_t t = skip; t < s->T; t++)
-                for (size_t c = 0; c < s->width; c++)
-                    a->mean[k][l * s->width + c] += s->values[(l * s->T + t) * s->width + c];
-    }
-    a->rows += (double)(p->T - skip);
-    return status;
-}
-
 static glim_status put_means(struct ablation *a, glim_error *err) {
     glim_status status = make_room(a, a->run.T, err);
     for (int k = 0; k < KINDS && !status; k++) {
         const glim_patch_store *s = &a->run.donor[0][kinds[k]];
-        for (size_t i = 0; i < s->layers * s->T * s->width && a->mean[k]; i++) {
-            size_t layer = i / (s->T * s->width), c = i % s->width;
-            s->values[i] = (float)(a->mean[k][layer * s->width + c] / a->rows);
-        }
+        for (size_t i = 0; i < s->layers * s->T * s->width; i++)
+            s->values[i] = glim__site_mean(&a->means, k, i / (s->T * s->width), i % s->width);
     }
     return status;
 }
 
+static glim_status find_means(struct ablation *a, glim_error *err) {
+    const glim_ablate_options *o = a->o;
+    const char *names[KINDS];
+    for (int k = 0; k < KINDS; k++)
+        names[k] = glim__patch_site(kinds[k]);
+    uint64_t *ran = &((glim_lm *)a->p)->forward;
+    glim_status status = GLIM_OK;
+    glim__site_means_init(&a->means, a->run.m, names, KINDS);
+    if (o->data)
+        status = glim__site_means_corpus(&a->means, o->data, o->text_column, &a->kept, ran, err);
+    for (size_t i = 0; i < (o->n_others ? o->n_others : 1) && !o->data && !status; i++)
+        status = glim__site_means_input(&a->means, o->n_others ? o->others[i] : a->p, err);
+    return status ? status : put_means(a, err);
+}
+
 /* ---- other inputs ---- */
 
-static glim_status resample(struct ablation *a, glim_predictor *const *others, size_t n,
-                            glim_error *err) {
+static glim_status resample(struct ablation *a, glim_error *err) {
+    const glim_ablate_options *o = a->o;
     int64_t *map = glim__calloc(a->p->ctx, a->run.T, sizeof *map);
     glim_status status = map ? GLIM_OK : glim__oom(a->p->ctx, err, "positions", a->run.T * 8);
-    for (size_t i = 0; i < n && !status; i++) {
-        size_t T = others[i]->T;
+    for (size_t i = 0; i < o->n_others && !status; i++) {
+        size_t T = o->others[i]->T;
         for (size_t t = 0; t < a->run.T; t++)
             map[t] = (int64_t)(t < T ? t : T - 1); /* a shorter one ends with its last */
         a->run.map[0] = map;
         status = make_room(a, T, err);
         if (!status)
-            status = glim__patching_donate(&a->run, others[i], err);
-        if (!status)
+            status = glim__patching_donate(&a->run, o->others[i], err);
+        if (!status) {
+            glim__patching_keep(&a->run, &a->kept);
             status = glim__patching_run(&a->run, a->items, a->n, a->out, err);
+        }
+        a->done += !status;
         for (size_t k = 0; k < a->n && !status; k++)
-            a->lost[k] += (a->run.value - a->out[k]) / (double)n;
+            a->lost[k] += a->run.value - a->out[k];
     }
+    for (size_t k = 0; k < a->n; k++)
+        a->lost[k] = a->done ? a->lost[k] / (double)a->done : NAN;
     a->run.map[0] = NULL;
     glim__free(a->p->ctx, map);
     return status;
 }
 
-static glim_status run(struct ablation *a, glim_ablation how, glim_predictor *const *others,
-                       size_t n, glim_error *err) {
-    glim_predictor *self[] = {a->p};
-    glim_status status = GLIM_OK;
-    if (how == GLIM_ABLATE_RESAMPLE)
-        return n ? resample(a, others, n, err)
-                 : glim_fail(err, GLIM_EUSAGE,
-                             "resampling puts in what other inputs have: name some (--data FILE)");
-    for (size_t i = 0; i < (n ? n : 1) && how == GLIM_ABLATE_MEAN && !status; i++)
-        status = add_means(a, n ? others[i] : self[0], err);
+/* What was not reached is NaN. */
+static glim_status run(struct ablation *a, glim_error *err) {
+    glim_status status = glim__work_open(&a->kept, a->run.m, a->o->store, err);
+    if (!status && a->o->how == GLIM_ABLATE_RESAMPLE)
+        return a->o->n_others
+                   ? resample(a, err)
+                   : glim_fail(
+                         err, GLIM_EUSAGE,
+                         "resampling puts in what other inputs have: name some (--data FILE)");
+    for (size_t k = 0; k < a->n; k++)
+        a->out[k] = NAN;
     if (!status)
-        status = put_means(a, err);
-    if (!status)
+        status = a->o->how == GLIM_ABLATE_MEAN ? find_means(a, err) : make_room(a, a->run.T, err);
+    if (!status) {
+        glim__patching_keep(&a->run, &a->kept);
+        glim__progress_begin_items(a->p->ctx, words.name, a->n);
         status = glim__patching_run(&a->run, a->items, a->n, a->out, err);
-    for (size_t k = 0; k < a->n && !status; k++)
+        glim__progress_end(a->p->ctx);
+    }
+    for (size_t k = 0; k < a->n; k++)
         a->lost[k] = a->run.value - a->out[k];
     return status;
 }
@@ -165,42 +169,47 @@ static bool put_grid(const struct ablation *a, const glim_report *r, bool heads)
 
 static void release(struct ablation *a) {
     glim__patching_release(&a->run);
-    for (int k = 0; k < KINDS; k++)
-        glim__free(a->p->ctx, a->mean[k]);
+    glim__work_close(&a->kept);
+    glim__site_means_release(&a->means);
     glim__free(a->p->ctx, a->items);
     glim__free(a->p->ctx, a->lost);
 }
 
-glim_status glim_patch_ablate(glim_document **out, glim_predictor *p, glim_ablation how,
-                              glim_predictor *const *others, size_t n, glim_error *err) {
+static bool show(const struct ablation *a, const glim_report *r) {
+    const glim_site_means *m = &a->means;
+    if (a->o->data && m->ctx)
+        glim_document_note(r->doc, "means of %llu texts (longer ones in passages), %llu tokens",
+                           (unsigned long long)m->passages, (unsigned long long)m->rows);
+    return put_grid(a, r, false) && put_grid(a, r, true) &&
+           glim_document_check_add(r->doc, "target", a->run.value, "with all parts");
+}
+
+glim_status glim_patch_ablate(glim_document **out, glim_predictor *p, const glim_ablate_options *o,
+                              glim_error *err) {
     static const char *const names[] = {"mean", "zero", "resample"};
-    struct ablation a = {.p = p};
+    struct ablation a = {.p = p, .o = o};
     glim_report r = {0};
     char params[64];
     *out = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (others[i]->model != p->model)
+    for (size_t i = 0; i < o->n_others; i++)
+        if (o->others[i]->model != p->model)
             return glim_fail(err, GLIM_EUSAGE, "other inputs must be the same model's");
     if (!p->model || !p->observe || p->image || ((glim_lm *)p)->written)
         return glim_fail(err, GLIM_EUSAGE, "ablation is for models of one stack of blocks");
-    snprintf(params, sizeof params, "{\"ablate\": \"%s\", \"inputs\": %zu}", names[how], n);
+    if (o->data && o->how != GLIM_ABLATE_MEAN)
+        return glim_fail(err, GLIM_EUSAGE, "a corpus is for means");
+    snprintf(params, sizeof params, "{\"ablate\": \"%s\", \"inputs\": %zu}", names[o->how],
+             o->n_others);
     glim_status status = glim__report_begin(&r, p, &words, params, err);
     if (!status)
         status = glim__patching_init(&a.run, p, NULL, err);
     if (!status)
         status = list_items(&a, err);
-    glim__progress_begin_items(p->ctx, words.name,
-                               a.n * (how == GLIM_ABLATE_RESAMPLE && n ? n : 1));
+    bool ready = !status;
     if (!status)
-        status = run(&a, how, others, n, err);
-    glim__progress_end(p->ctx);
-    if (!status && !(put_grid(&a, &r, false) && put_grid(&a, &r, true) &&
-                     glim_document_check_add(r.doc, "target", a.run.value, "with all parts")))
+        status = run(&a, err);
+    if ((!status || (ready && status == GLIM_ECANCELLED)) && !show(&a, &r))
         status = glim__oom(p->ctx, err, "the document", a.n * 8);
     release(&a);
-    if (status) {
-        glim_document_free(r.doc);
-        return status;
-    }
     return glim__report_end(&r, status, out);
 }

@@ -16,12 +16,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum part { EMBED, ATTN, CROSS, MLP, Z, CROSS_Z, POST, PARTS, STOPS = 4, HOOKS = PARTS + STOPS };
+enum part {
+    EMBED,
+    ATTN,
+    CROSS,
+    MLP,
+    Z,
+    CROSS_Z,
+    POST,
+    END,
+    PARTS,
+    STOPS = 4,
+    HOOKS = PARTS + STOPS
+};
 
 static const char *const part_sites[PARTS] = {
-    "blocks.0.hook_resid_pre", "blocks.*.hook_attn_out", "blocks.*.hook_cross_attn_out",
-    "blocks.*.hook_mlp_out",   "blocks.*.attn.hook_z",   "blocks.*.cross_attn.hook_z",
-    "blocks.*.mlp.hook_post"};
+    "blocks.0.hook_resid_pre", "blocks.*.hook_attn_out",  "blocks.*.hook_cross_attn_out",
+    "blocks.*.hook_mlp_out",   "blocks.*.attn.hook_z",    "blocks.*.cross_attn.hook_z",
+    "blocks.*.mlp.hook_post",  "blocks.*.hook_resid_post"};
 static const char *const stops[STOPS] = {"blocks.*attn.hook_q", "blocks.*attn.hook_k",
                                          "blocks.*attn.hook_v", "blocks.*.mlp.hook_pre*"};
 
@@ -197,6 +209,9 @@ static glim_status add_up(struct work *w, const glim_lm_row *row, size_t neurons
     if (!status && row->against >= 0)
         status = head_constant(w, row->against, &less, err);
     d->constant = constant - less;
+    for (size_t l = 0; l < (size_t)d->layers && w->width[END]; l++)
+        if (w->m->layers[l].shift)
+            d->constant += dot(w->m->layers[l].shift, w->slope[END] + l * w->C, w->C);
     d->residual = d->value - sum - d->constant;
     return status ? status : name_neurons(w, neurons, err);
 }

@@ -37,7 +37,7 @@ glim_status glim__kept_init(glim_kept_texts *k, glim_context *ctx, size_t units,
     return glim__oom(ctx, err, "the kept texts", units * sizeof *k->unit);
 }
 
-static void drop(glim_kept_texts *k, glim_kept_text *t) {
+void glim__kept_drop(glim_kept_texts *k, glim_kept_text *t) {
     if (!t || --t->refs)
         return;
     glim__free(k->ctx, (char *)t->text);
@@ -47,7 +47,7 @@ static void drop(glim_kept_texts *k, glim_kept_text *t) {
 
 static void drop_kept(glim_kept_texts *k, glim_kept *e) {
     glim__free(k->ctx, e->values);
-    drop(k, e->text);
+    glim__kept_drop(k, e->text);
 }
 
 static void drop_list(glim_kept_texts *k, glim_kept *list, size_t n) {
@@ -59,7 +59,7 @@ static void drop_list(glim_kept_texts *k, glim_kept *list, size_t n) {
 static void drop_sampled(glim_kept_texts *k, glim_sampled *e) {
     glim__free(k->ctx, e->value);
     glim__free(k->ctx, e->values);
-    drop(k, e->text);
+    glim__kept_drop(k, e->text);
 }
 
 void glim__kept_release(glim_kept_texts *k) {
@@ -291,7 +291,7 @@ glim_status glim__kept_add(glim_kept_texts *k, const char *text, const glim_toke
                 k->unit[u].of_texts += value[u];
             k->texts++;
         }
-        drop(k, c.text);
+        glim__kept_drop(k, c.text);
     }
     glim__free(k->ctx, is_free);
     glim__free(k->ctx, value);

@@ -62,6 +62,8 @@ void glim__kept_release(glim_kept_texts *k);
 glim_status glim__kept_add(glim_kept_texts *k, const char *text, const glim_tokens *tokens,
                            size_t row, size_t part, const float *values, bool whole,
                            glim_error *err);
+/* One holder of the text less; without any it is gone. NULL is fine. */
+void glim__kept_drop(glim_kept_texts *k, glim_kept_text *t);
 /* Indices of `n` sampled texts whose values lie about a share of all (0.9), smallest value
    first; returns how many there are. */
 size_t glim__kept_about(const glim_kept_texts *k, size_t unit, double share, size_t n, size_t *out);

@@ -309,7 +309,10 @@ static const char *params_text(const glim_maximized *r, glim_document *doc) {
         glim__json_set(&ok, p, "steps", json_integer((json_int_t)o->steps));
         glim__json_set(&ok, p, "candidates", json_integer((json_int_t)o->candidates));
         glim__json_set(&ok, p, "choices", json_integer((json_int_t)o->choices));
-        glim__json_set(&ok, p, "fluency", json_real(o->fluency));
+        json_t *weights = o->n_fluencies > 1 ? json_array() : json_real(o->fluency);
+        for (size_t i = 0; i < o->n_fluencies && o->n_fluencies > 1; i++)
+            glim__json_add(&ok, weights, json_real(o->fluencies[i]));
+        glim__json_set(&ok, p, "fluency", weights);
     }
     char *text = ok ? json_dumps(p, JSON_COMPACT) : NULL;
     const char *copy = text ? glim_document_text(doc, text, strlen(text)) : NULL;

@@ -26,5 +26,7 @@ bool glim__tell_unit(const glim_teller *t, glim_panel *p, size_t row, size_t uni
 bool glim__tell_columns(glim_document *doc, glim_panel *p, const char *const *names);
 /* What was searched for: three panels. */
 bool glim__tell_found(glim_teller *t);
+/* What was reached with several weights of fluency (found-front.c). */
+bool glim__tell_front(glim_teller *t);
 
 #endif

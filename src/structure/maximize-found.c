@@ -4,8 +4,19 @@
 #include "structure/maximize-document.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { NAME = GLIM_TOLD_NAME };
+
+/* By what it was searched for, and with several weights of fluency by which. */
+static const char *way(const glim_teller *t, const glim_found *f) {
+    char text[64];
+    if (t->r->o->n_fluencies < 2)
+        return f->how;
+    snprintf(text, sizeof text, "%s, fluency %g", f->how, f->lambda);
+    return glim_document_text(t->doc, text, strlen(text));
+}
 
 static bool put_optimised(glim_teller *t) {
     static const char *const names[] = {"text",          "value",       "start",
@@ -31,8 +42,8 @@ static bool put_optimised(glim_teller *t) {
         row[5].number = x ? x->of_texts / (double)r->kept.texts : NAN;
         row[6].number = f->nll;
         row[7].number = (double)f->asked;
-        row[8].text = f->how;
-        ok = row[0].text && glim__tell_unit(t, p, i, f->unit);
+        row[8].text = way(t, f);
+        ok = row[0].text && row[8].text && glim__tell_unit(t, p, i, f->unit);
     }
     return ok;
 }
@@ -43,9 +54,10 @@ static bool put_found(glim_teller *t) {
     bool ok = p != NULL;
     for (size_t i = 0; i < r->n_found && ok; i++) {
         const glim_found *f = &r->found[i];
+        const char *how = way(t, f);
         p->strings[i].value = f->value;
-        ok = glim__tell_unit(t, p, i, f->unit) &&
-             glim__tell_label(t, &p->strings[i], f->unit, f->how) &&
+        ok = how && glim__tell_unit(t, p, i, f->unit) &&
+             glim__tell_label(t, &p->strings[i], f->unit, how) &&
              glim__tell_strip(t, &p->strings[i], f->text, f->ends, f->pieces, f->values, 1);
     }
     return ok;
@@ -65,7 +77,8 @@ static bool put_progress(glim_teller *t) {
         const glim_found *f = &r->found[i];
         char name[NAME];
         glim__activation_name(t->a, f->unit, name, sizeof name);
-        ok = glim_document_label(t->doc, &p->rows, i, "%.150s, %s %zu", name, f->how, i + 1);
+        const char *how = way(t, f);
+        ok = how && glim_document_label(t->doc, &p->rows, i, "%.150s, %s %zu", name, how, i + 1);
         for (size_t c = 0; c < steps && f->n_best; c++)
             p->values[i * steps + c] = f->best[c < f->n_best ? c : f->n_best - 1];
     }
@@ -78,5 +91,11 @@ static bool put_progress(glim_teller *t) {
 }
 
 bool glim__tell_found(glim_teller *t) {
-    return put_optimised(t) && put_found(t) && put_progress(t);
+    size_t n = t->r->alike;
+    if (n)
+        glim_document_note(t->doc,
+                           "%zu near-duplicate%s among what was found %s left out: three quarters "
+                           "of the tokens were those of a better one",
+                           n, n == 1 ? "" : "s", n == 1 ? "was" : "were");
+    return put_optimised(t) && glim__tell_front(t) && put_found(t) && put_progress(t);
 }

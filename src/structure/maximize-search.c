@@ -11,6 +11,13 @@
 
 enum { ORDINARY = 16 };
 static const uint64_t ORDINARY_STREAM = (uint64_t)1 << 40;
+static const char *const ways[] = {"tokens", "embeddings"};
+
+/* One search: of which unit, by which way, from which beginning, with which weight of fluency. */
+struct turn {
+    size_t unit, way, number;
+    double lambda;
+};
 
 /* ---- beginnings ---- */
 
@@ -80,23 +87,18 @@ static bool keep_text(glim_maximized *r, glim_search *s, glim_found *f, glim_err
     f->pieces = s->n;
     f->text = glim__strndup(r->ctx, s->w->text.data, f->n);
     f->ends = glim__calloc(r->ctx, s->n, sizeof *f->ends);
-    if (!f->text || !f->ends || glim_model_tokenize(s->m, &t, f->text, f->n, err))
+    f->ids = glim__calloc(r->ctx, s->n, sizeof *f->ids);
+    if (!f->text || !f->ends || !f->ids || glim_model_tokenize(s->m, &t, f->text, f->n, err))
         return false;
     glim__tokens_pieces(t, f->n, f->ends);
     glim_tokens_free(t);
+    memcpy(f->ids, s->ids + s->front, s->n * sizeof *f->ids);
     if (s->a->whole_text)
         return true;
     f->values = glim__alloc(r->ctx, s->n * sizeof *f->values);
     if (f->values)
         memcpy(f->values, s->values + s->front, s->n * sizeof *f->values);
     return f->values != NULL;
-}
-
-static void free_found(glim_maximized *r, glim_found *f) {
-    glim__free(r->ctx, f->text);
-    glim__free(r->ctx, f->ends);
-    glim__free(r->ctx, f->values);
-    glim__free(r->ctx, f->best);
 }
 
 /* The values of the whole text, unless the run is to end. */
@@ -136,30 +138,53 @@ static glim_status search(glim_maximized *r, glim_search *s, glim_found *f, glim
     return status;
 }
 
-static glim_status restart(glim_maximized *r, glim_activation *a, glim_wording *w, size_t unit,
-                           size_t number, const char *how, glim_error *err) {
+static glim_status search_from(glim_maximized *r, glim_activation *a, glim_wording *w,
+                               const struct turn *t, glim_found *f, glim_error *err) {
     int32_t ids[GLIM_MAXIMIZE_LENGTH];
-    glim_found f = {.unit = unit, .how = how};
     glim_search s;
     size_t n;
-    uint64_t stream = (uint64_t)unit << 12 | number;
-    glim_status status = begin_at(r, w, unit, number, stream, ids, &n, err);
+    uint64_t stream = (uint64_t)t->unit << 12 | t->number;
+    glim_status status = begin_at(r, w, t->unit, t->number, stream, ids, &n, err);
     if (status)
         return status;
     status = glim__search_init(&s, r, a, w, stream, ids, n, err);
+    s.lambda = t->lambda;
     if (!status)
-        status = search(r, &s, &f, err);
-    if (!status) { /* one that was stopped is not shown: its tokens may be from the middle */
-        if (!keep_text(r, &s, &f, err))
-            status = glim__oom(r->ctx, err, "what was found", s.T * 16);
-        else
-            r->found[r->n_found++] = f;
-    }
-    if (status)
-        free_found(r, &f);
+        status = search(r, &s, f, err);
+    /* one that was stopped is not shown: its tokens may be from the middle */
+    if (!status && !keep_text(r, &s, f, err))
+        status = glim__oom(r->ctx, err, "what was found", s.T * 16);
     r->forward += s.forward;
     r->backward += s.backward;
     glim__search_release(&s);
+    return status;
+}
+
+static glim_status restart(glim_maximized *r, glim_activation *a, glim_wording *w,
+                           const struct turn *t, glim_error *err) {
+    glim_found f = {.unit = t->unit, .how = ways[t->way], .lambda = t->lambda};
+    uint64_t at = (uint64_t)t->unit << 12 | (uint64_t)t->way << 11 | t->number;
+    glim_buffer b;
+    bool found;
+    glim__buffer_init(&b, r->ctx);
+    glim_status status = glim__work_get(&r->work, at, &b, &found, err);
+    if (!status && found) {
+        glim_unpacking reading = {b.data, b.data + b.len, false};
+        status = glim__found_read(&reading, r->ctx, &f, err);
+        glim__progress_add(r->ctx, r->o->steps);
+    } else if (!status) {
+        status = search_from(r, a, w, t, &f, err);
+        if (!status)
+            glim__found_write(&b, &f);
+        if (!status)
+            status = b.failed ? glim__oom(r->ctx, err, "what was found", b.len)
+                              : glim__work_put(&r->work, at, b.data, b.len, err);
+    }
+    glim__buffer_release(&b);
+    if (status)
+        glim__found_release(r->ctx, &f);
+    else
+        r->found[r->n_found++] = f;
     return status;
 }
 
@@ -174,6 +199,7 @@ static glim_status ask_ordinary(glim_maximized *r, glim_activation *a, glim_word
         glim__wording_draw(w, r->o->seed, ORDINARY_STREAM | unit << 8, n, first, err);
     if (!status)
         status = glim__search_init(&s, r, a, w, 0, first, n, err);
+    s.lambda = 0;
     int32_t *ids = status ? NULL : glim__calloc(r->ctx, ORDINARY * s.T, sizeof *ids);
     if (!status && !ids)
         status = glim__oom(r->ctx, err, "texts by chance", ORDINARY * s.T * sizeof *ids);
@@ -194,9 +220,9 @@ static glim_status ask_ordinary(glim_maximized *r, glim_activation *a, glim_word
     return status;
 }
 
+/* All searches of a unit with one weight of fluency. */
 static glim_status search_unit(glim_maximized *r, const glim_model *m, glim_wording *w, size_t unit,
-                               glim_error *err) {
-    static const char *const ways[] = {"tokens", "embeddings"};
+                               double lambda, glim_error *err) {
     glim_maximize_options one = *r->o;
     glim_activation a = {0};
     size_t T = GLIM_MAXIMIZE_LENGTH + w->n_front + w->n_back;
@@ -208,28 +234,49 @@ static glim_status search_unit(glim_maximized *r, const glim_model *m, glim_word
         one.n_indices = 1;
     }
     T = T < (size_t)m->hyper.context ? T : (size_t)m->hyper.context;
-    glim_status status = glim__activation_open(&a, m, &one, shares ? T : 0, one.fluency > 0, err);
-    if (!status)
+    glim_status status = glim__activation_open(&a, m, &one, shares ? T : 0, lambda > 0, err);
+    if (!status && isnan(r->ordinary[unit]))
         status = ask_ordinary(r, &a, w, unit, err);
-    for (int way = 0; way < 2; way++) {
+    for (size_t way = 0; way < 2; way++) {
         bool wanted = !strcmp(one.search, "both") || !strcmp(one.search, ways[way]);
-        for (size_t k = 0; k < one.restarts && wanted && !status; k++)
-            status = restart(r, &a, w, unit, k, ways[way], err);
+        for (size_t k = 0; k < one.restarts && wanted && !status; k++) {
+            const struct turn t = {unit, way, k, lambda};
+            status = restart(r, &a, w, &t, err);
+        }
     }
     glim__activation_close(&a);
     return status;
 }
 
+/* What restarts depend on beside their own numbers. */
+static glim_status make_key(glim_maximized *r, const glim_activation *a, double lambda,
+                            glim_error *err) {
+    const glim_maximize_options *o = r->o;
+    if (!r->work.store)
+        return GLIM_OK;
+    glim_digest d = glim__work_digest(&r->work, "searches");
+    glim_status status = glim__maximize_digest(r, a, &d, err);
+    glim__digest_text(&d, o->start);
+    glim__digest_number(&d, o->length);
+    glim__digest_number(&d, o->steps);
+    glim__digest_number(&d, o->candidates);
+    glim__digest_number(&d, o->choices);
+    glim__digest_real(&d, lambda);
+    r->work.key = glim__digest_end(&d);
+    return status;
+}
+
 glim_status glim__maximize_search(glim_maximized *r, glim_activation *a, glim_error *err) {
     const glim_maximize_options *o = r->o;
-    size_t ways = !strcmp(o->search, "both") ? 2 : 1, units = a->n;
+    size_t n_ways = !strcmp(o->search, "both") ? 2 : 1, units = a->n;
+    size_t weights = o->n_fluencies ? o->n_fluencies : 1;
     bool decoder = a->m->task == GLIM_TASK_GENERATE && !a->m->hyper.both_ways;
     glim_wording w = {0};
     if (o->fluency > 0 && !decoder)
         return glim_fail(
             err, GLIM_EUSAGE,
             "--fluency is for models that continue a text, which say how likely it is");
-    r->room = units * ways * o->restarts;
+    r->room = units * weights * n_ways * o->restarts;
     r->found = glim__calloc(r->ctx, r->room, sizeof *r->found);
     r->ordinary = glim__calloc(r->ctx, units, sizeof *r->ordinary);
     glim_status status = r->found && r->ordinary
@@ -241,9 +288,14 @@ glim_status glim__maximize_search(glim_maximized *r, glim_activation *a, glim_er
     for (size_t u = 0; u < units && !status; u++)
         r->ordinary[u] = NAN;
     glim__progress_begin_items(r->ctx, "search", r->room * o->steps);
-    for (size_t u = 0; u < units && !status; u++)
-        status = search_unit(r, a->m, &w, u, err);
+    for (size_t i = 0; i < weights && !status; i++) {
+        double lambda = o->n_fluencies ? o->fluencies[i] : o->fluency;
+        status = make_key(r, a, lambda, err);
+        for (size_t u = 0; u < units && !status; u++)
+            status = search_unit(r, a->m, &w, u, lambda, err);
+    }
     glim__progress_end(r->ctx);
     glim__wording_release(&w);
+    glim__found_leave_out(r);
     return status;
 }

@@ -40,8 +40,12 @@ static glim_status fill_in(glim_maximize_options *o, const glim_maximize_options
     if (o->length > GLIM_MAXIMIZE_LENGTH)
         return glim_fail(err, GLIM_EUSAGE, "%zu tokens to search for; at most %d", o->length,
                          GLIM_MAXIMIZE_LENGTH);
-    if (!isfinite(o->fluency) || o->fluency < 0)
-        return glim_fail(err, GLIM_EUSAGE, "the weight of fluency is not below 0");
+    for (size_t i = 0; i < (o->n_fluencies ? o->n_fluencies : 1); i++) {
+        double weight = o->n_fluencies ? o->fluencies[i] : o->fluency;
+        if (!isfinite(weight) || weight < 0)
+            return glim_fail(err, GLIM_EUSAGE, "the weight of fluency is not below 0");
+        o->fluency = weight > o->fluency ? weight : o->fluency; /* the largest, for plans */
+    }
     return check_search(o, err);
 }
 
@@ -52,15 +56,12 @@ static bool searches(const glim_maximize_options *o) {
 /* ---- the call ---- */
 
 void glim__maximized_release(glim_maximized *r) {
-    for (size_t i = 0; i < r->n_found && r->found; i++) {
-        glim__free(r->ctx, r->found[i].text);
-        glim__free(r->ctx, r->found[i].ends);
-        glim__free(r->ctx, r->found[i].values);
-        glim__free(r->ctx, r->found[i].best);
-    }
+    for (size_t i = 0; i < r->n_found && r->found; i++)
+        glim__found_release(r->ctx, &r->found[i]);
     glim__free(r->ctx, r->found);
     glim__free(r->ctx, r->ordinary);
     glim__kept_release(&r->kept);
+    glim__work_close(&r->work);
 }
 
 static void tell_cost(glim_context *ctx, glim_document *doc, double began) {
@@ -71,12 +72,32 @@ static void tell_cost(glim_context *ctx, glim_document *doc, double began) {
     doc->cost.kernels = glim_document_text(doc, kernels, strlen(kernels));
 }
 
+glim_status glim__maximize_digest(const glim_maximized *r, const glim_activation *a, glim_digest *d,
+                                  glim_error *err) {
+    const glim_maximize_options *o = r->o;
+    glim__digest_text(d, o->site);
+    glim__digest_bytes(d, o->indices ? o->indices : (const size_t *)"",
+                       o->indices ? o->n_indices * sizeof *o->indices : 0);
+    glim__digest_number(d, (uint64_t)(int64_t)o->head);
+    glim__digest_bytes(d, a->direction ? a->direction : (const float *)"",
+                       a->direction ? a->width * sizeof *a->direction : 0);
+    glim__digest_text(d, o->target);
+    glim__digest_text(d, o->pool);
+    glim__digest_text(d, o->text_column);
+    glim__digest_number(d, o->top);
+    glim__digest_number(d, o->window);
+    glim__digest_number(d, o->seed);
+    return glim__work_file(&r->work, d, o->data, err);
+}
+
 static glim_status run(glim_maximized *r, const glim_model *m, glim_activation *a,
                        glim_error *err) {
     const glim_maximize_options *o = r->o;
     glim_status status = glim__text_pool_find(&r->pool, o->pool, err);
     if (!status)
         status = glim__activation_open(a, m, o, 0, false, err);
+    if (!status)
+        status = glim__work_open(&r->work, m, o->store, err);
     if (!status && o->data)
         status = glim__maximize_corpus(r, a, err);
     if (!status && searches(o))
@@ -141,6 +162,7 @@ static glim_status plan_corpus(glim_plan *out, const glim_activation *a,
         out->forward_tokens += tokens;
         each = (uint64_t)w * a->n * 4 + 64 * (uint64_t)w;
         uint64_t kept = (uint64_t)a->n * o->top * (w * 8 + 256) + 256 * each + ((uint64_t)1 << 20);
+        kept *= o->store ? 3 : 1; /* as bytes, in a buffer that grows */
         out->bytes = glim__activation_plan(a, w, 1, w, false) + kept;
         out->bytes_wanted = glim__activation_plan(a, 1024, 1024 / w + 1, w, false) + kept;
     }
@@ -150,7 +172,8 @@ static glim_status plan_corpus(glim_plan *out, const glim_activation *a,
 
 static void plan_search(glim_plan *out, const glim_activation *a, const glim_maximize_options *o) {
     size_t T = o->length + 4, both = !strcmp(o->search, "both") ? 2 : 1;
-    uint64_t runs = (uint64_t)a->n * o->restarts * both * o->steps;
+    uint64_t weights = o->n_fluencies ? o->n_fluencies : 1;
+    uint64_t runs = (uint64_t)a->n * weights * o->restarts * both * o->steps;
     uint64_t table = (uint64_t)a->m->hyper.V * T * 4 * (o->fluency > 0 ? 3 : 2);
     uint64_t least = glim__activation_plan(a, T, 1, T, true) + table;
     uint64_t wanted = glim__activation_plan(a, T * o->candidates, o->candidates, T, false) + table;

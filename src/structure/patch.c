@@ -165,7 +165,13 @@ static glim_status start(glim_patch_work *w, glim_error *err) {
     for (size_t i = 0; i < w->n_maps && !status; i++)
         status = glim__patching_room(&w->run, w->maps[i].kind, w->maps[i].encoder,
                                      glim__lm_positions(w->donor, w->maps[i].encoder, NULL), err);
-    return status ? status : glim__patching_donate(&w->run, w->donor, err);
+    if (!status)
+        status = glim__patching_donate(&w->run, w->donor, err);
+    if (!status)
+        status = glim__work_open(&w->kept, w->run.m, w->o->store, err);
+    if (!status)
+        glim__patching_keep(&w->run, &w->kept);
+    return status;
 }
 
 static double effect(const glim_patch_work *w, double value) {
@@ -273,6 +279,7 @@ static void set_up(glim_patch_work *w, glim_predictor *clean, glim_predictor *co
 
 static void release(glim_patch_work *w) {
     glim__patching_release(&w->run);
+    glim__work_close(&w->kept);
     for (size_t i = 0; i < w->n_maps; i++)
         glim__free(w->base->ctx, w->maps[i].value);
     for (int e = 0; e < 2; e++)
@@ -293,6 +300,8 @@ glim_status glim_patch_read(glim_document **out, glim_predictor *clean, glim_pre
              o->sites ? o->sites : "resid_pre,attn_out,mlp_out,z", o->noise ? "true" : "false",
              o->estimate ? "true" : "false");
     status = glim__report_begin(&r, clean, &words[o->estimate], params, err);
+    if (!status)
+        glim__report_count(&r, corrupted);
     if (!status)
         status = start(&w, err);
     if (!status)

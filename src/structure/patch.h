@@ -22,6 +22,7 @@ typedef struct glim_patch_work {
     glim_predictor *clean, *corrupted, *base, *donor;
     const glim_patch_options *o;
     glim_patching run;
+    glim_kept_work kept;
     int64_t *map[2];
     glim_patch_map maps[GLIM_MOST_MAPS];
     size_t n_maps, n_items;

@@ -10,6 +10,7 @@
 #define GLIM_STRUCTURE_PATCHING_H
 
 #include "predict/lm.h"
+#include "structure/kept-work.h"
 
 typedef enum glim_patch_kind {
     GLIM_PATCH_RESID_PRE,
@@ -54,6 +55,7 @@ typedef struct glim_patching {
     glim_patch_store donor[2][GLIM_PATCH_KINDS];
     const int64_t *map[2]; /* [T of that half] or NULL: each its own */
     double value;          /* of the base */
+    glim_kept_work *kept;  /* where values are found and put, or NULL */
     /* of the batch at hand */
     const glim_patch_item *items;
     size_t *rows_first; /* [n] position of the first row */
@@ -75,6 +77,10 @@ glim_status glim__patching_room(glim_patching *w, glim_patch_kind kind, bool enc
                                 glim_error *err);
 /* Fills every kind that has room with what another input has there. */
 glim_status glim__patching_donate(glim_patching *w, glim_predictor *p, glim_error *err);
+/* Values will be found and put in a store, if it has one: under a key of the base and of all that
+   is put in, so that nothing else need be told. Call it when donors are there, and again when
+   they are others; `kept` is borrowed. */
+void glim__patching_keep(glim_patching *w, glim_kept_work *kept);
 /* out[i] = the target with item i put in. Items are run in batches in their order of blocks.
    On ECANCELLED what was not reached is NaN. */
 glim_status glim__patching_run(glim_patching *w, const glim_patch_item *items, size_t n,

@@ -5,6 +5,7 @@
  * above. Rows of a group are alike, so drawing rows would promise too much. The fits are not
  * repeated: what other training rows would have given shows in repeats alone.
  */
+#include "base/rising.h"
 #include "base/rng.h"
 #include "structure/probe-rows.h"
 
@@ -56,18 +57,10 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Sorted values at a share of the way. */
-static double quantile(const double *sorted, double share) {
-    double at = share * (GLIM_PROBE_DRAWS - 1);
-    size_t i = (size_t)at;
-    double f = at - (double)i;
-    return f > 0 ? sorted[i] + f * (sorted[i + 1] - sorted[i]) : sorted[i];
-}
-
 static void interval(double *values, glim_probe_score *out) {
     qsort(values, GLIM_PROBE_DRAWS, sizeof *values, by_size);
-    out->low = quantile(values, 0.025);
-    out->high = quantile(values, 0.975);
+    out->low = glim__quantile(values, GLIM_PROBE_DRAWS, 0.025);
+    out->high = glim__quantile(values, GLIM_PROBE_DRAWS, 0.975);
 }
 
 glim_status glim__probe_intervals(glim_context *ctx, const glim_probe_sums *groups, size_t n,
@@ -126,7 +119,7 @@ glim_status glim__probe_best(glim_context *ctx, const glim_probe_layer *layers, 
     for (size_t k = 0; k < n; k++) {
         double *own = more + k * GLIM_PROBE_DRAWS;
         qsort(own, GLIM_PROBE_DRAWS, sizeof *own, by_size);
-        same[k] = layers[k].done && quantile(own, 0.025) <= 0;
+        same[k] = layers[k].done && glim__quantile(own, GLIM_PROBE_DRAWS, 0.025) <= 0;
     }
     glim__free(ctx, more);
     return GLIM_OK;

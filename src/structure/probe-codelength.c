@@ -11,6 +11,10 @@
  * was not seen yet have none. This costs 14 bits in all at most. Rows come in the order of
  * groups that were shuffled once; a piece ends where a group does. A strength is chosen anew
  * for each piece, from what was sent.
+ *
+ * Numbers are sent to a hundredth of their standard deviation. What knows nothing has one normal
+ * density, of all of them, in the place of 1 / K; a probe one around what it says, as wide as its
+ * errors were on the piece before, which it had not seen (on the first, as what was sent).
  */
 #include "base/rng.h"
 #include "structure/probe-rows.h"
@@ -28,7 +32,33 @@ struct code {
     size_t *ends;   /* (n) 1 where a group ends */
     double *said;
     double bits;
+    double mean, variance; /* numbers: of all of them */
+    double wide;           /* variance of the probe's density */
 };
+
+static const double PRECISION = 0.01; /* of the standard deviation */
+
+double glim__probe_flat_bits(const glim_probe_target *t) {
+    return (double)t->n * (t->values ? log2(2 * M_PI * M_E / (PRECISION * PRECISION)) / 2
+                                     : log2((double)t->n_classes));
+}
+
+static void moments(const struct code *c, size_t n, double *mean, double *variance) {
+    const double *y = c->l->target.values;
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += y[c->rows[i]] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (y[c->rows[i]] - sum) * (y[c->rows[i]] - sum) / (double)n;
+    *mean = sum;
+    *variance = squares;
+}
+
+/* Of a step of PRECISION at y. */
+static double chance(const struct code *c, double y, double mean, double variance) {
+    double z = (y - mean) * (y - mean) / variance;
+    return PRECISION * sqrt(c->variance / (2 * M_PI * variance)) * exp(-z / 2);
+}
 
 /* Rows by groups, the groups shuffled. */
 static bool order_rows(struct code *c) {
@@ -60,19 +90,47 @@ static bool order_rows(struct code *c) {
     return ok;
 }
 
-/* Whether more than one class was sent. */
+/* Whether more than one class, or number, was sent. */
 static bool can_fit(const struct code *c, size_t sent) {
     const glim_probe_target *t = &c->l->target;
     for (size_t i = 1; i < sent; i++)
-        if (t->labels[c->rows[i]] != t->labels[c->rows[0]])
+        if (t->values ? t->values[c->rows[i]] != t->values[c->rows[0]]
+                      : t->labels[c->rows[i]] != t->labels[c->rows[0]])
             return true;
     return false;
 }
 
-static glim_status send(struct code *c, size_t sent, size_t to, uint64_t stream, glim_error *err) {
+static void count_classes(struct code *c, size_t sent, size_t to, bool fits) {
     const glim_probe_target *t = &c->l->target;
     size_t K = t->n_classes;
-    double strength = 1, before = (double)sent;
+    double before = (double)sent;
+    for (size_t i = sent; i < to; i++) {
+        int32_t y = t->labels[c->rows[i]];
+        double p =
+            fits ? exp(c->said[(i - sent) * K + (size_t)y]) : sent && y == t->labels[c->rows[0]];
+        c->bits -= log2((before * p + 1 / (double)K) / (before + 1));
+    }
+}
+
+static void count_numbers(struct code *c, size_t sent, size_t to, bool fits) {
+    double least = PRECISION * PRECISION * c->variance / 12, errors = 0, mean,
+           before = (double)sent;
+    if (fits && !(c->wide > 0))
+        moments(c, sent, &mean, &c->wide);
+    c->wide = fits && c->wide < least ? least : c->wide; /* no less than rounding */
+    for (size_t i = sent; i < to; i++) {
+        double y = c->l->target.values[c->rows[i]], said = fits ? c->said[i - sent] : c->mean;
+        double flat = chance(c, y, c->mean, c->variance);
+        double p = fits ? chance(c, y, said, c->wide) : flat;
+        c->bits -= log2((before * p + flat) / (before + 1));
+        errors += (y - said) * (y - said) / (double)(to - sent);
+    }
+    if (fits)
+        c->wide = errors;
+}
+
+static glim_status send(struct code *c, size_t sent, size_t to, uint64_t stream, glim_error *err) {
+    double strength = 1;
     bool fits = can_fit(c, sent);
     glim_status status = GLIM_OK;
     if (fits)
@@ -80,18 +138,16 @@ static glim_status send(struct code *c, size_t sent, size_t to, uint64_t stream,
     if (!status && fits)
         status = glim__probe_fit(c->l, c->rows, sent, strength, 0x6d646c00 + stream, c->rows + sent,
                                  to - sent, c->said, err);
-    for (size_t i = sent; i < to && !status; i++) {
-        int32_t y = t->labels[c->rows[i]];
-        double p =
-            fits ? exp(c->said[(i - sent) * K + (size_t)y]) : sent && y == t->labels[c->rows[0]];
-        c->bits -= log2((before * p + 1 / (double)K) / (before + 1));
-    }
+    if (!status && c->l->target.values)
+        count_numbers(c, sent, to, fits);
+    else if (!status)
+        count_classes(c, sent, to, fits);
     return status;
 }
 
 glim_status glim__probe_codelength(const glim_probe_learner *l, double *bits, glim_error *err) {
     const glim_probe_target *t = &l->target;
-    size_t n = t->n, K = t->n_classes, sent = 0;
+    size_t n = t->n, K = glim__probe_outputs(t), sent = 0;
     struct code c = {.l = l,
                      .rows = glim__calloc(l->ctx, n, sizeof *c.rows),
                      .ends = glim__calloc(l->ctx, n, sizeof *c.ends),
@@ -99,6 +155,8 @@ glim_status glim__probe_codelength(const glim_probe_learner *l, double *bits, gl
     glim_status status = GLIM_OK;
     if (!c.rows || !c.ends || !c.said || !order_rows(&c))
         status = glim__oom(l->ctx, err, "the code", n * K * sizeof *c.said);
+    if (!status && t->values)
+        moments(&c, n, &c.mean, &c.variance);
     for (size_t i = 0; i < PIECES && !status; i++) {
         size_t to = (size_t)ceil(ENDS[i] * (double)n - 1e-9);
         to = to < n ? to : n;

@@ -57,15 +57,16 @@ static bool name_sites(glim_document *doc, glim_panel_axis *axis, const glim_pro
 
 struct series {
     const char *name;
-    size_t offset; /* of a score in a layer; SIZE_MAX: one score for all sites */
+    const glim_probe_layer *layers; /* (sites) */
+    size_t offset;                  /* of a score in a layer */
     const glim_probe_score *same;
 };
 
-static const double *score_of(const glim_probe_layer *layer, const struct series *s,
-                              glim_probe_score *none) {
+static const double *score_of(const struct series *s, size_t site, glim_probe_score *none) {
     *none = (glim_probe_score){NAN, NAN, NAN};
     if (s->same)
         return &s->same->value;
+    const glim_probe_layer *layer = &s->layers[site];
     const glim_probe_score *own =
         (const glim_probe_score *)(const void *)((const char *)layer + s->offset);
     return layer->done ? &own->value : &none->value;
@@ -81,18 +82,22 @@ static bool add_lines(glim_document *doc, const glim_probe_run *r) {
     bool numbers = r->data.numbers, controls = r->how.controls;
     glim_probe_score majority = {numbers ? 0 : r->majority, NAN, NAN};
     glim_probe_score chance = {1 / (double)(numbers ? 1 : r->data.target.n_classes), NAN, NAN};
-    struct series all[6] = {{"probe", offsetof(glim_probe_layer, task), NULL}};
+    struct series all[7] = {{"probe", r->layers, offsetof(glim_probe_layer, task), NULL}};
     size_t n = 1, S = r->store.n_sites;
     if (controls) {
-        all[n++] = (struct series){"control", offsetof(glim_probe_layer, control), NULL};
-        all[n++] = (struct series){"selectivity", offsetof(glim_probe_layer, selectivity), NULL};
+        all[n++] = (struct series){"control", r->layers, offsetof(glim_probe_layer, control), NULL};
+        all[n++] = (struct series){"selectivity", r->layers,
+                                   offsetof(glim_probe_layer, selectivity), NULL};
     }
+    if (r->shuffled.layers)
+        all[n++] = (struct series){"shuffled weights", r->shuffled.layers,
+                                   offsetof(glim_probe_layer, task), NULL};
     if (r->baseline.done)
         all[n++] = (struct series){r->data.words ? "most frequent tag of the word" : "bag of words",
-                                   0, &r->baseline.task};
-    all[n++] = (struct series){numbers ? "mean" : "majority", 0, &majority};
+                                   NULL, 0, &r->baseline.task};
+    all[n++] = (struct series){numbers ? "mean" : "majority", NULL, 0, &majority};
     if (!numbers)
-        all[n++] = (struct series){"chance", 0, &chance};
+        all[n++] = (struct series){"chance", NULL, 0, &chance};
     glim_panel *p = glim_document_panel_add(
         doc, GLIM_PANEL_LINES, numbers ? "r2" : "accuracy",
         numbers ? "Share of the variance that a probe explains" : "Accuracy of a probe", n, S);
@@ -107,7 +112,7 @@ static bool add_lines(glim_document *doc, const glim_probe_run *r) {
             return false;
         for (size_t s = 0; s < S; s++) {
             glim_probe_score none;
-            const double *score = score_of(&r->layers[s], &all[i], &none);
+            const double *score = score_of(&all[i], s, &none);
             p->values[i * S + s] = score[0];
             p->low[i * S + s] = score[1];
             p->high[i * S + s] = score[2];
@@ -118,7 +123,7 @@ static bool add_lines(glim_document *doc, const glim_probe_run *r) {
 
 static bool add_compression(glim_document *doc, const glim_probe_run *r) {
     size_t S = r->store.n_sites;
-    if (!r->how.codelength || r->data.numbers)
+    if (!r->how.codelength)
         return true;
     glim_panel *p =
         glim_document_panel_add(doc, GLIM_PANEL_LINES, "compression",
@@ -145,7 +150,7 @@ static bool has_column(const glim_probe_run *r, size_t c) {
         return r->how.controls && !(c == P_VALUE && r->data.words);
     if (c == BITS || c == COMPRESSION)
         return r->how.codelength;
-    return c != STRENGTH || r->how.kind == GLIM_PROBE_LINEAR;
+    return true;
 }
 
 static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t *same,
@@ -153,9 +158,11 @@ static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t
     static const char *const of_classes[] = {"accuracy", "low",         "high",        "macro F1",
                                              "log-loss", "control",     "selectivity", "p",
                                              "bits",     "compression", "strength",    "best"};
-    static const char *const of_numbers[] = {
-        "R2", "low", "high", "", "RMSE", "control", "selectivity", "p", "", "", "strength", "best"};
+    static const char *const of_numbers[] = {"R2",   "low",         "high",        "",
+                                             "RMSE", "control",     "selectivity", "p",
+                                             "bits", "compression", "strength",    "best"};
     const char *const *names = r->data.numbers ? of_numbers : of_classes;
+    bool mlp = r->how.kind == GLIM_PROBE_MLP;
     size_t at[COLUMNS], n = 0, S = r->store.n_sites;
     for (size_t c = 0; c < COLUMNS; c++)
         if (*names[c] && has_column(r, c))
@@ -167,7 +174,8 @@ static bool add_table(glim_document *doc, const glim_probe_run *r, const uint8_t
     p->columns.name = "number";
     p->scale = GLIM_SCALE_AMOUNT;
     for (size_t c = 0; c < n; c++)
-        if (!glim_document_label(doc, &p->columns, c, "%s", names[at[c]]))
+        if (!glim_document_label(doc, &p->columns, c, "%s",
+                                 at[c] == STRENGTH && mlp ? "decay" : names[at[c]]))
             return false;
     for (size_t s = 0; s < S; s++) {
         const glim_probe_layer *l = &r->layers[s];
@@ -274,12 +282,10 @@ static bool add_params(glim_document *doc, const glim_probe_run *r) {
     glim__json_set(&ok, o, "pool", json_string(pool ? pool : words ? "last" : usual));
     glim__json_set(&ok, o, "folds", json_integer((json_int_t)h->folds));
     glim__json_set(&ok, o, "repeats", json_integer((json_int_t)h->repeats));
-    if (h->kind == GLIM_PROBE_MLP) {
+    if (h->kind == GLIM_PROBE_MLP)
         glim__json_set(&ok, o, "hidden", json_integer((json_int_t)h->hidden));
-        glim__json_set(&ok, o, "decay", json_real(h->decay));
-    } else {
-        glim__json_set(&ok, o, "strength", h->strength < 0 ? json_null() : json_real(h->strength));
-    }
+    glim__json_set(&ok, o, h->kind == GLIM_PROBE_MLP ? "decay" : "strength",
+                   h->strength < 0 ? json_null() : json_real(h->strength));
     if (h->controls && !words)
         glim__json_set(&ok, o, "permutations", json_integer((json_int_t)h->permutations));
     char *text = ok ? json_dumps(o, JSON_COMPACT) : NULL;

@@ -142,7 +142,7 @@ static void finish_task(struct layer *s) {
     out->f1 = s->numbers ? NAN : macro_f1(out->confusion, s->K);
     for (size_t i = 0; i < how->repeats * how->folds; i++)
         log_strength += log(s->strengths[i] > 0 ? s->strengths[i] : 1e-300) / fits;
-    out->strength = how->kind == GLIM_PROBE_MLP ? NAN : exp(log_strength);
+    out->strength = exp(log_strength);
 }
 
 /* ---- the control ---- */
@@ -228,11 +228,10 @@ static glim_status run_all(struct layer *s, bool bare, glim_error *err) {
         s->out->control.low = low;
         s->out->control.high = high;
     }
-    if (!status && !bare && !s->numbers && l->how->codelength) {
+    if (!status && !bare && l->how->codelength) {
         status = glim__probe_codelength(l, &s->out->bits, err);
         glim__progress_add(l->ctx, 1);
-        s->out->compression =
-            (double)l->target.n * log2((double)l->target.n_classes) / s->out->bits;
+        s->out->compression = glim__probe_flat_bits(&l->target) / s->out->bits;
     }
     return status;
 }
@@ -295,7 +294,7 @@ void glim__probe_layer_release(glim_probe_layer *layer, glim_context *ctx) {
 
 uint64_t glim__probe_layer_fits(const glim_probe_target *t, const glim_probe_how *how, bool bare) {
     uint64_t controls = !how->controls || bare ? 0 : t->type ? how->repeats : how->permutations;
-    return (how->repeats + controls) * how->folds + (how->codelength && !t->values && !bare);
+    return (how->repeats + controls) * how->folds + (how->codelength && !bare);
 }
 
 uint64_t glim__probe_layer_plan(const glim_probe_target *t, const glim_probe_how *how,
@@ -304,7 +303,7 @@ uint64_t glim__probe_layer_plan(const glim_probe_target *t, const glim_probe_how
     uint64_t rows = n * (8 * K * 2 + 32) + t->n_groups * (sizeof(glim_probe_sums) + 24);
     uint64_t weights = 8 * K * (P + 1), sums = 16 * weights;
     if (how->kind == GLIM_PROBE_MLP)
-        return rows + 4 * n * P + 8 * 28 * (how->hidden * P + K * how->hidden) +
+        return rows + 4 * n + 8 * n * K + 4 * n * P + 8 * 28 * (how->hidden * P + K * how->hidden) +
                4 * 19 * how->hidden * P;
     uint64_t moments = t->values ? 16 * P * P : 0;
     rows += glim__probe_basis_plan(t, width);

@@ -108,9 +108,8 @@ static glim_status say(struct part *s, const glim_probe_target *t, const double 
     return GLIM_OK;
 }
 
-/* The sum of losses. */
-static double losses(const glim_probe_target *t, const uint32_t *rows, size_t n,
-                     const double *said) {
+double glim__probe_losses(const glim_probe_target *t, const uint32_t *rows, size_t n,
+                          const double *said) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         double e = t->values ? said[i] - t->values[rows[i]]
@@ -160,7 +159,7 @@ static glim_status step_down(struct path *q, double strength, bool first, double
         if (!status)
             status = say(s, &q->l->target, w, s->rows + s->n, s->rest, q->said, err);
         if (!status)
-            *loss += losses(&q->l->target, s->rows + s->n, s->rest, q->said);
+            *loss += glim__probe_losses(&q->l->target, s->rows + s->n, s->rest, q->said);
         if (!status)
             status = glim__check_cancel(q->l->ctx, err);
     }
@@ -207,8 +206,9 @@ glim_status glim__probe_choose(const glim_probe_learner *l, const uint32_t *rows
                                uint64_t stream, double *strength, glim_error *err) {
     const glim_probe_how *how = l->how;
     struct path q = {.l = l};
-    *strength = how->strength >= 0 ? how->strength : 1;
-    if (how->strength >= 0 || how->kind == GLIM_PROBE_MLP)
+    bool mlp = how->kind == GLIM_PROBE_MLP;
+    *strength = how->strength >= 0 ? how->strength : mlp ? 1e-3 : 1;
+    if (how->strength >= 0)
         return GLIM_OK;
     size_t groups = glim__probe_groups(l->ctx, &l->target, rows, n);
     if (groups == SIZE_MAX)
@@ -223,7 +223,8 @@ glim_status glim__probe_choose(const glim_probe_learner *l, const uint32_t *rows
         status =
             glim__probe_split(l->ctx, &l->target, rows, n, q.folds, how->seed, stream, fold, err);
     if (!status)
-        status = choose(&q, rows, n, fold, strength, err);
+        status = mlp ? glim__probe_choose_decay(l, rows, n, fold, q.folds, stream, strength, err)
+                     : choose(&q, rows, n, fold, strength, err);
     for (size_t f = 0; f < q.folds && q.parts; f++)
         close_part(&q.parts[f]);
     glim__free(l->ctx, q.parts);
@@ -240,7 +241,7 @@ glim_status glim__probe_fit(const glim_probe_learner *l, const uint32_t *rows, s
                             double *out, glim_error *err) {
     struct part s = {0};
     if (l->how->kind == GLIM_PROBE_MLP)
-        return glim__probe_mlp(l, rows, n, stream, test, m, out, err);
+        return glim__probe_mlp(l, rows, n, strength, stream, test, m, out, err);
     glim_status status = open_part(&s, l, rows, n, err);
     double *w = status ? NULL : glim__calloc(l->ctx, weights_of(&s), sizeof *w);
     if (!status && !w)

@@ -23,6 +23,7 @@ enum { VECTOR = 16, BLOCK = 96, GROUPS = 16, PATIENCE = 20, FEW = 100, MOST = 30
 
 struct net {
     glim_context *ctx;
+    double decay;
     const glim_probe_learner *l;
     size_t P, H, O, ld, lh, lo; /* widths, and in whole vectors */
     size_t n;                   /* rows that are fitted */
@@ -159,10 +160,10 @@ static double evaluate(struct net *e, const double *w, double *g) {
             gb[e->H + o] += sb[e->lh + o];
     }
     for (size_t i = 0; i < e->size; i++)
-        g[i] = g[i] / n + (i < weights ? e->l->how->decay * w[i] : 0);
+        g[i] = g[i] / n + (i < weights ? e->decay * w[i] : 0);
     for (size_t i = 0; i < weights; i++)
         square += w[i] * w[i];
-    return loss / n + e->l->how->decay * square / 2;
+    return loss / n + e->decay * square / 2;
 }
 
 /* ---- steps ---- */
@@ -342,9 +343,10 @@ static void say(struct net *e, const uint32_t *test, size_t m, double *out) {
 }
 
 glim_status glim__probe_mlp(const glim_probe_learner *l, const uint32_t *rows, size_t n,
-                            uint64_t stream, const uint32_t *test, size_t m, double *out,
-                            glim_error *err) {
+                            double decay, uint64_t stream, const uint32_t *test, size_t m,
+                            double *out, glim_error *err) {
     struct net e = {.ctx = l->ctx, .l = l, .P = l->width, .H = l->how->hidden, .err = err};
+    e.decay = decay;
     e.O = glim__probe_outputs(&l->target);
     e.least = INFINITY;
     uint32_t *own = glim__calloc(l->ctx, n, sizeof *own);

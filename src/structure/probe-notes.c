@@ -60,6 +60,10 @@ static bool judge(glim_document *doc, const glim_probe_run *r, size_t best) {
         ok = glim_document_check_add(doc, "baseline", r->baseline.task.value,
                                      r->data.words ? "the most frequent tag of each word"
                                                    : "a bag of words");
+    const glim_probe_layer *other = r->shuffled.layers ? &r->shuffled.layers[best] : NULL;
+    if (ok && other && other->done)
+        ok = glim_document_check_add(doc, "shuffled", other->task.value,
+                                     "the same site behind shuffled weights");
     if (!(l->task.low > base))
         glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
                             "no site tells more than the most frequent answer does");
@@ -69,6 +73,10 @@ static bool judge(glim_document *doc, const glim_probe_run *r, size_t best) {
     else if (r->baseline.done && !(l->task.low > r->baseline.task.value))
         glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
                             "what reads no layer does as well: the words alone may tell it");
+    else if (other && other->done && !(l->task.low > other->task.value))
+        glim_document_judge(doc, GLIM_VERDICT_CAREFUL,
+                            "the model with shuffled weights does as well: its shape alone may "
+                            "tell it");
     return ok;
 }
 

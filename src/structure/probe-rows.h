@@ -28,7 +28,7 @@ typedef struct glim_probe_target {
 /* Options without zeros that mean a default (glim__probe_how). */
 typedef struct glim_probe_how {
     glim_probe_kind kind;
-    double strength, decay;
+    double strength; /* of L2; of a hidden layer its weight decay; < 0: chosen */
     size_t folds, repeats, inner, permutations, hidden, max_iterations;
     bool controls, codelength;
     uint64_t seed;
@@ -54,7 +54,7 @@ typedef struct glim_probe_layer {
     double loss;              /* nats a row; of numbers the root of the mean squared error */
     double p;                 /* of a permutation test, or NaN */
     double bits, compression; /* of an online code; and how many times shorter than a flat one */
-    double strength;          /* geometric mean of those that were chosen */
+    double strength;          /* geometric mean of those that were chosen; or weight decay */
     double *confusion;        /* (K, K) mean counts, true by said; or NULL; owned */
     float *wrong;             /* (n_groups) for comparing sites; owned */
 } glim_probe_layer;
@@ -117,13 +117,24 @@ static inline bool glim__probe_basis_pays(size_t n, size_t width) {
 /* ---- probe-mlp.c: the same with a hidden layer ---- */
 
 glim_status glim__probe_mlp(const glim_probe_learner *l, const uint32_t *rows, size_t n,
-                            uint64_t stream, const uint32_t *test, size_t m, double *out,
-                            glim_error *err);
+                            double decay, uint64_t stream, const uint32_t *test, size_t m,
+                            double *out, glim_error *err);
+
+/* ---- probe-decay.c ---- */
+
+/* The weight decay with the least loss of folds, whose number each of n rows has. */
+glim_status glim__probe_choose_decay(const glim_probe_learner *l, const uint32_t *rows, size_t n,
+                                     const int32_t *fold, size_t folds, uint64_t stream,
+                                     double *decay, glim_error *err);
+/* The sum of losses of what is said of rows: -log p, or squared errors. */
+double glim__probe_losses(const glim_probe_target *t, const uint32_t *rows, size_t n,
+                          const double *said);
 
 /* ---- probe-codelength.c ---- */
 
-/* Bits of the labels by an online code. */
+/* Bits of the labels by an online code; and by one that knows nothing. */
 glim_status glim__probe_codelength(const glim_probe_learner *l, double *bits, glim_error *err);
+double glim__probe_flat_bits(const glim_probe_target *t);
 
 /* ---- probe-control.c ---- */
 

@@ -3,6 +3,7 @@
 #ifndef GLIM_STRUCTURE_PROBE_RUN_H
 #define GLIM_STRUCTURE_PROBE_RUN_H
 
+#include "structure/kept-work.h"
 #include "structure/probe-baseline.h"
 
 #include <glim/directions.h>
@@ -26,6 +27,12 @@ typedef struct glim_probe_run {
     glim_probe_store store;
     glim_probe_folds folds;
     glim_probe_layer *layers; /* (sites) */
+    struct {
+        glim_model *model;
+        glim_probe_store store;
+        glim_probe_layer *layers; /* (sites), or NULL: not asked for */
+    } shuffled;                   /* the model with its weights' rows in random order */
+    glim_kept_work kept;
     glim_probe_layer baseline;
     double majority;
     glim_direction *directions; /* (sites) while they are asked for; weights owned */
@@ -35,6 +42,13 @@ typedef struct glim_probe_run {
     double seconds;
     bool partial;
 } glim_probe_run;
+
+/* probe-sites.c: the texts through a store's model, and what is asked of each of its sites; of
+   shuffled weights the scores alone. What was kept is taken instead. */
+glim_status glim__probe_sites(glim_probe_run *r, glim_probe_store *store, glim_probe_layer *layers,
+                              bool shuffled, glim_error *err);
+/* The same of the model with shuffled weights, which is there. */
+glim_status glim__probe_shuffled(glim_probe_run *r, glim_error *err);
 
 /* probe-concept.c: fills concepts. Errors: EUSAGE (a model without such an output, a class that
    is not there). */

@@ -225,6 +225,8 @@ struct passing {
     size_t first; /* text of the batch */
     const char *how;
     float *vector; /* (widest) */
+    glim_kept_work *kept;
+    uint64_t ran; /* tokens */
 };
 
 static glim_status keep(void *data, const glim_site *site, glim_error *err) {
@@ -280,12 +282,12 @@ static size_t batch_rows(const glim_probe_store *s, const glim_probe_inputs *in)
 }
 
 static glim_status run(struct passing *p, const glim_probe_inputs *in, glim_session *session,
-                       glim_sequence *q, size_t most, glim_error *err) {
+                       glim_sequence *q, size_t most, size_t at, size_t to, glim_error *err) {
     static const uint32_t zero = 0;
     glim_status status = GLIM_OK;
-    for (size_t at = 0, n; at < in->n && !status; at += n) {
+    for (size_t n; at < to && !status; at += n) {
         size_t rows = 0;
-        for (n = 0; at + n < in->n && n < BATCH_TEXTS; n++) {
+        for (n = 0; at + n < to && n < BATCH_TEXTS; n++) {
             const glim_probe_input *x = &in->at[at + n];
             if (n && rows + x->n > most)
                 break;
@@ -297,18 +299,42 @@ static glim_status run(struct passing *p, const glim_probe_inputs *in, glim_sess
         glim_batch b = batch_of(p->s, q, q + BATCH_TEXTS, n);
         status = glim_session_forward(session, &b, err);
         glim__progress_add(p->s->ctx, rows);
+        p->ran += rows;
         if (!status)
             status = glim__check_cancel(p->s->ctx, err);
     }
     return status;
 }
 
+/* The row of the first word, or the text itself. */
+static size_t row_of(const glim_probe_data *d, size_t text, size_t texts) {
+    if (!d->words)
+        return text;
+    return text < texts ? d->sentences[text].first : d->n;
+}
+
+/* A block of texts, of all those that are kept together. */
+static glim_status run_block(struct passing *p, const glim_probe_inputs *in, glim_session *session,
+                             glim_sequence *q, size_t most, size_t block, glim_error *err) {
+    size_t at = block * BATCH_TEXTS, to = at + BATCH_TEXTS < in->n ? at + BATCH_TEXTS : in->n;
+    size_t first = row_of(p->d, at, in->n), n = row_of(p->d, to, in->n) - first;
+    bool found = false;
+    glim_status status = glim__probe_block_get(p->s, p->kept, block, first, n, &found, err);
+    for (size_t i = at; i < to && found; i++)
+        glim__progress_add(p->s->ctx, in->at[i].n);
+    if (status || found)
+        return status ? status : glim__check_cancel(p->s->ctx, err);
+    status = run(p, in, session, q, most, at, to, err);
+    return status ? status : glim__probe_block_put(p->s, p->kept, block, first, n, err);
+}
+
 glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
-                             const glim_probe_data *d, glim_error *err) {
+                             const glim_probe_data *d, glim_kept_work *kept, uint64_t *ran,
+                             glim_error *err) {
     const char *pool = s->options->pool                                 ? s->options->pool
                        : s->model->hyper.both_ways || s->model->encoder ? "mean"
                                                                         : "last";
-    struct passing p = {.s = s, .d = d, .how = d->words ? s->options->word : pool};
+    struct passing p = {.s = s, .d = d, .kept = kept, .how = d->words ? s->options->word : pool};
     p.how = p.how ? p.how : "last";
     size_t most = batch_rows(s, in);
     glim_session *session = NULL;
@@ -320,8 +346,9 @@ glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
     if (!status)
         status = glim_session_new(&session, s->model, 0, err);
     glim__progress_begin(s->ctx, "texts", in->total);
-    if (!status)
-        status = run(&p, in, session, q, most, err);
+    for (size_t block = 0; block * BATCH_TEXTS < in->n && !status; block++)
+        status = run_block(&p, in, session, q, most, block, err);
+    *ran += p.ran;
     glim__progress_end(s->ctx);
     glim_session_free(session);
     glim__free(s->ctx, q);

@@ -9,6 +9,7 @@
 
 #include "influence/spool.h"
 #include "model/model.h"
+#include "structure/kept-work.h"
 #include "structure/probe-data.h"
 
 /* The tokens of one text. */
@@ -58,15 +59,24 @@ glim_status glim__probe_store_open(glim_probe_store *s, const glim_model *model,
                                    const glim_probe_options *o, const glim_probe_inputs *in,
                                    size_t n, glim_error *err);
 void glim__probe_store_close(glim_probe_store *s); /* zeroed is fine */
-/* All texts; progress by tokens. Errors: EIO, ENUMERIC (what no half holds), passes. */
+/* All texts; progress by tokens. Blocks of texts that `kept` has are taken from there, the others
+   put; *ran grows by tokens that were run. Errors: EIO, ENUMERIC (what no half holds), passes. */
 glim_status glim__probe_pass(glim_probe_store *s, const glim_probe_inputs *in,
-                             const glim_probe_data *d, glim_error *err);
+                             const glim_probe_data *d, glim_kept_work *kept, uint64_t *ran,
+                             glim_error *err);
 /* Vectors (n, width) of a site. */
 glim_status glim__probe_store_get(const glim_probe_store *s, size_t site, float *x,
                                   glim_error *err);
 /* Bytes that the pass takes at least. */
 uint64_t glim__probe_pass_plan(const glim_probe_store *s, const glim_probe_inputs *in,
                                uint64_t *wanted);
+
+/* probe-kept.c: rows of a block of texts, at all sites, as they lie in the file; *found is false
+   where not all of them are kept. */
+glim_status glim__probe_block_get(glim_probe_store *s, glim_kept_work *kept, size_t block,
+                                  size_t first, size_t n, bool *found, glim_error *err);
+glim_status glim__probe_block_put(glim_probe_store *s, glim_kept_work *kept, size_t block,
+                                  size_t first, size_t n, glim_error *err);
 
 /* probe-pool.c: one vector (width) of rows [from, to) of x, by "last", "first", "mean". */
 void glim__probe_pool(const float *x, size_t width, size_t from, size_t to, const char *how,

@@ -30,8 +30,9 @@ static glim_status read_options(glim_probe_run *r, const glim_probe_options *o, 
     static const char *const pools[] = {"last", "mean", "first", NULL};
     static const char *const each[] = {"text", "word", NULL, NULL};
     r->how = (glim_probe_how){.kind = o->kind,
-                              .strength = o->strength < 0 ? -1 : o->strength,
-                              .decay = o->decay > 0 ? o->decay : 1e-3,
+                              .strength = o->kind == GLIM_PROBE_MLP ? (o->decay > 0 ? o->decay : -1)
+                                          : o->strength < 0         ? -1
+                                                                    : o->strength,
                               .folds = or_else(o->folds, 5),
                               .repeats = or_else(o->repeats, 1),
                               .inner = or_else(o->inner, 5),
@@ -119,6 +120,12 @@ static glim_status prepare(glim_probe_run *r, const glim_model *model, const gli
 static void release(glim_probe_run *r) {
     for (size_t s = 0; s < r->store.n_sites && r->layers; s++)
         glim__probe_layer_release(&r->layers[s], r->ctx);
+    for (size_t s = 0; s < r->store.n_sites && r->shuffled.layers; s++)
+        glim__probe_layer_release(&r->shuffled.layers[s], r->ctx);
+    glim__free(r->ctx, r->shuffled.layers);
+    glim__probe_store_close(&r->shuffled.store);
+    glim_model_close(r->shuffled.model);
+    glim__work_close(&r->kept);
     for (size_t s = 0; s < r->store.n_sites && r->directions; s++)
         glim__free(r->ctx, (float *)r->directions[s].weights);
     glim__probe_layer_release(&r->baseline, r->ctx);
@@ -155,9 +162,12 @@ static void measure(const glim_probe_run *r, glim_plan *out, uint64_t *disk) {
         out->forward_tokens += out->backward_tokens;
         out->bounded = r->inputs.n <= texts;
     }
-    out->bytes = glim_context_bytes(r->ctx) + larger(pass, fit);
-    out->bytes_wanted = glim_context_bytes(r->ctx) + larger(wanted, fit);
-    *disk = r->store.bytes;
+    uint64_t copy = r->o->random_model && r->model->file ? glim__gguf_bytes(r->model->file) : 0;
+    copy += copy / 16; /* where each row was */
+    out->forward_tokens += r->o->random_model ? r->inputs.total : 0;
+    out->bytes = glim_context_bytes(r->ctx) + larger(pass, fit) + copy;
+    out->bytes_wanted = glim_context_bytes(r->ctx) + larger(wanted, fit) + copy;
+    *disk = r->store.bytes * (1 + (r->o->store != NULL)) * (1 + r->o->random_model);
 }
 
 glim_status glim_probe_plan(glim_plan *out, uint64_t *disk, const glim_model *model,
@@ -170,46 +180,7 @@ glim_status glim_probe_plan(glim_plan *out, uint64_t *disk, const glim_model *mo
     return status;
 }
 
-/* ---- the sites ---- */
-
-static glim_status take_direction(glim_probe_run *r, const glim_probe_learner *l, size_t s,
-                                  glim_error *err) {
-    size_t O = glim__probe_directions(&l->target), width = l->width;
-    float *w = glim__calloc(r->ctx, O, (width + 1) * sizeof *w);
-    if (!w)
-        return glim__oom(r->ctx, err, "the directions", O * width * sizeof *w);
-    r->directions[s] = (glim_direction){r->store.sites[s].name, O, width, w, w + O * width};
-    return glim__probe_direction(l, r->layers[s].strength, w, w + O * width, err);
-}
-
-static glim_status probe_sites(glim_probe_run *r, glim_error *err) {
-    size_t S = r->store.n_sites, n = r->data.n;
-    uint64_t fits = S * glim__probe_layer_fits(&r->data.target, &r->how, false);
-    float *x = glim__calloc(r->ctx, n, r->store.widest * sizeof *x);
-    if (!x)
-        return glim__oom(r->ctx, err, "the values of a site", n * r->store.widest * sizeof *x);
-    glim__progress_begin_items(r->ctx, "probes",
-                               fits + glim__probe_layer_fits(&r->data.target, &r->how, true));
-    glim_probe_learner l = {.ctx = r->ctx, .how = &r->how, .target = r->data.target, .x = x};
-    glim_status status = GLIM_OK;
-    for (size_t s = 0; s < S && !status; s++) {
-        l.width = r->store.sites[s].width;
-        status = glim__probe_store_get(&r->store, s, x, err);
-        if (!status)
-            status = glim__probe_layer(&l, &r->folds, false, &r->layers[s], err);
-        if (status && status != GLIM_ECANCELLED)
-            glim_prefix(err, status, "%s", r->store.sites[s].name);
-        if (!status && r->directions)
-            status = take_direction(r, &l, s, err);
-    }
-    if (!status && !r->o->no_baseline)
-        status = glim__probe_baseline(
-            &l, &r->folds, &r->inputs,
-            (size_t)(r->model->encoder ? r->model->encoder : r->model)->hyper.V, &r->baseline, err);
-    glim__progress_end(r->ctx);
-    glim__free(r->ctx, x);
-    return status;
-}
+/* ---- the run ---- */
 
 static glim_status save(const glim_probe_run *r, glim_error *err) {
     const glim_model_info *i = glim_model_facts(r->model);
@@ -240,12 +211,14 @@ static glim_status run(glim_probe_run *r, glim_error *err) {
     if (!r->layers || (!r->directions && (r->o->save || r->o->concept_target)))
         return glim__oom(r->ctx, err, "the sites", S * sizeof *r->layers);
     glim_status status = glim__probe_folds_make(&r->folds, r->ctx, &r->data.target, &r->how, err);
+    if (!status && r->o->random_model) /* first, since not every model can be */
+        status = glim__model_shuffled(&r->shuffled.model, r->model, 0, r->how.seed, err);
     if (!status)
-        status = glim__probe_pass(&r->store, &r->inputs, &r->data, err);
+        status = glim__work_open(&r->kept, r->model, r->o->store, err);
     if (!status)
-        r->forward_tokens = r->inputs.total;
-    if (!status)
-        status = probe_sites(r, err);
+        status = glim__probe_sites(r, &r->store, r->layers, false, err);
+    if (!status && r->o->random_model)
+        status = glim__probe_shuffled(r, err);
     if (!status && r->o->save)
         status = save(r, err);
     if (!status && r->o->concept_target)

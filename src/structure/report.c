@@ -38,6 +38,14 @@ glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
                                          : glim__oom(p->ctx, err, "the document", strlen(params));
 }
 
+void glim__report_count(glim_report *r, const glim_predictor *also) {
+    uint64_t forward, backward;
+    r->also = also;
+    also->cost(also, &forward, &backward);
+    r->forward += forward;
+    r->backward += backward;
+}
+
 static const char *copy(glim_document *d, const char *s) {
     return s ? glim_document_text(d, s, strlen(s)) : NULL;
 }
@@ -61,7 +69,8 @@ glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
     d->target.id = d->target.against_id = -1;
     d->target.value = d->target.baseline_value = d->target.prob = NAN;
     d->fixed_total = d->fixed_size = NAN;
-    if (d->model.file && name_method(d, words, params))
+    if (d->model.file && name_method(d, words, params) &&
+        (!m->steering || glim_document_note(d, "the model is steered: %s", m->steering)))
         return GLIM_OK;
     glim_document_free(d);
     r->doc = NULL;
@@ -78,8 +87,13 @@ glim_status glim__report_end(glim_report *r, glim_status status, glim_document *
     }
     glim_context *ctx = glim_model_context(r->m);
     const char *kernels = glim_context_kernels(ctx);
+    uint64_t forward = 0, backward = 0;
     if (r->p)
         r->p->cost(r->p, &d->cost.forward_tokens, &d->cost.backward_tokens);
+    if (r->also)
+        r->also->cost(r->also, &forward, &backward);
+    d->cost.forward_tokens += forward;
+    d->cost.backward_tokens += backward;
     d->cost.forward_tokens -= r->forward; /* 0 without */
     d->cost.backward_tokens -= r->backward;
     d->cost.seconds = glim__seconds() - r->began;

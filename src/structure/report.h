@@ -16,13 +16,16 @@ typedef struct glim_report {
     const glim_model *m;
     const glim_predictor *p; /* NULL: the document is about a model, not about an input */
     double began;
-    uint64_t forward, backward;
+    const glim_predictor *also; /* another that is run, or NULL */
+    uint64_t forward, backward; /* that were run before */
 } glim_report;
 
 /* A document with model, input, target and method, and without units. `params` is a JSON object.
    Errors: ENOMEM, EBUDGET. */
 glim_status glim__report_begin(glim_report *r, const glim_predictor *p,
                                const glim_report_words *words, const char *params, glim_error *err);
+/* What another predictor runs from here on is counted as well. */
+void glim__report_count(glim_report *r, const glim_predictor *also);
 /* The same of a model without an input; costs are whoever runs it's to count. */
 glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
                                      const glim_report_words *words, const char *params,

@@ -107,6 +107,30 @@ static glim_status steer(void *data, const glim_site *site, glim_error *err) {
     return GLIM_OK;
 }
 
+glim_status glim_steering_model(glim_model **out, const glim_steering *s, const char *told,
+                                glim_error *err) {
+    *out = NULL;
+    glim_model *m = glim__alloc(s->ctx, sizeof *m);
+    if (!m)
+        return glim__oom(s->ctx, err, "the model", sizeof *m);
+    *m = *s->m;
+    m->base = s->m;
+    glim__arena_init(&m->arena, m->ctx, 1 << 14);
+    glim_layer *layers = m->layers = glim__arena_alloc(&m->arena, s->L * sizeof *layers);
+    float *v = glim__arena_alloc(&m->arena, s->L * s->C * sizeof *v);
+    m->steering = glim__arena_strdup(&m->arena, told);
+    if (!layers || !v || !m->steering) {
+        glim_model_close(m);
+        return glim__oom(s->ctx, err, "the model", s->L * s->C * sizeof *v);
+    }
+    memcpy(layers, s->m->layers, s->L * sizeof *layers);
+    memcpy(v, s->sum, s->L * s->C * sizeof *v);
+    for (size_t l = 0; l < s->L; l++)
+        layers[l].shift = s->some[l] ? v + l * s->C : layers[l].shift;
+    *out = m;
+    return GLIM_OK;
+}
+
 bool glim_steering_hook(const glim_steering *s, glim_hook *out) {
     bool any = false;
     for (size_t l = 0; l < s->L; l++)

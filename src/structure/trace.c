@@ -28,6 +28,7 @@ struct trace {
     float *noisy;
     double from;   /* sum over draws */
     double *value; /* [n_items] likewise */
+    size_t done;   /* draws */
 };
 
 /* Of all entries of the embedding, as it enters the model. */
@@ -67,24 +68,50 @@ static glim_patch_item item_of(const struct trace *t, const glim_patch_map *m, s
     return item;
 }
 
+/* What a draw has, beside those before it; of one that was interrupted only where it is the
+   first, since means are over the same draws everywhere. */
+static void add_draw(struct trace *t, double base, const double *out) {
+    for (size_t i = 0; i < t->w.n_items; i++)
+        t->value[i] += out[i];
+    t->from += base;
+    t->done++;
+}
+
 static glim_status run_draw(struct trace *t, size_t draw, const glim_patch_item *items, double *out,
                             glim_error *err) {
     glim_patching run;
-    size_t n = 0;
     drown(t, draw);
     glim_status status = glim__patching_init(&run, t->w.base, t->noisy, err);
     for (size_t i = 0; i < t->w.n_maps && !status; i++)
         status = glim__patching_room(&run, t->w.maps[i].kind, false, t->T, err);
     if (!status)
         status = glim__patching_donate(&run, t->w.donor, err);
-    if (!status)
+    bool ready = !status;
+    if (!status) {
+        glim__patching_keep(&run, &t->w.kept);
         status = glim__patching_run(&run, items, t->w.n_items, out, err);
-    for (; n < t->w.n_items && !status; n++)
-        t->value[n] += out[n] / (double)t->draws;
-    if (!status)
-        t->from += run.value / (double)t->draws;
+    }
+    if (!status || (status == GLIM_ECANCELLED && ready && !draw))
+        add_draw(t, run.value, out);
     glim__patching_release(&run);
     return status;
+}
+
+/* Means over the draws that were done, as effects. */
+static glim_status finish(struct trace *t, glim_error *err) {
+    size_t at = 0;
+    t->w.from = t->from / (double)t->done;
+    t->w.to = t->w.donor->value[0];
+    if (!(fabs(t->w.to - t->w.from) >= 0.1))
+        return glim_fail(err, GLIM_EUSAGE,
+                         "noise on these tokens moves the target from %.3g to %.3g only: nothing "
+                         "to restore (--subject the words that the answer hangs on)",
+                         t->w.to, t->w.from);
+    for (size_t i = 0; i < t->w.n_maps; i++)
+        for (size_t k = 0; k < t->w.maps[i].layers * t->w.maps[i].columns; k++)
+            t->w.maps[i].value[k] =
+                (t->value[at++] / (double)t->done - t->w.from) / (t->w.to - t->w.from);
+    return GLIM_OK;
 }
 
 static glim_status run_draws(struct trace *t, glim_error *err) {
@@ -93,8 +120,9 @@ static glim_status run_draws(struct trace *t, glim_error *err) {
     glim_patch_item *items = glim__calloc(ctx, n, sizeof *items);
     double *out = glim__calloc(ctx, n, sizeof *out);
     t->value = glim__calloc(ctx, n, sizeof *t->value);
-    glim_status status =
-        items && out && t->value ? GLIM_OK : glim__oom(ctx, err, "patches", n * 64);
+    glim_status status = items && out && t->value
+                             ? glim__work_open(&t->w.kept, t->w.base->model, t->o->store, err)
+                             : glim__oom(ctx, err, "patches", n * 64);
     for (size_t i = 0; i < t->w.n_maps && !status; i++)
         for (size_t k = 0; k < t->w.maps[i].layers * t->w.maps[i].columns; k++)
             items[at++] = item_of(t, &t->w.maps[i], k);
@@ -102,17 +130,11 @@ static glim_status run_draws(struct trace *t, glim_error *err) {
     for (size_t d = 0; d < t->draws && !status; d++)
         status = run_draw(t, d, items, out, err);
     glim__progress_end(ctx);
-    t->w.from = t->from;
-    t->w.to = t->w.donor->value[0];
-    if (!status && !(fabs(t->w.to - t->from) >= 0.1))
-        status = glim_fail(err, GLIM_EUSAGE,
-                           "noise on these tokens moves the target from %.3g to %.3g only: nothing "
-                           "to restore (--subject the words that the answer hangs on)",
-                           t->w.to, t->from);
-    at = 0;
-    for (size_t i = 0; i < t->w.n_maps && !status; i++)
-        for (size_t k = 0; k < t->w.maps[i].layers * t->w.maps[i].columns; k++)
-            t->w.maps[i].value[k] = (t->value[at++] - t->from) / (t->w.to - t->from);
+    if (t->done && (!status || status == GLIM_ECANCELLED)) {
+        glim_status told = finish(t, status ? NULL : err);
+        status = status ? status : told;
+    }
+    glim__work_close(&t->w.kept);
     glim__free(ctx, items);
     glim__free(ctx, out);
     return status;
@@ -167,19 +189,16 @@ glim_status glim_patch_trace(glim_document **out, glim_predictor *p, const glim_
         status = start(&t, p, o, err);
     if (!status)
         status = run_draws(&t, err);
-    if (!status && !show(&t, &r))
+    if ((!status || (status == GLIM_ECANCELLED && t.w.n_maps)) && !show(&t, &r))
         status = glim__oom(p->ctx, err, "the document", t.w.n_items * 8);
     if (r.doc)
         r.doc->seed = seed;
+    if (status == GLIM_ECANCELLED && r.doc)
+        glim_document_note(r.doc, "interrupted: %zu of %zu draws", t.done, t.draws);
     for (size_t i = 0; i < t.w.n_maps; i++)
         glim__free(p->ctx, t.w.maps[i].value);
     glim__free(p->ctx, t.clean);
     glim__free(p->ctx, t.noisy);
     glim__free(p->ctx, t.value);
-    /* a part of the draws is no answer */
-    if (status) {
-        glim_document_free(r.doc);
-        return status;
-    }
     return glim__report_end(&r, status, out);
 }

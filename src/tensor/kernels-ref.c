@@ -189,6 +189,30 @@ static void affine(float *y, const float *by, const float *shift, float low, flo
     }
 }
 
+static void repel(const float *x, const float *y, size_t n, float at_x, float at_y, float sums[3]) {
+    double sum[3] = {0};
+    for (size_t i = 0; i < n; i++) {
+        float dx = at_x - x[i], dy = at_y - y[i], w = 1 / (1 + dx * dx + dy * dy);
+        sum[0] += w;
+        sum[1] += w * w * dx;
+        sum[2] += w * w * dy;
+    }
+    for (int k = 0; k < 3; k++)
+        sums[k] = (float)sum[k];
+}
+
+static void attract(const float *x, const float *y, const uint32_t *to, const float *p, size_t n,
+                    float at_x, float at_y, float sums[2]) {
+    double sum[2] = {0};
+    for (size_t i = 0; i < n; i++) {
+        float dx = at_x - x[to[i]], dy = at_y - y[to[i]], pw = p[i] / (1 + dx * dx + dy * dy);
+        sum[0] += pw * dx;
+        sum[1] += pw * dy;
+    }
+    sums[0] = (float)sum[0];
+    sums[1] = (float)sum[1];
+}
+
 #define REF_KERNELS                                                                                \
     .dequantise = glim__dequantise_ref,                                                            \
     .dot = {[GLIM_TYPE_F32] = dot_f32,      [GLIM_TYPE_F16] = dot_f16,                             \
@@ -202,7 +226,8 @@ static void affine(float *y, const float *by, const float *shift, float low, flo
     .tile = tile, .tile_f64 = tile_f64, .sum_squares = sum_squares, .dot_f32 = dot_row,            \
     .axpy = axpy, .add = add, .scale_mul = scale_mul, .scale = scale,                              \
     .softmax_backward = softmax_backward, .max = max_row, .exp_sum = exp_sum, .gate = gate,        \
-    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine
+    .gate_backward = gate_backward, .soft_cap = soft_cap, .taps = taps, .affine = affine,          \
+    .repel = repel, .attract = attract
 
 const glim_kernels glim__kernels_ref = {.name = "ref", REF_KERNELS};
 #ifdef GLIM_WITH_OPENBLAS

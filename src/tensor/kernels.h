@@ -75,6 +75,12 @@ typedef struct glim_kernels {
     /* y = scale y + shift, element by element, held between low and high; NaN stays. */
     void (*affine)(float *y, const float *scale, const float *shift, float low, float high,
                    size_t n);
+    /* Of points of the plane, with w = 1 / (1 + d^2) of the one at (at_x, at_y): the sums of w,
+       w^2 dx and w^2 dy over all n (itself is one of w's), and those of p w dx and p w dy over
+       the n that `to` names; dx = at_x - x. Fixed lane layout. */
+    void (*repel)(const float *x, const float *y, size_t n, float at_x, float at_y, float sums[3]);
+    void (*attract)(const float *x, const float *y, const uint32_t *to, const float *p, size_t n,
+                    float at_x, float at_y, float sums[2]);
 } glim_kernels;
 
 extern const glim_kernels glim__kernels_ref;

@@ -144,7 +144,8 @@ static void put_band(const struct plot *f, size_t series) {
         to = run_end(f, panel->low, panel->high, series, from);
         if (to <= from + f->by)
             continue;
-        glim__buffer_printf(b, "<path class=\"band c%zu\" d=\"", series % COLOURS + 1);
+        glim__buffer_printf(b, "<path class=\"band c%zu\" data-s=\"%zu\" d=\"",
+                            series % COLOURS + 1, series);
         for (size_t c = from; c < to; c += f->by)
             glim__buffer_printf(b, "%c%.1f %.1f", c > from ? 'L' : 'M', across(f, c),
                                 down(f, value_at(f, panel->high, series, c)));
@@ -165,8 +166,9 @@ static void put_mark(glim_buffer *b, size_t series, double x, double y) {
         "m0 -4.2l4.2 4.2l-4.2 4.2l-4.2 -4.2Z",
         "m-1.2 -3.8h2.4v2.6h2.6v2.4h-2.6v2.6h-2.4v-2.6h-2.6v-2.4h2.6Z",
         "m-3.6 -2l1.6 -1.6l2 2l2 -2l1.6 1.6l-2 2l2 2l-1.6 1.6l-2 -2l-2 2l-1.6 -1.6l2 -2Z"};
-    glim__buffer_printf(b, "<path class=\"dot c%zu%s\" d=\"M%.1f %.1f%s\"", series % COLOURS + 1,
-                        series >= COLOURS ? " open" : "", x, y, shapes[series % COLOURS]);
+    glim__buffer_printf(b, "<path class=\"dot c%zu%s\" data-s=\"%zu\" d=\"M%.1f %.1f%s\"",
+                        series % COLOURS + 1, series >= COLOURS ? " open" : "", series, x, y,
+                        shapes[series % COLOURS]);
 }
 
 static void put_point(const struct plot *f, size_t series, size_t column) {
@@ -193,7 +195,8 @@ static void put_series(const struct plot *f, size_t series) {
         to = run_end(f, x, x, series, from);
         if (to <= from + f->by)
             continue;
-        glim__buffer_printf(b, "<path class=\"line c%zu\" d=\"", series % COLOURS + 1);
+        glim__buffer_printf(b, "<path class=\"line c%zu\" data-s=\"%zu\" d=\"",
+                            series % COLOURS + 1, series);
         for (size_t c = from; c < to; c += f->by)
             glim__buffer_printf(b, "%c%.1f %.1f", c > from ? 'L' : 'M', across(f, c),
                                 down(f, value_at(f, x, series, c)));
@@ -215,10 +218,11 @@ static void put_legend(const struct plot *f, size_t drawn) {
     html_page *p = f->m->p;
     glim__buffer_puts(p->b, "<p class=\"legend\"><span class=\"keys\">");
     for (size_t s = 0; s < drawn; s++) {
-        glim__buffer_printf(p->b,
-                            "<span class=\"key\"><svg class=\"curves\" width=\"34\" height=\"14\" "
-                            "aria-hidden=\"true\"><path class=\"line c%zu\" d=\"M1 7h32\"/>",
-                            s % COLOURS + 1);
+        glim__buffer_printf(
+            p->b,
+            "<span class=\"key\" data-s=\"%zu\"><svg class=\"curves\" width=\"34\" "
+            "height=\"14\" aria-hidden=\"true\"><path class=\"line c%zu\" d=\"M1 7h32\"/>",
+            s, s % COLOURS + 1);
         put_mark(p->b, s, 17, 7);
         glim__buffer_puts(p->b, "/></svg> ");
         glim__html_panel_word(p, "span", glim__axis_label(&f->panel->rows, s));

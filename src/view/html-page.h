@@ -40,10 +40,11 @@ void glim__html_method(html_page *p);
 void glim__html_verdict(html_page *p);
 void glim__html_remarks(html_page *p);
 void glim__html_footer(html_page *p, const char *digest);
-/* Up to the page's header, which it opens; with the viewer's script allowed or none. */
-void glim__html_begin(html_page *p, bool script);
-/* JSON inside a script element: nothing can close it. And its first eight digits. */
-void glim__html_data(glim_buffer *b, const char *json, size_t n);
+/* Up to the page's header, which it opens; and from its foot on: the document, and the viewer
+   where it was built in. */
+void glim__html_begin(html_page *p);
+void glim__html_end(html_page *p, const char *json, size_t n);
+/* The first eight digits of the document's digest. */
 void glim__html_digest(char out[9], const char *json, size_t n);
 
 /* ---- html-text.c ---- */

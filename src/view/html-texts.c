@@ -17,7 +17,8 @@ static void put_pieces(const html_panel *m, const glim_panel_text *t, size_t fro
     glim__pieces_put(&bytes, t, from, to);
     glim__buffer_puts(p->b, "<span class=\"u ");
     glim__html_panel_class(m, p->b, x);
-    glim__buffer_puts(p->b, best ? " now\" data-n=\"" : "\" data-n=\"");
+    glim__buffer_printf(p->b, "%s\" data-k=\"%zu\" data-e=\"%zu\" data-n=\"", best ? " now" : "",
+                        from, to);
     glim__html_panel_number(m, p->b, x, true);
     glim__buffer_puts(p->b, "\">");
     glim__html_run(p->b, bytes.data ? bytes.data : "", bytes.len);

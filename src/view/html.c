@@ -21,7 +21,7 @@ static const char *const verdicts[] = {"ok", "careful", "distrust"};
 static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
 
 /* JSON inside a script element: nothing can close it. */
-void glim__html_data(glim_buffer *b, const char *json, size_t n) {
+static void put_data(glim_buffer *b, const char *json, size_t n) {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)json[i];
         if (c == '<' || c == '>' || c == '&')
@@ -341,17 +341,13 @@ static double *strip_scores(const glim_document *d) {
     return sum;
 }
 
-/* The viewer knows scores of texts; other reports are whole without it. */
-static bool has_script(const glim_document *d) {
-    return *glim__html_script && !d->input.image.width && !d->attention.side && d->scores;
-}
-
-static void put_policy(glim_buffer *b, bool script) {
+static void put_policy(glim_buffer *b) {
     glim__buffer_printf(b,
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
                         "'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
                         "form-action 'none'\">\n",
-                        glim__html_style_hash, script ? glim__html_script_hash : "none");
+                        glim__html_style_hash,
+                        *glim__html_script ? glim__html_script_hash : "none");
 }
 
 void glim__html_digest(char out[9], const char *json, size_t n) {
@@ -360,12 +356,12 @@ void glim__html_digest(char out[9], const char *json, size_t n) {
     snprintf(out, 9, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
 }
 
-void glim__html_begin(html_page *p, bool script) {
+void glim__html_begin(html_page *p) {
     glim_buffer *b = p->b;
     glim__buffer_printf(b,
                         "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n",
                         p->zh ? "zh-CN" : "en");
-    put_policy(b, script);
+    put_policy(b);
     glim__buffer_puts(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                          "<title>glim: ");
     if (glim__of_panels(p->d))
@@ -389,11 +385,23 @@ void glim__html_heading(html_page *p) {
     }
 }
 
+void glim__html_end(html_page *p, const char *json, size_t n) {
+    glim__buffer_puts(p->b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
+    put_data(p->b, json, n);
+    glim__buffer_puts(p->b, "</script>\n");
+    if (*glim__html_script) {
+        glim__buffer_puts(p->b, "<script>");
+        glim__buffer_puts(p->b, glim__html_script);
+        glim__buffer_puts(p->b, "</script>\n");
+    }
+    glim__buffer_puts(p->b, "</body>\n</html>\n");
+}
+
 static void put_page(html_page *p, const char *json, size_t n) {
     glim_buffer *b = p->b;
     char digest[9];
     glim__html_digest(digest, json, n);
-    glim__html_begin(p, has_script(p->d));
+    glim__html_begin(p);
     bool attention = p->d->attention.side, panels = glim__of_panels(p->d);
     glim__html_heading(p);
     glim__html_method(p);
@@ -416,15 +424,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
     if (*glim__html_missing)
         glim__html_told(p, "p class=\"note\"", NULL, glim__html_missing);
     glim__html_footer(p, digest);
-    glim__buffer_puts(b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
-    glim__html_data(b, json, n);
-    glim__buffer_puts(b, "</script>\n");
-    if (has_script(p->d)) {
-        glim__buffer_puts(b, "<script>");
-        glim__buffer_puts(b, glim__html_script);
-        glim__buffer_puts(b, "</script>\n");
-    }
-    glim__buffer_puts(b, "</body>\n</html>\n");
+    glim__html_end(p, json, n);
 }
 
 /* Where graphemes of the text begin, for rows that are parts of characters. */

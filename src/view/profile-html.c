@@ -185,7 +185,7 @@ static void put_foot(html_page *p, const glim_profile *f, const char *digest) {
     glim__buffer_printf(p->b, " \xc2\xb7 glim %s \xc2\xb7 ", glim_version());
     glim__buffer_printf(glim__html_arg(p), "<code id=\"glim-digest\">%s</code>", digest);
     glim__html_say(p, "span", "document");
-    glim__buffer_puts(p->b, "</footer>\n</main>\n");
+    glim__buffer_puts(p->b, "</footer>\n");
 }
 
 void glim__html_profile(html_page *page) {
@@ -226,14 +226,12 @@ glim_status glim__profile_html(const glim_profile *f, const glim_view_options *o
     glim__buffer_init(&b, f->doc->ctx);
     glim__buffer_init(&p.args, f->doc->ctx);
     glim__html_digest(digest, json, len);
-    glim__html_begin(&p, false);
+    glim__html_begin(&p);
     put_head(&p, f);
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(&p, f, (glim_quality)q);
     put_foot(&p, f, digest);
-    glim__buffer_puts(&b, "<script type=\"application/json\" id=\"glim-data\">");
-    glim__html_data(&b, json, len);
-    glim__buffer_puts(&b, "</script>\n</body>\n</html>\n");
+    glim__html_end(&p, json, len);
     b.failed = b.failed || p.args.failed;
     glim__free(f->doc->ctx, json);
     glim__buffer_release(&p.args);

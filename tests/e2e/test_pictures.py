@@ -143,10 +143,10 @@ class Answers(Case):
         page = report.read_text(encoding="utf-8")
         self.assertEqual(page, again.read_text(encoding="utf-8"))
         self.assertEqual(page.count("<rect class=\"u "), 25)
-        self.assertEqual(page.count("data:image/png;base64,"), 2)
+        self.assertEqual(page.split("<script")[0].count("data:image/png;base64,"), 2)
         self.assertNotIn("http://", page.replace("http://www.w3.org", ""))
         self.assertIsNone(re.search(r"<[^>]* style=", page))
-        self.assertIn("script-src 'none'", page)
+        self.assertRegex(page, "script-src '(none|sha256-[A-Za-z0-9+/]{43}=)'")
 
     def test_superpixels_are_units_of_every_method(self):
         for how in (["slic", "--segments", "12"], ["quickshift"]):

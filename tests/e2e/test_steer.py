@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """glim steer and glim generate --steer: directions of texts as files, and what they do to a text."""
+import json
 import os
 import pathlib
 import struct
 import subprocess
 import tempfile
 import unittest
+
+import numpy as np
+from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
@@ -60,6 +64,59 @@ class Steering(unittest.TestCase):
         self.assertEqual(self.ok(*generate, "--steer", f"{control}:3", "--steer", f"{control}:-3"), plain)
         self.ok("steer", "-m", LLAMA, "--from", f"{both}:3", "-o", self.path / "three.gguf")
         self.assertEqual(self.ok(*generate, "--steer", self.path / "three.gguf"), steered)
+
+    def vectors(self, path):
+        data = path.read_bytes()
+        n = int.from_bytes(data[:8], "little")
+        return {name: np.frombuffer(data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]], "<f4")
+                for name, t in json.loads(data[8:8 + n]).items() if name != "__metadata__" and t["dtype"] == "F32"}
+
+    def test_a_principal_component_is_that_of_numpy(self):
+        sides = {"more": "one fine day\nall of it\nthe red cat\na dog\nold light\n",
+                 "less": "one bad day\nnone of it\nthe red dog\na cat\nnew light\n"}
+        for name, text in sides.items():
+            (self.path / name).write_text(text)
+        out = self.path / "axis.safetensors"
+        self.ok("steer", "-m", LLAMA, "--positive", self.path / "more", "--negative", self.path / "less", "--pca",
+                "-o", out)
+        made = self.vectors(out)
+        for layer in range(2):
+            site = f"blocks.{layer}.hook_resid_post"
+            ends = {}
+            for name, text in sides.items():
+                rows = []
+                for line in text.splitlines():
+                    self.ok("capture", "-m", LLAMA, line, "--site", site, "-o", self.path / "c.safetensors")
+                    rows.append(self.vectors(self.path / "c.safetensors")[site].reshape(-1, made[site + ".weight"].size)[-1])
+                ends[name] = np.array(rows, float)
+            d = ends["more"] - ends["less"]
+            v = np.linalg.svd(d)[2][0]
+            v *= np.sign((d @ v).sum())
+            np.testing.assert_allclose(made[site + ".weight"], v, atol=2e-5)
+        (self.path / "less").write_text("one\n")
+        self.refused("steer", "-m", LLAMA, "--positive", self.path / "more", "--negative", self.path / "less",
+                     "--pca", "-o", out, says="no pairs")
+
+    def test_a_steered_model_is_explained(self):
+        control = self.make("calm.safetensors")
+        steer = ("--steer", f"{control}:3@1")
+        told = f"{control}:3@1"
+        text = self.ok("generate", "-m", LLAMA, "--tokens", 4, "The capital", "--json", *steer)
+        schema = json.loads((ROOT / "docs/schema/glim.generation-1.schema.json").read_text())
+        Draft202012Validator(schema).validate(json.loads(text))
+        self.assertEqual(json.loads(text)["steering"], told)
+        self.assertNotIn("steering", json.loads(self.ok("generate", "-m", LLAMA, "--tokens", 4, "The capital", "--json")))
+        said = json.loads(self.ok("predict", "-m", LLAMA, "The capital", "--json", *steer))
+        schema = json.loads((ROOT / "docs/schema/glim.prediction-1.schema.json").read_text())
+        Draft202012Validator(schema).validate(said)
+        self.assertEqual(said["steering"], told)
+        self.assertEqual(json.loads(text)["tokens"][0]["text"], said["outputs"][0]["text"])
+        for command in (("explain", "--method", "gradient"), ("lens", "--direct"), ("patch", "--ablate", "zero")):
+            plain, bent = (json.loads(self.ok(command[0], "-m", LLAMA, *command[1:], "--target", "a", "The capital",
+                                              "--json", *more)) for more in ((), steer))
+            self.assertIn(f"the model is steered: {told}", bent["notes"])
+            self.assertNotEqual(plain["target"]["value"], bent["target"]["value"])
+        self.refused("explain", "--predictor", "process:cat", "--steer", control, "x", says="--steer is for models")
 
     def test_what_does_not_fit_is_told(self):
         control = self.make("calm.gguf")

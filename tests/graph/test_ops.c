@@ -56,6 +56,9 @@ static glim_node build_add_self(glim_tape *t, const glim_node *in) {
 static glim_node build_scale(glim_tape *t, const glim_node *in) {
     return glim__op_scale(t, in[0], -1.7f);
 }
+static glim_node build_shift(glim_tape *t, const glim_node *in) {
+    return glim__op_shift(t, in[0], bias);
+}
 static glim_node build_norm(glim_tape *t, const glim_node *in) {
     return glim__op_rms_norm(t, in[0], norm, 1e-5f, 1);
 }
@@ -269,6 +272,7 @@ static const struct op_case cases[] = {
     {"add", "two", 5, {7, 7}, 0, NULL, 1, build_add},
     {"add", "itself", 5, {7}, 0, NULL, 1, build_add_self},
     {"scale", "negative", 5, {7}, 0, NULL, 1, build_scale},
+    {"shift", "", 5, {7}, 0, NULL, 1, build_shift},
     {"rms-norm", "row", 5, {7}, 0, NULL, 1, build_norm},
     {"rms-norm", "large", 5, {7}, 0, NULL, 30, build_norm},
     {"rms-norm", "heads", 5, {9}, 0, NULL, 1, build_head_norm},

@@ -168,4 +168,32 @@ static inline void refuse_each(glim_context *ctx, const glim_model *m,
     }
 }
 
+/* Mean of -log p of a text's tokens but the first, by its logits. */
+static inline double unlikely(const glim_model *m, const char *text) {
+    static struct rows r;
+    uint8_t own[LONGEST];
+    glim_tokens *t = NULL;
+    glim_error err = {0};
+    double sum = 0;
+    site_of(m, text, strlen(text), "hook_logits", &r, own);
+    assert_int_equal(glim_model_tokenize(m, &t, text, strlen(text), &err), GLIM_OK);
+    for (size_t k = 1; k < t->count; k++) {
+        double all = 0;
+        for (size_t v = 0; v < r.cols; v++)
+            all += exp((double)r.x[(k - 1) * r.cols + v]);
+        sum += log(all) - (double)r.x[(k - 1) * r.cols + (size_t)t->at[k].id];
+    }
+    double mean = sum / (double)(t->count - 1);
+    glim_tokens_free(t);
+    return mean;
+}
+
+/* Near-duplicates, by the note. */
+static inline size_t left_out(const glim_document *doc) {
+    for (size_t i = 0; i < doc->n_notes; i++)
+        if (strstr(doc->notes[i], "near-duplicate"))
+            return strtoul(doc->notes[i], NULL, 10);
+    return 0;
+}
+
 #endif

@@ -42,7 +42,6 @@ static inline made make_rows(glim_context *ctx, size_t n, size_t P, size_t K, do
               calloc(n, sizeof(uint32_t)),
               calloc(n, sizeof(uint32_t)),
               {.strength = 1,
-               .decay = 1e-3,
                .folds = 5,
                .repeats = 1,
                .inner = 3,

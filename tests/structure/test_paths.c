@@ -178,6 +178,12 @@ static void wrong_paths_are_refused(void **state) {
 
 /* ---- ablation ---- */
 
+static glim_status ablate(glim_document **doc, glim_predictor *p, glim_ablation how,
+                          glim_predictor *const *other, glim_error *err) {
+    const glim_ablate_options o = {.how = how, .others = other, .n_others = other != NULL};
+    return glim_patch_ablate(doc, p, &o, err);
+}
+
 static void ablation_is_a_pass_without(void **state) {
     struct pair x;
     glim_error err = {0};
@@ -189,7 +195,7 @@ static void ablation_is_a_pass_without(void **state) {
     for (size_t l = 0; l < L; l++)
         memset(none[l].data, 0, none[l].floats * sizeof(float));
     double whole = run_pens(&x.clean, NULL, 0);
-    if (glim_patch_ablate(&doc, x.clean.p, GLIM_ABLATE_ZERO, NULL, 0, &err))
+    if (ablate(&doc, x.clean.p, GLIM_ABLATE_ZERO, NULL, &err))
         fail_msg("%s", err.message);
     const glim_panel *p = glim_document_panel(doc, "ablated-heads");
     for (size_t l = 0; l < L; l++)
@@ -200,15 +206,14 @@ static void ablation_is_a_pass_without(void **state) {
         }
     glim_document_free(doc);
     /* resampled from itself nothing is lost */
-    if (glim_patch_ablate(&doc, x.clean.p, GLIM_ABLATE_RESAMPLE, &x.clean.p, 1, &err))
+    if (ablate(&doc, x.clean.p, GLIM_ABLATE_RESAMPLE, &x.clean.p, &err))
         fail_msg("%s", err.message);
     p = glim_document_panel(doc, "ablated-heads");
     for (size_t i = 0; i < L * H; i++)
         assert_true(p->values[i] == 0);
     glim_document_free(doc);
-    assert_int_equal(glim_patch_ablate(&doc, x.clean.p, GLIM_ABLATE_RESAMPLE, NULL, 0, &err),
-                     GLIM_EUSAGE);
-    if (glim_patch_ablate(&doc, x.clean.p, GLIM_ABLATE_MEAN, &x.other.p, 1, &err))
+    assert_int_equal(ablate(&doc, x.clean.p, GLIM_ABLATE_RESAMPLE, NULL, &err), GLIM_EUSAGE);
+    if (ablate(&doc, x.clean.p, GLIM_ABLATE_MEAN, &x.other.p, &err))
         fail_msg("%s", err.message);
     p = glim_document_panel(doc, "ablated");
     for (size_t i = 0; i < 2 * L; i++)

@@ -187,10 +187,12 @@ static void check_vectors(const glim_model *m, const char *file, const char *how
     glim_probe_inputs in;
     glim_probe_store store;
     glim_error err = {0};
+    glim_kept_work none = {.ctx = m->ctx};
+    uint64_t ran = 0;
     static struct seen seen;
     if (glim__probe_data_open(&d, m->ctx, &o, &err) || glim__probe_tokens(&in, m, &d, &err) ||
         glim__probe_store_open(&store, m, &o, &in, d.n, &err) ||
-        glim__probe_pass(&store, &in, &d, &err))
+        glim__probe_pass(&store, &in, &d, &none, &ran, &err))
         fail_msg("%s", err.message);
     size_t C = store.sites[0].width, row = 0;
     float *x = calloc(d.n, C * sizeof *x), want[512];

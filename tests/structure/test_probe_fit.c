@@ -132,8 +132,21 @@ static void a_control_of_words_is_at_chance_on_vectors_that_mean_nothing(void **
     m.learner.target.type = m.type;
     m.learner.target.n_types = 50;
     glim_probe_layer r = run_layer(&m, false);
-    /* 50 spellings have as many labels; the most frequent one is what a guess can get. */
-    assert_true(r.control.value < 0.45 && r.control.value > 0.15);
+    /* What can be guessed: between labels drawn by their shares and the most frequent one. */
+    int32_t *labels = calloc(1200, sizeof *labels);
+    double most = 0, same = 0, share[4] = {0};
+    glim_error err;
+    assert_int_equal(
+        glim__probe_control(ctx, &m.learner.target, m.how.seed, 0x10000, labels, NULL, &err), 0);
+    for (size_t i = 0; i < 1200; i++)
+        share[labels[i]] += 1 / 1200.0;
+    for (int k = 0; k < 4; k++) {
+        most = share[k] > most ? share[k] : most;
+        same += share[k] * share[k];
+    }
+    double wide = 3 * sqrt(most * (1 - most) / 1200);
+    assert_true(r.control.value < most + wide && r.control.value > same - wide);
+    free(labels);
     assert_true(r.task.value > 0.8 && r.selectivity.low > 0.3);
     assert_true(isnan(r.p));
     /* Now the vectors are the spellings: the control can be learnt by heart. */
@@ -141,6 +154,7 @@ static void a_control_of_words_is_at_chance_on_vectors_that_mean_nothing(void **
         for (size_t j = 0; j < 6; j++)
             m.x[i * 6 + j] = (float)glim__rng_normal(9, m.type[i], j);
     m.how.kind = GLIM_PROBE_MLP;
+    m.how.strength = 1e-3;
     m.how.hidden = 64;
     m.how.codelength = false;
     glim_probe_layer heart = run_layer(&m, false);
@@ -174,6 +188,54 @@ static void the_code_of_what_says_nothing_is_flat(void **state) {
     glim_context_free(ctx);
 }
 
+/* A probe so weak that it says the mean of what was sent: the code written down here. */
+static void the_code_of_numbers_is_that_of_its_formula(void **state) {
+    enum { N = 500 };
+    glim_context *ctx = begin(1);
+    made m = make_rows(ctx, N, 2, 0, 0, 1, 8);
+    glim_error err = {0};
+    double bits, mean = 0, variance = 0, by_hand = 0, wide = 0;
+    uint32_t order[N];
+    m.learner.how = &m.how;
+    m.how.strength = 1e15;
+    for (size_t i = 0; i < N; i++)
+        order[i] = (uint32_t)i, mean += m.values[i] / N;
+    for (size_t i = 0; i < N; i++)
+        variance += (m.values[i] - mean) * (m.values[i] - mean) / N;
+    for (size_t i = N; i > 1; i--) {
+        uint32_t k = glim__rng_below(m.how.seed, 0x636f6465, i, (uint32_t)i), swap = order[i - 1];
+        order[i - 1] = order[k];
+        order[k] = swap;
+    }
+    const size_t ends[] = {1, 2, 4, 8, 16, 32, 63, 125, 250, 500};
+    for (size_t p = 0, sent = 0; p < 10; sent = ends[p++]) {
+        double said = 0, errors = 0, t = (double)sent, n = (double)(ends[p] - sent);
+        for (size_t i = 0; i < sent; i++)
+            said += m.values[order[i]] / t;
+        for (size_t i = 0; sent > 1 && i < sent && p == 2; i++)
+            wide += (m.values[order[i]] - said) * (m.values[order[i]] - said) / t;
+        for (size_t i = sent; i < ends[p]; i++) {
+            double y = m.values[order[i]], step = 0.01 * sqrt(variance / 6.283185307179586);
+            double flat = step / sqrt(variance) * exp(-(y - mean) * (y - mean) / variance / 2);
+            double own =
+                sent > 1 ? step / sqrt(wide) * exp(-(y - said) * (y - said) / wide / 2) : flat;
+            by_hand -= log2((t * own + flat) / (t + 1));
+            errors += (y - said) * (y - said) / n;
+        }
+        wide = sent > 1 ? errors : 0;
+    }
+    assert_int_equal(glim__probe_codelength(&m.learner, &bits, &err), GLIM_OK);
+    assert_true(fabs(bits - by_hand) < 1e-6 * by_hand);
+    double flat = glim__probe_flat_bits(&m.learner.target);
+    assert_true(fabs(flat / N - 8.6910) < 1e-3 && bits > 0.99 * flat);
+    /* With four fifths of the variance explained a number costs log2(5) / 2 bits less. */
+    m.how.strength = 1;
+    assert_int_equal(glim__probe_codelength(&m.learner, &bits, &err), GLIM_OK);
+    assert_true(fabs((flat - bits) / N - log2(5) / 2) < 0.25);
+    free_rows(&m);
+    glim_context_free(ctx);
+}
+
 static void numbers_are_predicted_with_the_r2_that_they_have(void **state) {
     glim_context *ctx = begin(2);
     made m = make_rows(ctx, 1500, 5, 0, 0, 3, 10); /* 2 x + noise: R2 = 4/5 */
@@ -184,8 +246,9 @@ static void numbers_are_predicted_with_the_r2_that_they_have(void **state) {
     assert_true(r.task.low < r.task.value && r.task.value < r.task.high);
     assert_true(fabs(r.loss - 1) < 0.08);
     assert_true(r.control.value < 0.01 && r.p < 0.2);
-    assert_true(isnan(r.f1) && isnan(r.bits));
+    assert_true(isnan(r.f1) && r.compression > 1.05);
     m.how.kind = GLIM_PROBE_MLP;
+    m.how.strength = 1e-3;
     glim_probe_layer deep = run_layer(&m, true);
     assert_true(fabs(deep.task.value - 0.8) < 0.05);
     glim__probe_layer_release(&r, ctx);
@@ -205,10 +268,20 @@ static void a_hidden_layer_finds_what_no_line_parts(void **state) {
     }
     glim_probe_layer line = run_layer(&m, true);
     m.how.kind = GLIM_PROBE_MLP;
+    m.how.strength = 1e-3;
     glim_probe_layer deep = run_layer(&m, true);
     assert_true(line.task.value < 0.75 && deep.task.value > 0.95);
-    assert_true(isnan(deep.strength));
     glim__probe_layer_release(&line, ctx);
+    glim__probe_layer_release(&deep, ctx);
+    /* Chosen for each fold: no worse than given; of labels that mean nothing the strongest. */
+    m.how.strength = -1;
+    deep = run_layer(&m, true);
+    assert_true(deep.task.value > 0.95 && deep.strength < 0.5);
+    glim__probe_layer_release(&deep, ctx);
+    for (size_t i = 0; i < 600; i++)
+        m.labels[i] = glim__rng_uniform(5, i, 0) < 0.7;
+    deep = run_layer(&m, true);
+    assert_true(deep.strength > 0.05 && deep.loss < 0.63);
     glim__probe_layer_release(&deep, ctx);
     free_rows(&m);
     glim_context_free(ctx);
@@ -372,6 +445,7 @@ int main(void) {
         cmocka_unit_test(labels_that_mean_nothing_are_guessed),
         cmocka_unit_test(a_control_of_words_is_at_chance_on_vectors_that_mean_nothing),
         cmocka_unit_test(the_code_of_what_says_nothing_is_flat),
+        cmocka_unit_test(the_code_of_numbers_is_that_of_its_formula),
         cmocka_unit_test(numbers_are_predicted_with_the_r2_that_they_have),
         cmocka_unit_test(a_hidden_layer_finds_what_no_line_parts),
         cmocka_unit_test(a_direction_is_of_the_vectors_as_they_are),

@@ -229,13 +229,64 @@ static void last_row(const glim_model *m, const char *words, const char *site, d
     free(r.data);
 }
 
+/* Of two pairs of differences a and b the component lies in their plane; its share of a is the
+   eigenvector's of their products. Positive texts lie further along it. */
+static void a_component_is_that_of_the_pairs(void **state) {
+    glim_context *ctx = context_with(2, 0);
+    glim_model *m = open_model(ctx, "llama.gguf");
+    glim_steering *s = steering_of(m);
+    glim_error err = {0};
+    size_t C = (size_t)m->hyper.C;
+    const glim_steering_texts t = {positive, negative, 2, 2, NULL, true};
+    if (glim_steering_learn(s, &t, &err))
+        fail_msg("%s", err.message);
+    for (int l = 0; l < m->hyper.L; l++) {
+        char site[64];
+        double *d[2], g[3] = {0}, want = 0, along = 0, off = 0;
+        snprintf(site, sizeof site, "blocks.%d.hook_resid_post", l);
+        for (size_t i = 0; i < 2; i++) {
+            d[i] = calloc(C, sizeof **d);
+            last_row(m, positive[i], site, 1, d[i]);
+            last_row(m, negative[i], site, -1, d[i]);
+        }
+        for (size_t c = 0; c < C; c++) {
+            g[0] += d[0][c] * d[0][c];
+            g[1] += d[0][c] * d[1][c];
+            g[2] += d[1][c] * d[1][c];
+        }
+        double most = (g[0] + g[2]) / 2 + hypot((g[0] - g[2]) / 2, g[1]);
+        double x = most - g[2], y = g[1]; /* the eigenvector of the products */
+        const float *v = glim_steering_at(s, l).vector;
+        for (size_t c = 0; c < C; c++) {
+            want += pow(x * d[0][c] + y * d[1][c], 2);
+            along += v[c] * (d[0][c] + d[1][c]);
+        }
+        double sign = 0;
+        for (size_t c = 0; c < C; c++)
+            sign += v[c] * (x * d[0][c] + y * d[1][c]);
+        for (size_t c = 0; c < C; c++)
+            off += pow(v[c] - (sign < 0 ? -1 : 1) * (x * d[0][c] + y * d[1][c]) / sqrt(want), 2);
+        assert_true(off < 1e-9 && along > 0);
+        assert_true(fabs(glim_steering_at(s, l).length - 1) < 1e-6);
+        free(d[0]);
+        free(d[1]);
+    }
+    const glim_steering_texts odd = {positive, negative, 2, 3, NULL, true};
+    assert_int_equal(glim_steering_learn(s, &odd, &err), GLIM_EUSAGE);
+    const glim_steering_texts same = {positive, positive, 2, 2, NULL, true};
+    assert_int_equal(glim_steering_learn(s, &same, &err), GLIM_ENUMERIC);
+    glim_steering_free(s);
+    glim_model_close(m);
+    glim_context_free(ctx);
+}
+
 static void directions_of_texts_are_differences_of_means(void **state) {
     glim_context *ctx = context_with(2, 0);
     glim_model *m = open_model(ctx, "llama.gguf");
     glim_steering *s = steering_of(m);
     glim_error err = {0};
     size_t C = (size_t)m->hyper.C;
-    const glim_steering_texts t = {positive, negative, 2, 3, NULL};
+    const glim_steering_texts t = {positive, negative, 2, 3, NULL, false};
     if (glim_steering_learn(s, &t, &err))
         fail_msg("%s", err.message);
     for (int l = 0; l < m->hyper.L; l++) {
@@ -255,7 +306,7 @@ static void directions_of_texts_are_differences_of_means(void **state) {
         assert_true(fabs(at.length - sqrt(squares)) < 1e-5 && at.stream > 0);
         free(sum);
     }
-    const glim_steering_texts none = {positive, negative, 2, 0, NULL};
+    const glim_steering_texts none = {positive, negative, 2, 0, NULL, false};
     assert_int_equal(glim_steering_learn(s, &none, &err), GLIM_EUSAGE);
     glim_steering_free(s);
     glim_model_close(m);
@@ -462,6 +513,7 @@ int main(void) {
         cmocka_unit_test(cached_steps_agree_with_one_pass),
         cmocka_unit_test(translations_are_steered),
         cmocka_unit_test(directions_of_texts_are_differences_of_means),
+        cmocka_unit_test(a_component_is_that_of_the_pairs),
         cmocka_unit_test(both_kinds_of_file_are_read_back),
         cmocka_unit_test(directions_of_classes_are_chosen),
         cmocka_unit_test(other_files_are_refused),

@@ -2,8 +2,8 @@
 // The bar above the text: numbers, white space, threshold, search, scale, saving.
 
 import { Matrix, percent, shorten } from "./document";
-import { showHelp, toggleTheme } from "./keys";
-import { saveAs } from "./save";
+import { toggleTable } from "./keys";
+import { around, csv, saveBar } from "./save";
 import { State, Store, make, picture } from "./state";
 import { Key, fill, say } from "./words";
 
@@ -14,26 +14,6 @@ function checkbox(store: Store, name: Switch, key: Key): HTMLElement {
   box.addEventListener("change", () => store.change({ [name]: box.checked } as Partial<State>));
   store.listen([name], () => (box.checked = store.state[name]));
   return make("label", {}, box, fill(make("span"), key));
-}
-
-function button(key: Key, act: (self: HTMLButtonElement) => void): HTMLButtonElement {
-  const self = fill(make("button", { type: "button" }), key);
-  self.addEventListener("click", () => act(self));
-  return self;
-}
-
-/** The clipboard is not open to every local page: a hidden field serves there. */
-async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = make("textarea", { "aria-hidden": "true" });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
 }
 
 function slider(store: Store): HTMLElement {
@@ -101,20 +81,19 @@ export function attachControls(m: Matrix, store: Store): void {
   if (m.units.some((u) => u.generated)) bar.append(checkbox(store, "written", "written"));
   bar.append(search(m, store));
 
-  const tools = make("div", { class: "bar" }, fill(make("span"), "save"));
-  for (const kind of ["CSV", "JSON", "SVG", "PNG"] as const) {
-    const save = make("button", { type: "button" }, kind);
-    save.addEventListener("click", () => saveAs(kind, m, store));
-    tools.append(save);
-  }
-  tools.append(
-    button("copy", (self) => void copy(location.href).then(() => fill(self, "copied"))),
-    button("dark", toggleTheme),
-    button("language", () =>
-      store.change({ language: store.state.language.startsWith("zh") ? "en" : "zh-CN" }),
-    ),
-    button("help", () => showHelp(store)),
-  );
+  const tools = saveBar({
+    name: "",
+    title: () => document.querySelector("h1")?.textContent ?? "",
+    says: () => document.getElementById("glim-say")?.textContent ?? "",
+    parts: () => {
+      store.change({ unit: null });
+      return around(
+        ...["#glim-strip", "#glim-legend", "#glim-say"].map((s) => document.querySelector(s)),
+      );
+    },
+    csv: () => csv(m),
+    table: toggleTable,
+  });
   document.getElementById("glim-legend")?.after(hint(m, store));
   figure.append(bar, tools);
 }

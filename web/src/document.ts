@@ -32,7 +32,7 @@ export interface Level {
 
 interface Explanation {
   input: { units: Unit[]; unit: string | null };
-  target: { output: string; text: string; value: Score };
+  target: { kind: string; output: string; text: string; value: Score };
   method: { signed: boolean };
   rows?: Row[];
   scores: Score[] | Score[][];
@@ -47,6 +47,7 @@ export interface Matrix {
   units: Unit[];
   rows: Row[];
   many: boolean; // a row for each explained token
+  classes: boolean; // rows are classes, not what the model wrote
   scores: Score[][];
   errors: Score[][] | null;
   levels: Level[];
@@ -73,10 +74,18 @@ export function source(): string {
   );
 }
 
-export function readDocument(): Matrix | null {
+/** What is in the page, of whatever schema. */
+export function readReport(): Record<string, unknown> {
   const text = document.getElementById("glim-data")?.textContent;
-  if (!text) return null;
-  const d = JSON.parse(text) as Explanation;
+  return text ? (JSON.parse(text) as Record<string, unknown>) : {};
+}
+
+export function readMatrix(report: unknown): Matrix | null {
+  const d = report as Partial<Explanation>;
+  return d.input && d.scores ? matrixOf(d as Explanation) : null;
+}
+
+function matrixOf(d: Explanation): Matrix {
   const many = d.rows !== undefined;
   const scores = (many ? d.scores : [d.scores]) as Score[][];
   return {
@@ -85,6 +94,7 @@ export function readDocument(): Matrix | null {
     units: d.input.units,
     rows: d.rows ?? [{ text: d.target.text, start: 0, end: 0, value: null, prob: null }],
     many,
+    classes: many && d.target.kind === "class",
     scores,
     errors: (d.error && !many ? [d.error] : d.error) as Score[][] | null,
     levels: (d.levels ?? []).map((level) => ({

@@ -52,7 +52,7 @@ function sentences(m: Matrix, p: Picture, ranks: Rank[]): HTMLElement[] {
   return out;
 }
 
-function bar(score: number, p: Picture, m: Matrix, both: boolean): SVGElement {
+function bar(score: number, p: Picture, m: Matrix, both: boolean, error: number): SVGElement {
   const svg = document.createElementNS(SVG, "svg");
   const rect = document.createElementNS(SVG, "rect");
   const path = document.createElementNS(SVG, "path");
@@ -67,28 +67,47 @@ function bar(score: number, p: Picture, m: Matrix, both: boolean): SVGElement {
   put(rect, { x: (score < 0 ? zero - width : zero).toFixed(1), width: width.toFixed(1) });
   put(path, { d: `M${zero} 0v12` });
   svg.append(rect, path);
+  if (error > 0 && p.limit > 0) {
+    const at = (x: number) =>
+      zero + ((both ? BAR / 2 : BAR) * Math.max(-p.limit, Math.min(p.limit, x))) / p.limit;
+    const whisker = document.createElementNS(SVG, "path");
+    const [from, to] = [at(score - 1.96 * error), at(score + 1.96 * error)].map((x) =>
+      x.toFixed(1),
+    );
+    put(whisker, { d: `M${from} 6H${to}M${from} 3v6M${to} 3v6`, class: "whisker" });
+    svg.append(whisker);
+  }
   return svg as SVGElement;
 }
 
-function tableRows(m: Matrix, p: Picture, ranks: Rank[]): HTMLElement[] {
+type Order = "size" | "value" | "place";
+
+/** Rows as many as are wanted, in an order; a rank is always that of the size. */
+function tableRows(m: Matrix, p: Picture, ranks: Rank[], most: number, by: Order): HTMLElement[] {
   const sizes = ranks.reduce((sum, r) => sum + Math.abs(r.score), 0);
   const both = ranks.some((r) => r.score < 0);
   const errors = m.errors && !m.many ? m.errors[0] : null;
   let rank = 1;
-  const out = ranks.slice(0, BARS).map((r, i) => {
+  const placed = ranks.map((r, i) => {
     if (i && Math.abs(r.score) !== Math.abs(ranks[i - 1].score)) rank = i + 1;
+    return { ...r, rank };
+  });
+  const first = placed.slice(0, most);
+  if (by === "value") first.sort((a, b) => b.score - a.score);
+  if (by === "place") first.sort((a, b) => a.unit - b.unit);
+  const out = first.map((r) => {
     const row = make("tr", { "data-u": String(r.unit) });
-    row.append(make("td", {}, String(rank)), make("th", { scope: "row" }, label(m, r.unit)));
+    row.append(make("td", {}, String(r.rank)), make("th", { scope: "row" }, label(m, r.unit)));
     row.append(make("td", {}, format(r.score, p.limit, m.signed)));
     if (errors) row.append(make("td", {}, format(errors[r.unit], p.limit, false)));
     row.append(make("td", {}, percent(sizes > 0 ? Math.abs(r.score) / sizes : 0)));
-    row.append(make("td", { class: "size" }, bar(r.score, p, m, both)));
+    row.append(make("td", { class: "size" }, bar(r.score, p, m, both, errors?.[r.unit] ?? 0)));
     return row;
   });
-  if (ranks.length > BARS) {
-    const rest = ranks.slice(BARS).reduce((sum, r) => sum + r.score, 0);
+  if (ranks.length > most) {
+    const rest = ranks.slice(most).reduce((sum, r) => sum + r.score, 0);
     const row = make("tr", { class: "rest" }, make("td"));
-    row.append(fill(make("th", { scope: "row" }), "ranks.rest", String(ranks.length - BARS)));
+    row.append(fill(make("th", { scope: "row" }), "ranks.rest", String(ranks.length - most)));
     row.append(make("td", {}, format(rest, p.limit, m.signed)), make("td"), make("td"));
     if (errors) row.append(make("td"));
     out.push(row);
@@ -138,16 +157,43 @@ export function setScale(legend: HTMLElement, limit: number, signed: boolean): v
   put(".swatches .a4", format(limit / 2, limit, false));
 }
 
+/** How many rows, and in which order. */
+function rankBar(m: Matrix, shown: { most: number; by: Order }, draw: () => void): HTMLElement {
+  const most = String(Math.min(BARS, m.scored.length));
+  const range = make("input", { type: "range", min: "3", max: most, value: most });
+  const value = make("output", {}, most);
+  range.addEventListener("input", () => {
+    value.textContent = range.value;
+    shown.most = Number(range.value);
+    draw();
+  });
+  const order = make("select");
+  for (const by of ["size", "value", "place"] as const)
+    order.append(fill(make("option", { value: by }), `ranks.by-${by}`));
+  order.addEventListener("change", () => {
+    shown.by = order.value as Order;
+    draw();
+  });
+  const count = make("label", {}, fill(make("span"), "ranks.shown"), range, value);
+  return make(
+    "div",
+    { class: "bar" },
+    count,
+    make("label", {}, fill(make("span"), "ranks.order"), order),
+  );
+}
+
 export function attachRanks(m: Matrix, store: Store): void {
   const legend = document.getElementById("glim-legend");
   const text = document.getElementById("glim-say");
   const body = document.querySelector("#glim-ranks tbody");
 
+  const shown = { most: BARS, by: "size" as Order };
   const draw = () => {
     const p = picture(m, store.state);
     const ranks = order(p, m);
     text?.replaceChildren(...sentences(m, p, ranks).flatMap((s) => [s, " "]));
-    body?.replaceChildren(...tableRows(m, p, ranks));
+    body?.replaceChildren(...tableRows(m, p, ranks, shown.most, shown.by));
     const keys = legend?.querySelector(".keys");
     if (legend) setScale(legend, p.limit, m.signed);
     if (keys) keys.replaceChildren(keys.children[0], ...legendKeys(m, p, store));
@@ -163,6 +209,8 @@ export function attachRanks(m: Matrix, store: Store): void {
   };
   store.listen(["row", "own", "clip", "written", "threshold"], draw);
   store.listen(["unit", "kept"], atUnit);
+  const table = document.getElementById("glim-ranks");
+  if (table && m.scored.length > 3) table.parentElement?.before(rankBar(m, shown, draw));
   for (const table of document.querySelectorAll<HTMLElement>("main table"))
     table.addEventListener("click", (event) => {
       const row = (event.target as Element).closest<HTMLElement>("tbody tr");

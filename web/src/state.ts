@@ -8,6 +8,10 @@ export interface State {
   row: number | null; // null = sums over all rows
   unit: number | null; // under the pointer or the cursor
   kept: number | null; // whose numbers stay in sight
+  layer: number | null;
+  head: number | null;
+  point: number | null; // a sample: a point of a map, a row of training data
+  points: readonly number[]; // those that are selected
   numbers: boolean;
   white: boolean;
   threshold: number; // share of the scale below which nothing is coloured
@@ -19,9 +23,30 @@ export interface State {
   language: string;
 }
 
+export const START: Omit<State, "language"> = {
+  row: null,
+  unit: null,
+  kept: null,
+  layer: null,
+  head: null,
+  point: null,
+  points: [],
+  numbers: false,
+  white: false,
+  threshold: 0,
+  find: "",
+  own: false,
+  clip: false,
+  written: false,
+  letters: true,
+};
+
 const SHARED = [
   "row",
   "kept",
+  "layer",
+  "head",
+  "point",
   "numbers",
   "white",
   "threshold",
@@ -55,9 +80,7 @@ export class Store {
     const parts = new URLSearchParams();
     for (const key of SHARED) {
       const value = this.state[key];
-      if (value !== null && value !== false && value !== 0 && value !== "")
-        parts.set(key, String(value));
-      else if (value === 0 && (key === "row" || key === "kept")) parts.set(key, "0");
+      if (value !== null && value !== START[key]) parts.set(key, String(value));
     }
     try {
       history.replaceState(null, "", `#${parts.toString()}`);
@@ -67,15 +90,19 @@ export class Store {
   }
 }
 
-const within = (text: string | null, n: number): number | null =>
+const within = (text: string | null, n = Infinity): number | null =>
   text !== null && /^\d+$/.test(text) && Number(text) < n ? Number(text) : null;
 
-export function fromAddress(m: Matrix): Partial<State> {
+/** A report without scores of units has rows and units of its own: m is null. */
+export function fromAddress(m: Matrix | null): Partial<State> {
   const parts = new URLSearchParams(location.hash.slice(1));
   const threshold = Number(parts.get("threshold"));
   return {
-    row: m.many ? within(parts.get("row"), m.rows.length) : null,
-    kept: within(parts.get("kept"), m.units.length),
+    row: m && !m.many ? null : within(parts.get("row"), m?.rows.length),
+    kept: within(parts.get("kept"), m?.units.length),
+    layer: within(parts.get("layer")),
+    head: within(parts.get("head")),
+    point: within(parts.get("point")),
     numbers: parts.get("numbers") === "true",
     white: parts.get("white") === "true",
     own: parts.get("own") === "true",

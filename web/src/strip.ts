@@ -4,7 +4,7 @@
 // four thousand units cost four thousand elements and not as many listeners.
 
 import { Matrix, format, shade, uncertain, visible } from "./document";
-import { figureKey } from "./keys";
+import { figureKey, stepOf } from "./keys";
 import { Store, picture } from "./state";
 
 export function attachStrip(m: Matrix, store: Store): void {
@@ -42,20 +42,11 @@ export function attachStrip(m: Matrix, store: Store): void {
     const inSight = m.units.map((_, u) => u).filter((u) => !m.units[u].fixed || template?.checked);
     const at = store.state.unit === null ? -1 : inSight.indexOf(store.state.unit);
     const along = getComputedStyle(strip).direction === "rtl" ? -1 : 1;
-    const steps: Record<string, number> = {
-      ArrowRight: along,
-      ArrowLeft: -along,
-      PageDown: 10,
-      PageUp: -10,
-    };
-    const ends: Record<string, number> = { Home: 0, End: inSight.length - 1 };
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key in steps || event.key in ends) {
-      const to = ends[event.key] ?? (at < 0 ? 0 : at + steps[event.key]);
-      const unit = inSight[Math.max(0, Math.min(inSight.length - 1, to))];
-      if (unit !== undefined) store.change({ unit });
-      if (unit !== undefined) units[unit]?.scrollIntoView({ block: "nearest" });
-    } else if (!figureKey(event, m, store)) return;
+    const to = stepOf(event.key, at, inSight.length, along);
+    if (to === null) return void figureKey(event, m, store);
+    store.change({ unit: inSight[to] });
+    units[inSight[to]]?.scrollIntoView({ block: "nearest" });
     event.preventDefault();
   });
 

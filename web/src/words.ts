@@ -11,6 +11,8 @@ export type Piece = string | Node;
 
 let words: Record<string, string> = en;
 
+export const has = (key: string): key is Key => key in en;
+
 export function say(key: Key, ...args: string[]): string {
   return words[key].replace(/\{(\d)\}/g, (_, i: string) => args[Number(i)] ?? "");
 }

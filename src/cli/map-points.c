@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The points of a map: numbers of a .npy, numeric columns of a table, or a model's
+ * representations of texts. What is known of them besides is a table, too: of a .npy that of
+ * --labels.
+ */
+#include "cli/map.h"
+#include "file/npy-read.h"
+#include "reduce/texts-at-site.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_NPY = 0x7fffffff };
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+static glim_status oom(cli_run *run, uint64_t bytes) {
+    return glim__oom(run->ctx, &run->err, "the points", bytes);
+}
+
+/* ---- numbers of NumPy ---- */
+
+static glim_status read_npy(cli_run *run, cli_points *p) {
+    size_t dims[2];
+    p->kind = "vectors";
+    glim_status status = glim__npy_read(&p->x, dims, run->ctx, p->file, MOST_NPY, &run->err);
+    if (status)
+        return status;
+    p->n = dims[0];
+    p->width = dims[1];
+    if (!run->o.labels)
+        return GLIM_OK;
+    status = glim__table_open(&p->facts, run->ctx, run->o.labels, &run->err);
+    if (!status && p->facts->n_rows != p->n)
+        status = glim_fail(&run->err, GLIM_EUSAGE,
+                           "'%.200s' has %zu rows for the %zu points of "
+                           "'%.200s'",
+                           run->o.labels, p->facts->n_rows, p->n, p->file);
+    return status;
+}
+
+/* ---- columns of a table ---- */
+
+static bool is_named(const char *list, const char *name) {
+    size_t n = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (!strncmp(at, name, n) && (at[n] == ',' || !at[n]))
+            return true;
+    return false;
+}
+
+/* Numbers that are neither labels nor names of points; or those of --columns. */
+static glim_status choose_columns(cli_run *run, cli_points *p) {
+    const glim_table *t = p->facts;
+    const char *label = run->o.label ? run->o.label : "label";
+    p->used = glim__calloc(run->ctx, t->n_columns, sizeof *p->used);
+    if (!p->used)
+        return oom(run, t->n_columns * sizeof *p->used);
+    for (size_t k = 0; k < t->n_columns; k++) {
+        const char *name = t->columns[k];
+        bool wanted = run->o.columns ? is_named(run->o.columns, name)
+                                     : strcmp(name, label) != 0 && strcmp(name, "id") != 0 &&
+                                           (!run->o.color_by || strcmp(name, run->o.color_by)) &&
+                                           glim__table_numeric(t, k);
+        if (wanted && !glim__table_numeric(t, k))
+            return glim_fail(&run->err, GLIM_EUSAGE, "column '%.60s' of '%.200s' is not numbers",
+                             name, p->file);
+        if (wanted)
+            p->used[p->n_used++] = k;
+    }
+    if (!p->n_used)
+        return glim_fail(&run->err, GLIM_EUSAGE, "'%.200s' has no column of numbers to draw",
+                         p->file);
+    return GLIM_OK;
+}
+
+static glim_status read_row(cli_run *run, cli_points *p, size_t row) {
+    float *x = p->x + p->n * p->n_used;
+    for (size_t k = 0; k < p->n_used; k++) {
+        const char *cell = glim__table_cell(p->facts, row, p->used[k]);
+        double v;
+        if (glim__table_missing(cell)) {
+            if (strcmp(run->o.missing, "drop") != 0)
+                return glim_fail(&run->err, GLIM_EFORMAT,
+                                 "row %zu of '%.200s' has no '%.60s' (--missing drop leaves such "
+                                 "rows out)",
+                                 row + 1, p->file, p->facts->columns[p->used[k]]);
+            p->left_out++;
+            return GLIM_OK;
+        }
+        if (!glim__table_number(cell, &v))
+            v = NAN;
+        x[k] = (float)v;
+    }
+    p->row[p->n++] = row;
+    return GLIM_OK;
+}
+
+static glim_status read_table(cli_run *run, cli_points *p) {
+    p->kind = "table";
+    glim_status status = glim__table_open(&p->facts, run->ctx, p->file, &run->err);
+    if (!status)
+        status = choose_columns(run, p);
+    if (status)
+        return status;
+    size_t rows = p->facts->n_rows;
+    p->width = p->n_used;
+    p->row = glim__calloc(run->ctx, rows + 1, sizeof *p->row);
+    p->x = glim__calloc(run->ctx, rows + 1, p->n_used * sizeof *p->x);
+    status = p->row && p->x ? GLIM_OK : oom(run, rows * p->n_used * sizeof *p->x);
+    for (size_t i = 0; i < rows && !status; i++)
+        status = read_row(run, p, i);
+    return status;
+}
+
+/* ---- texts ---- */
+
+static glim_status choose_texts(cli_run *run, cli_points *p, uint32_t *rows) {
+    size_t column;
+    glim_status status = glim__table_column(p->facts, run->o.text_column, &column, &run->err);
+    for (size_t i = 0; i < p->facts->n_rows && !status; i++) {
+        if (*glim__table_cell(p->facts, i, column)) {
+            rows[p->n] = (uint32_t)i;
+            p->row[p->n++] = i;
+        } else if (strcmp(run->o.missing, "drop") != 0) {
+            status = glim_fail(&run->err, GLIM_EFORMAT,
+                               "row %zu of '%.200s' has no '%.60s' (--missing drop leaves such "
+                               "rows out)",
+                               i + 1, p->file, run->o.text_column);
+        } else {
+            p->left_out++;
+        }
+    }
+    return status;
+}
+
+static bool wants_classes(const cli_run *run) {
+    const char *by = run->o.color_by;
+    return by && (!strcmp(by, "prediction") || !strcmp(by, "error"));
+}
+
+/* Texts, their rows, and what of them a model is to run. */
+static glim_status open_texts(cli_run *run, cli_points *p, glim_texts_at_site *r, uint32_t **rows) {
+    p->kind = "texts";
+    glim_status status = glim__table_open(&p->facts, run->ctx, p->file, &run->err);
+    if (status)
+        return status;
+    size_t n = p->facts->n_rows;
+    *rows = glim__calloc(run->ctx, n + 1, sizeof **rows);
+    p->row = glim__calloc(run->ctx, n + 1, sizeof *p->row);
+    status = *rows && p->row ? choose_texts(run, p, *rows) : oom(run, n * 12);
+    if (!status && !p->n)
+        status = glim_fail(&run->err, GLIM_EUSAGE, "'%.200s' has no texts", p->file);
+    if (status)
+        return status;
+    *r = (glim_texts_at_site){.model = run->model,
+                              .path = p->file,
+                              .text = run->o.text_column,
+                              .site = run->o.site,
+                              .pool = run->o.pool,
+                              .rows = *rows,
+                              .n = p->n,
+                              .classes = wants_classes(run)};
+    if (r->classes && glim_model_facts(run->model)->task != GLIM_TASK_CLASSIFY)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--color-by %s needs a classifier; '%.200s' is none", run->o.color_by,
+                         run->o.model);
+    return GLIM_OK;
+}
+
+static glim_status read_texts(cli_run *run, cli_points *p) {
+    glim_texts_at_site r;
+    uint32_t *rows = NULL;
+    glim_status status = open_texts(run, p, &r, &rows);
+    if (!status)
+        status = glim__texts_at_site(&r, &run->err);
+    glim__free(run->ctx, rows);
+    if (status)
+        return status;
+    p->x = r.x;
+    p->width = r.width;
+    p->cut = r.cut;
+    p->predicted = r.predicted;
+    p->pool = r.pool_name;
+    snprintf(p->site, sizeof p->site, "%s", r.site_name);
+    return GLIM_OK;
+}
+
+/* ---- whichever it is ---- */
+
+static const char *file_of(const cli_run *run) {
+    return run->o.data ? run->o.data : run->o.table ? run->o.table : run->o.text;
+}
+
+static glim_status check(cli_run *run) {
+    const cli_options *o = &run->o;
+    int ways = (o->data != NULL) + (o->table != NULL) + (o->text != NULL);
+    if (ways != 1)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         ways ? "one of --data, --table and a file of vectors, not more"
+                              : "map needs points (a .npy, --table FILE, or --data FILE with -m)");
+    if (o->data && !o->model)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--data has texts, and needs a model (-m FILE)");
+    if (!o->data && (o->model || o->site || o->pool))
+        return glim_fail(&run->err, GLIM_EUSAGE, "%s is for texts (--data FILE)",
+                         o->model  ? "-m"
+                         : o->site ? "--site"
+                                   : "--pool");
+    if (o->labels && (!o->text || !ends_with(o->text, ".npy")))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--labels is for a .npy; a table has its own "
+                         "(--label COLUMN)");
+    return GLIM_OK;
+}
+
+glim_status cli_points_read(cli_run *run, cli_points *p) {
+    *p = (cli_points){.file = file_of(run)};
+    glim_status status = check(run);
+    if (!status)
+        status = run->o.data                  ? read_texts(run, p)
+                 : ends_with(p->file, ".npy") ? read_npy(run, p)
+                                              : read_table(run, p);
+    if (!status && !p->n)
+        status = glim_fail(&run->err, GLIM_EUSAGE, "'%.200s' has no points", p->file);
+    return status;
+}
+
+glim_status cli_points_plan(cli_run *run, cli_points *p, glim_plan *plan) {
+    glim_texts_at_site r;
+    uint32_t *rows = NULL;
+    if (!run->o.data)
+        return cli_points_read(run, p);
+    *p = (cli_points){.file = file_of(run)};
+    glim_status status = check(run);
+    if (!status)
+        status = open_texts(run, p, &r, &rows);
+    if (!status)
+        status = glim__texts_at_site_plan(&r, &plan->bytes, &run->err);
+    glim__free(run->ctx, rows);
+    if (status)
+        return status;
+    p->width = r.width;
+    plan->forward_tokens = r.tokens * (r.classes ? 2 : 1);
+    return GLIM_OK;
+}
+
+void cli_points_release(cli_run *run, cli_points *p) {
+    glim__table_close(p->facts);
+    glim__free(run->ctx, p->x);
+    glim__free(run->ctx, p->row);
+    glim__free(run->ctx, p->used);
+    glim__free(run->ctx, p->predicted);
+    *p = (cli_points){0};
+}
