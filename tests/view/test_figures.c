@@ -223,7 +223,7 @@ static void members_of_any_type_are_drawn_or_left_out(void **state) {
 }
 
 /* What fontconfig and cairo keep for the whole process is no leak of ours. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libfontconfig\nleak:libcairo\nleak:libpango\n";
 }

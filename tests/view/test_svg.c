@@ -194,7 +194,7 @@ static void text_is_shortened_between_characters(void **state) {
 }
 
 /* What fontconfig and cairo keep for the whole process is no leak of ours. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libfontconfig\nleak:libcairo\nleak:libpango\n";
 }
