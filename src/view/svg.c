@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The elements of a picture as text, and the file around them. */
+#include "file/base64.h"
 #include "view/svg.h"
 #include "base/utf8.h"
 #include "file/image.h"
