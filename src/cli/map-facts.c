@@ -262,6 +262,8 @@ glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p) {
     glim_status status = m->colors ? GLIM_OK : oom(run);
     if (!status && p->facts)
         status = read_facts(run, m, p);
+    if (by && m->label && run->o.label && !strcmp(by, run->o.label))
+        by = "label";
     if (!status && by && strchr(by, '#'))
         return add_other(run, m, p, by);
     if (!status && p->predicted)

@@ -66,6 +66,21 @@ static glim_status check_list(cli_run *run, const cli_points *p, const char *lis
     return GLIM_OK;
 }
 
+/* Before anything is run: whether the columns that are named are there. */
+static glim_status check_named(cli_run *run, const cli_points *p) {
+    const char *by = run->o.color_by, *label = run->o.label;
+    size_t at;
+    if (label && glim__table_find(p->facts, label) == SIZE_MAX)
+        return glim__table_column(p->facts, label, &at, &run->err);
+    if (!by || strchr(by, '#') || !strcmp(by, "prediction") || !strcmp(by, "error") ||
+        glim__table_find(p->facts, by) != SIZE_MAX || (label && !strcmp(by, "label")))
+        return GLIM_OK;
+    return glim_fail(&run->err, GLIM_EUSAGE,
+                     "--color-by '%.60s' is no column of '%.200s' (label, prediction, error, a "
+                     "column, or FILE#COLUMN)",
+                     by, p->file);
+}
+
 /* Numbers that are neither labels nor names of points; or those of --columns. */
 static glim_status choose_columns(cli_run *run, cli_points *p) {
     const glim_table *t = p->facts;
@@ -119,6 +134,8 @@ static glim_status read_table(cli_run *run, cli_points *p) {
     if (!status)
         status = check_list(run, p, run->o.columns);
     if (!status)
+        status = check_named(run, p);
+    if (!status)
         status = choose_columns(run, p);
     if (status)
         return status;
@@ -162,6 +179,8 @@ static bool wants_classes(const cli_run *run) {
 static glim_status open_texts(cli_run *run, cli_points *p, glim_texts_at_site *r, uint32_t **rows) {
     p->kind = "texts";
     glim_status status = glim__table_open(&p->facts, run->ctx, p->file, &run->err);
+    if (!status)
+        status = check_named(run, p);
     if (status)
         return status;
     size_t n = p->facts->n_rows;

@@ -40,7 +40,7 @@ static void GLIM_PRINTF(2, 3) fact(showing *s, const char *format, ...) {
 
 static void fact_of(showing *s, const char *name, double value) {
     if (isfinite(value))
-        fact(s, "%-21s%.3f", name, value);
+        fact(s, "%-22s%.3f", name, value);
 }
 
 /* ---- facts ---- */
@@ -65,10 +65,10 @@ static void put_facts(showing *s) {
     fact_of(s, "continuity", q->continuity);
     fact_of(s, "distances, Spearman", q->distance_correlation);
     if (isfinite(q->label_accuracy))
-        fact(s, "%-21s%.3f, map %.3f", "labels of 10 nearest", q->label_accuracy,
+        fact(s, "%-22s%.3f, map %.3f", "labels of 10 nearest", q->label_accuracy,
              q->label_accuracy_map);
     if (isfinite(q->silhouette))
-        fact(s, "%-21s%.3f, map %.3f", "silhouette", q->silhouette, q->silhouette_map);
+        fact(s, "%-22s%.3f, map %.3f", "silhouette", q->silhouette, q->silhouette_map);
     if (q->sample && q->sample < m->n)
         fact(s, "measured on %zu points", q->sample);
 }

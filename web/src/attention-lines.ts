@@ -243,7 +243,7 @@ export function attachLines(view: View, into: HTMLElement): void {
         check.checked = true;
         check.disabled = h === state.head;
         check.addEventListener("change", () => view.pin(h));
-        const mark = make("span", { class: `mark c${(i % 6) + 1}${i < 6 ? "" : " dashed"}` });
+        const mark = make("span", { class: `stripe c${(i % 6) + 1}${i < 6 ? "" : " dashed"}` });
         return make("label", {}, check, mark, headName(a, h));
       }),
     );

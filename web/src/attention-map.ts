@@ -37,7 +37,7 @@ export function attachMap(view: View, into: HTMLElement): void {
   const detail = make("div", { class: "detail", id: "glim-detail", role: "status" });
   const legend = make("p", { class: "note", id: "glim-map-legend" });
   const box = make("div", {
-    class: "map",
+    class: "head-map",
     id: "glim-map",
     tabindex: "0",
     role: "application",
