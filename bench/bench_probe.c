@@ -100,7 +100,7 @@ static int pass(glim_context *ctx, const char *model, const char *texts) {
         glim__probe_tokens(&in, m, &d, &err) || glim__probe_store_open(&s, m, &o, &in, d.n, &err))
         return fail(&err);
     double began = glim__seconds(), used = processors();
-    if (glim__probe_pass(&s, &in, &d, &err))
+    if (glim__probe_pass(&s, &in, &d, NULL, NULL, &err))
         return fail(&err);
     printf("pass: %.2f s, %.2f s of processors, %zu texts, %llu tokens, %zu sites, %.1f MB\n",
            glim__seconds() - began, processors() - used, in.n, (unsigned long long)in.total,

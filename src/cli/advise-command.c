@@ -89,8 +89,9 @@ static bool is_ours(const cli_run *run, const glim_param *p) {
 }
 
 static bool is_output(const glim_param *group) {
-    return group == cli_flags_output || group == cli_flags_json || group == cli_flags_raw ||
-           group == cli_flags_resources || group == cli_flags_plan || group == cli_flags_talk;
+    return group == cli_flags_output || group == cli_flags_figure || group == cli_flags_json ||
+           group == cli_flags_raw || group == cli_flags_resources || group == cli_flags_plan ||
+           group == cli_flags_talk;
 }
 
 /* A flag that the hint sets is the hint's. */

@@ -52,6 +52,9 @@ typedef struct cli_options {
     /* output */
     const char *json, *csv, *html, *raw, *out, *lang;
     uint64_t html_limit;
+    const char *svg, *png, *pdf, *figure, *background;
+    double width_mm, dpi;
+    bool alt;
     /* resources */
     int64_t threads, seed;
     uint64_t memory;
@@ -167,8 +170,8 @@ glim_status cli_steer_model(cli_run *run);
 extern const glim_param cli_flags_model[], cli_flags_task[], cli_flags_predictor[],
     cli_flags_calls[], cli_flags_input[], cli_flags_target[], cli_flags_align[],
     cli_flags_picture[], cli_flags_judged[], cli_flags_method[], cli_flags_output[],
-    cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[], cli_flags_plan[],
-    cli_flags_store[], cli_flags_steer[], cli_flags_talk[];
+    cli_flags_figure[], cli_flags_json[], cli_flags_raw[], cli_flags_many[], cli_flags_resources[],
+    cli_flags_plan[], cli_flags_store[], cli_flags_steer[], cli_flags_talk[];
 
 /* All commands, NULL-terminated. */
 extern const cli_command *const cli_commands[];

@@ -4,6 +4,7 @@
 #include "cli/influence-told.h"
 #include "cli/map-told.h"
 #include "cli/show.h"
+#include "view/figures.h"
 
 #include <string.h>
 
@@ -16,14 +17,31 @@ static bool is_influence(const json_t *all) {
     return given && !strncmp(given, schema, sizeof schema - 1);
 }
 
-/* Which training samples a model leans on; *done when it is such a document. */
-static glim_status view_influence(cli_run *run, const glim_buffer *in, const char *name,
-                                  bool *done) {
+/* Comparisons, evaluations and maps are drawn as figures from what they say themselves; their
+   terminal and report are those of the run. */
+static glim_status view_figures(cli_run *run, const json_t *all) {
+    if (!cli_wants_figures(run))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "'%.60s' is shown as a figure (--svg, --png, --pdf, --alt)", run->o.text);
+    if (run->o.csv || run->o.html || run->o.json)
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "'%.60s' is shown as a figure only (--svg, --png, --pdf, --alt)",
+                         run->o.text);
+    return cli_show_figures(run, all);
+}
+
+/* Documents that are no explanation; *done when it is one of them. */
+static glim_status view_other(cli_run *run, const glim_buffer *in, const char *name, bool *done) {
     json_t *all = NULL;
     cli_told told;
     glim_document *doc = NULL;
     glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
-    *done = status || is_influence(all);
+    *done = status || glim__figures_know(all);
+    if (!status && *done && !is_influence(all)) {
+        status = view_figures(run, all);
+        json_decref(all);
+        return status;
+    }
     if (!status && *done)
         status = glim_document_new(&doc, run->ctx, &run->err);
     if (!status && *done)
@@ -64,10 +82,11 @@ static glim_status run_view(cli_run *run) {
     glim__buffer_init(&in, run->ctx);
     glim_status status = glim__file_read(&in, run->o.text, MOST_DOCUMENT, &run->err);
     const char *name = strcmp(run->o.text, "-") ? run->o.text : "standard input";
-    if (!status && in.len && memmem(in.data, in.len, "glim.influence/", strlen("glim.influence/")))
-        status = view_influence(run, &in, name, &done);
-    if (!status && !done && in.len && memmem(in.data, in.len, "glim.map/", strlen("glim.map/")))
+    bool map = in.len && memmem(in.data, in.len, "glim.map/", strlen("glim.map/"));
+    if (!status && map)
         status = view_map(run, &in, name, &done);
+    if (!status && !done && in.len && !memmem(in.data, in.len, "glim.explanation/", 17))
+        status = view_other(run, &in, name, &done);
     if (!status && !done)
         status =
             glim_document_parse(&doc, run->ctx, in.data ? in.data : "", in.len, name, &run->err);
@@ -78,7 +97,8 @@ static glim_status run_view(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_output, cli_flags_talk, NULL};
+static const glim_param *const groups[] = {cli_flags_output, cli_flags_figure, cli_flags_talk,
+                                           NULL};
 static const char *const examples[] = {"glim view why.json --html why.html", NULL};
 
 const cli_command cli_view = {

@@ -5,6 +5,7 @@
  * is said of models is in compare-show-models.c.
  */
 #include "cli/compare-show.h"
+#include "cli/show.h"
 #include "view/page.h"
 #include "view/width.h"
 
@@ -289,13 +290,15 @@ glim_status cli_compare_show(cli_comparison *c) {
     glim_status status = o->csv ? cli_compare_csv(c) : GLIM_OK;
     if (!status && o->html)
         status = cli_compare_html(c);
-    if (!status && o->json) {
+    if (!status && (o->json || cli_wants_figures(c->run))) {
         json_t *value = NULL;
         status = cli_compare_json(c, &value);
         if (!status)
+            status = cli_show_figures(c->run, value);
+        if (!status && o->json)
             status = cli_put_json(c->run, o->json, value, true);
+        else
+            json_decref(value);
     }
-    bool to_stdout = (o->csv && !strcmp(o->csv, "-")) || (o->json && !strcmp(o->json, "-")) ||
-                     (o->html && !strcmp(o->html, "-"));
-    return status || to_stdout ? status : show_terminal(c);
+    return status || cli_to_stdout(c->run) ? status : show_terminal(c);
 }

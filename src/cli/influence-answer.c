@@ -2,6 +2,7 @@
 /* What is told, to every place that the flags name: the same of a run and of a saved document.
    The table of a run is there already. */
 #include "cli/influence-told.h"
+#include "cli/show.h"
 
 #include <math.h>
 
@@ -37,10 +38,14 @@ void cli_groups_largest(const cli_told *t, size_t query, size_t n, size_t *out) 
 glim_status cli_told_answer(cli_run *run, const cli_told *t) {
     const cli_options *o = &run->o;
     glim_status status = GLIM_OK;
-    if (o->json) {
+    if (o->json || cli_wants_figures(run)) {
         bool ok = true;
         json_t *all = cli_told_json(t, &ok);
-        status = cli_put_json(run, o->json, all, ok);
+        status = ok ? cli_show_figures(run, all) : GLIM_OK;
+        if (!status && (o->json || !ok))
+            status = cli_put_json(run, o->json ? o->json : "-", all, ok);
+        else
+            json_decref(all);
     }
     if (!status && o->csv && !o->train)
         status = cli_told_csv(run, t);

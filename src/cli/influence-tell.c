@@ -6,6 +6,7 @@
  */
 #include "base/rising.h"
 #include "cli/influence-told.h"
+#include "cli/show.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -93,7 +94,7 @@ static void read_samples(struct telling *s) {
 bool cli_column_listed(const cli_influence *c, size_t column) {
     size_t query = c->columns[column].query;
     return query == GLIM_NO_QUERY || query < CLI_TERMINAL_QUERIES || c->run->o.json ||
-           c->run->o.html;
+           c->run->o.html || cli_wants_figures(c->run);
 }
 
 static void name_ends(struct telling *s) {

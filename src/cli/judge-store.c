@@ -40,13 +40,14 @@ struct cli_kept {
    lies there, the input and its target as they are bound. */
 static bool is_harmless(const char *name) {
     static const char *const names[] = {
-        "json",        "csv",         "html",        "html-limit",   "lang",       "numbers",
-        "threads",     "memory",      "kernels",     "dry-run",      "quiet",      "verbose",
-        "ascii",       "color",       "width",       "help",         "list",       "store",
-        "batch-size",  "timeout",     "header",      "header-env",   "model",      "method",
-        "concurrency", "explanation", "metrics",     "rationale",    "data",       "text",
-        "label",       "inputs",      "table",       "row",          "file",       "context",
-        "chat",        "target",      "prompt-file", "context-file", "paraphrases"};
+        "json",        "csv",         "html",         "html-limit", "lang",    "numbers",
+        "svg",         "png",         "pdf",          "figure",     "alt",     "threads",
+        "memory",      "kernels",     "dry-run",      "quiet",      "verbose", "ascii",
+        "color",       "width",       "help",         "list",       "store",   "batch-size",
+        "timeout",     "header",      "header-env",   "model",      "method",  "concurrency",
+        "explanation", "metrics",     "rationale",    "data",       "text",    "label",
+        "inputs",      "table",       "row",          "file",       "context", "chat",
+        "target",      "prompt-file", "context-file", "paraphrases"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;

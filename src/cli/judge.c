@@ -4,6 +4,7 @@
 #include "cli/bind.h"
 #include "cli/given.h"
 #include "cli/judge-flags.h"
+#include "cli/show.h"
 #include "evaluate/judging.h"
 #include "predict/predictor.h"
 
@@ -87,19 +88,33 @@ glim_status cli_judge_claims(cli_judged *j) {
 
 static glim_status put_to(cli_run *run, const glim_profile *profile, const char *view,
                           const char *path) {
-    glim_view_options options = {.width = cli_width(run),
-                                 .ascii = cli_ascii(run),
-                                 .lang = cli_lang(run),
-                                 .limit = run->o.html_limit};
+    glim_view_options options = cli_view_options(run, view);
     char *text = NULL;
     size_t n = 0;
-    options.color = !strcmp(view, "terminal") ? cli_color(run) : GLIM_COLOR_NONE;
     glim_status status = glim__profile_render(view, profile, &options, &text, &n, &run->err);
     if (!status)
         status =
             strcmp(path, "-") ? glim__file_write(path, text, n, &run->err) : cli_put(run, text, n);
     if (!status)
         cli_wrote(run, path);
+    glim_view_free(run->ctx, text);
+    return status;
+}
+
+/* They are drawn from the document, as those of a saved one. */
+static glim_status put_figures(cli_run *run, const glim_profile *profile) {
+    glim_view_options options = cli_view_options(run, "json");
+    char *text = NULL;
+    size_t n = 0;
+    json_t *all = NULL;
+    if (!cli_wants_figures(run))
+        return GLIM_OK;
+    glim_status status = glim__profile_render("json", profile, &options, &text, &n, &run->err);
+    if (!status)
+        status = glim__json_parse(&all, text, n, "the profile", &run->err);
+    if (!status)
+        status = cli_show_figures(run, all);
+    json_decref(all);
     glim_view_free(run->ctx, text);
     return status;
 }
@@ -117,14 +132,11 @@ glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
     const struct {
         const char *view, *path;
     } files[] = {{"csv", o->csv}, {"html", o->html}, {"json", o->json}};
-    glim_status status = GLIM_OK;
-    bool to_stdout = false;
+    glim_status status = put_figures(run, &profile);
     for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
-        if (files[i].path) {
+        if (files[i].path)
             status = put_to(run, &profile, files[i].view, files[i].path);
-            to_stdout = to_stdout || !strcmp(files[i].path, "-");
-        }
-    return status || to_stdout ? status : put_to(run, &profile, "terminal", "-");
+    return status || cli_to_stdout(run) ? status : put_to(run, &profile, "terminal", "-");
 }
 
 /* ---- the plan ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of a map: its verdict, its caption, its largest groups. */
 #include "cli/map-told.h"
+#include "cli/show.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -94,10 +95,14 @@ void cli_map_sizes(const cli_map *m, const cli_map_color *c, size_t *order, size
 glim_status cli_map_answer(cli_run *run, const cli_map *m) {
     const cli_options *o = &run->o;
     glim_status status = GLIM_OK;
-    if (o->json) {
+    if (o->json || cli_wants_figures(run)) {
         bool ok = true;
         json_t *all = cli_map_json(m, &ok);
-        status = cli_put_json(run, o->json, all, ok);
+        status = ok ? cli_show_figures(run, all) : GLIM_OK;
+        if (!status && (o->json || !ok))
+            status = cli_put_json(run, o->json ? o->json : "-", all, ok);
+        else
+            json_decref(all);
     }
     if (!status && o->csv)
         status = cli_map_csv(run, m);

@@ -52,4 +52,6 @@ void cli_team_prepare(cli_run *run) {
         return;
     o->quiet = true;
     o->json = o->csv = o->html = o->raw = o->store = NULL;
+    o->svg = o->png = o->pdf = NULL;
+    o->alt = false;
 }

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 bool cli_wants_terminal(const cli_run *run) {
-    return !run->o.json && !run->o.csv && !run->o.html && !run->o.raw;
+    return !run->o.json && !run->o.csv && !run->o.html && !run->o.svg && !run->o.png &&
+           !run->o.pdf && !run->o.alt && !run->o.raw;
 }
 
 /* Past stdio: a signal may end a write that waits for a reader. */

@@ -394,7 +394,8 @@ glim_status glim__tape_grad(glim_tape *t, const glim_tape_node *n, int i, float 
 }
 
 /* The gradient at what a norm divides, which is no node's output: that at its output times the
-   weight. What hooks make of it goes on as of a norm without a weight. */
+   weight. What hooks make of it goes on as of a norm without a weight; where they only look, the
+   norm's own sums are made, whose last bits are others. */
 static glim_status walk_normalized(glim_tape *t, glim_tape_node *n, int which,
                                    glim_status (*backward)(glim_tape *, glim_tape_node *,
                                                            glim_error *),
@@ -412,9 +413,12 @@ static glim_status walk_normalized(glim_tape *t, glim_tape_node *n, int which,
             d[r + c] = weight[c] * given[r + c];
     if (!status)
         status = show_rows(t, n, which, d, n->cols, true, err);
+    bool changed = false;
+    for (size_t i = 0; i < T * cols && !changed && !status; i++)
+        changed = d[i] != weight[i % W] * given[i];
     if (!status) {
-        n->grad = d;
-        n->as.norm.weight = ones;
+        n->grad = changed ? d : given;
+        n->as.norm.weight = changed ? ones : weight;
         status = backward(t, n, err);
         n->grad = given;
         n->as.norm.weight = weight;

@@ -128,7 +128,6 @@ static void become(const struct ends *e, pid_t parent, char **argv, char **env) 
 
 /* The environment with the descriptor's number, in C's words: messages are read by us. */
 static char **child_environment(glim_context *ctx) {
-    static char told[] = "GLIM_PROGRESS_FD=3", locale[] = "LC_ALL=C.UTF-8";
     size_t n = 0, k = 0;
     while (environ[n])
         n++;
@@ -137,8 +136,8 @@ static char **child_environment(glim_context *ctx) {
         if (strncmp(environ[i], "GLIM_PROGRESS_FD=", 17) && strncmp(environ[i], "LC_ALL=", 7))
             env[k++] = environ[i];
     if (env) {
-        env[k++] = told;
-        env[k++] = locale;
+        env[k++] = (char *)"GLIM_PROGRESS_FD=3"; /* execve changes none of them */
+        env[k++] = (char *)"LC_ALL=C.UTF-8";
         env[k] = NULL;
     }
     return env;
@@ -146,7 +145,6 @@ static char **child_environment(glim_context *ctx) {
 
 glim_status serve_child_start(serve_child *c, const glim_buffer *words, size_t n,
                               const glim_buffer *blob, bool answers, glim_error *err) {
-    static char program[] = "glim";
     glim_context *ctx = words->ctx;
     struct ends ends;
     char **argv = glim__alloc(ctx, (n + 2) * sizeof *argv), **env = child_environment(ctx);
@@ -155,7 +153,7 @@ glim_status serve_child_start(serve_child *c, const glim_buffer *words, size_t n
         status = glim__oom(ctx, err, "a child's arguments", (n + 2) * sizeof *argv);
         goto done;
     }
-    argv[0] = program;
+    argv[0] = (char *)"glim";
     char *at = words->data;
     for (size_t i = 0; i < n; i++, at += strlen(at) + 1)
         argv[1 + i] = at;

@@ -51,7 +51,7 @@ static const char *unit_text(const glim_document *d, size_t u, size_t *n) {
     return s;
 }
 
-static bool linked(const glim_document_link *at, size_t n, size_t r, size_t u, bool *sure) {
+bool glim__html_linked(const glim_document_link *at, size_t n, size_t r, size_t u, bool *sure) {
     for (size_t i = 0; i < n; i++)
         if (at[i].row == r && at[i].unit == u) {
             *sure = at[i].sure;
@@ -64,8 +64,8 @@ static void put_cell(html_page *p, double limit, size_t r, size_t u) {
     const glim_document *d = p->d;
     const glim_document_links *l = &d->links;
     double x = d->scores[r * d->input.n_units + u];
-    bool sure = false, one, found = linked(l->found, l->n_found, r, u, &one);
-    bool gold = linked(l->gold, l->n_gold, r, u, &sure);
+    bool sure = false, one, found = glim__html_linked(l->found, l->n_found, r, u, &one);
+    bool gold = glim__html_linked(l->gold, l->n_gold, r, u, &sure);
     size_t n;
     glim__buffer_printf(p->b, "<td class=\"%s", gold && sure ? "sure " : gold ? "possible " : "");
     if (isfinite(x))

@@ -152,16 +152,16 @@ static void put_top(const struct grid *g) {
 }
 
 /* The same in a sentence, for those who do not see shades. */
-static void put_say(const struct grid *g) {
-    html_page *p = g->m->p;
+void glim__html_grid_say(const html_panel *m) {
+    html_page *p = m->p;
     glim_panel_place top[2];
-    size_t n = glim__panel_top(g->panel, 2, top);
-    bool ranks = g->panel->scale == GLIM_SCALE_RANK;
+    size_t n = glim__panel_top(m->panel, 2, top);
+    bool ranks = m->panel->scale == GLIM_SCALE_RANK;
     glim__buffer_puts(p->b, "<p class=\"say\">");
     for (size_t k = 0; k < n; k++) {
-        const char *row = glim__axis_label(&g->panel->rows, top[k].row),
-                   *column = glim__axis_label(&g->panel->columns, top[k].column);
-        glim__html_panel_number(g->m, glim__html_arg(p), top[k].value, false);
+        const char *row = glim__axis_label(&m->panel->rows, top[k].row),
+                   *column = glim__axis_label(&m->panel->columns, top[k].column);
+        glim__html_panel_number(m, glim__html_arg(p), top[k].value, false);
         glim__html_quote(glim__html_arg(p), row, strlen(row), HTML_LABEL);
         glim__html_quote(glim__html_arg(p), column, strlen(column), HTML_LABEL);
         glim__html_say(p, "span",
@@ -175,9 +175,9 @@ static void put_say(const struct grid *g) {
     glim__buffer_puts(p->b, "</p>\n");
 }
 
-static void put_axes(const struct grid *g) {
-    html_page *p = g->m->p;
-    const char *down = g->panel->rows.name, *across = g->panel->columns.name;
+void glim__html_grid_axes(const html_panel *m) {
+    html_page *p = m->p;
+    const char *down = m->panel->rows.name, *across = m->panel->columns.name;
     if (!down || !*down || !across || !*across)
         return;
     glim__html_panel_term(p, glim__html_arg(p), down);
@@ -200,8 +200,8 @@ void glim__html_grid(const html_panel *m) {
     if (!m->panel->rows.n || !m->panel->columns.n)
         return;
     lay_out(&g);
-    put_axes(&g);
-    put_say(&g);
+    glim__html_grid_axes(m);
+    glim__html_grid_say(m);
     put_folds(&g);
     glim__html_panel_legend(m);
     put_heads(&g);

@@ -5,22 +5,26 @@
 
 enum { TEXT = 60 };
 
-static void put_text(html_page *p, glim_buffer *b, const glim_document_group *g, int most) {
-    const glim_document *d = p->d;
-    size_t start = g->start, end = g->end <= d->input.text_len ? g->end : d->input.text_len;
-    while (start < end && strchr(" \t\r\n", d->input.text[start]))
-        start++;
-    while (end > start && strchr(" \t\r\n", d->input.text[end - 1]))
-        end--;
-    glim__html_label(b, d->input.text + start, start < end ? end - start : 0, most);
+void glim__html_trimmed(glim_buffer *b, const char *s, size_t n, int most) {
+    for (; n && strchr(" \t\r\n", *s); n--)
+        s++;
+    while (n && strchr(" \t\r\n", s[n - 1]))
+        n--;
+    glim__html_label(b, s, n, most);
 }
 
-static const char *rule_key(const glim_document *d, const char *rule) {
-    if (!strcmp(rule, "l2"))
+static void put_text(html_page *p, glim_buffer *b, const glim_document_group *g, int most) {
+    const glim_document *d = p->d;
+    size_t end = g->end <= d->input.text_len ? g->end : d->input.text_len;
+    glim__html_trimmed(b, d->input.text + g->start, g->start < end ? end - g->start : 0, most);
+}
+
+const char *glim__html_level_rule(const html_page *p, const glim_document_level *level) {
+    if (!strcmp(level->rule, "l2"))
         return "levels.l2";
-    if (!strcmp(rule, "max"))
+    if (!strcmp(level->rule, "max"))
         return "levels.max";
-    return d->method.additive ? "levels.exact" : "levels.sum";
+    return p->d->method.additive ? "levels.exact" : "levels.sum";
 }
 
 static void put_row(html_page *p, const glim_document_level *level, const glim_level_view *v,
@@ -79,7 +83,7 @@ static void put_level(html_page *p, const glim_document_level *level, const glim
         put_row(p, level, v, i, both);
     p->limit = limit;
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
-    glim__html_say(p, "p class=\"note\"", rule_key(p->d, level->rule));
+    glim__html_say(p, "p class=\"note\"", glim__html_level_rule(p, level));
     if (p->d->rows)
         glim__html_say(p, "p class=\"note\"", "levels.written");
     glim__buffer_puts(p->b, "</section>\n");

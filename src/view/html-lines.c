@@ -253,23 +253,24 @@ static void put_legend(const struct plot *f, size_t drawn) {
 }
 
 /* "accuracy: most 91.2 % at 9; last 88.0 %." */
-static void put_say(const struct plot *f, size_t series) {
-    html_page *p = f->m->p;
-    size_t C = f->panel->columns.n, best = C, last = C;
-    const double *x = f->panel->values + series * C;
+void glim__html_line_say(const html_panel *m, size_t series) {
+    html_page *p = m->p;
+    bool by_rank = m->panel->scale == GLIM_SCALE_RANK;
+    size_t C = m->panel->columns.n, best = C, last = C;
+    const double *x = m->panel->values + series * C;
     for (size_t c = 0; c < C; c++)
         if (isfinite(x[c])) {
-            best = best == C || (ranks(f) ? x[c] < x[best] : x[c] > x[best]) ? c : best;
+            best = best == C || (by_rank ? x[c] < x[best] : x[c] > x[best]) ? c : best;
             last = c;
         }
     if (best == C)
         return;
-    glim__html_panel_term(p, glim__html_arg(p), glim__axis_label(&f->panel->rows, series));
-    glim__html_panel_number(f->m, glim__html_arg(p), x[best], false);
-    const char *at = glim__axis_label(&f->panel->columns, best);
+    glim__html_panel_term(p, glim__html_arg(p), glim__axis_label(&m->panel->rows, series));
+    glim__html_panel_number(m, glim__html_arg(p), x[best], false);
+    const char *at = glim__axis_label(&m->panel->columns, best);
     glim__html_label(glim__html_arg(p), at, strlen(at), HTML_LABEL);
-    glim__html_panel_number(f->m, glim__html_arg(p), x[last], false);
-    glim__html_say(p, "span", ranks(f) ? "panel.say.line-rank" : "panel.say.line");
+    glim__html_panel_number(m, glim__html_arg(p), x[last], false);
+    glim__html_say(p, "span", by_rank ? "panel.say.line-rank" : "panel.say.line");
     glim__buffer_putc(p->b, ' ');
 }
 
@@ -314,7 +315,7 @@ void glim__html_lines(const html_panel *m) {
     lay_out(&f);
     glim__buffer_printf(b, "<p class=\"say\" id=\"glim-panel-%zu-say\">", m->at);
     for (size_t s = 0; s < drawn && s < 4; s++)
-        put_say(&f, s);
+        glim__html_line_say(m, s);
     glim__buffer_puts(b, "</p>\n");
     put_legend(&f, drawn);
     glim__buffer_printf(b,

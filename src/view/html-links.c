@@ -127,7 +127,7 @@ static void put_pairs(html_page *p) {
     glim__buffer_puts(p->b, "</tbody></table></details>\n");
 }
 
-static void put_rates(html_page *p) {
+void glim__html_rates(html_page *p) {
     const glim_document_links *l = &p->d->links;
     if (!l->has_gold)
         return;
@@ -163,7 +163,7 @@ void glim__html_links(html_page *p) {
         put_curves(p);
     if (d->links.has_gold)
         glim__html_say(p, "p class=\"legend\"", "links.lines");
-    put_rates(p);
+    glim__html_rates(p);
     put_pairs(p);
     glim__buffer_puts(p->b, "</section>\n");
 }

@@ -30,6 +30,16 @@ typedef struct html_page {
 
 /* ---- html.c ---- */
 
+/* The page's numbers, from the document; p->b is the caller's. Close in any case. */
+glim_status glim__html_open(html_page *p, const glim_document *d, const glim_view_options *o,
+                            glim_error *err);
+void glim__html_close(html_page *p);
+/* Its parts: title and target; method; verdict; sums, notes and caption; model and digest. */
+void glim__html_heading(html_page *p);
+void glim__html_method(html_page *p);
+void glim__html_verdict(html_page *p);
+void glim__html_remarks(html_page *p);
+void glim__html_footer(html_page *p, const char *digest);
 /* Up to the page's header, which it opens; and from its foot on: the document, and the viewer
    where it was built in. */
 void glim__html_begin(html_page *p);
@@ -120,6 +130,9 @@ void glim__html_head(html_page *p, const char *const *keys);
 /* Sentences and turns as tables, and the sentence that says which supports the target. */
 void glim__html_levels(html_page *p);
 void glim__html_support(html_page *p);
+/* Text without the white space around it, as a label; and the words for a level's rule. */
+void glim__html_trimmed(glim_buffer *b, const char *s, size_t n, int most);
+const char *glim__html_level_rule(const html_page *p, const glim_document_level *level);
 /* ---- html-attention.c ---- */
 
 /* Heading and what rows and columns are. */
@@ -129,8 +142,11 @@ void glim__html_attention(html_page *p);
 
 /* ---- html-links.c ---- */
 
-/* Which words belong together; nothing without links. */
+/* Which words belong together; nothing without links. And the error rates alone. */
 void glim__html_links(html_page *p);
+void glim__html_rates(html_page *p);
+/* Whether a row and a unit are among the links, and how sure that one is. */
+bool glim__html_linked(const glim_document_link *at, size_t n, size_t r, size_t u, bool *sure);
 
 /* ---- html-panels.c ---- */
 

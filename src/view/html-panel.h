@@ -30,7 +30,15 @@ void glim__html_panel_term(html_page *p, glim_buffer *b, const char *name);
 /* A table of numbers that may be folded away. */
 void glim__html_panel_unfold(const html_panel *m, bool begin);
 
+void glim__html_panel_title(const html_panel *m);
+
 /* ---- html-grid.c, html-lines.c, html-texts.c ---- */
+
+/* What lies down and across; the strongest cells, a line and a text in words. */
+void glim__html_grid_axes(const html_panel *m);
+void glim__html_grid_say(const html_panel *m);
+void glim__html_line_say(const html_panel *m, size_t series);
+void glim__html_text_head(const html_panel *m, size_t i);
 
 void glim__html_grid(const html_panel *m);
 void glim__html_lines(const html_panel *m);

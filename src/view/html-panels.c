@@ -219,7 +219,8 @@ static bool find_words(const html_panel *m, const char *end, char key[96]) {
     return false;
 }
 
-static void put_title(const html_panel *m) {
+/* By its own words, if the interface has them, or as the document says it. */
+void glim__html_panel_title(const html_panel *m) {
     char key[96], open[48];
     snprintf(open, sizeof open, "h2 id=\"glim-panel-%zu-name\"", m->at);
     if (find_words(m, "", key))
@@ -233,7 +234,7 @@ static void put_panel(html_page *p, size_t at) {
     html_panel m = {p, panel, glim__panel_range(panel), at};
     char key[96];
     glim__buffer_printf(p->b, "<section class=\"panel\" id=\"glim-panel-%zu\">", at);
-    put_title(&m);
+    glim__html_panel_title(&m);
     glim__buffer_putc(p->b, '\n');
     if (panel->kind == GLIM_PANEL_TABLE)
         put_table(&m);

@@ -62,26 +62,6 @@ static void put_shape(html_page *p, size_t u, uint8_t *seen) {
 
 /* ---- those that matter most ---- */
 
-/* A place inside the unit: the middle of its widest row. */
-static void middle(const glim_document *d, size_t u, double *x, double *y) {
-    const glim_document_unit *unit = &d->input.units[u];
-    const uint32_t *label = d->input.image.label;
-    int most = 0;
-    *x = unit->x + unit->width / 2.0;
-    *y = unit->y + unit->height / 2.0;
-    for (int v = unit->y; v < unit->y + unit->height && label; v++)
-        for (int from = unit->x, to; from < unit->x + unit->width; from = to + 1) {
-            const uint32_t *row = label + (size_t)v * (size_t)d->input.image.width;
-            for (to = from; to < unit->x + unit->width && row[to] == u;)
-                to++;
-            if (to - from > most) {
-                most = to - from;
-                *x = (from + to) / 2.0;
-                *y = v + 0.5;
-            }
-        }
-}
-
 static void put_edges(html_page *p, const size_t *units, size_t n, uint8_t *seen) {
     double size = fmax(p->d->input.image.width, p->d->input.image.height) / 18.0;
     for (size_t i = 0; i < n; i++) {
@@ -89,7 +69,7 @@ static void put_edges(html_page *p, const size_t *units, size_t n, uint8_t *seen
         glim__buffer_puts(p->b, "<path class=\"edge\" d=\"");
         memset(seen, 0, (size_t)p->d->input.image.width * (size_t)p->d->input.image.height);
         glim__regions_outline(p->b, p->d, units[i], seen);
-        middle(p->d, units[i], &x, &y);
+        glim__regions_middle(p->d, units[i], &x, &y);
         x = fmin(fmax(x, size / 2), p->d->input.image.width - size / 2);
         y = fmin(fmax(y, size / 2), p->d->input.image.height - size / 2);
         glim__buffer_printf(p->b,

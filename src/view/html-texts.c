@@ -36,7 +36,7 @@ static void put_left_out(html_page *p, size_t n) {
     glim__html_say(p, "span class=\"rest\"", "panel.left-out");
 }
 
-static void put_head(const html_panel *m, size_t i) {
+void glim__html_text_head(const html_panel *m, size_t i) {
     html_page *p = m->p;
     const glim_panel_text *t = &m->panel->strings[i];
     const char *label = glim__string_label(m->panel, i);
@@ -69,7 +69,7 @@ static void put_text(const html_panel *m, size_t i) {
     size_t from, to;
     glim__pieces_window(t, t->best < t->n ? WHOLE : LONG, &from, &to);
     glim__buffer_puts(p->b, "<li>");
-    put_head(m, i);
+    glim__html_text_head(m, i);
     glim__buffer_puts(p->b, "<div class=\"strip\">");
     put_left_out(p, from);
     for (size_t k = from, end; k < to; k = end) {

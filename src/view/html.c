@@ -161,7 +161,7 @@ static void put_params(html_page *p, bool all, const char *before) {
     json_decref(params);
 }
 
-static void put_method(html_page *p) {
+void glim__html_method(html_page *p) {
     const glim_document *d = p->d;
     char name[48];
     glim_buffer *arg = glim__html_arg(p);
@@ -189,7 +189,7 @@ static void put_method(html_page *p) {
     glim__buffer_puts(p->b, "</p>\n");
 }
 
-static void put_verdict(html_page *p) {
+void glim__html_verdict(html_page *p) {
     const glim_document *d = p->d;
     char name[48];
     glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
@@ -299,7 +299,7 @@ static void put_item(html_page *p, const char *text, const char *after) {
     glim__buffer_puts(p->b, after);
 }
 
-static void put_foot(html_page *p, const char *digest) {
+void glim__html_remarks(html_page *p) {
     const glim_document *d = p->d;
     char name[48];
     put_sum(p);
@@ -309,10 +309,10 @@ static void put_foot(html_page *p, const char *digest) {
     snprintf(name, sizeof name, "%.24s.caption", d->method.name);
     if (d->method.caption)
         glim__html_told(p, "p class=\"caption\"", name, d->method.caption);
-    put_checks(p);
-    glim__html_profile(p);
-    if (*glim__html_missing)
-        glim__html_told(p, "p class=\"note\"", NULL, glim__html_missing);
+}
+
+void glim__html_footer(html_page *p, const char *digest) {
+    const glim_document *d = p->d;
     glim__buffer_puts(p->b, "<footer>");
     put_item(p, d->model.file, " \xc2\xb7 ");
     put_item(p, d->model.architecture, " \xc2\xb7 ");
@@ -374,6 +374,17 @@ void glim__html_begin(html_page *p) {
     glim__buffer_puts(b, "</style>\n</head>\n<body>\n<main id=\"glim\">\n<header>\n");
 }
 
+void glim__html_heading(html_page *p) {
+    if (p->d->attention.side) {
+        glim__html_attention_head(p);
+    } else if (glim__of_panels(p->d)) {
+        glim__html_panels_head(p);
+    } else {
+        put_title(p);
+        put_target(p);
+    }
+}
+
 void glim__html_end(html_page *p, const char *json, size_t n) {
     glim__buffer_puts(p->b, "</main>\n<script type=\"application/json\" id=\"glim-data\">");
     put_data(p->b, json, n);
@@ -392,17 +403,10 @@ static void put_page(html_page *p, const char *json, size_t n) {
     glim__html_digest(digest, json, n);
     glim__html_begin(p);
     bool attention = p->d->attention.side, panels = glim__of_panels(p->d);
-    if (attention)
-        glim__html_attention_head(p);
-    else if (panels)
-        glim__html_panels_head(p);
-    else {
-        put_title(p);
-        put_target(p);
-    }
-    put_method(p);
+    glim__html_heading(p);
+    glim__html_method(p);
     glim__buffer_puts(b, "</header>\n");
-    put_verdict(p);
+    glim__html_verdict(p);
     if (attention) {
         glim__html_attention(p);
     } else if (!panels) {
@@ -414,7 +418,12 @@ static void put_page(html_page *p, const char *json, size_t n) {
         glim__html_seen(p);
     glim__html_links(p);
     glim__html_panels(p);
-    put_foot(p, digest);
+    glim__html_remarks(p);
+    put_checks(p);
+    glim__html_profile(p);
+    if (*glim__html_missing)
+        glim__html_told(p, "p class=\"note\"", NULL, glim__html_missing);
+    glim__html_footer(p, digest);
     glim__html_end(p, json, n);
 }
 
@@ -431,34 +440,45 @@ static uint8_t *grapheme_starts(const glim_document *d) {
     return starts;
 }
 
+glim_status glim__html_open(html_page *p, const glim_document *d, const glim_view_options *o,
+                            glim_error *err) {
+    *p = (html_page){.b = p->b, .d = d, .zh = o->lang && !strcmp(o->lang, "zh-CN")};
+    glim__buffer_init(&p->args, d->ctx);
+    p->scores = strip_scores(d);
+    p->starts = grapheme_starts(d);
+    if (!p->scores || !p->starts)
+        return glim__oom(d->ctx, err, "the report", d->input.n_units * sizeof *p->scores);
+    for (size_t u = 0; u < d->input.n_units; u++)
+        if (isfinite(p->scores[u]) && glim__html_counts(p, u))
+            p->limit = fmax(p->limit, fabs(p->scores[u]));
+    return GLIM_OK;
+}
+
+void glim__html_close(html_page *p) {
+    glim__free(p->args.ctx, p->scores);
+    glim__free(p->args.ctx, p->starts);
+    glim__buffer_release(&p->args);
+}
+
 static glim_status render(const glim_document *d, const glim_view_options *o, char **out, size_t *n,
                           glim_error *err) {
     glim_buffer b;
-    html_page p = {.b = &b, .d = d, .zh = o->lang && !strcmp(o->lang, "zh-CN")};
+    html_page p = {.b = &b};
     char *json = NULL;
     size_t json_len = 0;
-    glim_status status = glim__view_json.render(d, o, &json, &json_len, err);
     glim__buffer_init(&b, d->ctx);
-    glim__buffer_init(&p.args, d->ctx);
-    p.scores = status ? NULL : strip_scores(d);
-    p.starts = status ? NULL : grapheme_starts(d);
-    if (!status && (!p.scores || !p.starts))
-        status = glim__oom(d->ctx, err, "the report", d->input.n_units * sizeof *p.scores);
-    if (!status) {
-        for (size_t u = 0; u < d->input.n_units; u++)
-            if (isfinite(p.scores[u]) && glim__html_counts(&p, u))
-                p.limit = fmax(p.limit, fabs(p.scores[u]));
+    glim_status status = glim__html_open(&p, d, o, err);
+    if (!status)
+        status = glim__view_json.render(d, o, &json, &json_len, err);
+    if (!status)
         put_page(&p, json, json_len);
-    }
     if (!status && b.len > (o->limit ? o->limit : LIMIT))
         status = glim_fail(err, GLIM_ELIMIT,
                            "the report would have %.1f MiB (take larger units or a higher "
                            "--html-limit)",
                            (double)b.len / (1 << 20));
     glim__free(d->ctx, json);
-    glim__free(d->ctx, p.scores);
-    glim__free(d->ctx, p.starts);
-    glim__buffer_release(&p.args);
+    glim__html_close(&p);
     if (status) {
         glim__buffer_release(&b);
         return status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one list of views. */
+/* The one list of views: those that are text first, then figures, which measure and draw. */
+#include "view/figures.h"
 #include "view/html.h"
 #include "view/views.h"
 
@@ -7,6 +8,8 @@
 
 static const glim_view *const views[] = {&glim__view_terminal, &glim__view_json, &glim__view_csv,
                                          &glim__view_html, NULL};
+static const glim_view *const figures[] = {&glim__view_svg, &glim__view_png, &glim__view_pdf,
+                                           &glim__view_alt, NULL};
 
 const glim_view *const *glim_views(void) {
     return views;
@@ -16,6 +19,9 @@ const glim_view *glim_view_find(const char *name) {
     for (size_t i = 0; views[i]; i++)
         if (!strcmp(views[i]->name, name))
             return views[i];
+    for (size_t i = 0; figures[i]; i++)
+        if (!strcmp(figures[i]->name, name))
+            return figures[i];
     return NULL;
 }
 

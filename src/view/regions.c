@@ -36,6 +36,25 @@ double glim__regions_share(const glim_document *d, const size_t *units, size_t n
     return pixels / ((double)d->input.image.width * d->input.image.height);
 }
 
+void glim__regions_middle(const glim_document *d, size_t u, double *x, double *y) {
+    const glim_document_unit *unit = &d->input.units[u];
+    const uint32_t *label = d->input.image.label;
+    int most = 0;
+    *x = unit->x + unit->width / 2.0;
+    *y = unit->y + unit->height / 2.0;
+    for (int v = unit->y; v < unit->y + unit->height && label; v++)
+        for (int from = unit->x, to; from < unit->x + unit->width; from = to + 1) {
+            const uint32_t *row = label + (size_t)v * (size_t)d->input.image.width;
+            for (to = from; to < unit->x + unit->width && row[to] == u;)
+                to++;
+            if (to - from > most) {
+                most = to - from;
+                *x = (from + to) / 2.0;
+                *y = v + 0.5;
+            }
+        }
+}
+
 /* ---- outlines ---- */
 
 struct walk {

@@ -63,6 +63,8 @@ size_t glim__regions_top(const glim_document *d, const double *scores, int sign,
                          size_t *units);
 /* Their share of the picture. */
 double glim__regions_share(const glim_document *d, const size_t *units, size_t n);
+/* A place inside the unit: the middle of its widest row of pixels. */
+void glim__regions_middle(const glim_document *d, size_t unit, double *x, double *y);
 /* Appends a unit's outline as the path of an SVG. seen (H W): 0 where this unit is. */
 void glim__regions_outline(glim_buffer *b, const glim_document *d, size_t unit, uint8_t *seen);
 
