@@ -109,6 +109,7 @@ typedef struct cli_options {
     /* the server */
     const char *served[CLI_SERVED], *host, *token, *root, *history;
     int64_t port, queue, workers;
+    uint64_t patterns;
     bool open;
 } cli_options;
 

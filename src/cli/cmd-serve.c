@@ -52,6 +52,11 @@ static const glim_param own_flags[] = {
      .offset = AT(history),
      .value_name = "FILE",
      .help = "where jobs are kept (~/.local/state/glim/history.sqlite)"},
+    {.name = "patterns",
+     .type = GLIM_SIZE,
+     .offset = AT(patterns),
+     .def.i = (int64_t)4 << 30,
+     .help = "disk beside it for the attention that pages show"},
     {.name = "queue",
      .type = GLIM_INT,
      .offset = AT(queue),
@@ -195,6 +200,7 @@ static glim_status run_serve(cli_run *run) {
                              .workers = run->o.workers,
                              .threads = run->o.threads,
                              .memory = run->o.memory,
+                             .patterns = run->o.patterns,
                              .body = (uint64_t)64 << 20,
                              .patience = run->o.timeout};
     signal(SIGPIPE, SIG_IGN); /* a client that went away */

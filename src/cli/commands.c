@@ -6,28 +6,12 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_explain,
-    &cli_evaluate,
-    &cli_compare,
-    &cli_advise,
-    &cli_attention,
-    &cli_lens,
-    &cli_patch,
-    &cli_predict,
-    &cli_generate,
-    &cli_capture,
-    &cli_info,
-    &cli_tokenize,
-    &cli_verify,
-    &cli_view,
-    &cli_fit,
-    &cli_influence_command,
-    &cli_steer_command,
-    &cli_probe,
-    &cli_maximize,
-    &cli_map_command,
-    &cli_serve,
-    NULL,
+    &cli_explain,       &cli_evaluate, &cli_compare,  &cli_advise,
+    &cli_attention,     &cli_lens,     &cli_patch,    &cli_predict,
+    &cli_generate,      &cli_capture,  &cli_info,     &cli_tokenize,
+    &cli_verify,        &cli_view,     &cli_fit,      &cli_influence_command,
+    &cli_steer_command, &cli_probe,    &cli_maximize, &cli_map_command,
+    &cli_serve,         NULL,
 };
 
 const cli_command *cli_find(const char *name) {

@@ -205,7 +205,8 @@ serve_result serve_wait(serve_request *r, serve_words *words, serve_handler *the
     if (!r->errand)
         return serve_reply_error(r, 429, err.message);
     r->then = then;
-    r->errand->waiting = r->connection;
+    r->also = r->errand->waiting;
+    r->errand->waiting = r;
     MHD_suspend_connection(r->connection);
     return MHD_YES;
 }

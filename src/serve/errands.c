@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Short runs of the program for a request that waits: a plan, tokens, a report of a document. A
- * few at a time, whatever the queue of jobs has, each with an end in time.
+ * few at a time, whatever the queue of jobs has, each with an end in time. Requests that want the
+ * same words share a run.
  */
-#include "serve/server.h"
+#include "serve/request.h"
+
+#include <string.h>
 
 static const double LONGEST = 120; /* seconds, in the line and at work */
+
+static bool same(const glim_buffer *a, const glim_buffer *b) {
+    return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
+}
 
 serve_errand *serve_errand_new(glim_server *s, serve_words *words, glim_error *err) {
     size_t n = 0;
     serve_errand *e = NULL, **last = &s->errands;
-    for (; *last; last = &(*last)->next)
-        n++;
+    for (; *last; last = &(*last)->next, n++)
+        if ((*last)->state != ERRAND_ENDED && same(&(*last)->words.words, &words->words) &&
+            same(&(*last)->words.blob, &words->blob)) {
+            serve_words_release(words);
+            (*last)->users++;
+            return *last;
+        }
     if (n >= MOST_ERRANDS)
         glim_fail(err, GLIM_EBUDGET, "the server is busy: %zu requests wait (try again later)", n);
     else if (!(e = glim__calloc(s->ctx, 1, sizeof *e)))
@@ -22,6 +34,7 @@ serve_errand *serve_errand_new(glim_server *s, serve_words *words, glim_error *e
     }
     e->words = *words;
     *words = (serve_words){0};
+    e->users = 1;
     e->ends_at = glim__seconds() + LONGEST;
     serve_child_init(&e->child, s->ctx);
     *last = e;
@@ -30,7 +43,7 @@ serve_errand *serve_errand_new(glim_server *s, serve_words *words, glim_error *e
 }
 
 void serve_errand_free(glim_server *s, serve_errand *e) {
-    if (!e)
+    if (!e || --e->users)
         return;
     for (serve_errand **at = &s->errands; *at; at = &(*at)->next)
         if (*at == e) {
@@ -44,9 +57,10 @@ void serve_errand_free(glim_server *s, serve_errand *e) {
 
 static void end(serve_errand *e) {
     e->state = ERRAND_ENDED;
-    if (e->waiting)
-        MHD_resume_connection(e->waiting);
-    e->waiting = NULL;
+    for (serve_request *r; (r = e->waiting);) {
+        e->waiting = r->also;
+        MHD_resume_connection(r->connection);
+    }
 }
 
 static void fail(serve_errand *e, const char *what) {

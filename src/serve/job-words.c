@@ -388,7 +388,7 @@ glim_status serve_words_make(serve_words *w, const serve_options *o, const serve
 }
 
 /* Behind the command's name, since behind "--" nothing is a flag. */
-static void put_first(serve_words *w, const char *flag, const char *value) {
+void serve_words_flag(serve_words *w, const char *flag, const char *value) {
     glim_buffer all, old = w->words;
     if (old.failed)
         return;
@@ -407,7 +407,7 @@ glim_status serve_words_report(serve_words *w, const char *path, glim_error *err
     const char *produces = w->command->produces ? w->command->produces : "";
     bool viewed = !strcmp(produces, "glim.explanation/1") || !strcmp(produces, "glim.influence/1");
     if (!viewed && serve_flag_find(w->command, "html"))
-        put_first(w, "html", path);
+        serve_words_flag(w, "html", path);
     return w->words.failed ? glim__oom(w->words.ctx, err, "the words of the request", w->words.len)
                            : GLIM_OK;
 }
@@ -416,8 +416,8 @@ glim_status serve_words_answer(serve_words *w, const char *path, bool dry_run, g
     if (dry_run && !serve_flag_find(w->command, "dry-run"))
         return glim_fail(err, GLIM_EUSAGE, "command: %s has no plan", w->command->name);
     if (dry_run)
-        put_first(w, "dry-run", NULL);
-    put_first(w, "json", path);
+        serve_words_flag(w, "dry-run", NULL);
+    serve_words_flag(w, "json", path);
     return w->words.failed ? glim__oom(w->words.ctx, err, "the words of the request", w->words.len)
                            : GLIM_OK;
 }

@@ -56,6 +56,8 @@ glim_status serve_words_make(serve_words *w, const serve_options *o, const serve
 glim_status serve_words_answer(serve_words *w, const char *path, bool dry_run, glim_error *err);
 /* --html=PATH where glim view cannot draw the report of the document again (evaluations). */
 glim_status serve_words_report(serve_words *w, const char *path, glim_error *err);
+/* --FLAG[=VALUE] of the server's own, before what the request says. */
+void serve_words_flag(serve_words *w, const char *flag, const char *value);
 void serve_words_release(serve_words *w);
 /* An empty one for `command`, filled in word by word. */
 void serve_words_init(serve_words *w, glim_context *ctx, const serve_command *command);

@@ -270,6 +270,7 @@ glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error
         status = serve_history_remove(s->store, id, err);
     if (status || !*found)
         return status;
+    serve_patterns_forget(s, id);
     serve_job *job = serve_job_find(s, id);
     if (job) {
         job->removed = true; /* its folder goes with it */

@@ -152,7 +152,12 @@ static glim_status open_places(glim_server *s, glim_error *err) {
     if (!status && !realpath(given, p->folder))
         status = glim_fail(err, GLIM_EIO, "cannot open '%s': %s", given, strerror(errno));
     snprintf(p->uploads, sizeof p->uploads, "%.3500s/uploads", p->folder);
-    return status ? status : make_folder(p->uploads, err);
+    snprintf(p->patterns, sizeof p->patterns, "%.3500s/patterns", p->folder);
+    if (!status)
+        status = make_folder(p->uploads, err);
+    if (!status)
+        status = make_folder(p->patterns, err);
+    return status;
 }
 
 /* ---- opening and closing ---- */
@@ -166,6 +171,8 @@ static glim_status open_server(glim_server *s, glim_error *err) {
         status = open_places(s, err);
     if (!status)
         status = serve_history_open(&s->store, s->ctx, s->o->history, s->places.folder, err);
+    if (!status)
+        serve_patterns_forget(s, 0);
     if (!status)
         status = open_models(s, err);
     if (!status)

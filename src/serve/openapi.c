@@ -159,8 +159,13 @@ static json_t *body_of(bool *ok, const glim_server *s, const serve_route *r) {
 /* ---- addresses ---- */
 
 static json_t *query_of(const char *name) {
-    bool number = !strcmp(name, "limit") || !strcmp(name, "before");
-    json_t *schema = number
+    static const char *const places[] = {"layer", "head", "level", "row", "column"};
+    bool number = !strcmp(name, "limit") || !strcmp(name, "before"), place = false;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        place |= !strcmp(name, places[i]);
+    json_t *schema = place ? json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0,
+                                       "maximum", !strcmp(name, "level") ? 12 : 4095)
+                     : number
                          ? json_pack("{s:s, s:i, s:I}", "type", "integer", "minimum", 1, "maximum",
                                      !strcmp(name, "limit") ? (json_int_t)1000 : 999999999999999999)
                      : !strcmp(name, "lang") ? json_pack("{s:[s,s]}", "enum", "en", "zh-CN")
@@ -168,7 +173,7 @@ static json_t *query_of(const char *name) {
                                                          "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")
                                              : json_pack("{s:s}", "type", "string");
     return json_pack("{s:s, s:s, s:b, s:o}", "name", name, "in", "query", "required",
-                     !strcmp(name, "name"), "schema", schema);
+                     place || !strcmp(name, "name"), "schema", schema);
 }
 
 static json_t *id_parameter(void) {

@@ -48,6 +48,7 @@ struct serve_request {
     bool answered, too_large;
     serve_errand *errand;
     serve_handler *then;           /* once the errand has ended */
+    serve_request *also;           /* waits for the same errand */
     char form[PATH_MAX], etag[64]; /* what an errand makes */
     const char *content;           /* its type */
 };
@@ -86,7 +87,11 @@ serve_result serve_reply_file(serve_request *r, const char *path, const char *ty
 void serve_common_headers(const serve_request *r, struct MHD_Response *response, const char *type);
 serve_result serve_send(serve_request *r, int status, struct MHD_Response *response);
 
-/* Waits for an errand, then calls `then`. Takes the words. */
+/* What an errand's child says why it failed: the request's fault, or not. */
+serve_result serve_reply_failure(serve_request *r);
+
+/* Waits for an errand, then calls `then`. Takes the words. Who waits for the same words waits
+   for the same run. */
 serve_result serve_wait(serve_request *r, serve_words *words, serve_handler *then);
 
 /* ---- handlers ---- */
@@ -95,7 +100,7 @@ serve_handler serve_get_info, serve_get_commands, serve_get_openapi, serve_get_p
     serve_get_script, serve_get_style;
 serve_handler serve_post_job, serve_list_jobs, serve_get_job, serve_patch_job, serve_delete_job,
     serve_cancel_job, serve_get_events;
-serve_handler serve_get_document, serve_get_form, serve_post_document;
+serve_handler serve_get_document, serve_get_form, serve_post_document, serve_get_tile;
 serve_handler serve_post_plan, serve_ask;
 serve_handler serve_list_files, serve_post_file;
 void serve_watch_end(serve_watch *w);

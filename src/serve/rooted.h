@@ -17,6 +17,7 @@ typedef struct serve_places {
     char root[PATH_MAX];    /* without links; "" when no files may be named */
     char uploads[PATH_MAX]; /* the same */
     char folder[PATH_MAX];  /* where documents lie */
+    char patterns[PATH_MAX];
 } serve_places;
 
 /* The whole path of a regular file; with `folder` of a folder. EUSAGE: there is none. */

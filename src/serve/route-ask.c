@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* A run that failed: the request's fault, or not. */
-static serve_result reply_failure(serve_request *r) {
+serve_result serve_reply_failure(serve_request *r) {
     bool ok = true;
     int code = r->errand->child.exit;
     json_t *all = json_object();
@@ -16,7 +15,7 @@ static serve_result reply_failure(serve_request *r) {
 static serve_result put_answer(serve_request *r) {
     const serve_child *c = &r->errand->child;
     if (c->exit)
-        return reply_failure(r);
+        return serve_reply_failure(r);
     if (c->overflown)
         return serve_reply_error(r, 400, "the answer: it is too large (make it a job)");
     return serve_reply_text(r, 200, "application/json", &c->out.text);
@@ -56,7 +55,7 @@ static serve_result put_plan(serve_request *r) {
     char size[24], text[256], time[48] = "";
     bool ok = true;
     if (c->exit)
-        return reply_failure(r);
+        return serve_reply_failure(r);
     json_t *plan = json_loadb(c->out.text.data ? c->out.text.data : "", c->out.text.len, 0, NULL);
     double forward = json_number_value(json_object_get(plan, "forward_tokens"));
     double backward = json_number_value(json_object_get(plan, "backward_tokens"));

@@ -9,6 +9,7 @@
 static const char *const list_query[] = {"limit", "before", "search", NULL};
 static const char *const file_query[] = {"path", NULL};
 static const char *const name_query[] = {"name", NULL};
+static const char *const tile_query[] = {"layer", "head", "level", "row", "column", NULL};
 static const char *const lang_query[] = {"lang", NULL};
 static const char *const token_query[] = {"token", NULL};
 
@@ -40,6 +41,8 @@ const serve_route serve_routes[] = {
      .type = "application/pdf", .form = "pdf"},
     {"GET", API "/jobs/{id}/table.csv", "its numbers as a table", serve_get_form,
      .type = "text/csv; charset=utf-8", .form = "csv"},
+    {"GET", API "/jobs/{id}/tiles", "256 x 256 bytes of a pattern of attention", serve_get_tile,
+     .query = tile_query, .type = "application/octet-stream"},
     {"POST", API "/documents", "adds a saved document to the jobs", serve_post_document,
      SERVE_DOCUMENT, .status = 201},
     {"POST", API "/plan", "what a job would cost", serve_post_plan, SERVE_JOB},

@@ -41,6 +41,7 @@ typedef struct serve_options {
     const char *history; /* a SQLite file; FILE.files beside it holds the documents */
     int64_t queue, workers, threads;
     uint64_t memory, body; /* of a job, 0 = no bound; of a request */
+    uint64_t patterns;     /* bytes on disk of attention patterns that are kept for pages */
     double patience;       /* seconds in which a request must have come */
 } serve_options;
 

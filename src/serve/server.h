@@ -50,13 +50,14 @@ typedef struct serve_watch {
     double last;
 } serve_watch;
 
-/* A short run of the program whose answer a request waits for. The request's; in the server's
-   list until it has ended. */
+/* A short run of the program whose answer requests wait for. Theirs; in the server's list until
+   it has ended. */
 typedef struct serve_errand {
     struct serve_errand *next;
     serve_words words;
     serve_child child;
-    struct MHD_Connection *waiting;
+    struct serve_request *waiting; /* and others that wait for the same */
+    size_t users;
     enum { ERRAND_WAITS, ERRAND_RUNS, ERRAND_ENDED } state;
     double ends_at;
     bool failed; /* could not be started: err */
@@ -120,10 +121,14 @@ void serve_jobs_stop(glim_server *s);
 
 /* ---- errands (errands.c) ---- */
 
+/* A new one, or the one that is under way with the same words; for one more user. */
 serve_errand *serve_errand_new(glim_server *s, serve_words *words, glim_error *err);
 void serve_errand_free(glim_server *s, serve_errand *e);
 void serve_errands_turn(glim_server *s);
 void serve_errands_stop(glim_server *s);
+
+/* Removes the patterns that are kept of a job, 0: of all (route-tiles.c). */
+void serve_patterns_forget(glim_server *s, int64_t job);
 
 /* ---- events (events.c); with the lock held ---- */
 

@@ -14,6 +14,7 @@ import time
 import unittest
 import urllib.request
 
+import numpy as np
 import scipy.stats
 
 from browser import AXE, DOCUMENTS, GLIM, ROOT, Browser
@@ -289,33 +290,36 @@ class Page(Browser):
         self.assertClean(page)
 
     def test_tiles_of_attention_are_handed_into_the_frame(self):
-        """The frame asks as its viewer does; a server that cuts tiles is put in its place."""
-        page = self.visit(f"#job={self.server.run(command='attention', input={'text': TEXT})}")
-        paths = {"/api/v1/jobs/{id}/tiles": {}}
-        asked = []
-
-        def cut(route):
-            asked.append(route.request.url.split("?")[1])
-            if "layer=9" in asked[-1]:
-                route.fulfill(status=400, json={"error": {"what": "layer", "why": "there is none", "todo": "0 to 1"}})
-            else:
-                route.fulfill(body=bytes(range(256)) * 256, headers={"Glim-Scale": "0.5"})
-
-        page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": paths}))
-        page.route("**/tiles?*", cut)
+        """The frame asks as its viewer does, and gets what the patterns' own file says."""
+        job = self.server.run(command="attention", input={"text": TEXT}, parameters={"heads": "auto"})
+        page = self.visit(f"#job={job}")
         frame, _ = self.report(page)
         frame.evaluate("window.heard = []; addEventListener('message', (e) => window.heard.push(e.data))")
         frame.evaluate("parent.postMessage({glim: 1, type: 'attention', layers: 2}, '*')")
         heard = lambda kind: frame.evaluate("(t) => window.heard.filter((m) => m.type === t).map((m) => ({...m, "
-                                            "bytes: m.bytes && [m.bytes.byteLength, new Uint8Array(m.bytes)[300]]}))", kind)
+                                            "bytes: m.bytes && [...new Uint8Array(m.bytes)]}))", kind)
         self.wait("an offer", lambda: heard("tiles"))
-        place = {"layer": 1, "head": 0, "level": 2, "row": 3, "column": 4}
-        for id, layer in ((7, 1), (8, 9)):
-            frame.evaluate("(m) => parent.postMessage(m, '*')", {"glim": 1, "type": "ask-tile", "id": id, **place, "layer": layer})
+        place = {"layer": 1, "head": 2, "level": 0, "row": 0, "column": 0}
+        for id, head in ((7, 2), (8, 9)):
+            frame.evaluate("(m) => parent.postMessage(m, '*')", {"glim": 1, "type": "ask-tile", "id": id, **place, "head": head})
         tiles = {t["id"]: t for t in self.wait("tiles", lambda: len(heard("tile")) == 2 and heard("tile"))}
-        self.assertEqual((tiles[7]["bytes"], tiles[7]["scale"]), ([65536, 44], 0.5))
-        self.assertEqual(tiles[8]["error"], "layer, there is none, 0 to 1")
-        self.assertIn("layer=1&head=0&level=2&row=3&column=4", asked)
+        raw = self.folder / "raw.npy"
+        subprocess.run([GLIM, "attention", "-m", TINY, "--raw", raw, "--half", TEXT], check=True, capture_output=True)
+        weights = np.load(raw)[1, 2].astype(np.float64)
+        n, most = len(weights), weights.max()
+        self.assertEqual((len(tiles[7]["bytes"]), tiles[7]["scale"]), (65536, most))
+        np.testing.assert_array_equal(np.reshape(tiles[7]["bytes"], (256, 256))[:n, :n], np.rint(255 * np.sqrt(weights / most)))
+        self.assertIn("there is no tile", tiles[8]["error"])
+        # a saved document has no run to ask
+        document = self.server.ask(f"/jobs/{job}/document")
+        page = self.visit(f"#job={self.server.ask('/documents', document)['id']}")
+        frame, _ = self.report(page)
+        frame.evaluate("window.heard = []; addEventListener('message', (e) => window.heard.push(e.data))")
+        with page.expect_response("**/api/v1/jobs/*"):
+            frame.evaluate("parent.postMessage({glim: 1, type: 'attention', layers: 2}, '*')")
+        page.wait_for_timeout(100)
+        self.assertEqual(frame.evaluate("window.heard.filter((m) => m.type === 'tiles').length"), 0)
+        self.assertClean(page)
 
     def test_a_saved_document_is_opened(self):
         page = self.visit()

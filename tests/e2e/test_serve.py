@@ -16,6 +16,8 @@ import tempfile
 import time
 import unittest
 
+import numpy as np
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GLIM = os.environ.get("GLIM", str(ROOT / "build/release/src/cli/glim"))
 MODELS = ROOT / "tests/golden/models"
@@ -599,6 +601,90 @@ class Description(Base):
             capture_output=True, text=True, timeout=200, cwd=self.folder)
         self.assertEqual(r.returncode, 0, r.stdout[-6000:] + r.stderr[-2000:])
         self.assertEqual(server.api("GET", "/info")[0], 200)
+
+
+class Tiles(Base):
+    """Squares of attention patterns, made when they are wanted."""
+    TEXT = "a b c d e f g h i j k l a b"
+
+    def setUp(self):
+        super().setUp()
+        self.kept = self.folder / "history.sqlite.files/patterns"
+
+    def look(self, server, **request):
+        body = {"command": "attention", "input": {"text": self.TEXT}, "parameters": {}, **request}
+        return server.job(body)["id"]
+
+    def tile(self, server, job, **place):
+        query = "&".join(f"{k}={v}" for k, v in {"layer": 0, "head": 0, "level": 0, "row": 0, "column": 0, **place}.items())
+        r, data = server.api("GET", f"/jobs/{job}/tiles?{query}", raw=True)
+        return (r.status, r.getheader("Glim-Scale"), data) if r.status == 200 else (r.status, json.loads(data)["error"])
+
+    def patterns(self, layer):
+        out = self.folder / "own.npy"
+        subprocess.run([GLIM, "attention", "-m", LLAMA, "--raw", out, "--half", "--raw-layers", str(layer), self.TEXT],
+                       check=True, capture_output=True)
+        return np.load(out)[0].astype(np.float64)
+
+    def test_the_bytes_are_those_of_the_patterns(self):
+        server = self.start()
+        job = self.look(server)
+        for layer in range(2):
+            for head, weights in enumerate(self.patterns(layer)):
+                status, scale, data = self.tile(server, job, layer=layer, head=head)
+                self.assertEqual((status, float(scale)), (200, weights.max()))
+                got = np.frombuffer(data, np.uint8).reshape(256, 256)
+                n = len(weights)
+                np.testing.assert_array_equal(got[:n, :n], np.rint(255 * np.sqrt(weights / weights.max())))
+                self.assertFalse(got[n:].any() or got[:, n:].any())
+
+    def test_a_layer_is_made_once_and_goes_with_its_job(self):
+        server = self.start("--workers", 2)
+        job, other = self.look(server), self.look(server)
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            got = list(pool.map(lambda i: self.tile(server, job, layer=1, head=i % 4), range(24)))
+        self.assertEqual([g[0] for g in got], [200] * 24)
+        self.assertEqual(len(set(got)), 4)
+        first = self.kept / f"{job}-1.npy"
+        made = first.stat().st_ino
+        self.assertEqual(self.tile(server, job, layer=1), got[0])
+        self.assertEqual(first.stat().st_ino, made, "a second run")
+        self.tile(server, other)
+        self.assertEqual(sorted(p.name for p in self.kept.iterdir()), [f"{job}-1.npy", f"{other}-0.npy"])
+        server.api("DELETE", f"/jobs/{job}")
+        self.assertEqual([p.name for p in self.kept.iterdir()], [f"{other}-0.npy"])
+        self.assertEqual(self.tile(server, job, layer=1)[0], 404)
+        server.stop()
+        again = self.start()
+        self.assertEqual(list(self.kept.iterdir()), [], "the models of the next server may be others")
+        self.assertEqual(self.tile(again, other)[0], 200)
+
+    def test_what_was_wanted_last_stays_on_a_small_disk(self):
+        job = self.look(server := self.start("--patterns", 9000))
+        size = lambda: sum(p.stat().st_size for p in self.kept.iterdir())
+        self.tile(server, job)
+        one = size()
+        self.assertTrue(9000 / 2 < one < 9000, one)
+        self.assertEqual(self.tile(server, job, layer=1)[0], 200)
+        self.assertEqual([p.name for p in self.kept.iterdir()], [f"{job}-1.npy"])
+        server.stop()
+        status, error = self.tile(self.start("--patterns", one - 1), job)
+        self.assertEqual((status, error["what"]), (503, "patterns"))
+        self.assertEqual(size(), 0)
+
+    def test_what_cannot_be_is_said(self):
+        server = self.start()
+        job, detect = self.look(server), self.look(server, input=None, parameters={"detect": True, "length": 8})
+        for place, word in (({"layer": 2}, "layers"), ({"head": 4}, "tile"), ({"level": 1}, "tile"), ({"row": 1}, "tile"),
+                            ({"column": 1}, "tile"), ({"row": -1}, "row"), ({"column": ""}, "column"), ({"x": 1}, "x")):
+            status, error = self.tile(server, job, **place)
+            self.assertEqual(status, 400, place)
+            self.assertIn(word, json.dumps(error), place)
+        self.assertEqual(self.tile(server, detect)[0], 400)
+        explained = server.job({"command": "explain", "input": {"text": "a b"}, "parameters": {"method": "occlusion"}})["id"]
+        self.assertEqual(self.tile(server, explained)[0], 400)
+        self.assertEqual(self.tile(server, 99)[0], 404)
+        self.assertEqual(server.api("GET", f"/jobs/{job}/tiles?layer=1")[0], 400)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,7 @@ export function AnswerBox({ then }: { then: () => void }) {
       </h3>
       {job?.error && <p class="fault">{`${job.error.what}: ${job.error.why}`}</p>}
       {list.length > 0 && <Words list={list} then={then} />}
+      {job?.state === "done" && !list.length && <p class="hint">{say("answer.nothing")}</p>}
       {running && <progress aria-label={say("answer.writing")} />}
       {!running && list.length > 0 && !word && <p class="hint">{say("answer.hint")}</p>}
       {word && <Question word={word} then={then} />}

@@ -123,6 +123,8 @@ const TARGETS = ["target", "against", "continuation", "generate"];
 
 export function requestOf(s: State, slot: Slot): Request | null {
   const values = changed(s, slot);
+  // to be looked at: every head in outline, as in the report of a run on the command line
+  if (slot.id === "attention" && values.heads === undefined) values.heads = "auto";
   const base = { command: slot.command.name, model: s.model || undefined };
   if (WORDS_TABS.includes(slot.id) && picked(s)) {
     const question = asked(s, slot);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Squares of attention patterns for a report in a frame, which may fetch nothing: it
-// asks by messages (web/src/attention-tiles.ts has their words), the page fetches. A
-// server says in its description whether it cuts tiles.
+// asks by messages (web/src/attention-tiles.ts has their words), the page fetches. The
+// server makes patterns by running the job's command again, so only what ran here has
+// them: a saved document shows what it keeps.
 
-import { address, asFault, get, tile } from "./api";
+import { asFault, get, tile, type Job } from "./api";
 
 interface Question {
   type: string;
@@ -16,18 +17,15 @@ interface Question {
 }
 
 const PLACE = ["layer", "head", "level", "row", "column"] as const;
-const PATH = address("/jobs/{id}/tiles");
 
-let cuts: Promise<boolean> | null = null;
-
-const hasTiles = (): Promise<boolean> =>
-  (cuts ??= get<{ paths: Record<string, unknown> }>("/openapi.json")
-    .then((described) => PATH in described.paths)
-    .catch(() => false));
+const hasTiles = (job: number): Promise<boolean> =>
+  get<Job>(`/jobs/${job}`)
+    .then(({ command }) => command === "attention")
+    .catch(() => false);
 
 /** Answers what a frame asks about the patterns of its job; the rest is not for us. */
 export async function attend(job: number, asked: Question, frame: Window): Promise<void> {
-  if (asked.type === "attention" && (await hasTiles()))
+  if (asked.type === "attention" && (await hasTiles(job)))
     frame.postMessage({ glim: 1, type: "tiles" }, "*");
   if (asked.type !== "ask-tile") return;
   const answer = { glim: 1, type: "tile", id: asked.id };
