@@ -83,10 +83,15 @@ glim_status cli_check_outputs(cli_run *run) {
                                {"the training samples", o->train},
                                {"the queries", o->query},
                                {"the direction", o->direction}};
-    const struct place out[] = {{"--json", o->json}, {"--csv", o->csv},
-                                {"--html", o->html}, {"--svg", o->svg},
-                                {"--png", o->png},   {"--pdf", o->pdf},
-                                {"--raw", o->raw},   {"--save-picture", o->save_picture},
+    const struct place out[] = {{"--json", o->json},
+                                {"--csv", o->csv},
+                                {"--html", o->html},
+                                {"--svg", o->svg},
+                                {"--png", o->png},
+                                {"--pdf", o->pdf},
+                                {"--raw", o->raw},
+                                {"--save-picture", o->save_picture},
+                                {"--alt", o->alt ? "-" : NULL},
                                 {"--out", o->out}};
     for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
         if (!out[i].path)

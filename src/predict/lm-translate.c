@@ -33,9 +33,10 @@ static glim_status take_first(glim_lm *lm, const glim_target_options *o, int32_t
                               glim_error *err) {
     int32_t id = -1;
     if (!o->target || o->continuation || o->generate)
-        return glim_fail(err, GLIM_EUSAGE,
-                         "two tokens that may be written first are told apart: name both, and no "
-                         "--continuation or --generate");
+        return glim_fail(
+            err, GLIM_EUSAGE,
+            "--against tells apart two tokens that may be written first: name --target too, and no "
+            "--continuation or --generate");
     lm->kind = "contrast";
     glim_status status = glim_model_token(lm->model, o->target, &id, err);
     if (!status)
