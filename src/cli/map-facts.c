@@ -268,7 +268,7 @@ glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p) {
         return add_other(run, m, p, by);
     if (!status && p->predicted)
         status = add_prediction(run, m, p);
-    if (!status && p->predicted && !strcmp(by, "error"))
+    if (!status && p->predicted && by && !strcmp(by, "error"))
         status = add_error(run, m, p);
     if (!status && by && !has_color(m, by))
         status = glim_fail(&run->err, GLIM_EUSAGE,

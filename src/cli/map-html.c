@@ -129,7 +129,7 @@ static void put_density(drawing *d, uint32_t *bins) {
     }
     for (size_t at = 0; at < BINS * BINS; at++) {
         const uint32_t *bin = bins + at * (INKS + 2);
-        size_t best = 0;
+        size_t best = 0, row = at / BINS;
         for (size_t k = 1; k <= INKS; k++)
             best = bin[k] > bin[best] ? k : best;
         if (bin[INKS + 1])
@@ -137,8 +137,8 @@ static void put_density(drawing *d, uint32_t *bins) {
                 d->p->b,
                 "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\" "
                 "fill-opacity=\"%.2f\"/>\n",
-                step * (double)(at % BINS), step * (double)(at / BINS), step, step,
-                color_of(d, best), 0.15 + 0.85 * log1p(bin[INKS + 1]) / log1p(most));
+                step * (double)(at % BINS), step * (double)row, step, step, color_of(d, best),
+                0.15 + 0.85 * log1p(bin[INKS + 1]) / log1p(most));
     }
 }
 

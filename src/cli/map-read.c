@@ -63,7 +63,7 @@ static glim_status read_places(map_reader *r, const json_t *v, float **out, cons
     size_t n = r->m->n;
     if (json_is_object(v)) {
         glim_status status = unpack(r, v, 2, (void **)out, member);
-        for (size_t i = 0; i < 2 * n && !status; i++)
+        for (size_t i = 0; *out && i < 2 * n && !status; i++)
             if (!isfinite((*out)[i]))
                 status = bad(r, member);
         return status;

@@ -109,7 +109,7 @@ static glim_status doubles(cli_run *run, const saved *s, const char *name, size_
     *out = status ? NULL : glim__alloc(run->ctx, rows * width * sizeof **out);
     if (!status && !*out)
         status = glim__oom(run->ctx, &run->err, "a saved map", rows * width * sizeof **out);
-    for (size_t i = 0; i < rows * width && !status; i++)
+    for (size_t i = 0; x && i < rows * width && !status; i++)
         (*out)[i] = (double)x[i];
     glim__free(run->ctx, x);
     return status;

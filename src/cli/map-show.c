@@ -228,7 +228,7 @@ static void put_plot(showing *s, bool beside) {
         last -= 2;
     for (int row = first; row <= last; row += 2) {
         for (int column = 0; column < s->columns; column++) {
-            size_t upper = (size_t)(row * s->columns + column);
+            size_t upper = (size_t)row * (size_t)s->columns + (size_t)column;
             put_cell(s, upper, upper + (size_t)s->columns);
         }
         if (beside)

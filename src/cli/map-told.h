@@ -89,7 +89,7 @@ void cli_map_judge(cli_map *m);
 /* map-flags.c */
 extern const glim_param cli_map_flags_points[], cli_map_flags_own[];
 glim_map_options cli_map_options(const cli_run *run);
-json_t *cli_map_params(const glim_map_options *used, bool *ok);
+json_t *cli_map_params(const glim_map_options *o, bool *ok);
 
 /* map-points.c */
 glim_status cli_points_read(cli_run *run, cli_points *p);

@@ -73,7 +73,7 @@ static glim_status lay(glim_grid *g, double step, glim_error *err) {
         span = 1e-30;
     while (span / h < LEAST)
         h /= 2;
-    while (span / h > MOST / 2)
+    while (span / h > 0.5 * MOST)
         h *= 2;
     g->h = h;
     size_t nodes = (size_t)(span / h) + 1 + 2 * (size_t)EDGE;

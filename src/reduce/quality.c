@@ -50,6 +50,7 @@ static void squares(double *out, const float *x, size_t n, size_t width, size_t 
 /* The k nearest, nearest first, equal ones by their number. */
 static void nearest(const double *square, size_t n, uint32_t *out, size_t k) {
     size_t have = 0;
+    memset(out, 0, k * sizeof *out);
     for (size_t j = 0; j < n; j++) {
         if (have == k && square[j] >= square[out[k - 1]])
             continue;
@@ -258,7 +259,7 @@ static size_t count_classes(const int32_t *label, size_t n) {
     int32_t most = -1;
     for (size_t i = 0; label && i < n; i++)
         most = label[i] > most ? label[i] : most;
-    return (size_t)(most + 1);
+    return (size_t)most + 1;
 }
 
 glim_status glim_embed_quality(glim_map_quality *out, glim_context *ctx, const float *x, size_t n,

@@ -41,7 +41,7 @@ static void usual_site(const glim_model *m, char *out, size_t size) {
              half->hyper.L - 1, norm);
 }
 
-static glim_status open(reading *s, glim_texts_at_site *r, glim_error *err) {
+static glim_status open_reading(reading *s, glim_texts_at_site *r, glim_error *err) {
     char last[64];
     *s = (reading){.r = r};
     const glim_model *m = r->model;
@@ -117,7 +117,7 @@ glim_status glim__texts_at_site(glim_texts_at_site *r, glim_error *err) {
     uint64_t ran = 0;
     r->x = NULL;
     r->predicted = NULL;
-    glim_status status = open(&s, r, err);
+    glim_status status = open_reading(&s, r, err);
     if (!status) {
         r->x = glim__alloc(ctx, r->n * r->width * sizeof *r->x);
         status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, &kept, &ran, err)
@@ -140,7 +140,7 @@ glim_status glim__texts_at_site(glim_texts_at_site *r, glim_error *err) {
 glim_status glim__texts_at_site_plan(glim_texts_at_site *r, uint64_t *bytes, glim_error *err) {
     reading s;
     uint64_t wanted;
-    glim_status status = open(&s, r, err);
+    glim_status status = open_reading(&s, r, err);
     if (!status)
         *bytes = glim__probe_pass_plan(&s.store, &s.inputs, &wanted) + 4 * r->n * r->width;
     close(&s);

@@ -251,8 +251,11 @@ static glim_status listen_at(glim_server *s, int *out, glim_error *err) {
     if (*out < 0)
         return cannot_listen(s, strerror(code), err);
     getsockname(*out, (struct sockaddr *)&got, &n);
-    int bound = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port
-                                                : ((struct sockaddr_in *)&got)->sin_port);
+    struct sockaddr_in6 wide;
+    struct sockaddr_in narrow;
+    memcpy(&wide, &got, sizeof wide);
+    memcpy(&narrow, &got, sizeof narrow);
+    int bound = ntohs(got.ss_family == AF_INET6 ? wide.sin6_port : narrow.sin_port);
     bool six = strchr(s->o->host, ':') != NULL;
     snprintf(s->host, sizeof s->host, "%.250s", s->o->host);
     snprintf(text, sizeof text, "%s%.200s%s", six ? "[" : "", s->host, six ? "]" : "");

@@ -120,7 +120,7 @@ static glim_status resample(struct ablation *a, glim_error *err) {
     glim_status status =
         map ? GLIM_OK : glim__oom(a->p->ctx, err, "positions", (own[0] + own[1]) * sizeof *map);
     for (size_t i = 0; i < o->n_others && !status; i++) {
-        for (size_t e = 0; e < a->halves; e++) {
+        for (size_t e = 0; e < a->halves && e < 2; e++) {
             int64_t *mine = map + e * own[0], T = (int64_t)positions(o->others[i], e);
             for (size_t t = 0; t < own[e]; t++) /* a shorter one ends with its last */
                 mine[t] = (int64_t)t < T ? (int64_t)t : T - 1;

@@ -43,7 +43,7 @@ glim_status glim_patch_ablate_plan(const glim_predictor *p, const glim_ablate_op
     out->bounded = !o->data; /* how long a corpus is shows when it has been read */
     for (int e = 0; e < 1 + two; e++) {
         const glim_hyper *h = &(e ? lm->model->encoder : lm->model)->hyper;
-        out->forward_tokens += rounds * upwards(h, (uint64_t)(2 + h->H), rows_of(lm, e == 1));
+        out->forward_tokens += rounds * upwards(h, 2 + (uint64_t)h->H, rows_of(lm, e == 1));
         out->forward_tokens += (inputs + 1) * rows_of(lm, e == 1);
     }
     return GLIM_OK;

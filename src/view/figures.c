@@ -86,7 +86,7 @@ static void put_remarks(sheet *t, const char *digest) {
     sheet_gap(t, 2);
     glim__html_footer(&t->page, digest);
     sheet_lines(t, (svg_font){SVG_TINY}, SHEET_GREY);
-    sheet_gap(t, SHEET_MARGIN / 2);
+    sheet_gap(t, 0.5 * SHEET_MARGIN);
 }
 
 static void put_document(sheet *t, const char *digest) {

@@ -394,7 +394,8 @@ void sheet_hatch(sheet *t, double x, double y, double w, double h) {
     enum { APART = 6 };
     glim_buffer d;
     glim__buffer_init(&d, t->s.body.ctx);
-    for (double at = APART; at < w + h; at += APART) {
+    for (int line = 1; line * APART < w + h; line++) {
+        double at = line * APART;
         double x0 = fmax(0, at - h), y0 = fmin(at, h), x1 = fmin(at, w), y1 = fmax(0, at - w);
         glim__buffer_putc(&d, 'M');
         svg_number(&d, x + x0);

@@ -61,14 +61,14 @@ void svg_release(svg *s);
 void svg_note(svg *s, const char *format, ...) GLIM_PRINTF(2, 3);
 /* data-NAME with a number, unless it is none. */
 void svg_value(svg *s, const char *name, double x);
-void svg_rect(svg *s, double x, double y, double w, double h, uint32_t fill, uint32_t stroke);
+void svg_rect(svg *s, double x, double y, double w, double h, uint32_t fill, uint32_t edge);
 /* dash: "3 2", or NULL. */
-void svg_line(svg *s, double x0, double y0, double x1, double y1, uint32_t stroke, double width,
+void svg_line(svg *s, double x0, double y0, double x1, double y1, uint32_t c, double width,
               const char *dash);
 /* A path whose commands are d; `opacity` of its fill. */
-void svg_path(svg *s, const char *d, uint32_t fill, double opacity, uint32_t stroke, double width,
+void svg_path(svg *s, const char *d, uint32_t fill, double opacity, uint32_t c, double width,
               const char *dash);
-void svg_circle(svg *s, double x, double y, double r, uint32_t fill, uint32_t stroke);
+void svg_circle(svg *s, double x, double y, double r, uint32_t fill, uint32_t edge);
 
 typedef enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END } svg_anchor;
 /* One line on its baseline. Bytes that XML has no place for become U+FFFD. */
