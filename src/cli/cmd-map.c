@@ -4,6 +4,7 @@
  * t-SNE leaves the map as far as it came.
  */
 #include "cli/commands.h"
+#include "base/names.h"
 #include "cli/map-told.h"
 
 #include <math.h>
@@ -40,25 +41,20 @@ static glim_status put_plan(cli_run *run, const glim_map_options *how) {
 
 /* ---- a run ---- */
 
-static const char *file_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 static const char *own_word(cli_map *m, const char *s) {
     return s && *s ? glim__arena_strdup(&m->arena, s) : NULL;
 }
 
 /* Where the points are from. */
 static glim_status tell_source(cli_run *run, cli_map *m, const cli_points *p) {
-    m->title = own_word(m, file_name(p->file));
+    m->title = own_word(m, glim__file_name(p->file));
     m->file = m->title;
     m->kind = p->kind;
     m->n = p->n;
     m->width = p->width;
     if (run->model) {
         const glim_model_info *i = glim_model_facts(run->model);
-        m->model = own_word(m, file_name(i->path));
+        m->model = own_word(m, glim__file_name(i->path));
         m->architecture = own_word(m, i->architecture);
         m->quantisation = own_word(m, i->quantisation);
         m->digest = own_word(m, i->digest);

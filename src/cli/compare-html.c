@@ -6,10 +6,9 @@
  * other (compare-html-input.c). What --json writes is embedded.
  */
 #include "cli/compare-html.h"
+#include "cli/told-html.h"
 
 enum { BAR = 56, MOST_FLIPS = 100 };
-
-static const uint64_t LIMIT = (uint64_t)50 << 20;
 
 void cli_html_name(html_page *p, const cli_comparison *c, size_t i) {
     const char *name = cli_compared_name(c, i);
@@ -247,22 +246,6 @@ static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
     glim__html_end(p, json->data, json->len);
 }
 
-static glim_status write_page(cli_run *run, const glim_buffer *b) {
-    uint64_t limit = run->o.html_limit ? run->o.html_limit : LIMIT;
-    if (b->failed)
-        return glim__oom(run->ctx, &run->err, "the report", b->len);
-    if (b->len > limit)
-        return glim_fail(&run->err, GLIM_ELIMIT,
-                         "the report would have %.1f MiB (a higher --html-limit)",
-                         (double)b->len / (1 << 20));
-    glim_status status = strcmp(run->o.html, "-")
-                             ? glim__file_write(run->o.html, b->data, b->len, &run->err)
-                             : cli_put(run, b->data, b->len);
-    if (!status)
-        cli_wrote(run, run->o.html);
-    return status;
-}
-
 glim_status cli_compare_html(cli_comparison *c) {
     cli_run *run = c->run;
     glim_buffer b, json;
@@ -279,7 +262,7 @@ glim_status cli_compare_html(cli_comparison *c) {
     if (!status) {
         put_page(&p, c, &json);
         b.failed = b.failed || p.args.failed;
-        status = write_page(run, &b);
+        status = cli_html_write(run, &b, "");
     }
     json_decref(value);
     glim__buffer_release(&json);

@@ -5,23 +5,9 @@
  */
 #include "cli/influence-apart.h"
 #include "cli/influence-figures.h"
-
-#include <stdarg.h>
+#include "cli/told-html.h"
 
 enum { MOST_QUERIES = 20, TEXT = 160 };
-
-static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
-static const char *const verdicts[] = {"verdict.ok", "verdict.careful", "verdict.distrust"};
-
-static void argument(html_page *p, const char *format, ...) GLIM_PRINTF(2, 3);
-static void argument(html_page *p, const char *format, ...) {
-    char text[160];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    glim__html_plain(glim__html_arg(p), text, strlen(text), 0);
-}
 
 static void text_argument(html_page *p, const char *text) {
     glim__html_plain(glim__html_arg(p), text, strlen(text), TEXT);
@@ -100,34 +86,26 @@ static void put_side(html_page *p, const cli_told *t, const cli_told_column *c, 
 
 static void put_model(html_page *p, const cli_told *t) {
     if (t->model.streams) {
-        argument(p, "%.200s", t->model.file ? t->model.file : "?");
-        argument(p, "%.100s", t->train.file);
-        argument(p, "%.60s", t->doc->method.name);
+        cli_html_argument(p, "%.200s", t->model.file ? t->model.file : "?");
+        cli_html_argument(p, "%.100s", t->train.file);
+        cli_html_argument(p, "%.60s", t->doc->method.name);
         glim__html_say(p, "p", "influence.whole-model");
         return;
     }
-    argument(p, "%s", t->model.classes ? "logistic" : "linear");
-    argument(p, "%zu", t->model.features);
-    argument(p, "%g", t->model.strength);
-    argument(p, "%.100s", t->train.file);
-    argument(p, "%.60s", t->doc->method.name);
+    cli_html_argument(p, "%s", t->model.classes ? "logistic" : "linear");
+    cli_html_argument(p, "%zu", t->model.features);
+    cli_html_argument(p, "%g", t->model.strength);
+    cli_html_argument(p, "%.100s", t->train.file);
+    cli_html_argument(p, "%.60s", t->doc->method.name);
     glim__html_say(p, "p", "influence.model");
 }
 
 static void put_head(html_page *p, const cli_told *t) {
-    glim_verdict v = t->doc->verdict;
-    argument(p, "%zu", t->train.samples);
+    cli_html_argument(p, "%zu", t->train.samples);
     glim__html_say(p, "h1", t->n_queries ? "influence.traced" : "influence.title");
     put_model(p, t);
     glim__buffer_puts(p->b, "</header>\n");
-    glim__buffer_printf(p->b, "<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
-                        (int)v, marks[v]);
-    glim__html_say(p, "strong", verdicts[v]);
-    if (*t->doc->verdict_reason) {
-        glim__buffer_puts(p->b, ": ");
-        glim__html_plain(p->b, t->doc->verdict_reason, strlen(t->doc->verdict_reason), 0);
-    }
-    glim__buffer_puts(p->b, "</p>\n");
+    cli_html_verdict(p, t->doc->verdict, t->doc->verdict_reason);
 }
 
 /* Sums over samples that share a value, and what refits without them changed. */
@@ -140,7 +118,7 @@ static void put_groups(html_page *p, const cli_told *t, size_t q) {
     for (size_t k = 0; k < t->groups.n; k++)
         if (isfinite(t->groups.actual[k * t->n_queries + q]))
             keys[3] = "influence.refit";
-    argument(p, "%.60s", t->grouped ? t->grouped : "?");
+    cli_html_argument(p, "%.60s", t->grouped ? t->grouped : "?");
     glim__html_say(p, "h3", "influence.groups");
     glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table>");
     glim__html_head(p, keys);
@@ -161,18 +139,18 @@ static void put_groups(html_page *p, const cli_told *t, size_t q) {
     }
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
     if (t->groups.n > n) {
-        argument(p, "%zu", t->groups.n - n);
+        cli_html_argument(p, "%zu", t->groups.n - n);
         glim__html_say(p, "p class=\"note\"", "influence.more-groups");
     }
 }
 
 static void put_query(html_page *p, const cli_told *t, size_t q) {
     const cli_told_sample *s = &t->queries[q];
-    argument(p, "%zu", q + 1);
+    cli_html_argument(p, "%zu", q + 1);
     text_argument(p, s->text);
     glim__buffer_puts(p->b, "<section class=\"level\">");
     glim__html_say(p, "h2", "influence.query");
-    argument(p, "%.40s", t->output ? t->output : "logprob");
+    cli_html_argument(p, "%.40s", t->output ? t->output : "logprob");
     if (t->model.streams)
         text_argument(p, s->label ? s->label : "\xe2\x80\xa6");
     else
@@ -199,14 +177,14 @@ static void put_query(html_page *p, const cli_told *t, size_t q) {
 
 static void put_figures(html_page *p, const cli_told *t) {
     const cli_told_figures *f = &t->figures;
-    argument(p, "%zu", t->columns[t->score].beyond);
-    argument(p, "%zu", t->columns[t->score].defined);
-    argument(p, "%.4g", t->score_limit);
+    cli_html_argument(p, "%zu", t->columns[t->score].beyond);
+    cli_html_argument(p, "%zu", t->columns[t->score].defined);
+    cli_html_argument(p, "%.4g", t->score_limit);
     glim__buffer_puts(p->b, "<section>");
     glim__html_say(p, "h2", "influence.stems");
     cli_figure_stems(p, t);
     if (f->column > 1) {
-        argument(p, "%zu", f->column);
+        cli_html_argument(p, "%zu", f->column);
         glim__html_say(p, "p class=\"note\"", "influence.band");
     }
     glim__buffer_puts(p->b, "</section>\n");
@@ -215,7 +193,7 @@ static void put_figures(html_page *p, const cli_told *t) {
     glim__buffer_puts(p->b, "<section>");
     glim__html_say(p, "h2", "influence.plane");
     cli_figure_plane(p, t);
-    argument(p, "%zu", f->drawn);
+    cli_html_argument(p, "%zu", f->drawn);
     glim__html_say(p, "p class=\"note\"", "influence.plane-note");
     glim__buffer_puts(p->b, "</section>\n");
 }
@@ -226,14 +204,14 @@ static void put_flags(html_page *p, const cli_told *t) {
         const cli_told_flag *f = &t->flags[k];
         if (!f->count)
             continue;
-        argument(p, "%zu", f->count);
+        cli_html_argument(p, "%zu", f->count);
         glim__html_say(p, "h2", k || !t->model.streams ? keys[k] : "influence.mislabelled-model");
         put_ends(p, t, f->samples, f->n);
     }
     if (!t->twins.pairs)
         return;
-    argument(p, "%zu", t->twins.pairs);
-    argument(p, "%zu", t->twins.differing);
+    cli_html_argument(p, "%zu", t->twins.pairs);
+    cli_html_argument(p, "%zu", t->twins.differing);
     glim__html_say(p, "p", "influence.same");
 }
 
@@ -241,17 +219,17 @@ static void put_truth(html_page *p, const cli_told *told) {
     const glim_truth *t = &told->truth;
     if (!told->checked)
         return;
-    argument(p, "%zu", t->removed);
-    argument(p, "%.3f", t->spearman);
-    argument(p, "%zu", t->subsets);
-    argument(p, "%.3f", t->lds);
+    cli_html_argument(p, "%zu", t->removed);
+    cli_html_argument(p, "%.3f", t->spearman);
+    cli_html_argument(p, "%zu", t->subsets);
+    cli_html_argument(p, "%.3f", t->lds);
     glim__html_say(p, "p", "influence.loo");
     if (!t->planted)
         return;
-    argument(p, "%zu", t->planted);
+    cli_html_argument(p, "%zu", t->planted);
     for (size_t k = 0; k < 2; k++) { /* six arguments at most: two lines */
-        argument(p, "%.60s", t->found[k].name);
-        argument(p, "%.0f %%", 100 * t->found[k].recall);
+        cli_html_argument(p, "%.60s", t->found[k].name);
+        cli_html_argument(p, "%.0f %%", 100 * t->found[k].recall);
     }
     glim__html_say(p, "p", "influence.found");
 }
@@ -263,28 +241,7 @@ static void put_foot(html_page *p, const cli_told *t) {
     glim__html_told(p, "p class=\"caption\"", key, d->method.caption);
     if (t->n_queries)
         glim__html_say(p, "p class=\"caption\"", "influence.sign");
-    for (size_t i = 0; i < d->n_notes; i++) {
-        glim__buffer_puts(p->b, "<p class=\"note\">");
-        glim__html_plain(p->b, d->notes[i], strlen(d->notes[i]), 0);
-        glim__buffer_puts(p->b, "</p>\n");
-    }
-    glim__buffer_puts(p->b, "<footer>glim ");
-    glim__html_plain(p->b, d->version, strlen(d->version), 40);
-    glim__buffer_puts(p->b, "</footer>\n");
-}
-
-static glim_status put_data(html_page *p, const cli_told *t, glim_error *err) {
-    bool ok = true;
-    json_t *all = cli_told_json(t, &ok);
-    glim_buffer text;
-    glim__buffer_init(&text, p->b->ctx);
-    glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, err);
-    json_decref(all);
-    if (!status)
-        glim__html_end(p, text.data, text.len);
-    p->b->failed = p->b->failed || text.failed;
-    glim__buffer_release(&text);
-    return status;
+    cli_html_foot(p, d->notes, d->n_notes, d->version);
 }
 
 /* Of methods that have other numbers than a score of each sample by itself. */
@@ -293,7 +250,7 @@ static void put_columns(html_page *p, const cli_told *t) {
         const cli_told_column *c = &t->columns[k];
         if (c->query != GLIM_NO_QUERY || k == t->score || !strcmp(c->name, "duplicate-of"))
             continue;
-        argument(p, "%.60s", c->name);
+        cli_html_argument(p, "%.60s", c->name);
         glim__html_say(p, "h2", "influence.largest");
         put_ends(p, t, c->high, cli_worth_a_look(c));
     }
@@ -314,8 +271,8 @@ static void put_body(html_page *p, const cli_told *t) {
     put_flags(p, t);
     put_truth(p, t);
     if (t->steps.n) {
-        argument(p, "%zu", t->steps.n);
-        argument(p, "%.3f", t->steps.rank);
+        cli_html_argument(p, "%zu", t->steps.n);
+        cli_html_argument(p, "%.3f", t->steps.rank);
         glim__html_say(p, "p", "influence.steps");
     }
     put_foot(p, t);
@@ -328,19 +285,12 @@ glim_status cli_told_html(cli_run *run, const cli_told *t) {
     glim__buffer_init(&p.args, run->ctx);
     glim__html_begin(&p);
     put_body(&p, t);
-    glim_status status = put_data(&p, t, &run->err);
+    bool ok = true;
+    json_t *all = cli_told_json(t, &ok);
+    glim_status status = cli_html_data(&p, all, ok, &run->err);
     b.failed = b.failed || p.args.failed;
-    if (!status && b.failed)
-        status = glim__oom(run->ctx, &run->err, "the report", b.len);
-    if (!status && b.len > run->o.html_limit)
-        status = glim_fail(&run->err, GLIM_ELIMIT,
-                           "the report would have %.1f MiB (a higher --html-limit, or a lower "
-                           "--top)",
-                           (double)b.len / (1 << 20));
     if (!status)
-        status = glim__file_write(run->o.html, b.data, b.len, &run->err);
-    if (!status)
-        cli_wrote(run, run->o.html);
+        status = cli_html_write(run, &b, ", or a lower --top");
     glim__buffer_release(&p.args);
     glim__buffer_release(&b);
     return status;

@@ -222,8 +222,6 @@ static glim_status read_facts(cli_run *run, cli_map *m, const cli_points *p) {
     const char *by = run->o.color_by;
     const char *label = run->o.label ? run->o.label : "label", *text = run->o.text_column;
     glim_status status = GLIM_OK;
-    if (run->o.label && glim__table_find(t, label) == SIZE_MAX)
-        return glim__table_column(t, label, &(size_t){0}, &run->err);
     for (size_t k = 0; k < t->n_columns && !status; k++) {
         column from = {t, k, p->row, p->n};
         const char *name = t->columns[k];
@@ -256,6 +254,13 @@ static bool has_color(const cli_map *m, const char *name) {
     return m->label && !strcmp(name, "label");
 }
 
+glim_status cli_map_no_color(cli_run *run) {
+    return glim_fail(&run->err, GLIM_EUSAGE,
+                     "--color-by '%.60s' is no column of the points (label, prediction, error, a "
+                     "column, or FILE#COLUMN)",
+                     run->o.color_by);
+}
+
 glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p) {
     const char *by = run->o.color_by;
     m->colors = glim__arena_calloc(&m->arena, CLI_MAP_COLORS + 4, sizeof *m->colors);
@@ -271,10 +276,7 @@ glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p) {
     if (!status && p->predicted && by && !strcmp(by, "error"))
         status = add_error(run, m, p);
     if (!status && by && !has_color(m, by))
-        status = glim_fail(&run->err, GLIM_EUSAGE,
-                           "--color-by '%.60s' is no column of the points (label, prediction, "
-                           "error, a column, or FILE#COLUMN)",
-                           by);
+        status = cli_map_no_color(run);
     m->color_by = by ? by : m->label ? "label" : NULL;
     return status;
 }

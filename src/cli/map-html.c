@@ -6,9 +6,8 @@
  */
 #include "base/rng.h"
 #include "cli/map-ink.h"
-#include "view/html-page.h"
+#include "cli/told-html.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
 /* Groups by their place among the names: six colours, then the same paler, then grey; they are
@@ -25,16 +24,6 @@ typedef struct drawing {
     double x, y, scale; /* of the picture's middle */
     double least, most;
 } drawing;
-
-static void argument(html_page *p, const char *format, ...) GLIM_PRINTF(2, 3);
-static void argument(html_page *p, const char *format, ...) {
-    char text[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    glim__html_plain(glim__html_arg(p), text, strlen(text), 0);
-}
 
 /* ---- the picture ---- */
 
@@ -91,11 +80,11 @@ static double opacity_of(const drawing *d, size_t ink) {
 }
 
 /* Points of one ink in one layer: dots of a path that goes nowhere. */
-static void put_layer(drawing *d, size_t layer, size_t ink) {
+static void put_layer(drawing *d, const uint8_t *place, size_t layer, size_t ink) {
     glim_buffer *b = d->p->b;
     bool begun = false;
     for (size_t i = 0; i < d->m->n; i++) {
-        if (glim__rng_u32(0, i, 0) % LAYERS != layer || ink_of(d, i) != ink)
+        if (place[i] != layer * (INKS + 1) + ink)
             continue;
         if (!begun)
             glim__buffer_printf(b, "<path stroke=\"#%06x\" stroke-opacity=\"%.1f\" d=\"",
@@ -107,14 +96,21 @@ static void put_layer(drawing *d, size_t layer, size_t ink) {
         glim__buffer_puts(b, "\"/>\n");
 }
 
-static void put_dots(drawing *d) {
+static glim_status put_dots(drawing *d, glim_error *err) {
+    uint8_t *place = glim__alloc(d->m->ctx, d->m->n); /* its layer and ink */
+    if (!place)
+        return glim__oom(d->m->ctx, err, "the report", d->m->n);
+    for (size_t i = 0; i < d->m->n; i++)
+        place[i] = (uint8_t)(glim__rng_u32(0, i, 0) % LAYERS * (INKS + 1) + ink_of(d, i));
     double size = d->m->n > 5000 ? 2.5 : d->m->n > 1000 ? 3.5 : 5;
     glim__buffer_printf(d->p->b,
                         "<g fill=\"none\" stroke-linecap=\"round\" stroke-width=\"%.1f\">\n", size);
     for (size_t layer = 0; layer < LAYERS; layer++)
         for (size_t ink = 0; ink <= INKS; ink++)
-            put_layer(d, layer, ink);
+            put_layer(d, place, layer, ink);
     glim__buffer_puts(d->p->b, "</g>\n");
+    glim__free(d->m->ctx, place);
+    return GLIM_OK;
 }
 
 /* How many points lie in each of 64 x 64 squares, and the colour that most of them have. */
@@ -149,11 +145,11 @@ static glim_status put_picture(drawing *d, glim_error *err) {
                         "<figure class=\"map\"><svg viewBox=\"0 0 %d %d\" role=\"img\" "
                         "width=\"%d\" height=\"%d\">",
                         (int)SIDE, (int)SIDE, (int)SIDE, (int)SIDE);
-    argument(p, "%s", cli_map_method_name(d->m));
-    argument(p, "%zu", d->m->n);
+    cli_html_argument(p, "%s", cli_map_method_name(d->m));
+    cli_html_argument(p, "%zu", d->m->n);
     glim__html_say(p, "title", "map.picture");
     if (d->m->n <= POINTS) {
-        put_dots(d);
+        status = put_dots(d, err);
     } else {
         uint32_t *bins = glim__calloc(d->m->ctx, BINS * BINS, (INKS + 2) * sizeof *bins);
         if (bins)
@@ -168,7 +164,7 @@ static glim_status put_picture(drawing *d, glim_error *err) {
                     d->m->caption);
     glim__buffer_puts(p->b, "</figcaption></figure>\n");
     if (d->m->n > POINTS) {
-        argument(p, "%zu", d->m->n);
+        cli_html_argument(p, "%zu", d->m->n);
         glim__html_say(p, "p class=\"note\"", "map.density");
     }
     return status;
@@ -191,13 +187,13 @@ static void put_groups(drawing *d) {
     if (!c)
         return;
     if (c->number) {
-        argument(p, "%.60s", c->name);
-        argument(p, "%.4g", d->least);
-        argument(p, "%.4g", d->most);
+        cli_html_argument(p, "%.60s", c->name);
+        cli_html_argument(p, "%.4g", d->least);
+        cli_html_argument(p, "%.4g", d->most);
         glim__html_say(p, "p", "map.numbers");
         return;
     }
-    argument(p, "%.60s", c == d->m->label ? "label" : c->name);
+    cli_html_argument(p, "%.60s", c == d->m->label ? "label" : c->name);
     glim__html_say(p, "h2", "map.groups");
     glim__buffer_puts(p->b, "<div class=\"scroll\" tabindex=\"0\"><table>");
     glim__html_head(p, keys);
@@ -212,7 +208,7 @@ static void put_groups(drawing *d) {
     }
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
     if (c->n_names > GROUPS) {
-        argument(p, "%zu", c->n_names - (size_t)GROUPS);
+        cli_html_argument(p, "%zu", c->n_names - (size_t)GROUPS);
         glim__html_say(p, "p class=\"note\"", "map.more-groups");
     }
 }
@@ -297,44 +293,12 @@ static void put_facts(html_page *p, const cli_map *m) {
 /* ---- the page ---- */
 
 static void put_head(html_page *p, const cli_map *m) {
-    static const char *const marks[] = {"\xe2\x9c\x93", "\xe2\x96\xb2", "\xe2\x9c\x96"};
-    static const char *const verdicts[] = {"verdict.ok", "verdict.careful", "verdict.distrust"};
-    argument(p, "%s", cli_map_method_name(m));
-    argument(p, "%zu", m->n);
-    argument(p, "%.100s", m->title);
+    cli_html_argument(p, "%s", cli_map_method_name(m));
+    cli_html_argument(p, "%zu", m->n);
+    cli_html_argument(p, "%.100s", m->title);
     glim__html_say(p, "h1", "map.title");
-    glim__buffer_printf(p->b,
-                        "</header>\n<p class=\"verdict v%d\"><span aria-hidden=\"true\">%s</span> ",
-                        m->trust, marks[m->trust]);
-    glim__html_say(p, "strong", verdicts[m->trust]);
-    glim__buffer_puts(p->b, ": ");
-    glim__html_plain(p->b, m->verdict, strlen(m->verdict), 0);
-    glim__buffer_puts(p->b, "</p>\n");
-}
-
-static void put_foot(html_page *p, const cli_map *m) {
-    for (size_t i = 0; i < m->n_notes; i++) {
-        glim__buffer_puts(p->b, "<p class=\"note\">");
-        glim__html_plain(p->b, m->notes[i], strlen(m->notes[i]), 0);
-        glim__buffer_puts(p->b, "</p>\n");
-    }
-    glim__buffer_puts(p->b, "<footer>glim ");
-    glim__html_plain(p->b, m->version, strlen(m->version), 40);
-    glim__buffer_puts(p->b, "</footer>\n");
-}
-
-static glim_status put_data(html_page *p, const cli_map *m, glim_error *err) {
-    bool ok = true;
-    json_t *all = cli_map_json(m, &ok);
-    glim_buffer text;
-    glim__buffer_init(&text, p->b->ctx);
-    glim_status status = glim__json_write(&text, ok ? all : NULL, 0, false, err);
-    json_decref(all);
-    if (!status)
-        glim__html_end(p, text.data, text.len);
-    p->b->failed = p->b->failed || text.failed;
-    glim__buffer_release(&text);
-    return status;
+    glim__buffer_puts(p->b, "</header>\n");
+    cli_html_verdict(p, (glim_verdict)m->trust, m->verdict);
 }
 
 static glim_status put_body(drawing *d, glim_error *err) {
@@ -343,21 +307,12 @@ static glim_status put_body(drawing *d, glim_error *err) {
     glim_status status = put_picture(d, err);
     put_groups(d);
     put_facts(d->p, d->m);
-    put_foot(d->p, d->m);
-    return status ? status : put_data(d->p, d->m, err);
-}
-
-static glim_status write_page(cli_run *run, const glim_buffer *b) {
-    if (b->failed)
-        return glim__oom(run->ctx, &run->err, "the report", b->len);
-    if (b->len > run->o.html_limit)
-        return glim_fail(&run->err, GLIM_ELIMIT,
-                         "the report would have %.1f MiB (a higher --html-limit)",
-                         (double)b->len / (1 << 20));
-    glim_status status = glim__file_write(run->o.html, b->data, b->len, &run->err);
-    if (!status)
-        cli_wrote(run, run->o.html);
-    return status;
+    cli_html_foot(d->p, d->m->notes, d->m->n_notes, d->m->version);
+    if (status)
+        return status;
+    bool ok = true;
+    json_t *all = cli_map_json(d->m, &ok);
+    return cli_html_data(d->p, all, ok, err);
 }
 
 static glim_status sort_groups(drawing *d, glim_arena *arena, glim_error *err) {
@@ -393,7 +348,7 @@ glim_status cli_map_html(cli_run *run, const cli_map *m) {
     }
     b.failed = b.failed || p.args.failed;
     if (!status)
-        status = write_page(run, &b);
+        status = cli_html_write(run, &b, "");
     glim__buffer_release(&p.args);
     glim__buffer_release(&b);
     glim__arena_release(&arena);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The document of a map, docs/schema/glim.map-1.schema.json. Of up to 2,000 points places are
    readable pairs; of more, and for neighbours and snapshots, they are packed. */
-#include "file/base64.h"
 #include "cli/map-told.h"
-#include "file/image.h"
+#include "file/base64.h"
 
 #include <math.h>
 #include <stdlib.h>

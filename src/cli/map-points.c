@@ -5,6 +5,7 @@
  * --labels.
  */
 #include "cli/map-told.h"
+#include "base/names.h"
 #include "file/npy-read.h"
 #include "reduce/texts-at-site.h"
 
@@ -13,13 +14,20 @@
 
 enum { MOST_NPY = 0x7fffffff };
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
 static glim_status oom(cli_run *run, uint64_t bytes) {
     return glim__oom(run->ctx, &run->err, "the points", bytes);
+}
+
+/* Before anything is run: whether the columns that are named are there. */
+static glim_status check_named(cli_run *run, const cli_points *p) {
+    const char *by = run->o.color_by, *label = run->o.label;
+    size_t at;
+    if (label && glim__table_find(p->facts, label) == SIZE_MAX)
+        return glim__table_column(p->facts, label, &at, &run->err);
+    if (!by || strchr(by, '#') || !strcmp(by, "prediction") || !strcmp(by, "error") ||
+        glim__table_find(p->facts, by) != SIZE_MAX || (label && !strcmp(by, "label")))
+        return GLIM_OK;
+    return cli_map_no_color(run);
 }
 
 /* ---- numbers of NumPy ---- */
@@ -35,6 +43,8 @@ static glim_status read_npy(cli_run *run, cli_points *p) {
     if (!run->o.labels)
         return GLIM_OK;
     status = glim__table_open(&p->facts, run->ctx, run->o.labels, &run->err);
+    if (!status)
+        status = check_named(run, p);
     if (!status && p->facts->n_rows != p->n)
         status = glim_fail(&run->err, GLIM_EUSAGE,
                            "'%.200s' has %zu rows for the %zu points of "
@@ -44,14 +54,6 @@ static glim_status read_npy(cli_run *run, cli_points *p) {
 }
 
 /* ---- columns of a table ---- */
-
-static bool is_named(const char *list, const char *name) {
-    size_t n = strlen(name);
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (!strncmp(at, name, n) && (at[n] == ',' || !at[n]))
-            return true;
-    return false;
-}
 
 /* That a list names columns that are there. */
 static glim_status check_list(cli_run *run, const cli_points *p, const char *list) {
@@ -66,21 +68,6 @@ static glim_status check_list(cli_run *run, const cli_points *p, const char *lis
     return GLIM_OK;
 }
 
-/* Before anything is run: whether the columns that are named are there. */
-static glim_status check_named(cli_run *run, const cli_points *p) {
-    const char *by = run->o.color_by, *label = run->o.label;
-    size_t at;
-    if (label && glim__table_find(p->facts, label) == SIZE_MAX)
-        return glim__table_column(p->facts, label, &at, &run->err);
-    if (!by || strchr(by, '#') || !strcmp(by, "prediction") || !strcmp(by, "error") ||
-        glim__table_find(p->facts, by) != SIZE_MAX || (label && !strcmp(by, "label")))
-        return GLIM_OK;
-    return glim_fail(&run->err, GLIM_EUSAGE,
-                     "--color-by '%.60s' is no column of '%.200s' (label, prediction, error, a "
-                     "column, or FILE#COLUMN)",
-                     by, p->file);
-}
-
 /* Numbers that are neither labels nor names of points; or those of --columns. */
 static glim_status choose_columns(cli_run *run, cli_points *p) {
     const glim_table *t = p->facts;
@@ -90,7 +77,7 @@ static glim_status choose_columns(cli_run *run, cli_points *p) {
         return oom(run, t->n_columns * sizeof *p->used);
     for (size_t k = 0; k < t->n_columns; k++) {
         const char *name = t->columns[k];
-        bool wanted = run->o.columns ? is_named(run->o.columns, name)
+        bool wanted = run->o.columns ? glim__listed(run->o.columns, name)
                                      : strcmp(name, label) != 0 && strcmp(name, "id") != 0 &&
                                            (!run->o.color_by || strcmp(name, run->o.color_by)) &&
                                            glim__table_numeric(t, k);
@@ -244,7 +231,7 @@ static glim_status check(cli_run *run) {
                          o->model  ? "-m"
                          : o->site ? "--site"
                                    : "--pool");
-    if (o->labels && (!o->text || !ends_with(o->text, ".npy")))
+    if (o->labels && (!o->text || !glim__ends_with(o->text, ".npy")))
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--labels is for a .npy; a table has its own "
                          "(--label COLUMN)");
@@ -255,9 +242,9 @@ glim_status cli_points_read(cli_run *run, cli_points *p) {
     *p = (cli_points){.file = file_of(run)};
     glim_status status = check(run);
     if (!status)
-        status = run->o.data                  ? read_texts(run, p)
-                 : ends_with(p->file, ".npy") ? read_npy(run, p)
-                                              : read_table(run, p);
+        status = run->o.data                        ? read_texts(run, p)
+                 : glim__ends_with(p->file, ".npy") ? read_npy(run, p)
+                                                    : read_table(run, p);
     if (!status && !p->n)
         status = glim_fail(&run->err, GLIM_EUSAGE, "'%.200s' has no points", p->file);
     return status;

@@ -3,9 +3,8 @@
  * A saved map. What it must have is checked, with the name of the member that is wrong; indices
  * and sizes are held against the number of points, so that nothing that draws need ask again.
  */
-#include "file/base64.h"
 #include "cli/map-told.h"
-#include "text/pipeline.h"
+#include "file/base64.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -98,6 +98,8 @@ void cli_points_release(cli_run *run, cli_points *p);
 glim_status cli_points_plan(cli_run *run, cli_points *p, glim_plan *plan);
 /* map-facts.c: labels, texts, ids and colours of points. */
 glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p);
+/* EUSAGE: what --color-by names is not there. */
+glim_status cli_map_no_color(cli_run *run);
 /* map-save.c: the map with the points it was made of, for --place; and new points in it. */
 glim_status cli_map_save(cli_run *run, const cli_map *m, const glim_embedding *e, const float *x);
 glim_status cli_map_place(cli_run *run, cli_map *m, const cli_points *p);

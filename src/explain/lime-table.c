@@ -12,6 +12,7 @@
  * not every model can take them. Constant columns are no features.
  */
 #include "explain/lime.h"
+#include "base/names.h"
 #include "base/normal.h"
 #include "base/rng.h"
 #include "explain/columns.h"
@@ -51,17 +52,6 @@ static size_t samples_of(const glim_lime_params *o) {
 }
 
 /* ---- the columns ---- */
-
-static bool is_named(const char *list, const char *name) {
-    size_t len = strlen(name);
-    for (const char *at = list; at && *at;) {
-        size_t n = strcspn(at, ",");
-        if (n == len && !memcmp(at, name, n))
-            return true;
-        at += n + (at[n] == ',');
-    }
-    return false;
-}
 
 /* Every name of --categorical must be a column. */
 static glim_status check_names(const struct table_work *w, glim_error *err) {
@@ -140,7 +130,7 @@ static glim_status learn(struct table_work *w, glim_error *err) {
         if (at >= w->t->n_columns || strcmp(w->t->columns[at], name) != 0)
             at = glim__table_find(w->t, name); /* most often they come in order */
         c->at = at++;
-        c->category = is_named(w->o->categorical, name);
+        c->category = glim__listed(w->o->categorical, name);
         status = glim__column_learn(c, w->t, a, w->how, labels, err);
         w->feature[u] = !status && take_own(w, u) ? w->d++ : SIZE_MAX;
         w->real[u] = (w->own[u].number - c->mean) / c->deviation;

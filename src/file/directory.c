@@ -5,6 +5,7 @@
  * directory that cannot be read is answered with what it lacks.
  */
 #include "file/directory.h"
+#include "base/names.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -13,17 +14,13 @@
 
 enum { MOST_SHARDS = 4096, MOST_JSON = 64 << 20 };
 
-static bool is_named(const char *path, const char *end) {
-    size_t n = strlen(path), m = strlen(end);
-    return n >= m && !strcmp(path + n - m, end);
-}
-
 bool glim__is_directory(const char *path) {
     struct stat st;
     const char *slash = strrchr(path, '/');
     return (!stat(path, &st) && S_ISDIR(st.st_mode)) ||
-           !strcmp(slash ? slash + 1 : path, "config.json") || is_named(path, ".safetensors") ||
-           is_named(path, ".safetensors.index.json");
+           !strcmp(slash ? slash + 1 : path, "config.json") ||
+           glim__ends_with(path, ".safetensors") ||
+           glim__ends_with(path, ".safetensors.index.json");
 }
 
 static char *join(const glim_directory *d, const char *name) {

@@ -48,11 +48,16 @@ static glim_status read_literal(glim_npy *npy, const char *literal, glim_error *
                *shape = member(literal, "shape");
     if (!type || !order || !shape)
         return wrong(npy, "its header lacks a member", err);
-    npy->half = !strncmp(type, "<f2", 3);
-    if (!npy->half && strncmp(type, "<f4", 3) != 0)
-        return wrong(npy, "numbers must be float16 or float32", err);
+    bool whole = strlen(type) > 3 && (*type == '<' || *type == '|');
+    npy->kind = whole ? type[1] : '?';
+    npy->each = whole ? (size_t)(type[2] - '0') : 0;
+    if (!strchr("fiu", npy->kind) || (type[3] != '\'' && type[3] != '"') ||
+        (npy->each != 2 && npy->each != 4 && npy->each != 8 &&
+         (npy->each != 1 || npy->kind == 'f')))
+        return wrong(npy, "numbers are floats or whole ones (array.astype('float32'))", err);
     if (strncmp(order, "False", 5) != 0)
-        return wrong(npy, "the array must be in C order (numpy.ascontiguousarray)", err);
+        return wrong(
+            npy, "the array is in Fortran's order, not in C order (numpy.ascontiguousarray)", err);
     return read_shape(npy, shape, err);
 }
 
@@ -70,22 +75,32 @@ static glim_status read_head(glim_npy *npy, glim_error *err) {
     memcpy(literal, d + before, n);
     literal[n] = 0;
     glim_status status = read_literal(npy, literal, err);
-    uint64_t each = npy->half ? 2 : 4, left = npy->map.size - before - n;
-    if (!status && left / each < npy->count)
-        status = wrong(npy, "the file is cut short", err);
+    uint64_t bytes;
+    if (!status && (__builtin_mul_overflow(npy->count, npy->each, &bytes) ||
+                    bytes > npy->map.size - before - n))
+        status = wrong(npy, "the file is cut short: it ends before its numbers do", err);
     npy->data = d + before + n;
+    return status;
+}
+
+static glim_status begin(glim_npy *npy, glim_error *err) {
+    glim_status status = read_head(npy, err);
+    if (status)
+        glim__npy_close(npy);
     return status;
 }
 
 glim_status glim__npy_open(glim_npy *npy, glim_context *ctx, const char *path, glim_error *err) {
     *npy = (glim_npy){0};
     glim_status status = glim__mapping_open(&npy->map, ctx, path, err);
-    if (status)
-        return status;
-    status = read_head(npy, err);
-    if (status)
-        glim__npy_close(npy);
-    return status;
+    return status ? status : begin(npy, err);
+}
+
+glim_status glim__npy_borrow(glim_npy *npy, glim_context *ctx, const void *bytes, size_t n,
+                             const char *name, glim_error *err) {
+    *npy = (glim_npy){0};
+    glim_status status = glim__mapping_borrow(&npy->map, ctx, bytes, n, name, err);
+    return status ? status : begin(npy, err);
 }
 
 void glim__npy_close(glim_npy *npy) {
@@ -93,14 +108,29 @@ void glim__npy_close(glim_npy *npy) {
     *npy = (glim_npy){0};
 }
 
+static float number(const glim_npy *npy, const uint8_t *at) {
+    if (npy->kind == 'f' && npy->each == 2) {
+        uint16_t h;
+        memcpy(&h, at, sizeof h);
+        return glim__half_to_float(h);
+    }
+    if (npy->kind == 'f') {
+        double d;
+        memcpy(&d, at, sizeof d);
+        return (float)d;
+    }
+    int64_t i = 0;
+    memcpy(&i, at, npy->each);
+    if (npy->kind == 'i' && npy->each < 8 && i >> (8 * npy->each - 1)) /* sign */
+        i -= (int64_t)1 << (8 * npy->each);
+    return (float)(npy->kind == 'u' ? (double)(uint64_t)i : (double)i);
+}
+
 void glim__npy_floats(const glim_npy *npy, uint64_t from, size_t n, float *out) {
-    if (!npy->half) {
+    if (npy->kind == 'f' && npy->each == 4) {
         memcpy(out, npy->data + from * sizeof *out, n * sizeof *out);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, npy->data + (from + i) * sizeof h, sizeof h);
-        out[i] = glim__half_to_float(h);
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = number(npy, npy->data + (from + i) * npy->each);
 }

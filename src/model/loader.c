@@ -6,6 +6,7 @@
  * and checked finite; matrices stay where they are.
  */
 #include "model/model.h"
+#include "base/names.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -111,11 +112,6 @@ static glim_status check_type(const glim_tensor *t, const char *name, glim_error
                      name, info ? info->name : "of an unknown id");
 }
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
 glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n, bool need,
                               const float **out, glim_error *err) {
     char full[96];
@@ -133,7 +129,7 @@ glim_status glim__load_vector(glim_loader *l, const char *name, int layer, int n
     if (!v)
         return glim__oom(l->m->ctx, err, full, (uint64_t)n * 4);
     glim__kernels_ref.dequantise[t->type](t->data, v, (size_t)n);
-    for (int i = 0; i < n && l->norm_plus_one && ends_with(name, "norm.weight"); i++)
+    for (int i = 0; i < n && l->norm_plus_one && glim__ends_with(name, "norm.weight"); i++)
         v[i] += 1;
     for (int i = 0; i < n; i++)
         if (!isfinite(v[i]))

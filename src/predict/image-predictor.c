@@ -6,6 +6,7 @@
  * a picture without news: one colour, its own mean, or the picture blurred.
  */
 #include "model/vision.h"
+#include "base/names.h"
 #include "predict/patches.h"
 
 #include <math.h>
@@ -342,9 +343,8 @@ static glim_status describe(const glim_predictor *p, glim_document *doc, glim_er
     static const char *const outputs[] = {"logit", "logprob", "prob"};
     const struct seeing *s = (const struct seeing *)p;
     const glim_model_info *info = glim_model_facts(p->model);
-    const char *slash = strrchr(info->path, '/');
     doc->kind = "attribution";
-    doc->model.file = copy(doc, slash && slash[1] ? slash + 1 : info->path);
+    doc->model.file = copy(doc, glim__file_name(info->path));
     doc->model.name = copy(doc, info->name);
     doc->model.architecture = copy(doc, info->architecture);
     doc->model.quantisation = copy(doc, info->quantisation);

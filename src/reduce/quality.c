@@ -6,6 +6,7 @@
  */
 #include "base/context.h"
 #include "base/rng.h"
+#include "influence/truth.h"
 
 #include <glim/map.h>
 
@@ -142,40 +143,7 @@ static void judge_one(void *data, size_t item, int worker) {
 
 /* ---- distances of random pairs ---- */
 
-typedef struct ranked {
-    double value;
-    uint32_t at;
-} ranked;
-
-static int by_value(const void *a, const void *b) {
-    const ranked *p = a, *q = b;
-    return (p->value > q->value) - (p->value < q->value);
-}
-
-/* Values become their ranks, equal ones their mean. */
-static void to_ranks(double *v, ranked *room, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        room[i] = (ranked){v[i], (uint32_t)i};
-    qsort(room, n, sizeof *room, by_value);
-    for (size_t from = 0, to; from < n; from = to) {
-        for (to = from; to < n && room[to].value == room[from].value; to++)
-            ;
-        for (size_t i = from; i < to; i++)
-            v[room[i].at] = (double)(from + to - 1) / 2;
-    }
-}
-
-static double correlation(const double *a, const double *b, size_t n) {
-    double mean = (double)(n - 1) / 2, ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < n; i++) {
-        ab += (a[i] - mean) * (b[i] - mean);
-        aa += (a[i] - mean) * (a[i] - mean);
-        bb += (b[i] - mean) * (b[i] - mean);
-    }
-    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
-}
-
-static double distance_correlation(judging *s, ranked *room) {
+static glim_status distance_correlation(judging *s, double *out, glim_error *err) {
     for (size_t i = 0; i < PAIRS; i++) {
         uint32_t a = glim__rng_below(s->seed, i, DRAW, (uint32_t)s->n);
         uint32_t b = glim__rng_below(s->seed, i, DRAW + 1, (uint32_t)s->n - 1);
@@ -183,9 +151,7 @@ static double distance_correlation(judging *s, ranked *room) {
         s->pair[i] = square(s->x + a * s->width, s->x + b * s->width, s->width);
         s->pair_map[i] = square(s->xy + 2 * (size_t)a, s->xy + 2 * (size_t)b, 2);
     }
-    to_ranks(s->pair, room, PAIRS);
-    to_ranks(s->pair_map, room, PAIRS);
-    return correlation(s->pair, s->pair_map, PAIRS);
+    return glim__truth_spearman(s->ctx, s->pair, s->pair_map, PAIRS, out, err);
 }
 
 /* ---- all of it ---- */
@@ -232,8 +198,7 @@ static void sum_up(const judging *s, glim_map_quality *q) {
     q->silhouette_map = mean_of(s, offsetof(one, silhouette_map));
 }
 
-static glim_status run(judging *s, glim_map_quality *q, uint32_t *asked, ranked *room,
-                       glim_error *err) {
+static glim_status run(judging *s, glim_map_quality *q, uint32_t *asked, glim_error *err) {
     draw_sample(s, asked);
     glim_status status =
         glim__scratch_reserve(s->ctx, (2 * s->n + s->classes) * sizeof(double), err);
@@ -250,7 +215,7 @@ static glim_status run(judging *s, glim_map_quality *q, uint32_t *asked, ranked 
     glim__progress_end(s->ctx);
     if (!status) {
         sum_up(s, q);
-        q->distance_correlation = distance_correlation(s, room);
+        status = distance_correlation(s, &q->distance_correlation, err);
     }
     return status;
 }
@@ -274,17 +239,16 @@ glim_status glim_embed_quality(glim_map_quality *out, glim_context *ctx, const f
         return GLIM_OK;
     uint32_t *asked = glim__calloc(ctx, s.sample, sizeof *asked);
     size_t *counts = glim__calloc(ctx, s.classes + 1, sizeof *counts);
-    ranked *room = glim__calloc(ctx, PAIRS, sizeof *room);
     s.each = glim__calloc(ctx, s.sample, sizeof *s.each);
     s.pair = glim__calloc(ctx, PAIRS, sizeof *s.pair);
     s.pair_map = glim__calloc(ctx, PAIRS, sizeof *s.pair_map);
     s.counts = counts;
-    bool ok = asked && counts && room && s.each && s.pair && s.pair_map;
+    bool ok = asked && counts && s.each && s.pair && s.pair_map;
     for (size_t i = 0; ok && label && i < n; i++)
         counts[label[i] >= 0 ? (size_t)label[i] : s.classes]++;
-    glim_status status = ok ? run(&s, out, asked, room, err)
-                            : glim__oom(ctx, err, "the quality of a map", PAIRS * 40);
-    void *const all[] = {asked, counts, room, s.each, s.pair, s.pair_map};
+    glim_status status =
+        ok ? run(&s, out, asked, err) : glim__oom(ctx, err, "the quality of a map", PAIRS * 16);
+    void *const all[] = {asked, counts, s.each, s.pair, s.pair_map};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         glim__free(ctx, all[i]);
     return status;

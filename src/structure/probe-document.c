@@ -5,6 +5,7 @@
  * together with those that a paired bootstrap does not tell from it.
  */
 #include "base/json.h"
+#include "base/names.h"
 #include "structure/probe-run.h"
 
 #include <math.h>
@@ -297,10 +298,9 @@ static bool add_params(glim_document *doc, const glim_probe_run *r) {
 
 static bool describe(glim_document *doc, const glim_probe_run *r) {
     const glim_model_info *i = glim_model_facts(r->model);
-    const char *slash = strrchr(i->path, '/');
     bool mlp = r->how.kind == GLIM_PROBE_MLP;
     doc->kind = "probe";
-    doc->model.file = copy(doc, slash && slash[1] ? slash + 1 : i->path);
+    doc->model.file = copy(doc, glim__file_name(i->path));
     doc->model.name = copy(doc, i->name);
     doc->model.architecture = copy(doc, i->architecture);
     doc->model.quantisation = copy(doc, i->quantisation);

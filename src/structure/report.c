@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A document of panels about a predictor's input. */
 #include "structure/report.h"
+#include "base/names.h"
 #include "model/model.h"
 
 #include <math.h>
@@ -55,12 +56,11 @@ glim_status glim__report_begin_model(glim_report *r, const glim_model *m,
                                      glim_error *err) {
     *r = (glim_report){.m = m, .began = glim__seconds()};
     const glim_model_info *i = glim_model_facts(m);
-    const char *slash = strrchr(i->path, '/');
     glim_status status = glim_document_new(&r->doc, m->ctx, err);
     if (status)
         return status;
     glim_document *d = r->doc;
-    d->model.file = copy(d, slash && slash[1] ? slash + 1 : i->path);
+    d->model.file = copy(d, glim__file_name(i->path));
     d->model.name = copy(d, i->name);
     d->model.architecture = copy(d, i->architecture);
     d->model.quantisation = copy(d, i->quantisation);

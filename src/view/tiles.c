@@ -18,8 +18,10 @@ glim_status glim__tiles_open(glim_tiles *t, glim_context *ctx, const char *path,
     const uint64_t *d = t->npy.dims;
     if (status)
         return status;
-    if (t->npy.n_dims != 4 || !t->npy.count || d[2] > MOST || d[3] > MOST ||
-        (causal && d[2] != d[3]))
+    if (t->npy.kind != 'f' || t->npy.each > 4)
+        status = glim_fail(err, GLIM_EFORMAT, "'%s': numbers must be float16 or float32", path);
+    else if (t->npy.n_dims != 4 || !t->npy.count || d[2] > MOST || d[3] > MOST ||
+             (causal && d[2] != d[3]))
         status = glim_fail(err, GLIM_EFORMAT,
                            "'%s': these are no patterns (layers, heads, rows, columns)", path);
     t->layers = (size_t)d[0];
