@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model: an opened weight file, what it says, what is inside, and why.
+
+Sites carry TransformerLens names ("blocks.3.hook_resid_post"); arrays are float32 and have
+TransformerLens' shapes without the batch axis. Letters: T tokens, S positions that are looked
+at, L layers, H heads, C width, V vocabulary (or classes).
+"""
+import fnmatch
+import json
+import os
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from . import _methods
+from ._library import Context, Options, UsageError, ffi, lib, text
+from .document import Document
+
+_KINDS = {"text": 0, "special": 1, "template": 2, "generated": 3}
+_TASKS = ["generate", "fill", "classify", "label", "span", "embed", "image", "translate"]
+
+
+class Token(NamedTuple):
+    """A token: its id, its own text, its bytes in the source, and what it is."""
+
+    id: int
+    text: str
+    start: int
+    end: int
+    kind: str
+
+
+class Prediction(NamedTuple):
+    """A next token or a class."""
+
+    text: str
+    id: int
+    logit: float
+    prob: float
+
+
+class Look(NamedTuple):
+    """What model(text) gives: attention (T, S), the mean over layers and heads, and logits (T, V)."""
+
+    attention: np.ndarray
+    logits: np.ndarray
+    tokens: list
+
+
+class _Tokens:
+    """A tokenised input of C."""
+
+    def __init__(self, model, source, template=None):
+        out = ffi.new("glim_tokens **")
+        c, m = model._context, model._open()
+        if isinstance(source, str):
+            raw = source.encode()
+            c.call(lib.glim_model_tokenize, m, out, raw, len(raw))
+        elif isinstance(source, (list, tuple)) and source and all(isinstance(x, dict) for x in source):
+            raw = json.dumps(list(source), ensure_ascii=False).encode()
+            name = template.encode() if template else ffi.NULL
+            c.call(lib.glim_model_tokenize_chat, m, out, raw, len(raw), b"chat", name)
+        elif isinstance(source, tuple) and len(source) == 2 and all(isinstance(x, str) for x in source):
+            a, b = (x.encode() for x in source)
+            c.call(lib.glim_model_tokenize_pair, m, out, a, len(a), b, len(b))
+        else:
+            raise UsageError("an input is a text, a chat (a list of {'role', 'content'}), or a pair "
+                             "(question, context)")
+        self.handle = ffi.gc(out[0], lib.glim_tokens_free)
+        self.owner = model  # tokens are freed before their context is
+
+    def ids(self):
+        n = self.handle.count
+        return np.array([self.handle.at[i].id for i in range(n)], dtype=np.int32)
+
+
+@ffi.callback("glim_status (*)(void *, const glim_site *, glim_error *)")
+def _visit(data, site, error):
+    visitor = ffi.from_handle(data)
+    try:
+        visitor(site)
+        return lib.GLIM_OK
+    except BaseException as raised:  # the call that is under way raises it
+        visitor.context.raised(raised)
+        return lib.glim_fail(error, lib.GLIM_ECANCELLED, b"%s", ffi.new("char[]", b"a hook raised"))
+
+
+@ffi.callback("bool (*)(void *, int32_t, double)")
+def _said(data, token, probability):
+    context, each = ffi.from_handle(data)
+    try:
+        return each(token, probability) is not False
+    except BaseException as raised:
+        context.raised(raised)
+        return False
+
+
+def _view(site):
+    dims = tuple(site.dims[i] for i in range(site.n_dims))
+    count = int(np.prod(dims, dtype=np.int64))
+    return np.frombuffer(ffi.buffer(site.data, 4 * count), dtype=np.float32).reshape(dims)
+
+
+class _Reader:
+    def __init__(self, context, found):
+        self.context, self.found = context, found
+
+    def __call__(self, site):
+        self.found[text(site.name)] = _view(site).copy()
+
+
+class _Changer:
+    def __init__(self, context, function):
+        self.context, self.function = context, function
+
+    def __call__(self, site):
+        here = _view(site)
+        mine = here.copy()  # what a hook keeps stays valid
+        given = self.function(mine, text(site.name))
+        given = mine if given is None else np.asarray(given, dtype=np.float32)
+        if given.shape != here.shape:
+            raise UsageError(f"{text(site.name)}: a hook gave {given.shape} for {here.shape}")
+        here[...] = given
+
+
+class Model:
+    """An opened GGUF file, or a directory with safetensors.
+
+    threads: workers (0: as many as processors). memory: a budget, "2G"; what does not fit is refused
+    before it runs (BudgetError). progress: called with a `Progress` some times a second.
+    """
+
+    def __init__(self, path, threads=0, memory=None, progress=None, kernels=None):
+        self._context = Context(threads, memory, progress, kernels)
+        out = ffi.new("glim_model **")
+        self._handle = None
+        self._context.call(lib.glim_model_open, out, self._context.handle, os.fsencode(path))
+        self._handle = out[0]
+        self._close = weakref.finalize(self, _close, out[0], self._context)
+
+    def close(self):
+        """Closes the model; documents that it made stay whole."""
+        with self._context.lock:
+            self._close()
+            self._handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __repr__(self):
+        if self._handle is None:
+            return "<glim.Model, closed>"
+        info = self.info
+        return f"<glim.Model {info['architecture']} {info['quantisation']}, {info['layers']} layers, {info['path']}>"
+
+    def __getstate__(self):
+        raise TypeError("a model is a mapped file and does not pickle (pass its path)")
+
+    def _open(self):
+        if self._handle is None:
+            raise UsageError("the model is closed")
+        return self._handle
+
+    @property
+    def _facts(self):
+        return lib.glim_model_facts(self._open())
+
+    # ---- facts ----
+
+    @property
+    def info(self):
+        """Facts of the file: architecture, layers, heads, context_length, task, labels, ..."""
+        facts, found = self._facts, {}
+        for name in ("path", "format", "architecture", "name", "license", "languages", "digest", "quantisation",
+                     "tokenizer", "pre", "chat_template", "warning"):
+            found[name] = text(getattr(facts, name))
+        for name in ("file_bytes", "parameters", "layers", "width", "heads", "kv_heads", "head_width", "feed_forward",
+                     "vocabulary", "context_length", "sliding_window", "rope_base", "bos", "eos", "outputs",
+                     "encoder_layers"):
+            found[name] = getattr(facts, name)
+        found["task"] = _TASKS[facts.task]
+        found["labels"] = self._labels()
+        return found
+
+    def _labels(self):
+        facts = self._facts
+        if facts.labels == ffi.NULL:
+            return None
+        return [text(facts.labels[i]) for i in range(facts.outputs)]
+
+    @property
+    def sites(self):
+        """Names of all sites, in the order in which they are computed."""
+        n = ffi.new("size_t *")
+        names = lib.glim_model_sites(self._open(), n)
+        return [text(names[i]) for i in range(n[0])]
+
+    def token_text(self, token):
+        """The text of a token by its id; of a part of a character U+FFFD."""
+        n = ffi.new("size_t *")
+        raw = lib.glim_model_token_bytes(self._open(), token, n)
+        return ffi.unpack(raw, n[0]).decode(errors="replace") if raw != ffi.NULL else ""
+
+    def tokenize(self, source, template=None):
+        """Tokens of a text, a chat or a pair. start and end are bytes of the source."""
+        tokens = _Tokens(self, source, template)
+        kinds = list(_KINDS)
+        return [Token(t.id, self.token_text(t.id), t.start, t.end, kinds[t.kind])
+                for t in (tokens.handle.at[i] for i in range(tokens.handle.count))]
+
+    # ---- running it ----
+
+    def _pass(self, ids, hooks=(), keep=False, wanted=None):
+        """One pass over ids; calls `read(session)` afterwards."""
+        session = ffi.new("glim_session **")
+        c = self._context
+        held = ffi.from_buffer("int32_t[]", ids)
+        rows = np.arange(len(ids), dtype=np.uint32) if wanted is None else np.asarray(wanted, dtype=np.uint32)
+        asked = ffi.from_buffer("uint32_t[]", rows)
+        q = ffi.new("glim_sequence *", {"ids": held, "count": len(ids), "wanted": asked, "n_wanted": len(rows)})
+        kept = [ffi.new("char[]", name.encode()) for name, _, _ in hooks]
+        handles = [ffi.new_handle(visitor) for _, _, visitor in hooks]
+        table = ffi.new("glim_hook[]", [{"pattern": k, "actions": a, "visit": _visit, "data": h}
+                                        for k, (_, a, _), h in zip(kept, hooks, handles)]) if hooks else ffi.NULL
+        b = ffi.new("glim_batch *", {"sequences": q, "count": 1, "hooks": table, "n_hooks": len(hooks), "keep": keep})
+        c.call(lib.glim_session_new, session, self._open(), 0)
+        run = ffi.gc(session[0], lib.glim_session_free)
+        c.call(lib.glim_session_forward, run, b)
+        return run, (held, asked, q, kept, handles, table, b), rows
+
+    def _logits(self, run, rows):
+        V = self._facts.outputs
+        return np.stack([np.frombuffer(ffi.buffer(lib.glim_session_logits(run, 0, i), 4 * V), dtype=np.float32)
+                         for i in range(len(rows))]).copy()
+
+    def _ids(self, source, template=None):
+        if self._facts.task in (lib.GLIM_TASK_IMAGE, lib.GLIM_TASK_TRANSLATE):
+            raise UsageError(f"a model of the task '{_TASKS[self._facts.task]}' has no single pass over a text")
+        return _Tokens(self, source, template).ids()
+
+    def logits(self, source, template=None):
+        """(T, V): row t is about the token behind t; of a classifier (1, classes)."""
+        ids = self._ids(source, template)
+        run, _, rows = self._pass(ids, wanted=[0] if self._facts.task == lib.GLIM_TASK_CLASSIFY else None)
+        return self._logits(run, rows)
+
+    def predict(self, source, top=10, template=None):
+        """The likeliest next tokens, or classes, as `Prediction`s."""
+        ids = self._ids(source, template)
+        if self._facts.task not in (lib.GLIM_TASK_GENERATE, lib.GLIM_TASK_CLASSIFY):
+            raise UsageError(f"predict is for decoders and classifiers (this model's task is '{_TASKS[self._facts.task]}')")
+        classify = self._facts.task == lib.GLIM_TASK_CLASSIFY
+        run, _, rows = self._pass(ids, wanted=[0 if classify else len(ids) - 1])
+        z = self._logits(run, rows)[0].astype(np.float64)
+        p = np.exp(z - z.max())
+        p /= p.sum()
+        names = self._labels() if classify else None
+        best = np.argsort(-z, kind="stable")[:top]
+        return [Prediction(names[i] if names else self.token_text(int(i)), int(i), float(z[i]), float(p[i]))
+                for i in best]
+
+    def generate(self, source, max_tokens=64, temperature=0.0, top_k=0, top_p=1.0, seed=0, template=None, each=None):
+        """The text that the model writes behind a text or a chat. each(text, probability) sees every
+        token as it is made, and may return False to end."""
+        tokens, c = _Tokens(self, source, template), self._context
+        before = tokens.handle.count
+        how = Options("glim_sampling", temperature=float(temperature), top_k=top_k, top_p=float(top_p), seed=seed)
+        told = ffi.new_handle((c, lambda i, p: each(self.token_text(i), p))) if each else ffi.NULL
+        call = lib.glim_translate if self._facts.task == lib.GLIM_TASK_TRANSLATE else lib.glim_generate
+        how = ffi.new("glim_writing *", {"beams": 1, "sampling": how.struct}) if call is lib.glim_translate else how.struct
+        c.call(call, self._open(), tokens.handle, max_tokens, how, _said if each else ffi.NULL, told)
+        source = ffi.unpack(tokens.handle.text, tokens.handle.text_len)
+        made = [tokens.handle.at[i] for i in range(before, tokens.handle.count)]
+        return source[made[0].start:made[-1].end].decode(errors="replace") if made else ""
+
+    # ---- inside ----
+
+    def capture(self, source, names="*", template=None):
+        """Values of sites by name, in one pass: {"blocks.0.hook_resid_post": (T, C), ...}. names: a
+        pattern with `*`, or several; UsageError when one matches nothing."""
+        return self._captured(source, names, template)[1]
+
+    def run_with_cache(self, source, names="*", template=None):
+        """TransformerLens' name: (logits (T, V), what `capture` gives)."""
+        return self._captured(source, names, template)
+
+    def _matching(self, names):
+        names, sites = [names] if isinstance(names, str) else list(names), self.sites
+        for name in names:
+            if not any(fnmatch.fnmatchcase(site, name.replace("[", "[[]")) for site in sites):
+                near = _near(name, sites)
+                raise UsageError(f"no site is called '{name}'" + (f" (near: {', '.join(near)})" if near else ""))
+        return names
+
+    def _captured(self, source, names, template):
+        found = {}
+        hooks = [(name, lib.GLIM_HOOK_READ, _Reader(self._context, found)) for name in self._matching(names)]
+        run, _, rows = self._pass(self._ids(source, template), hooks)
+        return self._logits(run, rows), found
+
+    def run_with_hooks(self, source, fwd_hooks, template=None):
+        """Logits (T, V) of a pass in which hooks change sites. fwd_hooks: (pattern, function) pairs;
+        function(value, name) gets a copy and returns what stands there instead, or changes it in place."""
+        hooks = [(self._matching(name)[0], lib.GLIM_HOOK_READ | lib.GLIM_HOOK_WRITE,
+                  _Changer(self._context, function)) for name, function in fwd_hooks]
+        run, _, rows = self._pass(self._ids(source, template), hooks)
+        return self._logits(run, rows)
+
+    def gradient(self, source, target=None, against=None, sites=None, template=None):
+        """The gradient of a next token's logit (less another's) with respect to the embeddings (T, C),
+        or to sites: a dictionary. target: a token's text or id; None is the likeliest."""
+        ids, c, found = self._ids(source, template), self._context, {}
+        if self._facts.task != lib.GLIM_TASK_GENERATE:
+            raise UsageError("gradient is for decoders; `explain` has gradients of all kinds of models")
+        hooks = [(name, lib.GLIM_HOOK_GRAD, _Reader(c, found)) for name in self._matching(sites)] if sites else []
+        run, held, rows = self._pass(ids, hooks, keep=True, wanted=[len(ids) - 1])
+        z = self._logits(run, rows)[0]
+        seeds = [int(np.argmax(z)) if target is None else self._token(target)]
+        seeds += [] if against is None else [self._token(against)]
+        which = ffi.new("int32_t[]", seeds)
+        weights = ffi.new("float[]", [1, -1][:len(seeds)])
+        seed = ffi.new("glim_seed *", {"ids": which, "weights": weights, "n": len(seeds)})
+        out = np.empty((len(ids), self._facts.width), dtype=np.float32)
+        c.call(lib.glim_session_backward, run, seed, 1, ffi.from_buffer("float[]", out))
+        return found if sites else out
+
+    def _token(self, wanted):
+        if isinstance(wanted, (int, np.integer)):
+            if not 0 <= wanted < self._facts.outputs:
+                raise UsageError(f"{wanted} is no token (there are {self._facts.outputs})")
+            return int(wanted)
+        out = ffi.new("int32_t *")
+        self._context.call(lib.glim_model_token, self._open(), ffi.new("char[]", wanted.encode()), out)
+        return out[0]
+
+    def attentions(self, source, template=None):
+        """All attention patterns (L, H, T, S)."""
+        found = self.capture(source, "blocks.*.attn.hook_pattern", template)
+        return np.stack(list(found.values()))
+
+    def __call__(self, source, template=None):
+        """A look at a text: [0] is attention (T, S), the mean over layers and heads; then logits, tokens."""
+        found, seen = {}, _Mean(self._context)
+        hooks = [("blocks.*.attn.hook_pattern", lib.GLIM_HOOK_READ, seen)]
+        run, _, rows = self._pass(self._ids(source, template), hooks)
+        return Look(seen.mean(), self._logits(run, rows), self.tokenize(source, template))
+
+    # ---- why ----
+
+    def _predictor(self, tokens, units=None, **target):
+        out, c = ffi.new("glim_predictor **"), self._context
+        how = Options("glim_target_options", auto_units=units is None,
+                      units=_unit(units) if units else 0, **target)
+        c.call(lib.glim_predictor_lm, out, self._open(), tokens.handle, how.struct)
+        return ffi.gc(out[0], lib.glim_predictor_free), (how, tokens)
+
+    def explain(self, source, method=None, target=None, against=None, continuation=None, generate=0, labels=None,
+                output=None, units=None, seed=0, template=None, **parameters):
+        """Which parts of the input made the model say it. method: a name of `glim.methods()` (None: what
+        evidence recommends); its parameters are keywords. target: the next token (or class), None the
+        likeliest; continuation or generate: a row each token. Returns a `Document`."""
+        tokens, c = _Tokens(self, source, template), self._context
+        if isinstance(labels, (list, tuple)):
+            labels = ", ".join(labels)
+        predictor, kept = self._predictor(tokens, units, target=target, against=against, continuation=continuation,
+                                          generate=generate, labels=labels, output=output)
+        if method is None:
+            chosen = _methods.Method(lib.glim_method_default(predictor, ffi.NULL))
+        else:
+            chosen = _methods.find(method)
+        memory, held = chosen.options(parameters)
+        out = ffi.new("glim_document **")
+        c.call(lib.glim_explain, out, predictor, chosen._handle, memory, seed, partial=True)
+        return Document._take(c, out[0])
+
+    def attention(self, source, layer=-1, head=-1, sink=None, generate=0, continuation=None, units=None, template=None,
+                  **options):
+        """Where heads look: a `Document` (L3 H7 with layer=3, head=7; -1 is the mean)."""
+        tokens, c = _Tokens(self, source, template), self._context
+        how = Options("glim_attention_options", layer=layer, head=head, sink=sink, generate=generate,
+                      continuation=continuation, auto_units=units is None, units=_unit(units) if units else 0, **options)
+        out = ffi.new("glim_document **")
+        c.call(lib.glim_attention_read, out, self._open(), tokens.handle, how.struct, partial=True)
+        return Document._take(c, out[0])
+
+    def lens(self, source, target=None, top=5, template=None):
+        """The logit lens: what each layer would say at each position. A `Document`."""
+        tokens, c, out = _Tokens(self, source, template), self._context, ffi.new("glim_document **")
+        predictor, kept = self._predictor(tokens, target=target, output="logit")
+        c.call(lib.glim_lens_read, out, predictor, Options("glim_lens_options", top=top).struct, partial=True)
+        return Document._take(c, out[0])
+
+    def patch(self, clean, corrupted, target=None, against=None, template=None, **options):
+        """Activation patching between two inputs (`sites`, `noise`, `estimate`, `check`, `top` as in
+        glim/patch.h). A `Document`."""
+        c, out = self._context, ffi.new("glim_document **")
+        a, b = _Tokens(self, clean, template), _Tokens(self, corrupted, template)
+        target = self.predict(clean, 1, template)[0].text if target is None else target
+        p, kept = self._predictor(a, target=target, against=against, output="logit")
+        q, also = self._predictor(b, target=target, against=against, output="logit")
+        c.call(lib.glim_patch_read, out, p, q, Options("glim_patch_options", **options).struct, partial=True)
+        return Document._take(c, out[0])
+
+
+def _unit(name):
+    known = []
+    while lib.glim_unit_kind_name(len(known)) != ffi.NULL:
+        known.append(text(lib.glim_unit_kind_name(len(known))))
+    if name not in known:
+        raise UsageError(f"'{name}' is no unit (there are {', '.join(known)})")
+    return known.index(name)
+
+
+def _near(name, sites):
+    import difflib
+    return difflib.get_close_matches(name, sites, 3, 0.5)
+
+
+class _Mean:
+    """The mean of patterns as they come by, a layer at a time."""
+
+    def __init__(self, context):
+        self.context, self.sum, self.n = context, None, 0
+
+    def __call__(self, site):
+        pattern = _view(site)
+        here = pattern.sum(axis=0, dtype=np.float64)
+        self.sum = here if self.sum is None else self.sum + here
+        self.n += pattern.shape[0]
+
+    def mean(self):
+        return (self.sum / self.n).astype(np.float32)
+
+
+def _close(handle, context):
+    lib.glim_model_close(handle)
+    del context  # held until here, since the model lives in it
