@@ -20,7 +20,7 @@ def _find():
     inside = [str(p) for p in sorted(here.glob("libglim*.so*")) + sorted(here.glob("libglim*.dylib"))]
     for path in [given] if given else [*inside, ctypes.util.find_library("glim")]:
         if path:
-            return ffi.dlopen(path)
+            return ffi.dlopen(path, ffi.RTLD_LAZY)  # half the time of binding all at once
     raise ImportError("libglim is not here (install glim-lm, or name the file in GLIM_LIBRARY)")
 
 

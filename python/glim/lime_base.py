@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
@@ -19,18 +19,24 @@ class Explanation:
     score: R^2 of the local model and local_pred: (1,) what it predicts, both of the last label.
     """
 
-    def __init__(self, mode: str, class_names: Optional[list], names: list, documents: dict) -> None:
+    def __init__(self, mode: str, class_names: Optional[list], names: list, documents: dict,
+                 merge: bool = False) -> None:
         self.mode, self.class_names, self.random_state = mode, class_names, None
         self.documents = documents
         self.local_exp, self.intercept, self.top_labels = {}, {}, None
         self.predict_proba = self.predicted_value = self.min_value = self.max_value = None
         self.score, self.local_pred = 0.0, None
-        self._names = names
+        self._names, self._merge = names, merge
         for label, document in documents.items():
             self._take(label, document)
 
     def _take(self, label: int, document: Document) -> None:
         weights = [(i, float(w)) for i, w in enumerate(document.scores) if w == w and w != 0]
+        if self._merge:  # a word is one feature, told at the first place where it stands
+            first = {}
+            for i, w in weights:
+                first.setdefault(self._names[i], (i, w))
+            weights = list(first.values())
         self.local_exp[label] = sorted(weights, key=lambda pair: -abs(pair[1]))
         self.intercept[label] = document.target["baseline_value"]
         self.score = document["checks"]["values"].get("local_r2", {}).get("value", float("nan"))
@@ -73,6 +79,10 @@ class Explanation:
         named = self.class_names[label] if self.class_names and self.mode == "classification" else ""
         pyplot.title(f"Local explanation for class {named}" if named else "Local explanation")
         return figure
+
+    def tell(self, right: float) -> None:
+        """What verbose=True prints."""
+        print(f"Intercept {list(self.intercept.values())[-1]}\nPrediction_local {self.local_pred}\nRight: {right}")
 
     def _shown(self, labels: Any) -> list:
         if labels is None:
@@ -129,6 +139,21 @@ class Explanation:
         page = html.escape(self.as_html(), quote=True)
         return (f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{page}" '
                 'style="width:100%;height:60em;border:0" title="explanation"></iframe>')
+
+
+SELECTIONS = {"auto": "auto", "forward_selection": "forward", "highest_weights": "highest-weights",
+              "lasso_path": "lasso-path", "none": "none"}
+
+
+def wanted_labels(said: np.ndarray, labels: Sequence[int], top_labels: Optional[int]) -> tuple:
+    """(top labels, likeliest first, or None; labels to explain) out of what was said of the input (K)."""
+    if len(said) < 2:
+        raise UsageError("the function gives one number for an input; a classifier gives a probability of each class")
+    top = [int(k) for k in np.argsort(said)[-top_labels:][::-1]] if top_labels else None
+    wanted = list(reversed(top)) if top else [int(k) for k in labels]
+    if not wanted or any(not 0 <= k < len(said) for k in wanted):
+        raise UsageError(f"labels are from 0 to {len(said) - 1}, one or more")
+    return top, wanted
 
 
 def seed_of(random_state: Any) -> int:

@@ -9,11 +9,9 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from ._library import UsageError
-from .lime_base import Explanation, refuse, seed_of
+from .lime_base import SELECTIONS, Explanation, refuse, seed_of, wanted_labels
 from .predictor import RowPredictor, answers
 
-_SELECTIONS = {"auto": "auto", "forward_selection": "forward", "highest_weights": "highest-weights",
-               "lasso_path": "lasso-path", "none": "none"}
 _DISCRETIZERS = ("quartile", "decile", "entropy")
 
 
@@ -38,8 +36,8 @@ class LimeTabularExplainer:
                training_data_stats=(training_data_stats, None, "give the training data"))
         if mode not in ("classification", "regression"):
             raise UsageError(f"mode is 'classification' or 'regression', not '{mode}'")
-        if feature_selection not in _SELECTIONS:
-            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(_SELECTIONS)})")
+        if feature_selection not in SELECTIONS:
+            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(SELECTIONS)})")
         if discretizer not in _DISCRETIZERS:
             raise UsageError(f"'{discretizer}' is no discretizer (there are {', '.join(_DISCRETIZERS)})")
         if hasattr(training_data, "columns") and feature_names is None:
@@ -64,7 +62,7 @@ class LimeTabularExplainer:
         self._rows = RowPredictor(data, self._inner, training_labels if entropy else None)
         self._parameters = {
             "discretizer": discretizer if discretize_continuous else "none",
-            "feature_selection": _SELECTIONS[feature_selection],
+            "feature_selection": SELECTIONS[feature_selection],
             "kernel_width": kernel_width or 0, "sample_around_instance": sample_around_instance,
             "categorical": ",".join(self._inner[i] for i in self.categorical_features) or None,
             "label_column": "(label)" if entropy else None}
@@ -81,16 +79,10 @@ class LimeTabularExplainer:
         said = answers(predict_fn, row[None, :], 1, 1 if regression else None, "predict_fn")[0]
         names = None
         if not regression:
-            if len(said) < 2:
-                raise UsageError("predict_fn gives one number a row; a classifier gives a probability of each class "
-                                 "(mode='regression' explains numbers)")
             names = self.class_names or [str(k) for k in range(len(said))]
             if len(names) != len(said):
                 raise UsageError(f"there are {len(names)} class_names, and predict_fn gives {len(said)} classes")
-        top = [int(k) for k in np.argsort(said)[-top_labels:][::-1]] if top_labels and not regression else None
-        wanted = [0] if regression else list(reversed(top)) if top else [int(k) for k in labels]
-        if any(not 0 <= k < len(said) for k in wanted):
-            raise UsageError(f"labels are from 0 to {len(said) - 1}")
+        top, wanted = (None, [0]) if regression else wanted_labels(said, labels, top_labels)
         given = dict(self._parameters, num_samples=int(num_samples), num_features=int(num_features))
         found = self._rows.explain(row, predict_fn, wanted, names, not regression, "lime", seed_of(self.random_state),
                                    {key: value for key, value in given.items() if value is not None}, said[None, :])
@@ -104,8 +96,7 @@ class LimeTabularExplainer:
         else:
             out.predict_proba, out.top_labels = said, top
         if self.verbose:
-            print(f"Intercept {list(out.intercept.values())[-1]}\nPrediction_local {out.local_pred}\n"
-                  f"Right: {said[wanted[-1]]}")
+            out.tell(said[wanted[-1]])
         return out
 
     def _named(self, document: Any) -> Any:

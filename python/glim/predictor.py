@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from . import _methods
-from ._library import Context, UsageError, ffi, lib, own
+from ._library import Context, UsageError, check, ffi, lib, own
 from .document import Document
 
 _SCALES = {"raw": "GLIM_SCALE_RAW", "logit": "GLIM_SCALE_LOGIT", "logprob": "GLIM_SCALE_LOGPROB",

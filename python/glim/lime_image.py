@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lime.lime_image's interface (lime 0.2.0.1) over glim's LIME for pictures."""
+from __future__ import annotations
+
+import base64
+from typing import Any, Callable, Optional, Sequence
+
+import numpy as np
+
+from . import predictor as _predictor
+from ._library import UsageError, ffi, lib, own
+from .lime_base import SELECTIONS, Explanation, refuse, seed_of, wanted_labels
+
+
+class ImageExplanation(Explanation):
+    """An explanation of a picture. segments (H, W): the superpixel of each pixel, from 0."""
+
+    image: np.ndarray
+    segments: np.ndarray
+
+    def get_image_and_mask(self, label: int, positive_only: bool = True, negative_only: bool = False,
+                           hide_rest: bool = False, num_features: int = 5,
+                           min_weight: float = 0.0) -> tuple:
+        """The picture (H, W, 3) and a mask (H, W): 1 where a superpixel speaks for the label, and with
+        neither *_only -1 where one speaks against. hide_rest: all else is black."""
+        if positive_only and negative_only:
+            raise UsageError("positive_only and negative_only cannot both be true")
+        pairs = self.local_exp[self._label(label)]
+        mask = np.zeros(self.segments.shape, dtype=int)
+        out = np.zeros_like(self.image) if hide_rest else self.image.copy()
+        if positive_only or negative_only:
+            sign = 1 if positive_only else -1
+            chosen = [f for f, w in pairs if sign * w > 0 and abs(w) >= min_weight][:num_features]
+            for f in chosen:
+                out[self.segments == f] = self.image[self.segments == f]
+                mask[self.segments == f] = 1
+            return out, mask
+        for f, w in pairs[:num_features]:
+            if abs(w) < min_weight:
+                continue
+            out[self.segments == f] = self.image[self.segments == f]
+            channel = 0 if w < 0 else 1
+            out[self.segments == f, channel] = self.image.max()
+            mask[self.segments == f] = -1 if w < 0 else 1
+        return out, mask
+
+
+@ffi.callback("glim_status (*)(void *, glim_input_kind, const glim_input *, size_t, double *, glim_error *)")
+def _ask(data, kind, inputs, n, values, error):
+    self = ffi.from_handle(data)
+    try:
+        pictures = np.stack([_decoded(self.context, ffi.buffer(inputs[i].text, inputs[i].len)) for i in range(n)])
+        said = _predictor.answers(self.function, self.scale(pictures), n, self.n_classes, "classifier_fn")
+        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64)
+        out.reshape(n, self.n_classes)[...] = said
+        return lib.GLIM_OK
+    except BaseException as raised:
+        return _predictor.fail(self.context, error, raised)
+
+
+def _decoded(context: Any, text: Any) -> np.ndarray:
+    raw, out, error = base64.b64decode(text), ffi.new("glim_image **"), ffi.new("glim_error *")
+    _predictor.check(lib.glim_image_decode(out, context.handle, raw, len(raw), b"picture", error), error)
+    try:
+        image = out[0]
+        flat = np.frombuffer(ffi.buffer(image.rgb, image.width * image.height * 3), dtype=np.uint8)
+        return flat.reshape(image.height, image.width, 3).copy()
+    finally:
+        lib.glim_image_free(out[0])
+
+
+class _Asked:
+    """A function of pictures, and what its pictures' numbers look like."""
+
+    def __init__(self, context: Any, function: Callable, n_classes: int, scale: Callable) -> None:
+        self.context, self.function, self.n_classes, self.scale = context, function, n_classes, scale
+
+
+class LimeImageExplainer:
+    """Explains predictions on pictures. Superpixels are glim's own (slic or quickshift, as in
+    scikit-image). random_state None is 0, so that the same call gives the same answer."""
+
+    def __init__(self, kernel_width: float = 0.25, kernel: Any = None, verbose: bool = False,
+                 feature_selection: str = "auto", random_state: Any = None) -> None:
+        refuse(kernel=(kernel, None, "kernel_width sets the width of the usual one"))
+        if feature_selection not in SELECTIONS:
+            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(SELECTIONS)})")
+        self.kernel_width, self.verbose, self.random_state = kernel_width, verbose, random_state
+        self._selection = SELECTIONS[feature_selection]
+
+    def explain_instance(self, image: Any, classifier_fn: Callable[[np.ndarray], Any], labels: Sequence[int] = (1,),
+                         hide_color: Optional[float] = None, top_labels: Optional[int] = 5,
+                         num_features: int = 100000, num_samples: int = 1000, batch_size: int = 10,
+                         segmentation_fn: Any = None, distance_metric: str = "cosine", model_regressor: Any = None,
+                         random_seed: Optional[int] = None, superpixels: str = "quickshift",
+                         segments: int = 100) -> ImageExplanation:
+        """Explains one picture (H, W, 3) of bytes, or of numbers from 0 to 1. classifier_fn((n, H, W, 3)) gives
+        probabilities (n, classes) and gets numbers as the picture has them. hide_color: None is each
+        superpixel's own mean, 0 black. superpixels: "quickshift" or "slic" (about `segments` of them)."""
+        refuse(distance_metric=(distance_metric, "cosine", "distances are cosines"),
+               model_regressor=(model_regressor, None, "the local model is a ridge"),
+               segmentation_fn=(segmentation_fn, None, "superpixels='slic' or 'quickshift'"))
+        if hide_color not in (None, 0):
+            raise UsageError("hide_color is None (each superpixel's mean) or 0 (black)")
+        given = np.asarray(image)
+        if given.ndim == 2:
+            given = np.repeat(given[:, :, None], 3, axis=2)
+        if given.ndim != 3 or given.shape[2] != 3:
+            raise UsageError(f"a picture has the shape (height, width, 3), not {given.shape}")
+        whole = given.dtype == np.uint8
+        if not whole and not (np.isfinite(given).all() and given.min() >= 0 and given.max() <= 1):
+            raise UsageError("a picture holds bytes (uint8), or numbers from 0 to 1")
+        pixels = np.ascontiguousarray(given if whole else np.rint(given * 255).astype(np.uint8))
+        said = _predictor.answers(classifier_fn, (pixels if whole else given)[None], 1, None, "classifier_fn")[0]
+        top, wanted = wanted_labels(said, labels, top_labels)
+        context = _predictor.Context()
+        asked = _Asked(context, classifier_fn, len(said),
+                       (lambda x: x) if whole else (lambda x: x.astype(given.dtype) / 255))
+        documents, cut = self._run(context, asked, pixels, wanted, seed_of(
+            self.random_state if random_seed is None else random_seed), superpixels, segments,
+            "own" if hide_color is None else "black", num_samples, num_features, batch_size)
+        names = [str(k) for k in range(len(said))]
+        out = ImageExplanation("classification", names, [f"superpixel {i}" for i in range(int(cut.max()) + 1)],
+                               documents)
+        out.image, out.segments = given, cut
+        out.predict_proba, out.top_labels = said, top
+        if self.verbose:
+            out.tell(said[wanted[-1]])
+        return out
+
+    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, absent, num_samples, num_features,
+             batch_size):
+        names = [ffi.new("char[]", str(k).encode()) for k in range(asked.n_classes)]
+        handle, out = ffi.new_handle(asked), ffi.new("glim_black_box **")
+        context.call(lib.glim_black_box_new, out, context.handle, _ask, handle, ffi.new("char *[]", names), len(names),
+                     lib.GLIM_SCALE_PROB)
+        box = own(context, out[0], lib.glim_black_box_close)
+        height, width, _ = pixels.shape
+        held = ffi.from_buffer("uint8_t[]", pixels)
+        picture = ffi.new("glim_image *", {"ctx": context.handle, "width": width, "height": height, "rgb": held})
+        kind = ffi.new("char[]", superpixels.encode())
+        cut = ffi.new("glim_image_options *", {"superpixels": kind, "segments": segments if superpixels == "slic" else 0})
+        documents = {}
+        for k in wanted:
+            how = ffi.new("glim_class_options *", {"class_name": names[k], "auto_units": True})
+            found = ffi.new("glim_predictor **")
+            context.call(lib.glim_predictor_black_box_image, found, box, picture, cut, how)
+            predictor = own(context, found[0], lib.glim_predictor_free)
+            documents[k] = _predictor.explain(context, predictor, "lime", seed, {
+                "num_samples": int(num_samples), "kernel_width": 100 * self.kernel_width, "absent": absent,
+                "num_features": min(int(num_features), 1000), "feature_selection": self._selection})
+        return documents, _segments(context, documents[wanted[0]], height, width)
+
+
+def _segments(context: Any, document: Any, height: int, width: int) -> np.ndarray:
+    """(H, W) the superpixel of each pixel, out of the document: red + 256 green + 65536 blue."""
+    packed = _decoded(context, document["input"]["image"]["labels"]).astype(np.int64)
+    return (packed @ np.array([1, 256, 65536])).reshape(height, width)
