@@ -97,8 +97,8 @@ def source(m):
 def section(m):
     """What it says, formula, when to take it and when not, what it costs, flags, source."""
     lines = [f"### {m['name']}", "", sentence(told(m, "summary")), "", "```text", *m["formula"].split(";  "), "```", "",
-             f"- {word('take', 'Take it')} {sentence(told(m, 'use'))[0].lower()}{sentence(told(m, 'use'))[1:]}",
-             f"- {word('not', 'Not')} {sentence(told(m, 'avoid'))[0].lower()}{sentence(told(m, 'avoid'))[1:]}",
+             f"- {word('take', 'Take it')} {told(m, 'use')}{word('stop', '.')}",
+             f"- {word('not', 'Not')} {told(m, 'avoid')}{word('stop', '.')}",
              f"- {word('mind', 'Mind')}: {told(m, 'caption')}",
              f"- {word('head.costs', 'costs').capitalize()}: {costs(m)}; {word('head.needs', 'needs')}: {needs(m)}.", ""]
     if m["params"]:
