@@ -87,7 +87,8 @@ def page(header):
             seen += names
             if names:
                 lines += [f"## {escaped(', '.join(names[:2]))}{' …' if len(names) > 2 else ''}", ""]
-                lines += [f"({name})=" for name in names] + [""]
+                free = [n for n in names if n.lower() not in {s.lower() for s in seen if s != n}]  # anchors know no case
+                lines += [f"({name})=" for name in free] + [""]
             if comment:
                 lines += [plain(comment), ""]
             if code:

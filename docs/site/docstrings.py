@@ -3,11 +3,15 @@
 import re
 
 
+def escaped(text):
+    return re.sub(r"[*|\\]|(?<=\w)_(?=\W|$)", lambda m: "\\" + m.group(), text)
+
+
 def as_rest(app, what, name, obj, options, lines):
     for i, line in enumerate(lines):
         parts = re.split(r"(`[^`]*`)", line)
-        lines[i] = "".join(p if p.startswith("`") else re.sub(r"([*|\\]|\b\w+_(?=\W|$))", lambda m: re.sub(r"([*|_\\])$", r"\\\1", m.group(1)), p)
-                           for p in parts)
+        lines[i] = "".join(p if p.startswith("`") else escaped(p) for p in parts)
+        lines[i] = re.sub(r"(`[^`]+`)(?=\w)", r"\1\\ ", lines[i])
     code = False
     for i, line in enumerate(lines):  # an indented run behind a blank line is code
         starts = line.startswith("    ") and (i == 0 or not lines[i - 1].strip())
