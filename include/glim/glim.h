@@ -4,6 +4,7 @@
 #define GLIM_H
 
 #include <glim/advise.h>
+#include <glim/array.h>
 #include <glim/attention.h>
 #include <glim/base.h>
 #include <glim/directions.h>

@@ -9,8 +9,10 @@ from ._library import (BudgetError, Cancelled, Error, FormatError, InternalError
                        NumericError, OutOfMemory, Progress, Unsupported, UsageError, __version__)
 from .document import Document
 from ._methods import methods
+from .jobs import advise, compare, evaluate, fit, flags, influence, map
 from .model import Model, Token
 
-__all__ = ["BudgetError", "Cancelled", "Document", "Error", "FormatError", "IOFailure", "InternalError",
+__all__ = ["advise", "compare", "evaluate", "fit", "flags", "influence", "map",
+           "BudgetError", "Cancelled", "Document", "Error", "FormatError", "IOFailure", "InternalError",
            "LimitError", "Model", "NumericError", "OutOfMemory", "Progress", "Token", "Unsupported",
            "UsageError", "__version__", "methods"]

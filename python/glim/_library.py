@@ -9,6 +9,7 @@ import ctypes.util
 import os
 import pathlib
 import threading
+import weakref
 
 from ._abi import ffi
 
@@ -112,22 +113,32 @@ def _report(data, report):
 
 
 class Progress:
-    """One report of a long call: stage, done, total (0: unknown), bytes, seconds, seconds_left."""
+    """One report of a long call: stage, fraction (None: unknown), done, total (0: unknown), bytes,
+    seconds, seconds_left."""
 
-    __slots__ = ("stage", "done", "total", "bytes", "seconds", "seconds_left")
+    __slots__ = ("stage", "done", "total", "bytes", "seconds", "seconds_left", "fraction")
 
     def __init__(self, report):
         self.stage = ffi.string(report.stage).decode() if report.stage else ""
         self.done, self.total, self.bytes = report.done, report.total, report.bytes
         self.seconds = report.seconds
         self.seconds_left = report.seconds_left if report.seconds_left >= 0 else None
+        self.fraction = self.done / self.total if self.total else None
+
+    @classmethod
+    def of(cls, stage, fraction, seconds_left):
+        """A report that a command wrote."""
+        report = cls.__new__(cls)
+        report.stage, report.fraction, report.seconds_left = stage, fraction, seconds_left
+        report.done, report.total, report.bytes, report.seconds = 0, 0, 0, None
+        return report
 
 
 class Context:
     """Threads (0: as many as processors), a budget of memory, and who is told of progress."""
 
     def __init__(self, threads=None, memory=None, progress=None, kernels=None):
-        self.progress = progress
+        self.progress, self.threads, self.memory = progress, threads, size(memory) or None
         self.lock = threading.RLock()
         self.process = os.getpid()
         self._raised = None
@@ -138,7 +149,7 @@ class Context:
             "progress": _report, "progress_data": self._self})
         out, error = ffi.new("glim_context **"), ffi.new("glim_error *")
         check(lib.glim_context_new(out, options, error), error)
-        self.handle = ffi.gc(out[0], lib.glim_context_free)
+        self.handle = own((self._self, self._kernels), out[0], lib.glim_context_free)
 
     def raised(self, error):
         """A callback failed: the call that is under way ends with its exception."""
@@ -179,11 +190,22 @@ class Context:
         return lib.glim_context_peak(self.handle)
 
 
+def own(context, pointer, free):
+    """The pointer, freed when nobody holds it any more, and before its context: cycles of objects are
+    collected in any order, so what is to be freed lives in the registry of weakref.finalize."""
+    alias = ffi.cast(ffi.typeof(pointer), pointer)
+    weakref.finalize(pointer, _free, free, alias, context)
+    return pointer
+
+
+def _free(free, alias, context):
+    free(alias)
+
+
 class _Weak:
     """What the C side holds of a context: no reason to keep it alive."""
 
     def __init__(self, context):
-        import weakref
         self._context = weakref.ref(context)
 
     @property

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The methods of `Model.explain`, out of the library's own descriptors."""
+import functools
+
 from ._library import UsageError, ffi, fill, lib, parameters, text
 
 
@@ -28,8 +30,8 @@ class Method:
         return "\n".join(lines)
 
 
-def methods():
-    """All methods by name."""
+@functools.lru_cache(maxsize=None)
+def _all():
     found, at = {}, lib.glim_methods()
     while at[0] != ffi.NULL:
         method = Method(at[0])
@@ -38,9 +40,14 @@ def methods():
     return found
 
 
+def methods():
+    """All methods by name."""
+    return dict(_all())
+
+
 def find(name):
     """One by name. Raises UsageError with the names that there are."""
-    known = methods()
+    known = _all()
     if name not in known:
         raise UsageError(f"'{name}' is no method (there are {', '.join(sorted(known))})")
     return known[name]

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _methods
-from ._library import Context, Options, UsageError, ffi, lib, text
+from ._library import Context, Options, UsageError, ffi, lib, own, text
 from .document import Document
+from .jobs import Jobs
 
 _KINDS = {"text": 0, "special": 1, "template": 2, "generated": 3}
 _TASKS = ["generate", "fill", "classify", "label", "span", "embed", "image", "translate"]
@@ -67,7 +68,7 @@ class _Tokens:
         else:
             raise UsageError("an input is a text, a chat (a list of {'role', 'content'}), or a pair "
                              "(question, context)")
-        self.handle = ffi.gc(out[0], lib.glim_tokens_free)
+        self.handle = own(c, out[0], lib.glim_tokens_free)
         self.owner = model  # tokens are freed before their context is
 
     def ids(self):
@@ -124,7 +125,7 @@ class _Changer:
         here[...] = given
 
 
-class Model:
+class Model(Jobs):
     """An opened GGUF file, or a directory with safetensors.
 
     threads: workers (0: as many as processors). memory: a budget, "2G"; what does not fit is refused
@@ -159,6 +160,9 @@ class Model:
 
     def __getstate__(self):
         raise TypeError("a model is a mapped file and does not pickle (pass its path)")
+
+    def _path(self):
+        return text(lib.glim_model_facts(self._open()).path)
 
     def _open(self):
         if self._handle is None:
@@ -228,7 +232,7 @@ class Model:
                                         for k, (_, a, _), h in zip(kept, hooks, handles)]) if hooks else ffi.NULL
         b = ffi.new("glim_batch *", {"sequences": q, "count": 1, "hooks": table, "n_hooks": len(hooks), "keep": keep})
         c.call(lib.glim_session_new, session, self._open(), 0)
-        run = ffi.gc(session[0], lib.glim_session_free)
+        run = own(c, session[0], lib.glim_session_free)
         c.call(lib.glim_session_forward, run, b)
         return run, (held, asked, q, kept, handles, table, b), rows
 
@@ -354,9 +358,9 @@ class Model:
     def _predictor(self, tokens, units=None, **target):
         out, c = ffi.new("glim_predictor **"), self._context
         how = Options("glim_target_options", auto_units=units is None,
-                      units=_unit(units) if units else 0, **target)
+                      units=unit_number(units) if units else 0, **target)
         c.call(lib.glim_predictor_lm, out, self._open(), tokens.handle, how.struct)
-        return ffi.gc(out[0], lib.glim_predictor_free), (how, tokens)
+        return own(c, out[0], lib.glim_predictor_free), (how, tokens)
 
     def explain(self, source, method=None, target=None, against=None, continuation=None, generate=0, labels=None,
                 output=None, units=None, seed=0, template=None, **parameters):
@@ -382,7 +386,7 @@ class Model:
         """Where heads look: a `Document` (L3 H7 with layer=3, head=7; -1 is the mean)."""
         tokens, c = _Tokens(self, source, template), self._context
         how = Options("glim_attention_options", layer=layer, head=head, sink=sink, generate=generate,
-                      continuation=continuation, auto_units=units is None, units=_unit(units) if units else 0, **options)
+                      continuation=continuation, auto_units=units is None, units=unit_number(units) if units else 0, **options)
         out = ffi.new("glim_document **")
         c.call(lib.glim_attention_read, out, self._open(), tokens.handle, how.struct, partial=True)
         return Document._take(c, out[0])
@@ -406,7 +410,8 @@ class Model:
         return Document._take(c, out[0])
 
 
-def _unit(name):
+def unit_number(name):
+    """The number of a kind of units, by its name."""
     known = []
     while lib.glim_unit_kind_name(len(known)) != ffi.NULL:
         known.append(text(lib.glim_unit_kind_name(len(known))))

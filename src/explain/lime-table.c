@@ -93,7 +93,8 @@ static glim_status read_labels(struct table_work *w, int32_t **out, glim_error *
 /* The row's own cell of a column, and whether there is something to tell. */
 static bool take_own(struct table_work *w, size_t u) {
     const glim_column *c = &w->columns[u];
-    const char *text = glim__table_cell(w->t, w->p->table_row, c->at);
+    const char *text =
+        w->p->own ? w->p->own[u].text : glim__table_cell(w->t, w->p->table_row, c->at);
     glim_cell *own = &w->own[u];
     *own = (glim_cell){.text = text, .number = NAN};
     if (glim__table_missing(text)) {

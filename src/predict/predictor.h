@@ -73,7 +73,8 @@ struct glim_predictor {
        the names of the columns that are units. */
     const struct glim_table *table;
     size_t table_row;
-    size_t background; /* rows of the table that GLIM_ABSENT_RESAMPLE takes at most, 0 = 100, */
+    const glim_cell *own; /* [n_units] the row's cells, when it is none of the table's; or NULL */
+    size_t background;    /* rows of the table that GLIM_ABSENT_RESAMPLE takes at most, 0 = 100, */
     uint64_t background_seed;        /* and what they are drawn by; set before values are asked */
     const char *const *column_names; /* [n_units] */
     const char *label;               /* the column that it was fitted to predict, or NULL */
