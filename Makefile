@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 BUILD := build/release
 
-.PHONY: all setup demo test bench results results-influence fuzz lint format install clean help
+.PHONY: all setup demo test bench results results-influence docs fuzz lint format install clean help
 
 all: $(BUILD)/build.ninja ## build the library and the command line
 	@ninja -C $(BUILD)
@@ -30,6 +30,9 @@ results: all ## judge every method, task by task (docs/results.md); goes on wher
 results-influence: all ## are influences true? (docs/results-influence.md; PEER: a Python with torch); goes on where it was stopped
 	@nice ninja -C $(BUILD) tests/influence-test_full_hessian >/dev/null
 	@nice scripts/make-influence-results.py $(BUILD)/src/cli/glim $(if $(PEER),--peer $(PEER))
+
+docs: all ## the documents, English and Chinese, into build/site
+	@scripts/make-site
 
 fuzz: ## run the fuzzers for SECONDS each (default 60)
 	@scripts/fuzz $(or $(SECONDS),60)

@@ -2,14 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes docs/methods.md from what the methods say of themselves, those of sample influence too.
 
-usage: make-methods.py GLIM [FILE]
+usage: make-methods.py GLIM [FILE [zh-CN]]      (in Chinese: words of docs/zh/words.json and of reports)
 """
 import json
 import pathlib
 import subprocess
 import sys
 
-PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs/methods.md"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/methods.md"
+WORDS = {}
+
+
+def word(key, english):
+    """In the page's language; what has no word there stays English."""
+    return WORDS.get(key, english)
+
+
+def chinese():
+    own = json.loads((ROOT / "docs/zh/words.json").read_text(encoding="utf-8"))
+    reports = json.loads((ROOT / "web/words/zh-CN.json").read_text(encoding="utf-8"))
+    page = json.loads((ROOT / "web/words/page-zh-CN.json").read_text(encoding="utf-8"))
+    return {**reports, **page, **own}
+
+
 FAMILIES = {
     "gradients": ("Gradients", "How the target reacts to small changes of the input. They need a model that glim runs, or a fitted one."),
     "attention": ("Attention", "Where the model looks. They need a transformer that glim runs."),
@@ -41,63 +57,96 @@ def cell(text):
     return text.replace("|", "\\|")
 
 
+def told(m, what):
+    return word(f"{m['name']}.{what}", m[what])
+
+
+def costs(m):
+    return word("costs." + m["costs"], m["costs"])
+
+
+def needs(m):
+    return ", ".join(word("needs." + n, n) for n in m["needs"])
+
+
+def head_row(*names):
+    names = [word("head." + n, n) for n in names]
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+
+
 def table(methods):
-    lines = ["| method | what it says | needs | costs |", "|---|---|---|---|"]
-    lines += [f"| [`{m['name']}`](#{m['name']}) | {cell(m['summary'])} | {', '.join(m['needs'])} | {cell(m['costs'])} |"
-              for m in methods]
-    return lines
+    lines = head_row("method", "what it says", "needs", "costs")
+    return lines + [f"| [`{m['name']}`](#{m['name']}) | {cell(told(m, 'summary'))} | {needs(m)} | {cell(costs(m))} |"
+                    for m in methods]
 
 
 def param(p):
     value = f" {p['value']}" if p["value"] else ""
     default = f" ({p['default']})" if p.get("default") else ""
-    return f"- `--{p['name']}{value}`: {p['help']}{default}"
+    return f"- `--{p['name']}{value}`: {word('help.' + p['name'], p['help'])}{default}"
+
+
+def sentence(text):
+    return text[0].upper() + text[1:].rstrip(".。") + word("stop", ".")
+
+
+def source(m):
+    return [f"{word('source', 'Source')}: {m['cite']}.", ""]
 
 
 def section(m):
-    lines = [f"### {m['name']}", "", f"{m['summary'][0].upper()}{m['summary'][1:]}.", "", m["caption"], ""]
+    """What it says, formula, when to take it and when not, what it costs, flags, source."""
+    lines = [f"### {m['name']}", "", sentence(told(m, "summary")), "", "```text", *m["formula"].split(";  "), "```", "",
+             f"- {word('take', 'Take it')} {told(m, 'use')}{word('stop', '.')}",
+             f"- {word('not', 'Not')} {told(m, 'avoid')}{word('stop', '.')}",
+             f"- {word('mind', 'Mind')}: {told(m, 'caption')}",
+             f"- {word('head.costs', 'costs').capitalize()}: {costs(m)}; {word('head.needs', 'needs')}: {needs(m)}.", ""]
     if m["params"]:
-        lines += [*map(param, m["params"]), ""]
-    return lines + [f"Source: {m['cite']}.", ""]
+        lines += [word("flags", "Flags:"), "", *map(param, m["params"]), ""]
+    return lines + source(m)
 
 
 def sample_table(methods):
-    lines = ["| method | when | needs | costs |", "|---|---|---|---|"]
-    return lines + [f"| [`{m['name']}`](#{m['name']}) | {cell(m['use'])} | {', '.join(m['needs'])} | {cell(m['costs'])} |"
+    lines = head_row("method", "when", "needs", "costs")
+    return lines + [f"| [`{m['name']}`](#{m['name']}) | {cell(told(m, 'use'))} | {needs(m)} | {cell(costs(m))} |"
                     for m in methods]
 
 
 def sample_section(m):
     """Formula, when to take it, when not, what it costs, source."""
-    lines = [f"### {m['name']}", "", f"{m['summary'][0].upper()}{m['summary'][1:]}.", "",
-             "```", *m["formula"].split(";  "), "```", "",
-             f"- Take it {when(m['use'])}.", f"- Mind: {m['caption']}.", f"- Costs: {m['costs']}."]
+    lines = [f"### {m['name']}", "", sentence(told(m, "summary")), "",
+             "```text", *m["formula"].split(";  "), "```", "",
+             f"- {word('take', 'Take it')} {when(told(m, 'use'))}{word('stop', '.')}",
+             f"- {word('mind', 'Mind')}: {told(m, 'caption')}{word('stop', '.')}",
+             f"- {word('head.costs', 'costs').capitalize()}: {costs(m)}{word('stop', '.')}"]
     if m["checkpoints"]:
-        lines += ["- Takes checkpoints of the training (`--checkpoint FILE:RATE`)."]
+        lines += [word("checkpoints", "- Takes checkpoints of the training (`--checkpoint FILE:RATE`).")]
     if m["by"]:
-        lines += ["- Says what tokens, layers or modules have of a score (`--by`)."]
+        lines += [word("by", "- Says what tokens, layers or modules have of a score (`--by`).")]
     if m["params"]:
-        lines += ["", "Flags:", "", *map(param, m["params"])]
-    return lines + ["", f"Source: {m['cite']}.", ""]
+        lines += ["", word("flags", "Flags:"), "", *map(param, m["params"])]
+    return lines + ["", *source(m)]
 
 
 def when(use):
-    return use if use.split()[0] in ("for", "to", "when", "as", "before") else f"as {use}"
+    return use if WORDS or use.split()[0] in ("for", "to", "when", "as", "before") else f"as {use}"
 
 
 def samples(methods):
     lines = []
     for name, (title, text) in SAMPLES.items():
         mine = [m for m in methods if m["family"] == name]
-        lines += [f"## {title}", "", *([] if lines else [SAMPLES_HEAD]), text, "", *sample_table(mine), ""]
+        title, text = word(f"title.{name}", title), word(f"text.{name}", text)
+        lines += [f"## {title}", "", *([] if lines else [word("samples", SAMPLES_HEAD)]), text, "", *sample_table(mine), ""]
         for m in mine:
             lines += sample_section(m)
     return lines
 
 
 def page(methods, influence):
-    lines = HEAD.split("\n")
+    lines = word("methods", HEAD).split("\n")
     for name, (title, text) in FAMILIES.items():
+        title, text = word(f"title.{name}", title), word(f"text.{name}", text)
         mine = [m for m in methods if m["family"] == name]
         if mine:
             lines += [f"## {title}", "", text, "", *table(mine), ""]
@@ -109,6 +158,8 @@ def page(methods, influence):
 def main():
     explain, influence = (json.loads(subprocess.run([sys.argv[1], *words], capture_output=True, check=True).stdout)["methods"]
                           for words in (["--dump-commands"], ["influence", "--list", "--json"]))
+    if "zh-CN" in sys.argv[3:]:
+        WORDS.update(chinese())
     where = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else PAGE
     where.write_text(page(explain, influence), encoding="utf-8")
 

@@ -107,6 +107,8 @@ typedef struct glim_method {
     const char *costs;          /* in passes over the input, d scored units: "d + 1 passes" */
     const char *wants;          /* what else it needs: "a picture", "a table"; NULL = nothing */
     const char *caption;        /* what must not be read from it; one sentence */
+    const char *formula;        /* in plain letters, lines parted by ";  "; f: the target */
+    const char *use, *avoid;    /* when to take it, and when not; half a sentence each */
     unsigned needs;             /* capability bits */
     bool additive;              /* scores sum to value - baseline when all is well */
     bool is_signed;

@@ -217,6 +217,9 @@ static json_t *method_json(bool *ok, const glim_method *m) {
     glim__json_set(ok, object, "summary", json_string(m->summary));
     glim__json_set(ok, object, "cite", json_string(m->cite));
     glim__json_set(ok, object, "caption", json_string(m->caption));
+    glim__json_set(ok, object, "formula", json_string(m->formula ? m->formula : ""));
+    glim__json_set(ok, object, "use", json_string(m->use ? m->use : ""));
+    glim__json_set(ok, object, "avoid", json_string(m->avoid ? m->avoid : ""));
     glim__json_set(ok, object, "family", json_string(cli_method_family(m)));
     glim__json_set(ok, object, "needs", cli_method_needs(ok, m));
     glim__json_set(ok, object, "costs", json_string(m->costs ? m->costs : ""));

@@ -213,6 +213,9 @@ static json_t *method_json(bool *ok, const glim_method *m, const struct given *g
     glim__json_set(ok, o, "additive", json_boolean(m->additive));
     glim__json_set(ok, o, "signed", json_boolean(m->is_signed));
     glim__json_set(ok, o, "caption", json_string(m->caption));
+    glim__json_set(ok, o, "formula", json_string(m->formula ? m->formula : ""));
+    glim__json_set(ok, o, "use", json_string(m->use ? m->use : ""));
+    glim__json_set(ok, o, "avoid", json_string(m->avoid ? m->avoid : ""));
     glim__json_set(ok, o, "cite", json_string(m->cite));
     glim__json_set(ok, o, "possible", given->known ? json_boolean(can_run(given, m)) : json_null());
     return o;

@@ -243,6 +243,9 @@ const glim_method glim_method_attention_flow = {
     .costs = "1 pass and flows",
     .caption = "Each word's flow is a problem of its own, so they need not add up; it knows "
                "nothing of what is said. Compare with attention-gradient or occlusion.",
+    .formula = "score_i = max flow from i to t through layers, pipes as wide as w I + (1 - w) A",
+    .use = "of short texts, when rollout washes out over many layers",
+    .avoid = "above 128 tokens, or to tell targets apart",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -311,6 +311,10 @@ const glim_method glim_method_attention_gradient = {
     .costs = "1 gradient",
     .caption = "Only what raises the target is counted, and sizes of different targets are not "
                "comparable: the map is no linear function of the target.",
+    .formula = "R = R + B R from R = I, layer by layer, B = mean over heads of max(0, A * df/dA);  "
+               "score_i = R[t, i]",
+    .use = "when a map of attention must be about this target",
+    .avoid = "for evidence against the target: only what raises it counts",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -140,6 +140,10 @@ const glim_method glim_method_attention_norm = {
     .costs = "1 pass",
     .caption = "Sizes only: what is taken may speak for the target or against it, and layers are "
                "looked at one by one.",
+    .formula = "score_i = |a_i x_i| / sum over k of |a_k x_k|, x_i what the heads take from i;  "
+               "layer by layer, and their mean",
+    .use = "instead of raw weights: sinks with empty values drop out",
+    .avoid = "for or against: sizes only",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
     .params = params,
     .opts_size = sizeof(struct opts),
@@ -156,6 +160,10 @@ const glim_method glim_method_weighted_sum = {
     .costs = "1 pass",
     .caption = "Shares of what attention adds, layer by layer: negative ones pull the other way. "
                "They tell nothing of what later layers make of it.",
+    .formula = "score_i = (a_i x_i . v) / (v . v), v = sum over i of a_i x_i, x_i what the heads "
+               "take from i",
+    .use = "for signed shares of what one layer of attention adds",
+    .avoid = "for the answer itself: later layers may undo it",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
     .is_signed = true,
     .params = params,

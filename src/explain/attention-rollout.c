@@ -242,6 +242,10 @@ const glim_method glim_method_attention_rollout = {
     .costs = "1 pass",
     .caption = "The same for every target at a position: it follows attention and knows nothing of "
                "what is said. Compare with attention-gradient or occlusion.",
+    .formula = "R = product over layers of (w I + (1 - w) A), rows made to sum to one, A the mean "
+               "over heads;  score_i = R[t, i]",
+    .use = "for a picture of how words mix through all layers",
+    .avoid = "to tell two targets at one position apart: it gives the same for both",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -148,6 +148,9 @@ const glim_method glim_method_attention = {
     .costs = "1 pass",
     .caption = "Where it looks is not what decides (Jain and Wallace 2019): weights say nothing of "
                "what is taken from there. Compare with occlusion.",
+    .formula = "score_i = A[layer, head, t, i], or their mean",
+    .use = "to see where a head looks",
+    .avoid = "as the reason of an answer: weights do not say what is taken",
     .needs = GLIM_CAN_ATTENTION,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -301,6 +301,10 @@ const glim_method glim_method_expected_gradients = {
     .costs = "64 gradients",
     .caption = "Contributions relative to the backgrounds, at points between words; other "
                "backgrounds ask another question.",
+    .formula =
+        "score_i = mean over backgrounds b and t of (x_i - b_i) . df / dx_i at b + t (x - b)",
+    .use = "when one baseline would be arbitrary; it tells standard errors",
+    .avoid = "when the budget is a few gradients: integrated-gradients needs fewer",
     .needs = GLIM_CAN_GRADIENT,
     .additive = true,
     .is_signed = true,

@@ -260,6 +260,10 @@ const glim_method glim_method_grad_cam = {
     .cite = "Selvaraju et al. 2017, arXiv:1610.02391",
     .family = "gradients",
     .caption = "As fine as the map and no finer: the edges of a warm place are interpolation.",
+    .formula = "map = relu(sum over channels c of w_c A_c), w_c = mean of df/dA_c;  score_i = mean "
+               "of the map over i's pixels",
+    .use = "of pictures: a fast answer to roughly where",
+    .avoid = "for edges or small things: the map is as coarse as the layer",
     .needs = GLIM_CAN_GRADIENT | GLIM_CAN_ACTIVATIONS | GLIM_CAN_MAPS,
     .costs = "1 gradient",
     .params = params,

@@ -117,6 +117,9 @@ const glim_method glim_method_gradient = {
     .family = "gradients",
     .costs = "1 gradient",
     .caption = "Sizes only: a large value says that the target reacts, not in which direction.",
+    .formula = "score_i = || df / dx_i ||, x_i the embeddings of unit i",
+    .use = "for a first look at a long text or a large model: which parts it reacts to at all",
+    .avoid = "when you need to know for or against: there is no sign",
     .needs = GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),
@@ -134,6 +137,10 @@ const glim_method glim_method_input_x_gradient = {
     .caption =
         "By the slope at the input alone: they need not add up, and on small language models they "
         "ranked words no better than chance (docs/default-method.md).",
+    .formula = "score_i = x_i . df / dx_i",
+    .use = "to compare with tools that offer it, and as a cheap baseline",
+    .avoid = "on small language models when the order of words matters: it was no better than "
+             "chance there",
     .needs = GLIM_CAN_GRADIENT,
     .is_signed = true,
     .plan = plan,

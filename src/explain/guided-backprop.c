@@ -135,6 +135,9 @@ const glim_method glim_method_guided_backprop = {
     .costs = "2 gradients",
     .caption = "Edges of the picture stand out whatever the model has learnt (Adebayo et al. "
                "2018): a sharp map is no proof.",
+    .formula = "as df / dx, with negative slopes set to 0 at every rectifier on the way back",
+    .use = "for a sharp picture of what the first layers see",
+    .avoid = "as proof of what the model uses: edges stand out even with random weights",
     .needs = GLIM_CAN_GRADIENT,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -369,6 +369,11 @@ const glim_method glim_method_integrated_gradients = {
     .family = "gradients",
     .costs = "32+ gradients",
     .caption = "Contributions relative to the baseline; another baseline asks another question.",
+    .formula = "score_i = (x_i - b_i) . integral of df / dx_i at b + t (x - b), t from 0 to 1;  "
+               "sum of scores = f(x) - f(b)",
+    .use = "when scores must add up and a gradient is affordable, and for models whose inputs "
+           "cannot be cut out cleanly",
+    .avoid = "when no baseline means absence for this input: another baseline gives other scores",
     .needs = GLIM_CAN_GRADIENT,
     .additive = true,
     .is_signed = true,

@@ -243,6 +243,10 @@ const glim_method glim_method_lime = {
     .family = "surrogate",
     .costs = "1000 passes",
     .caption = "The coefficients of a stand-in: read its fit (local_r2) before them.",
+    .formula = "least squares with ridge of f(z) on z, weights exp(-D^2 / (2 sigma^2)), D the "
+               "distance of z from the input",
+    .use = "of black boxes and of rows in tables, where its rules can be read",
+    .avoid = "when its fit (local_r2) is low: then it is not a sum, whatever the coefficients",
     .needs = GLIM_CAN_PREDICT,
     .is_signed = true,
     .params = params,

@@ -155,6 +155,10 @@ const glim_method glim_method_lrp = {
     .costs = "1 gradient",
     .caption = "Shares of the target by rules, not effects: what would happen without a word they "
                "do not say.",
+    .formula =
+        "R_i = sum over j of R_j z_ij / (sum over i of z_ij), layer by layer from the target down",
+    .use = "when signed shares of a logit are wanted for the price of one gradient",
+    .avoid = "when its patent note cannot be accepted, or for an effect: use occlusion",
     .needs = GLIM_CAN_GRADIENT,
     .is_signed = true,
     .params = params,

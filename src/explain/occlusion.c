@@ -226,6 +226,10 @@ const glim_method glim_method_occlusion = {
     .family = "perturbation",
     .costs = "d + 1 passes",
     .caption = "One unit at a time: of two units that say the same, neither may matter alone.",
+    .formula = "score_i = f(x) - f(x without i)",
+    .use = "first: it asks the plain question, needs predictions only and shares what inputs have "
+           "in common",
+    .avoid = "when units say the same thing twice: each looks dispensable; take shapley or owen",
     .needs = GLIM_CAN_PREDICT,
     .is_signed = true,
     .params = params,

@@ -430,6 +430,10 @@ const glim_method glim_method_owen = {
     .family = "perturbation",
     .costs = "500 passes",
     .caption = "Fair shares within groups first: another tree would share otherwise.",
+    .formula = "Shapley values of a node's children, with the rest of the tree in or out, from the "
+               "whole text down",
+    .use = "of long texts and dialogues: asks most where most happens",
+    .avoid = "when the text has no groups that mean something: its tree shapes the shares",
     .needs = GLIM_CAN_PREDICT,
     .additive = true,
     .is_signed = true,

@@ -402,6 +402,11 @@ const glim_method glim_method_reagent = {
     .costs = "480 passes",
     .caption = "An order of what carries the target, in shares of one: neither sizes nor signs of "
                "effects.",
+    .formula = "others take the place of some units, p becomes q:  d = log((1 + p - q) / (1 - p + "
+               "q)) is added to those units, taken from the rest, again and again;  scores = "
+               "softmax of that, mean over probes",
+    .use = "of language models, when cut-out texts would be unlike any that the model saw",
+    .avoid = "for sizes or signs of effects, and for black boxes",
     .needs = GLIM_CAN_PREDICT | GLIM_CAN_PROPOSE,
     .params = params,
     .opts_size = sizeof(struct opts),

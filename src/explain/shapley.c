@@ -266,6 +266,10 @@ const glim_method glim_method_shapley = {
     .family = "perturbation",
     .costs = "2^d or 20d passes",
     .caption = "Fair shares of one number: they depend on what the model makes of texts with gaps.",
+    .formula = "score_i = mean over orders of f(units before i, and i) - f(units before i);  sum "
+               "of scores = f(x) - f(nothing)",
+    .use = "when words act together and shares must add up; exact up to 8 units",
+    .avoid = "of many units: 20 passes a unit; take owen or kernel-shap",
     .needs = GLIM_CAN_PREDICT,
     .additive = true,
     .is_signed = true,

@@ -174,6 +174,9 @@ const glim_method glim_method_smoothgrad = {
     .caption =
         "Noise is in the embedding space; the words do not change. On small language models it "
         "ranked words no better than chance (docs/default-method.md).",
+    .formula = "score_i = mean over n of (x_i . df / dx_i at x + noise_n)",
+    .use = "when one gradient looks ragged, above all of pictures",
+    .avoid = "on small language models: it ranked words no better than chance there",
     .needs = GLIM_CAN_GRADIENT,
     .is_signed = true,
     .params = params,

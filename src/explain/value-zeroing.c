@@ -277,6 +277,10 @@ const glim_method glim_method_value_zeroing = {
     .costs = "2 passes a target",
     .caption = "How words mix into the target's position, layer by layer: not what decides the "
                "target. Compare with occlusion.",
+    .formula = "score_i = 1 - cos(y_t, y_t without v_i), made shares of one;  layer by layer, and "
+               "their mean",
+    .use = "to see how words mix, feed-forward layers counted in",
+    .avoid = "for the target: it measures how far an output turns, not what is said",
     .needs = GLIM_CAN_ATTENTION | GLIM_CAN_ACTIVATIONS,
     .params = params,
     .opts_size = sizeof(struct opts),

@@ -234,6 +234,7 @@ static void every_descriptor_is_complete(void **state) {
         assert_true(m->needs != 0);
         assert_non_null(strstr(m->cite, "arXiv:"));
         assert_true(strlen(m->summary) < 80 && m->caption && m->family && m->plan && m->run);
+        assert_true(m->formula && m->use && m->avoid && strlen(m->use) < 140);
         assert_ptr_equal(glim_method_find(m->name), m);
         for (const glim_param *p = m->params; p && p->type != GLIM_PARAM_END; p++) {
             assert_ptr_equal(glim_param_find(m->params, p->name), p);
