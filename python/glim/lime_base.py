@@ -20,13 +20,13 @@ class Explanation:
     """
 
     def __init__(self, mode: str, class_names: Optional[list], names: list, documents: dict,
-                 merge: bool = False) -> None:
+                 merge: bool = False, features: Optional[np.ndarray] = None) -> None:
         self.mode, self.class_names, self.random_state = mode, class_names, None
         self.documents = documents
         self.local_exp, self.intercept, self.top_labels = {}, {}, None
         self.predict_proba = self.predicted_value = self.min_value = self.max_value = None
         self.score, self.local_pred = 0.0, None
-        self._names, self._merge = names, merge
+        self._names, self._merge, self._features = names, merge, features
         for label, document in documents.items():
             self._take(label, document)
 
@@ -40,7 +40,8 @@ class Explanation:
         self.local_exp[label] = sorted(weights, key=lambda pair: -abs(pair[1]))
         self.intercept[label] = document.target["baseline_value"]
         self.score = document["checks"]["values"].get("local_r2", {}).get("value", float("nan"))
-        total = (self.intercept[label] or 0.0) + sum(w for _, w in weights)
+        of = np.ones(len(self._names)) if self._features is None else self._features  # of the input itself
+        total = (self.intercept[label] or 0.0) + sum(w * of[i] for i, w in weights)
         self.local_pred = np.array([total])
 
     @property
@@ -148,7 +149,8 @@ SELECTIONS = {"auto": "auto", "forward_selection": "forward", "highest_weights":
 def wanted_labels(said: np.ndarray, labels: Sequence[int], top_labels: Optional[int]) -> tuple:
     """(top labels, likeliest first, or None; labels to explain) out of what was said of the input (K)."""
     if len(said) < 2:
-        raise UsageError("the function gives one number for an input; a classifier gives a probability of each class")
+        raise UsageError("the function gives one number for an input; a classifier gives a probability of each class "
+                         "(rows: mode='regression' explains numbers)")
     top = [int(k) for k in np.argsort(said)[-top_labels:][::-1]] if top_labels else None
     wanted = list(reversed(top)) if top else [int(k) for k in labels]
     if not wanted or any(not 0 <= k < len(said) for k in wanted):

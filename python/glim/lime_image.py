@@ -93,10 +93,11 @@ class LimeImageExplainer:
                          num_features: int = 100000, num_samples: int = 1000, batch_size: int = 10,
                          segmentation_fn: Any = None, distance_metric: str = "cosine", model_regressor: Any = None,
                          random_seed: Optional[int] = None, superpixels: str = "quickshift",
-                         segments: int = 100) -> ImageExplanation:
+                         segments: int = 100, patch: int = 0) -> ImageExplanation:
         """Explains one picture (H, W, 3) of bytes, or of numbers from 0 to 1. classifier_fn((n, H, W, 3)) gives
         probabilities (n, classes) and gets numbers as the picture has them. hide_color: None is each
-        superpixel's own mean, 0 black. superpixels: "quickshift" or "slic" (about `segments` of them)."""
+        superpixel's own mean, 0 black. superpixels: "quickshift", "slic" (about `segments` of them), or "grid" (squares
+        of `patch` pixels)."""
         refuse(distance_metric=(distance_metric, "cosine", "distances are cosines"),
                model_regressor=(model_regressor, None, "the local model is a ridge"),
                segmentation_fn=(segmentation_fn, None, "superpixels='slic' or 'quickshift'"))
@@ -117,7 +118,7 @@ class LimeImageExplainer:
         asked = _Asked(context, classifier_fn, len(said),
                        (lambda x: x) if whole else (lambda x: x.astype(given.dtype) / 255))
         documents, cut = self._run(context, asked, pixels, wanted, seed_of(
-            self.random_state if random_seed is None else random_seed), superpixels, segments,
+            self.random_state if random_seed is None else random_seed), superpixels, segments, patch,
             "own" if hide_color is None else "black", num_samples, num_features, batch_size)
         names = [str(k) for k in range(len(said))]
         out = ImageExplanation("classification", names, [f"superpixel {i}" for i in range(int(cut.max()) + 1)],
@@ -128,7 +129,7 @@ class LimeImageExplainer:
             out.tell(said[wanted[-1]])
         return out
 
-    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, absent, num_samples, num_features,
+    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, patch, absent, num_samples, num_features,
              batch_size):
         names = [ffi.new("char[]", str(k).encode()) for k in range(asked.n_classes)]
         handle, out = ffi.new_handle(asked), ffi.new("glim_black_box **")
@@ -139,7 +140,8 @@ class LimeImageExplainer:
         held = ffi.from_buffer("uint8_t[]", pixels)
         picture = ffi.new("glim_image *", {"ctx": context.handle, "width": width, "height": height, "rgb": held})
         kind = ffi.new("char[]", superpixels.encode())
-        cut = ffi.new("glim_image_options *", {"superpixels": kind, "segments": segments if superpixels == "slic" else 0})
+        cut = ffi.new("glim_image_options *", {"superpixels": kind, "patch": patch,
+                                                "segments": segments if superpixels == "slic" else 0})
         documents = {}
         for k in wanted:
             how = ffi.new("glim_class_options *", {"class_name": names[k], "auto_units": True})
@@ -153,6 +155,11 @@ class LimeImageExplainer:
 
 
 def _segments(context: Any, document: Any, height: int, width: int) -> np.ndarray:
-    """(H, W) the superpixel of each pixel, out of the document: red + 256 green + 65536 blue."""
-    packed = _decoded(context, document["input"]["image"]["labels"]).astype(np.int64)
-    return (packed @ np.array([1, 256, 65536])).reshape(height, width)
+    """(H, W) the superpixel of each pixel, out of the document: red + 256 green + 65536 blue, or squares."""
+    labels = document["input"]["image"].get("labels")
+    if labels is not None:
+        return (_decoded(context, labels).astype(np.int64) @ np.array([1, 256, 65536])).reshape(height, width)
+    out = np.zeros((height, width), dtype=np.int64)
+    for i, unit in enumerate(document["input"]["units"]):
+        out[unit["y"]:unit["y"] + unit["height"], unit["x"]:unit["x"] + unit["width"]] = i
+    return out

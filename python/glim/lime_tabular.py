@@ -49,10 +49,13 @@ class LimeTabularExplainer:
         self.class_names = None if class_names is None else [str(c) for c in class_names]
         self.feature_names = [str(i) for i in range(data.shape[1])] if feature_names is None else \
             [str(name) for name in feature_names]
+        if len(self.feature_names) != data.shape[1]:
+            raise UsageError(f"there are {len(self.feature_names)} feature_names for {data.shape[1]} columns")
         self.categorical_features = sorted(int(i) for i in categorical_features or [])
         self.categorical_names = categorical_names or {}
         if any(not 0 <= i < data.shape[1] for i in self.categorical_features):
             raise UsageError(f"categorical_features are columns from 0 to {data.shape[1] - 1}")
+        self._mean, self._deviation = data.mean(axis=0), data.std(axis=0)
         self.discretize_continuous, self.sample_around_instance = discretize_continuous, sample_around_instance
         entropy = discretize_continuous and discretizer == "entropy"
         if entropy and training_labels is None:
@@ -75,6 +78,8 @@ class LimeTabularExplainer:
         refuse(distance_metric=(distance_metric, "euclidean", "distances are Euclidean"),
                model_regressor=(model_regressor, None, "the local model is a ridge"))
         row = np.asarray(data_row, dtype=np.float64)
+        if row.shape != (len(self.feature_names),):
+            raise UsageError(f"a row has {len(self.feature_names)} numbers, not the shape {row.shape}")
         regression = self.mode == "regression"
         said = answers(predict_fn, row[None, :], 1, 1 if regression else None, "predict_fn")[0]
         names = None
@@ -88,7 +93,8 @@ class LimeTabularExplainer:
                                    {key: value for key, value in given.items() if value is not None}, said[None, :])
         words = self._words(found[0], row)
         documents = {1 if regression else k: self._named(d) for k, d in zip(wanted, found)}
-        out = Explanation(self.mode, None if regression else names, words, documents)
+        out = Explanation(self.mode, None if regression else names, words, documents,
+                          features=self._standard(row))
         if regression:
             out.local_exp[0] = [(i, -w) for i, w in out.local_exp[1]]
             out.intercept[0] = out.intercept[1]
@@ -98,6 +104,14 @@ class LimeTabularExplainer:
         if self.verbose:
             out.tell(said[wanted[-1]])
         return out
+
+    def _standard(self, row: np.ndarray) -> Optional[np.ndarray]:
+        """The row's features: without bins numbers in standard deviations, else all are there."""
+        if self.discretize_continuous:
+            return None
+        found = (row - self._mean) / np.where(self._deviation > 0, self._deviation, 1)
+        found[self.categorical_features] = 1
+        return found
 
     def _named(self, document: Any) -> Any:
         """The document with the features' own names."""
