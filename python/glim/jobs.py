@@ -76,8 +76,8 @@ class Jobs:
 
     def _job(self, command: str, source: Any = None, **given: Any) -> Document:
         context = self._context
-        return document(command, source, model=self._path(), threads=context.threads, memory=context.memory,
-                        progress=context.progress, **given)
+        usual = {"threads": context.threads, "memory": context.memory, "progress": context.progress}
+        return document(command, source, model=self._path(), **{**usual, **given})
 
     def probe(self, data: Any, label: str = "label", **given: Any) -> Document:
         """What can be read off each layer, with controls (`glim probe`). data: rows of text and label."""
