@@ -66,7 +66,7 @@ static bool fill(glim_array *a, const double *x, const char *const *names, const
         const char *above = NULL;
         t->columns[u] = glim__arena_strdup(&t->arena, u < a->d ? names[u] : LABELS);
         for (size_t i = 0; i < a->n; i++) {
-            double value = u < a->d ? x[i * a->d + u] : labels[i];
+            double value = u < a->d || !labels ? x[i * a->d + u] : labels[i];
             above = t->cells[i * width + u] = cell_text(&t->arena, value, above, was);
             if (!above)
                 return false;
