@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 BUILD := build/release
 
-.PHONY: all setup demo test bench results results-influence docs fuzz lint format install clean help
+.PHONY: all setup demo test test-quick dist deb bench results results-influence docs fuzz lint format install clean help
 
 all: $(BUILD)/build.ninja ## build the library and the command line
 	@ninja -C $(BUILD)
@@ -20,6 +20,15 @@ demo: ## explain a real prompt on a real model
 
 test: ## build and run all tests
 	@scripts/test
+
+test-quick: all ## unit tests and the shorter end-to-end tests, in a few minutes
+	@scripts/test --quick
+
+dist: ## the source archive of the last commit, in build/dist
+	@scripts/dist
+
+deb: ## Debian packages of this tree, beside it
+	@dpkg-buildpackage -us -uc -b
 
 bench: setup all ## measure, beside the peers when they are installed
 	@scripts/bench

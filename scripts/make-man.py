@@ -123,7 +123,7 @@ def zsh_flag(flag, methods):
 def zsh(all_):
     methods = " ".join(m["name"] for m in all_["methods"])
     out = ["#compdef glim", "local -a commands", "commands=("]
-    out += [f"  '{c['name']}:{c['summary']}'" for c in all_["commands"]]
+    out += [f"  '{c['name']}:" + c["summary"].replace(":", "\\:").replace("'", "'\\''") + "'" for c in all_["commands"]]
     out += [")", "if (( CURRENT == 2 )); then _describe command commands; return; fi",
             "case $words[2] in"]
     for c in all_["commands"]:
@@ -132,9 +132,37 @@ def zsh(all_):
     return "\n".join(out + ["esac"]) + "\n"
 
 
+def fish_flag(flag, methods):
+    text = flag["help"].replace("\\", "").replace("'", "\\'")
+    words = [f"-l {flag['name']}", f"-d '{text}'"]
+    if "letter" in flag:
+        words.append(f"-s {flag['letter']}")
+    if not flag["value"]:
+        return " ".join(words)
+    if flag["name"] == "method" or "choices" in flag:
+        words.append(f"-x -a '{methods if flag['name'] == 'method' else flag['choices'].replace('|', ' ')}'")
+    elif "FILE" in flag["value"]:
+        words.append("-r -F")
+    elif not flag["value"].startswith("["):
+        words.append("-x")
+    return " ".join(words)
+
+
+def fish(all_):
+    methods = " ".join(m["name"] for m in all_["methods"])
+    none = "-n '__fish_use_subcommand'"
+    out = ["# fish completion for glim"]
+    for c in all_["commands"]:
+        summary = c["summary"].replace("'", "\\'")
+        out.append(f"complete -c glim {none} -f -a {c['name']} -d '{summary}'")
+        out += [f"complete -c glim -n '__fish_seen_subcommand_from {c['name']}' {fish_flag(f, methods)}" for f in c["flags"]]
+    return "\n".join(out) + "\n"
+
+
 def main():
     glim, where = sys.argv[1], pathlib.Path(sys.argv[2])
     all_ = json.loads(subprocess.run([glim, "--dump-commands"], capture_output=True, check=True).stdout)
+    # Of the release, not of the build: the same sources give the same bytes.
     date = "November 24, 2026"
     where.mkdir(parents=True, exist_ok=True)
     (where / "glim.1").write_text(overview(all_, date))
@@ -142,6 +170,7 @@ def main():
         (where / f"glim-{c['name']}.1").write_text(page(c, all_["methods"], date))
     (where / "glim.bash").write_text(bash(all_))
     (where / "_glim").write_text(zsh(all_))
+    (where / "glim.fish").write_text(fish(all_))
 
 
 if __name__ == "__main__":
