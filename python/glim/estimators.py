@@ -139,7 +139,9 @@ class TSNE(_Estimator):
     fit_transform(X) gives embedding_ (n, 2), float32; kl_divergence_ in nats; n_iter_. The same
     X and parameters give the same bits, whatever n_jobs is. learning_rate None: points /
     exaggeration of each phase. X is used as it is: reduce it with PCA(50) when it is wide.
-    `transform` puts new rows into the map that stands.
+    `transform` puts new rows into the map that stands; of the rows that were fitted it gives other
+    places than `fit_transform` (they are found by their neighbours), which is why two of
+    scikit-learn's checks, that both are equal, do not hold.
     """
 
     def __init__(self, perplexity: float = 30, early_exaggeration: float = 12, early_exaggeration_iter: int = 250,

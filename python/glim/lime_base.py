@@ -46,8 +46,8 @@ class Explanation:
 
     @property
     def document(self) -> Document:
-        """Of the first label."""
-        return next(iter(self.documents.values()))
+        """Of the likeliest of the labels that were explained, or of the first that was asked for."""
+        return self.documents[self.top_labels[0]] if self.top_labels else next(iter(self.documents.values()))
 
     def available_labels(self) -> list:
         """Labels that were explained."""

@@ -50,9 +50,10 @@ def _ask(data, kind, inputs, n, values, error):
     self = ffi.from_handle(data)
     try:
         pictures = np.stack([_decoded(self.context, ffi.buffer(inputs[i].text, inputs[i].len)) for i in range(n)])
-        said = _predictor.answers(self.function, self.scale(pictures), n, self.n_classes, "classifier_fn")
-        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64)
-        out.reshape(n, self.n_classes)[...] = said
+        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64).reshape(n, self.n_classes)
+        for at in range(0, n, self.batch_size):
+            part = self.scale(pictures[at:at + self.batch_size])
+            out[at:at + len(part)] = _predictor.answers(self.function, part, len(part), self.n_classes, "classifier_fn")
         return lib.GLIM_OK
     except BaseException as raised:
         return _predictor.fail(self.context, error, raised)
@@ -72,8 +73,10 @@ def _decoded(context: Any, text: Any) -> np.ndarray:
 class _Asked:
     """A function of pictures, and what its pictures' numbers look like."""
 
-    def __init__(self, context: Any, function: Callable, n_classes: int, scale: Callable) -> None:
-        self.context, self.function, self.n_classes, self.scale = context, function, n_classes, scale
+    def __init__(self, context: Any, function: Callable, n_classes: int, scale: Callable,
+                 batch_size: int) -> None:
+        self.context, self.function, self.n_classes = context, function, n_classes
+        self.scale, self.batch_size = scale, batch_size
 
 
 class LimeImageExplainer:
@@ -95,7 +98,8 @@ class LimeImageExplainer:
                          random_seed: Optional[int] = None, superpixels: str = "quickshift",
                          segments: int = 100, patch: int = 0) -> ImageExplanation:
         """Explains one picture (H, W, 3) of bytes, or of numbers from 0 to 1. classifier_fn((n, H, W, 3)) gives
-        probabilities (n, classes) and gets numbers as the picture has them. hide_color: None is each
+        probabilities (n, classes) of batch_size pictures at most, whose numbers are as the picture has them, in
+        steps of 1/255. hide_color: None is each
         superpixel's own mean, 0 black. superpixels: "quickshift", "slic" (about `segments` of them), or "grid" (squares
         of `patch` pixels)."""
         refuse(distance_metric=(distance_metric, "cosine", "distances are cosines"),
@@ -112,14 +116,18 @@ class LimeImageExplainer:
         if not whole and not (np.isfinite(given).all() and given.min() >= 0 and given.max() <= 1):
             raise UsageError("a picture holds bytes (uint8), or numbers from 0 to 1")
         pixels = np.ascontiguousarray(given if whole else np.rint(given * 255).astype(np.uint8))
-        said = _predictor.answers(classifier_fn, (pixels if whole else given)[None], 1, None, "classifier_fn")[0]
+        if int(batch_size) < 1:
+            raise UsageError("batch_size is how many pictures classifier_fn gets at once, one or more")
+
+        def scale(x: np.ndarray) -> np.ndarray:  # bytes as the picture has its numbers
+            return x if whole else x.astype(given.dtype) / given.dtype.type(255)
+        said = _predictor.answers(classifier_fn, scale(pixels[None]), 1, None, "classifier_fn")[0]
         top, wanted = wanted_labels(said, labels, top_labels)
         context = _predictor.Context()
-        asked = _Asked(context, classifier_fn, len(said),
-                       (lambda x: x) if whole else (lambda x: x.astype(given.dtype) / 255))
+        asked = _Asked(context, classifier_fn, len(said), scale, int(batch_size))
         documents, cut = self._run(context, asked, pixels, wanted, seed_of(
             self.random_state if random_seed is None else random_seed), superpixels, segments, patch,
-            "own" if hide_color is None else "black", num_samples, num_features, batch_size)
+            "own" if hide_color is None else "black", num_samples, num_features)
         names = [str(k) for k in range(len(said))]
         out = ImageExplanation("classification", names, [f"superpixel {i}" for i in range(int(cut.max()) + 1)],
                                documents)
@@ -129,8 +137,7 @@ class LimeImageExplainer:
             out.tell(said[wanted[-1]])
         return out
 
-    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, patch, absent, num_samples, num_features,
-             batch_size):
+    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, patch, absent, num_samples, num_features):
         names = [ffi.new("char[]", str(k).encode()) for k in range(asked.n_classes)]
         handle, out = ffi.new_handle(asked), ffi.new("glim_black_box **")
         context.call(lib.glim_black_box_new, out, context.handle, _ask, handle, ffi.new("char *[]", names), len(names),

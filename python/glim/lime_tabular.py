@@ -55,7 +55,7 @@ class LimeTabularExplainer:
         self.categorical_names = categorical_names or {}
         if any(not 0 <= i < data.shape[1] for i in self.categorical_features):
             raise UsageError(f"categorical_features are columns from 0 to {data.shape[1] - 1}")
-        self._mean, self._deviation = data.mean(axis=0), data.std(axis=0)
+        self._mean, self._deviation = np.nanmean(data, axis=0), np.nanstd(data, axis=0)
         self.discretize_continuous, self.sample_around_instance = discretize_continuous, sample_around_instance
         entropy = discretize_continuous and discretizer == "entropy"
         if entropy and training_labels is None:

@@ -51,6 +51,20 @@ class AgainstLime(unittest.TestCase):
         self.assertEqual(set(np.unique(exp.segments[mask == 1])), {5, 6})
         self.assertTrue((shown[mask == 0] == 0).all())
 
+    def test_pictures_come_in_batches_as_numbers_of_their_own(self):
+        sizes = []
+
+        def said(x):
+            sizes.append(len(x))
+            self.assertEqual(x.dtype, np.float32)
+            self.assertLessEqual(x.max(), 1)
+            return cases.pictures_said(x * 255)
+        exp = lime_image.LimeImageExplainer(random_state=0).explain_instance(
+            (cases.picture_of() / 255).astype(np.float32), said, labels=(0,), top_labels=None, hide_color=0,
+            num_samples=500, batch_size=7, superpixels="grid", patch=8)
+        self.assertEqual(max(sizes), 7)
+        self.close(exp, "picture", 0)
+
     def test_features_have_limes_words(self):
         rules = [rule for rule, _ in cases.table(lime_tabular, 0).as_list(1)]
         self.assertIn("kind=red" if cases.ROWS[5, 2] == 0 else "kind=green" if cases.ROWS[5, 2] == 1 else "kind=blue",
@@ -80,6 +94,7 @@ class Behaviour(unittest.TestCase):
         exp = self.explainer().explain_instance(cases.ROWS[0], said, top_labels=3, num_samples=500)
         self.assertEqual(sum(asked), 501)
         self.assertEqual(sorted(exp.local_exp), [0, 1, 2])
+        self.assertEqual(exp.document.target["id"], exp.top_labels[0])
         self.assertEqual(exp.top_labels, list(np.argsort(said(cases.ROWS[:1])[0])[::-1]))
 
     def test_regression(self):
