@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import tempfile
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Document:
         self._data = None
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Any) -> "Document":
         """Reads a saved document (.json)."""
         return cls(pathlib.Path(path).read_text(encoding="utf-8"))._checked()
 
@@ -65,7 +66,7 @@ class Document:
         return self
 
     @property
-    def data(self):
+    def data(self) -> dict:
         """The document as a dictionary."""
         if self._data is None:
             try:
@@ -94,19 +95,19 @@ class Document:
     # ---- what is in it ----
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """"attribution", "attribution-matrix", "attention", "lens", "patch", "map", "influence", ..."""
         if self.data["schema"].startswith(_OURS):
             return self.data["kind"]
         return self.data["schema"].split("/")[0][len("glim."):]
 
     @property
-    def units(self):
+    def units(self) -> List[str]:
         """Texts of the units, in the order of the input."""
         return [unit["text"] for unit in self.data["input"]["units"]]
 
     @property
-    def rows(self):
+    def rows(self) -> Optional[List[str]]:
         """Texts of the rows of a matrix, or None."""
         rows = self.data.get("rows")
         return [row["text"] for row in rows] if rows else None
@@ -123,21 +124,21 @@ class Document:
         return np.array([_number(x) for x in values])
 
     @property
-    def scores(self):
+    def scores(self) -> Optional[np.ndarray]:
         """(units,), or of a matrix (rows, units); NaN where there is none."""
         return self._array(self.data.get("scores"))
 
     @property
-    def error(self):
+    def error(self) -> Optional[np.ndarray]:
         """Standard errors in the shape of the scores, or None."""
         return self._array(self.data.get("error"))
 
     @property
-    def xy(self):
+    def xy(self) -> Optional[np.ndarray]:
         """Of a map: (points, 2)."""
         return self._array(self.data.get("xy"))
 
-    def panel(self, name=None):
+    def panel(self, name: Optional[str] = None) -> np.ndarray:
         """The values of a panel (rows, columns), NaN where there is none; None: the first that has
         numbers. `panels` lists their names."""
         for panel in self.data.get("panels") or []:
@@ -146,22 +147,22 @@ class Document:
         raise UsageError(f"there is no panel '{name}' with numbers (there are {', '.join(self.panels) or 'none'})")
 
     @property
-    def panels(self):
+    def panels(self) -> List[str]:
         """Names of what is shown besides scores of units."""
         return [panel["name"] for panel in self.data.get("panels") or []]
 
     @property
-    def target(self):
+    def target(self) -> Any:
         """What is explained: text, value, baseline_value, prob, ..."""
         return self.data.get("target")
 
     @property
-    def verdict(self):
+    def verdict(self) -> Optional[str]:
         """"ok", "careful" or "do not trust"; document["checks"] has the reasons."""
         checks = self.data.get("checks") or {}
         return checks.get("verdict", self.data.get("verdict"))
 
-    def as_list(self, top=None):
+    def as_list(self, top: Optional[int] = None) -> List[Tuple[str, float]]:
         """(unit, score) of every scored unit, largest first by size."""
         scores = self.scores
         if scores is None or scores.ndim != 1:
@@ -171,7 +172,7 @@ class Document:
                  if not u["fixed"] and s == s]
         return sorted(pairs, key=lambda pair: -abs(pair[1]))[:top]
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """A pandas DataFrame: a row a unit; of a matrix a row a row; of a map a row a point; of an
         evaluation a row a metric; of panels the first that has numbers; of others their table."""
         import pandas
@@ -214,7 +215,7 @@ class Document:
         names = [panel[side]["labels"] if panel.get(side) else None for side in ("rows", "columns")]
         return pandas.DataFrame(values, index=names[0], columns=names[1])
 
-    def plot(self, ax=None, top=20):
+    def plot(self, ax: Any = None, top: int = 20) -> Any:
         """On matplotlib axes: bars of the strongest units, a heat map of a matrix or of the first panel,
         the points of a map."""
         from matplotlib import pyplot
@@ -262,7 +263,7 @@ class Document:
 
     # ---- how it is shown ----
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The document as it is saved."""
         return self._text
 
@@ -317,32 +318,32 @@ class Document:
                 f"</style></head><body>{figure}<dl>{told}</dl><table>"
                 + "".join(f"<tr>{row}</tr>" for row in rows) + "</table></body></html>")
 
-    def to_text(self, width=80, color=False):
+    def to_text(self, width: int = 80, color: bool = False) -> str:
         """As the terminal shows it."""
         color = lib.GLIM_COLOR_TRUE if color else lib.GLIM_COLOR_NONE
         return self._drawn("terminal", width=width, color=color).decode()
 
-    def to_html(self, lang=None):
+    def to_html(self, lang: Optional[str] = None) -> str:
         """A whole page that needs no network."""
         return self._drawn("html", lang=lang).decode()
 
-    def to_csv(self):
+    def to_csv(self) -> str:
         """As a table, one of its first."""
         return self._drawn("csv").decode()
 
-    def to_svg(self):
+    def to_svg(self) -> str:
         """All of its figures, one above the other."""
         return self._drawn("svg").decode()
 
-    def to_png(self):
+    def to_png(self) -> bytes:
         """The same as pixels (bytes of a file)."""
         return self._drawn("png")
 
-    def to_pdf(self):
+    def to_pdf(self) -> bytes:
         """The same on paper (bytes of a file)."""
         return self._drawn("pdf")
 
-    def save(self, path, **options):
+    def save(self, path: Any, **options: Any) -> None:
         """Saves by the end of the name: .json, .html, .csv, .txt, .svg, .png, .pdf."""
         path = pathlib.Path(path)
         forms = {".json": self.to_json, ".html": self.to_html, ".csv": self.to_csv, ".txt": self.to_text,

@@ -23,9 +23,14 @@ class Explanation:
                  merge: bool = False, features: Optional[np.ndarray] = None) -> None:
         self.mode, self.class_names, self.random_state = mode, class_names, None
         self.documents = documents
-        self.local_exp, self.intercept, self.top_labels = {}, {}, None
-        self.predict_proba = self.predicted_value = self.min_value = self.max_value = None
-        self.score, self.local_pred = 0.0, None
+        self.local_exp: dict = {}
+        self.intercept: dict = {}
+        self.top_labels: Optional[list] = None
+        self.predict_proba: Any = None
+        self.predicted_value: Optional[float] = None
+        self.min_value = self.max_value = None
+        self.score = 0.0
+        self.local_pred: Any = None
         self._names, self._merge, self._features = names, merge, features
         for label, document in documents.items():
             self._take(label, document)
@@ -33,7 +38,7 @@ class Explanation:
     def _take(self, label: int, document: Document) -> None:
         weights = [(i, float(w)) for i, w in enumerate(document.scores) if w == w and w != 0]
         if self._merge:  # a word is one feature, told at the first place where it stands
-            first = {}
+            first: dict = {}
             for i, w in weights:
                 first.setdefault(self._names[i], (i, w))
             weights = list(first.values())

@@ -143,7 +143,7 @@ class LimeTabularExplainer:
     def _rule(self, rule: str, digits: Optional[int]) -> str:
         """A rule of the document ("c3 in (0.3, 1.2]") as lime writes it ("0.30 < width <= 1.20")."""
         number = r"([-+0-9.eEinfa]+)"
-        i = int(re.match(r"c(\d+)", rule).group(1))
+        i = int(rule[1:].split(" ")[0])
         name = self.feature_names[i]
 
         def shown(text: str) -> str:

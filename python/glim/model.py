@@ -9,7 +9,7 @@ import fnmatch
 import json
 import os
 import weakref
-from typing import NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from .jobs import Jobs
 
 _KINDS = {"text": 0, "special": 1, "template": 2, "generated": 3}
 _TASKS = ["generate", "fill", "classify", "label", "span", "embed", "image", "translate"]
+
+
+# A text, a chat (a list of {"role", "content"}), or a pair (question, context).
+Source = Union[str, Sequence[dict], Tuple[str, str]]
 
 
 class Token(NamedTuple):
@@ -71,7 +75,7 @@ class _Tokens:
         self.handle = own(c, out[0], lib.glim_tokens_free)
         self.owner = model  # tokens are freed before their context is
 
-    def ids(self):
+    def ids(self) -> np.ndarray:
         n = self.handle.count
         return np.array([self.handle.at[i].id for i in range(n)], dtype=np.int32)
 
@@ -107,7 +111,7 @@ class _Reader:
     def __init__(self, context, found):
         self.context, self.found = context, found
 
-    def __call__(self, site):
+    def __call__(self, site) -> Look:
         self.found[text(site.name)] = _view(site).copy()
 
 
@@ -115,7 +119,7 @@ class _Changer:
     def __init__(self, context, function):
         self.context, self.function = context, function
 
-    def __call__(self, site):
+    def __call__(self, site) -> Look:
         here = _view(site)
         mine = here.copy()  # what a hook keeps stays valid
         given = self.function(mine, text(site.name))
@@ -132,7 +136,8 @@ class Model(Jobs):
     before it runs (BudgetError). progress: called with a `Progress` some times a second.
     """
 
-    def __init__(self, path, threads=0, memory=None, progress=None, kernels=None):
+    def __init__(self, path: Any, threads: int = 0, memory: Any = None, progress: Optional[Callable] = None,
+                 kernels: Optional[str] = None) -> None:
         self._context = Context(threads, memory, progress, kernels)
         out = ffi.new("glim_model **")
         self._handle = None
@@ -140,7 +145,7 @@ class Model(Jobs):
         self._handle = out[0]
         self._close = weakref.finalize(self, _close, out[0], self._context)
 
-    def close(self):
+    def close(self) -> None:
         """Closes the model; documents that it made stay whole."""
         with self._context.lock:
             self._close()
@@ -176,7 +181,7 @@ class Model(Jobs):
     # ---- facts ----
 
     @property
-    def info(self):
+    def info(self) -> dict:
         """Facts of the file: architecture, layers, heads, context_length, task, labels, ..."""
         facts, found = self._facts, {}
         for name in ("path", "format", "architecture", "name", "license", "languages", "digest", "quantisation",
@@ -197,19 +202,19 @@ class Model(Jobs):
         return [text(facts.labels[i]) for i in range(facts.outputs)]
 
     @property
-    def sites(self):
+    def sites(self) -> List[str]:
         """Names of all sites, in the order in which they are computed."""
         n = ffi.new("size_t *")
         names = lib.glim_model_sites(self._open(), n)
         return [text(names[i]) for i in range(n[0])]
 
-    def token_text(self, token):
+    def token_text(self, token: int) -> str:
         """The text of a token by its id; of a part of a character U+FFFD."""
         n = ffi.new("size_t *")
         raw = lib.glim_model_token_bytes(self._open(), token, n)
         return ffi.unpack(raw, n[0]).decode(errors="replace") if raw != ffi.NULL else ""
 
-    def tokenize(self, source, template=None):
+    def tokenize(self, source: Source, template: Optional[str] = None) -> List[Token]:
         """Tokens of a text, a chat or a pair. start and end are bytes of the source."""
         tokens = _Tokens(self, source, template)
         kinds = list(_KINDS)
@@ -246,13 +251,13 @@ class Model(Jobs):
             raise UsageError(f"a model of the task '{_TASKS[self._facts.task]}' has no single pass over a text")
         return _Tokens(self, source, template).ids()
 
-    def logits(self, source, template=None):
+    def logits(self, source: Source, template: Optional[str] = None) -> np.ndarray:
         """(T, V): row t is about the token behind t; of a classifier (1, classes)."""
         ids = self._ids(source, template)
         run, _, rows = self._pass(ids, wanted=[0] if self._facts.task == lib.GLIM_TASK_CLASSIFY else None)
         return self._logits(run, rows)
 
-    def predict(self, source, top=10, template=None):
+    def predict(self, source: Source, top: int = 10, template: Optional[str] = None) -> List[Prediction]:
         """The likeliest next tokens, or classes, as `Prediction`s."""
         ids = self._ids(source, template)
         if self._facts.task not in (lib.GLIM_TASK_GENERATE, lib.GLIM_TASK_CLASSIFY):
@@ -267,7 +272,9 @@ class Model(Jobs):
         return [Prediction(names[i] if names else self.token_text(int(i)), int(i), float(z[i]), float(p[i]))
                 for i in best]
 
-    def generate(self, source, max_tokens=64, temperature=0.0, top_k=0, top_p=1.0, seed=0, template=None, each=None):
+    def generate(self, source: Source, max_tokens: int = 64, temperature: float = 0.0, top_k: int = 0,
+                 top_p: float = 1.0, seed: int = 0, template: Optional[str] = None,
+                 each: Optional[Callable] = None) -> str:
         """The text that the model writes behind a text or a chat. each(text, probability) sees every
         token as it is made, and may return False to end."""
         tokens, c = _Tokens(self, source, template), self._context
@@ -283,12 +290,14 @@ class Model(Jobs):
 
     # ---- inside ----
 
-    def capture(self, source, names="*", template=None):
+    def capture(self, source: Source, names: Union[str, Sequence[str]] = "*",
+                template: Optional[str] = None) -> Dict[str, np.ndarray]:
         """Values of sites by name, in one pass: {"blocks.0.hook_resid_post": (T, C), ...}. names: a
         pattern with `*`, or several; UsageError when one matches nothing."""
         return self._captured(source, names, template)[1]
 
-    def run_with_cache(self, source, names="*", template=None):
+    def run_with_cache(self, source: Source, names: Union[str, Sequence[str]] = "*",
+                       template: Optional[str] = None) -> Tuple[np.ndarray, Dict[str, np.ndarray]]:
         """TransformerLens' name: (logits (T, V), what `capture` gives)."""
         return self._captured(source, names, template)
 
@@ -306,7 +315,8 @@ class Model(Jobs):
         run, _, rows = self._pass(self._ids(source, template), hooks)
         return self._logits(run, rows), found
 
-    def run_with_hooks(self, source, fwd_hooks, template=None):
+    def run_with_hooks(self, source: Source, fwd_hooks: Sequence[Tuple[str, Callable]],
+                       template: Optional[str] = None) -> np.ndarray:
         """Logits (T, V) of a pass in which hooks change sites. fwd_hooks: (pattern, function) pairs;
         function(value, name) gets a copy and returns what stands there instead, or changes it in place."""
         hooks = [(self._matching(name)[0], lib.GLIM_HOOK_READ | lib.GLIM_HOOK_WRITE,
@@ -314,7 +324,8 @@ class Model(Jobs):
         run, _, rows = self._pass(self._ids(source, template), hooks)
         return self._logits(run, rows)
 
-    def gradient(self, source, target=None, against=None, sites=None, template=None):
+    def gradient(self, source: Source, target: Union[str, int, None] = None, against: Union[str, int, None] = None,
+                 sites: Union[str, Sequence[str], None] = None, template: Optional[str] = None) -> Any:
         """The gradient of a next token's logit (less another's) with respect to the embeddings (T, C),
         or to sites: a dictionary. target: a token's text or id; None is the likeliest."""
         ids, c, found = self._ids(source, template), self._context, {}
@@ -341,12 +352,12 @@ class Model(Jobs):
         self._context.call(lib.glim_model_token, self._open(), ffi.new("char[]", wanted.encode()), out)
         return out[0]
 
-    def attentions(self, source, template=None):
+    def attentions(self, source: Source, template: Optional[str] = None) -> np.ndarray:
         """All attention patterns (L, H, T, S)."""
         found = self.capture(source, "blocks.*.attn.hook_pattern", template)
         return np.stack(list(found.values()))
 
-    def __call__(self, source, template=None):
+    def __call__(self, source: Source, template: Optional[str] = None) -> Look:
         """A look at a text: [0] is attention (T, S), the mean over layers and heads; then logits, tokens."""
         found, seen = {}, _Mean(self._context)
         hooks = [("blocks.*.attn.hook_pattern", lib.GLIM_HOOK_READ, seen)]
@@ -362,8 +373,11 @@ class Model(Jobs):
         c.call(lib.glim_predictor_lm, out, self._open(), tokens.handle, how.struct)
         return own(c, out[0], lib.glim_predictor_free), (how, tokens)
 
-    def explain(self, source, method=None, target=None, against=None, continuation=None, generate=0, labels=None,
-                output=None, units=None, seed=0, template=None, **parameters):
+    def explain(self, source: Source, method: Optional[str] = None, target: Union[str, int, None] = None,
+                against: Union[str, int, None] = None, continuation: Optional[str] = None, generate: int = 0,
+                labels: Union[str, Sequence[str], None] = None, output: Optional[str] = None,
+                units: Optional[str] = None, seed: int = 0, template: Optional[str] = None,
+                **parameters: Any) -> Document:
         """Which parts of the input made the model say it. method: a name of `glim.methods()` (None: what
         evidence recommends); its parameters are keywords. target: the next token (or class), None the
         likeliest; continuation or generate: a row each token. Returns a `Document`."""
@@ -381,8 +395,9 @@ class Model(Jobs):
         c.call(lib.glim_explain, out, predictor, chosen._handle, memory, seed, partial=True)
         return Document._take(c, out[0])
 
-    def attention(self, source, layer=-1, head=-1, sink=None, generate=0, continuation=None, units=None, template=None,
-                  **options):
+    def attention(self, source: Source, layer: int = -1, head: int = -1, sink: Any = None, generate: int = 0,
+                  continuation: Optional[str] = None, units: Optional[str] = None, template: Optional[str] = None,
+                  **options: Any) -> Document:
         """Where heads look: a `Document` (L3 H7 with layer=3, head=7; -1 is the mean)."""
         tokens, c = _Tokens(self, source, template), self._context
         how = Options("glim_attention_options", layer=layer, head=head, sink=sink, generate=generate,
@@ -391,14 +406,16 @@ class Model(Jobs):
         c.call(lib.glim_attention_read, out, self._open(), tokens.handle, how.struct, partial=True)
         return Document._take(c, out[0])
 
-    def lens(self, source, target=None, top=5, template=None):
+    def lens(self, source: Source, target: Union[str, int, None] = None, top: int = 5,
+             template: Optional[str] = None) -> Document:
         """The logit lens: what each layer would say at each position. A `Document`."""
         tokens, c, out = _Tokens(self, source, template), self._context, ffi.new("glim_document **")
         predictor, kept = self._predictor(tokens, target=target, output="logit")
         c.call(lib.glim_lens_read, out, predictor, Options("glim_lens_options", top=top).struct, partial=True)
         return Document._take(c, out[0])
 
-    def patch(self, clean, corrupted, target=None, against=None, template=None, **options):
+    def patch(self, clean: Source, corrupted: Source, target: Union[str, int, None] = None,
+              against: Union[str, int, None] = None, template: Optional[str] = None, **options: Any) -> Document:
         """Activation patching between two inputs (`sites`, `noise`, `estimate`, `check`, `top` as in
         glim/patch.h). A `Document`."""
         c, out = self._context, ffi.new("glim_document **")
@@ -431,13 +448,13 @@ class _Mean:
     def __init__(self, context):
         self.context, self.sum, self.n = context, None, 0
 
-    def __call__(self, site):
+    def __call__(self, site) -> Look:
         pattern = _view(site)
         here = pattern.sum(axis=0, dtype=np.float64)
         self.sum = here if self.sum is None else self.sum + here
         self.n += pattern.shape[0]
 
-    def mean(self):
+    def mean(self) -> np.ndarray:
         return (self.sum / self.n).astype(np.float32)
 
 

@@ -105,6 +105,10 @@ def _ask_rows(data, rows, n, values, error):
         return fail(self.context, error, raised)
 
 
+def _nothing(rows: np.ndarray) -> np.ndarray:
+    raise UsageError("nobody is asked now")
+
+
 class RowPredictor:
     """Rows of numbers and training rows around them. data (n, d): what columns hold; names (d);
     labels (n) or None. `function` is set before each explanation."""
@@ -117,7 +121,8 @@ class RowPredictor:
         if len(names) != data.shape[1]:
             raise UsageError(f"there are {len(names)} names for {data.shape[1]} columns")
         self.context = Context(threads, None, progress)
-        self.width, self.n_classes, self.function = data.shape[1], 0, None
+        self.width, self.n_classes = data.shape[1], 0
+        self.function: Callable = _nothing
         held = [ffi.new("char[]", str(name).encode()) for name in names]
         if labels is not None:
             labels = np.ascontiguousarray(labels, dtype=np.float64)
@@ -129,7 +134,8 @@ class RowPredictor:
                           ffi.from_buffer("double[]", labels))
         self._array = own(self.context, out[0], lib.glim_array_free)
         self._handle = ffi.new_handle(weakref.ref(self))  # no cycle: the box is freed before the context
-        self._replay, self._at = None, 0
+        self._replay: list = []
+        self._at = 0
 
     def answer(self, rows: np.ndarray) -> np.ndarray:
         """What the function says. Explanations of several classes draw the same rows: they are asked
@@ -169,5 +175,5 @@ class RowPredictor:
                 predictor = own(self.context, out[0], lib.glim_predictor_free)
                 found.append(explain(self.context, predictor, method, seed, parameters))
         finally:
-            self.function, self._replay = None, None
+            self.function, self._replay = _nothing, []
         return found
