@@ -30,7 +30,7 @@ size_t glim__moments_scratch(size_t d) {
 static void weigh(const glim_lime_data *a, size_t s, double u, const size_t *columns, size_t k,
                   double *row) {
     double root = sqrt(u);
-    const uint8_t *z = a->z + (a->z ? s * a->d : 0);
+    const uint8_t *z = a->z ? a->z + s * a->d : NULL;
     if (columns)
         for (size_t j = 0; j < k; j++)
             row[j] = root * glim__lime_at(a, s, columns[j]);

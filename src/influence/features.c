@@ -38,7 +38,8 @@ static glim_status check(const glim_features *f, size_t first, size_t count, con
 glim_status glim__features_each(glim_context *ctx, const glim_features *f, glim_features_fn *each,
                                 void *data, glim_error *err) {
     enum { BLOCK = GLIM_FEATURES_BLOCK };
-    double *x = glim__calloc(ctx, BLOCK, (f->width + 1) * sizeof *x), *y = x + BLOCK * f->width;
+    double *x = glim__calloc(ctx, BLOCK, (f->width + 1) * sizeof *x),
+           *y = x ? x + BLOCK * f->width : NULL;
     glim_status status =
         x ? GLIM_OK : glim__oom(ctx, err, "a block of samples", BLOCK * (f->width + 1) * 8);
     for (size_t at = 0; at < f->n && !status; at += BLOCK) {

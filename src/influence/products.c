@@ -104,7 +104,7 @@ static glim_status meet_rows(glim_context *ctx, const glim_weight *w, const glim
     if (!o->rows || !s->rows)
         return GLIM_OK;
     size_t bytes = 2 * piece * o->rows * sizeof(float);
-    float *gg = glim__spare_take(ctx, bytes), *aa = gg + piece * o->rows;
+    float *gg = glim__spare_take(ctx, bytes), *aa = gg ? gg + piece * o->rows : NULL;
     if (!gg)
         return glim__oom(ctx, err, "products of rows", bytes);
     glim_status status = GLIM_OK;

@@ -188,7 +188,7 @@ static void read_cells(struct reader *r, glim_document_patterns *p) {
     size_t n = p->cell_rows * p->cell_columns;
     uint8_t *bytes = unpack(r, "cells", heads * (sizeof *p->most + (uint64_t)n));
     p->most = (float *)bytes; /* documents' memory is aligned */
-    p->cells = bytes + heads * sizeof *p->most;
+    p->cells = bytes ? bytes + heads * sizeof *p->most : NULL;
     for (size_t h = 0; !r->status && h < heads; h++)
         if (!isnan(p->most[h]) && !(p->most[h] >= 0 && isfinite(p->most[h])))
             wrong(r, "cells");
