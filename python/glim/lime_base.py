@@ -105,7 +105,7 @@ class Explanation:
         if len(shown) == 1 and not predict_proba:
             return shown[0].to_html()
         frames = "".join(f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{html.escape(d.to_html())}" '
-                         'style="width:100%;height:42em;border:0" title="explanation"></iframe>' for d in shown)
+                         'style="width:100%;height:56em;border:0" title="explanation"></iframe>' for d in shown)
         told = self._probabilities() if predict_proba else ""
         if show_predicted_value and self.predicted_value is not None:
             told += f"<p>predicted value {self.predicted_value:.4g}</p>"

@@ -124,6 +124,9 @@ class LimeTabularExplainer:
         data["input"]["text"] = text
         data["notes"] = [re.sub(r"\bc(\d+)\b", lambda m: self._name(int(m.group(1)), m.group(0)), note)
                          for note in data.get("notes") or []]
+        named = data["method"]["params"].get("categorical")
+        if named:
+            data["method"]["params"]["categorical"] = ",".join(self.feature_names[int(c[1:])] for c in named.split(","))
         return type(document)(json.dumps(data, ensure_ascii=False))
 
     def _name(self, i: int, otherwise: str) -> str:
@@ -147,7 +150,7 @@ class LimeTabularExplainer:
         name = self.feature_names[i]
 
         def shown(text: str) -> str:
-            return text if digits is None else f"{float(text):.{digits}f}"
+            return f"{float(text):.4g}" if digits is None else f"{float(text):.{digits}f}"
         for pattern, form in ((rf"c\d+ <= {number}$", "{n} <= {a}"), (rf"c\d+ > {number}$", "{n} > {a}"),
                               (rf"c\d+ in \({number}, {number}\]$", "{a} < {n} <= {b}")):
             found = re.match(pattern, rule)

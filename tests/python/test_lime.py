@@ -69,6 +69,9 @@ class AgainstLime(unittest.TestCase):
         rules = [rule for rule, _ in cases.table(lime_tabular, 0).as_list(1)]
         self.assertIn("kind=red" if cases.ROWS[5, 2] == 0 else "kind=green" if cases.ROWS[5, 2] == 1 else "kind=blue",
                       rules)
+        document = cases.table(lime_tabular, 0).document
+        self.assertEqual(document["method"]["params"]["categorical"], "kind")
+        self.assertNotRegex(document.to_json(), r"\bc[0-3]\b")
         cuts = np.percentile(cases.ROWS[:, 0], [25, 50, 75])
         forms = [f"first <= {cuts[0]:.2f}", f"{cuts[0]:.2f} < first <= {cuts[1]:.2f}",
                  f"{cuts[1]:.2f} < first <= {cuts[2]:.2f}", f"first > {cuts[2]:.2f}"]
