@@ -108,7 +108,7 @@ typedef struct cli_options {
         max_step_norm;
     /* the server */
     const char *served[CLI_SERVED], *host, *token, *root, *history;
-    int64_t port, queue, workers;
+    int64_t port, queue, workers, history_limit;
     uint64_t patterns;
     bool open;
 } cli_options;

@@ -164,6 +164,29 @@ glim_status serve_history_remove(glim_store *s, int64_t id, glim_error *err) {
     return finish(s, q, err);
 }
 
+glim_status serve_history_surplus(glim_store *s, int64_t keep, int64_t *ids, size_t most, size_t *n,
+                                  glim_error *err) {
+    sqlite3_stmt *q;
+    int step;
+    *n = 0;
+    glim_status status = glim__store_prepare(
+        s, &q,
+        "SELECT id FROM (SELECT id FROM jobs WHERE pinned = 0 AND state >= ?1 ORDER BY id DESC"
+        " LIMIT -1 OFFSET ?2) ORDER BY id LIMIT ?3",
+        err);
+    if (status)
+        return status;
+    sqlite3_bind_int(q, 1, SERVE_DONE);
+    sqlite3_bind_int64(q, 2, keep);
+    sqlite3_bind_int64(q, 3, (int64_t)most);
+    while ((step = sqlite3_step(q)) == SQLITE_ROW && *n < most)
+        ids[(*n)++] = sqlite3_column_int64(q, 0);
+    if (step != SQLITE_DONE && step != SQLITE_ROW)
+        status = glim__store_fail(s, err);
+    sqlite3_finalize(q);
+    return status;
+}
+
 glim_status serve_history_look(glim_store *s, const serve_look *look, glim_error *err) {
     sqlite3_stmt *q;
     serve_row row;

@@ -45,6 +45,10 @@ glim_status serve_history_end(glim_store *s, const serve_row *row, glim_error *e
 glim_status serve_history_mark(glim_store *s, int64_t id, const char *title, int pinned,
                                glim_error *err);
 glim_status serve_history_remove(glim_store *s, int64_t id, glim_error *err);
+/* The oldest `most` of those that are too many: ended, not pinned, behind the newest `keep` of
+   such. *n <= most. */
+glim_status serve_history_surplus(glim_store *s, int64_t keep, int64_t *ids, size_t most, size_t *n,
+                                  glim_error *err);
 
 /* The newest `limit` with numbers below `before` (0: all) that have `search` (or NULL) in their
    title, line or command; pinned ones have no place of their own. */

@@ -110,6 +110,7 @@ glim_status serve_job_add(glim_server *s, serve_words *words, int64_t *id, glim_
     json_t *state = json_object();
     glim__json_set(&ok, state, "state", json_string("queued"));
     serve_log(job, "state", state);
+    serve_jobs_forget(s);
     serve_wake(s);
     return GLIM_OK;
 }
@@ -280,6 +281,16 @@ glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error
         remove_folder(path);
     }
     return GLIM_OK;
+}
+
+void serve_jobs_forget(glim_server *s) {
+    int64_t ids[64];
+    size_t n;
+    bool found;
+    if (!s->o->keep || serve_history_surplus(s->store, s->o->keep, ids, 64, &n, NULL))
+        return;
+    for (size_t i = 0; i < n; i++)
+        serve_job_remove(s, ids[i], &found, NULL);
 }
 
 /* ---- the keeper's turns ---- */

@@ -150,6 +150,7 @@ serve_result serve_post_document(serve_request *r) {
     if (!status) {
         describe(&row, doc);
         status = keep(r, &row, &err);
+        serve_jobs_forget(r->server);
     }
     json_decref(doc);
     json_t *all = json_object();

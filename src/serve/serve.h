@@ -39,6 +39,7 @@ typedef struct serve_options {
     const char *token;   /* a file that holds it, "auto", or NULL: none, if the host is loopback */
     const char *root;    /* the folder whose files requests may name, or NULL */
     const char *history; /* a SQLite file; FILE.files beside it holds the documents */
+    int64_t keep;        /* jobs that stay in the history besides pinned ones, 0 = all */
     int64_t queue, workers, threads;
     uint64_t memory, body; /* of a job, 0 = no bound; of a request */
     uint64_t patterns;     /* bytes on disk of attention patterns that are kept for pages */

@@ -109,6 +109,8 @@ serve_job *serve_job_find(glim_server *s, int64_t id);
 glim_status serve_job_add(glim_server *s, serve_words *words, int64_t *id, glim_error *err);
 void serve_job_cancel(glim_server *s, serve_job *job);
 glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error *err);
+/* Removes the oldest ended ones above the limit, 64 at a time. */
+void serve_jobs_forget(glim_server *s);
 /* A job as GET /jobs/ID tells it, or in short as a list does; NULL when there is none. */
 json_t *serve_job_json(glim_server *s, bool *ok, const serve_row *row, bool brief);
 /* "FOLDER/ID/NAME" */

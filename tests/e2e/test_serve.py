@@ -454,6 +454,22 @@ class Jobs(Base):
         server = self.start()
         self.assertEqual({server.api("GET", f"/jobs/{n}")[1]["state"] for n in numbers}, {"cancelled"})
 
+    def test_the_oldest_jobs_go(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder, "--history-limit", "2")
+            try:
+                document = {"schema": "glim.explanation/1"}
+                made = [server.api("POST", "/documents", document)[1]["id"] for _ in range(2)]
+                server.api("PATCH", f"/jobs/{made[0]}", {"pinned": True})
+                made += [server.api("POST", "/documents", document)[1]["id"] for _ in range(3)]
+                left = [job["id"] for job in server.api("GET", "/jobs")[1]["jobs"]]
+                self.assertEqual(sorted(left), [made[0], made[3], made[4]])
+                kept = pathlib.Path(folder, "history.sqlite.files")
+                self.assertEqual(sorted(int(p.name) for p in kept.iterdir() if p.name.isdigit()), sorted(left))
+            finally:
+                server.process.terminate()
+                server.process.communicate()
+
     def test_one_server_has_the_history(self):
         self.start()
         r = subprocess.run([GLIM, "serve", "-m", LLAMA, "--port", "0", "--history", self.folder / "history.sqlite"],
