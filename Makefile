@@ -21,7 +21,7 @@ demo: ## explain a real prompt on a real model
 test: ## build and run all tests
 	@scripts/test
 
-test-quick: all ## unit tests and the shorter end-to-end tests, in a few minutes
+test-quick: ## unit tests and the shorter end-to-end tests, in a few minutes
 	@scripts/test --quick
 
 dist: ## the source archive of the last commit, in build/dist

@@ -10,6 +10,9 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs/site"))
+import words  # noqa: E402
+
 PAGE = ROOT / "docs/methods.md"
 WORDS = {}
 
@@ -17,13 +20,6 @@ WORDS = {}
 def word(key, english):
     """In the page's language; what has no word there stays English."""
     return WORDS.get(key, english)
-
-
-def chinese():
-    own = json.loads((ROOT / "docs/zh/words.json").read_text(encoding="utf-8"))
-    reports = json.loads((ROOT / "web/words/zh-CN.json").read_text(encoding="utf-8"))
-    page = json.loads((ROOT / "web/words/page-zh-CN.json").read_text(encoding="utf-8"))
-    return {**reports, **page, **own}
 
 
 FAMILIES = {
@@ -156,10 +152,10 @@ def page(methods, influence):
 
 
 def main():
-    explain, influence = (json.loads(subprocess.run([sys.argv[1], *words], capture_output=True, check=True).stdout)["methods"]
-                          for words in (["--dump-commands"], ["influence", "--list", "--json"]))
+    explain, influence = (json.loads(subprocess.run([sys.argv[1], *asked], capture_output=True, check=True).stdout)["methods"]
+                          for asked in (["--dump-commands"], ["influence", "--list", "--json"]))
     if "zh-CN" in sys.argv[3:]:
-        WORDS.update(chinese())
+        WORDS.update(words.chinese())
     where = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else PAGE
     where.write_text(page(explain, influence), encoding="utf-8")
 

@@ -17,6 +17,7 @@ import links  # noqa: E402
 import notebooks  # noqa: E402
 import python_reference  # noqa: E402
 import stage  # noqa: E402
+import words  # noqa: E402
 
 ROOT = stage.ROOT
 SITE, WORK = ROOT / "build/site", ROOT / "build/site-src"
@@ -27,18 +28,9 @@ FRONT = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 """
 
 
-def words(chinese):
-    if not chinese:
-        return {}
-    found = {}
-    for path in ("web/words/zh-CN.json", "web/words/page-zh-CN.json", "docs/zh/words.json"):
-        found.update(json.loads((ROOT / path).read_text(encoding="utf-8")))
-    return found
-
-
 def tree(glim, commands, name, books):
     chinese = name == "zh-CN"
-    said = words(chinese)
+    said = words.chinese() if chinese else {}
     made = stage.Tree(WORK / name, chinese)
     for page in stage.names():
         if str(page) != "methods.md":

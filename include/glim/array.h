@@ -30,7 +30,7 @@ GLIM_API void glim_array_free(glim_array *array); /* NULL is fine */
 typedef glim_status glim_array_function(void *data, const double *rows, size_t n, double *values,
                                         glim_error *err);
 
-/* What is asked. Strings are copied. */
+/* What is asked; all of it is borrowed. */
 typedef struct glim_array_target {
     const char *const *classes; /* [n_classes], or NULL with 1: it predicts a number */
     size_t n_classes;

@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from ._library import IOFailure, UsageError
+from .document import Document
 
 
 def file_of(value, folder, name, lines=False):
@@ -20,7 +21,7 @@ def file_of(value, folder, name, lines=False):
         if not os.path.exists(value):
             raise IOFailure(f"{name}: there is no file '{os.fspath(value)}'")
         return os.fspath(value)
-    if hasattr(value, "to_json") and hasattr(value, "to_html") and not hasattr(value, "columns"):
+    if isinstance(value, Document):
         path = pathlib.Path(folder, f"{name}.json")
         path.write_text(value.to_json(), encoding="utf-8")
         return str(path)

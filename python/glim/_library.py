@@ -175,6 +175,12 @@ class Context:
             check(status, error)
             return True
 
+    def make(self, kind, function, free, *arguments, partial=False):
+        """What function(kind **out, *arguments, &error) makes, owned."""
+        out = ffi.new(f"{kind} **")
+        self.call(function, out, *arguments, partial=partial)
+        return own(self, out[0], free)
+
     def cancel(self):
         """Asks the running call to stop, from any thread."""
         lib.glim_context_cancel(self.handle)
@@ -217,6 +223,22 @@ class _Weak:
         context = self._context()
         if context:
             context.raised(error)
+
+
+def fail(context, error, raised, who):
+    """A function of Python that C called raised: the call that is under way raises it again."""
+    context.raised(raised)
+    return lib.glim_fail(error, lib.GLIM_ECANCELLED, b"%s", ffi.new("char[]", f"{who} raised".encode()))
+
+
+def unit_number(name):
+    """The number of a kind of units, by its name."""
+    known = []
+    while lib.glim_unit_kind_name(len(known)) != ffi.NULL:
+        known.append(text(lib.glim_unit_kind_name(len(known))))
+    if name not in known:
+        raise UsageError(f"'{name}' is no unit (there are {', '.join(known)})")
+    return known.index(name)
 
 
 def check(status, error):

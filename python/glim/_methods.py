@@ -3,6 +3,7 @@
 import functools
 
 from ._library import UsageError, ffi, fill, lib, parameters, text
+from .document import Document
 
 
 class Method:
@@ -51,3 +52,10 @@ def find(name):
     if name not in known:
         raise UsageError(f"'{name}' is no method (there are {', '.join(sorted(known))})")
     return known[name]
+
+
+def explain(context, predictor, method, seed, parameters):
+    """A document by a method (None: what evidence recommends) of a predictor of C."""
+    chosen = Method(lib.glim_method_default(predictor, ffi.NULL)) if method is None else find(method)
+    memory, kept = chosen.options(parameters)
+    return Document._made(context, lib.glim_explain, predictor, chosen._handle, memory, seed)

@@ -36,6 +36,24 @@ def _cell(value):
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def notebook_frame(page, height, title):
+    """A page in a notebook: a frame that can reach neither the notebook nor a network."""
+    return (f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{html.escape(page)}" '
+            f'style="width:100%;height:{height};border:0" title="{title}"></iframe>')
+
+
+def bars(ax, pairs):
+    """Bars of (name, score), the first at the bottom, in the colours of reports."""
+    colors = ["#d45f1d" if score > 0 else "#3687e7" for _, score in pairs]
+    ax.barh(range(len(pairs)), [score for _, score in pairs], color=colors)
+    ax.set_yticks(range(len(pairs)), [name for name, _ in pairs])
+
+
+def _heat(ax, values):
+    limit, signed = np.nanmax(np.abs(values)), np.nanmin(values) < 0
+    ax.imshow(values, aspect="auto", cmap="RdBu_r" if signed else "viridis", vmin=-limit if signed else 0, vmax=limit)
+
+
 class Document:
     """What an explanation, an attention map, a lens, a patching, ... found.
 
@@ -53,12 +71,14 @@ class Document:
         return cls(pathlib.Path(path).read_text(encoding="utf-8"))._checked()
 
     @classmethod
-    def _take(cls, context, handle):
-        """The document behind a C pointer, which is freed."""
+    def _made(cls, context, function, *arguments):
+        """What function(&document, *arguments, &error) makes, as far as it came when it was stopped."""
+        out = ffi.new("glim_document **")
+        context.call(function, out, *arguments, partial=True)
         try:
-            return cls(_render(context, handle, "json").decode())
+            return cls(_render(context, out[0], "json").decode())
         finally:
-            lib.glim_document_free(handle)
+            lib.glim_document_free(out[0])
 
     def _checked(self):
         if "schema" not in self.data:
@@ -234,29 +254,19 @@ class Document:
                              "to_dataframe())")
         scores = self.scores
         if scores is None:
-            frame = self.to_dataframe()
-            values = frame.to_numpy(dtype=float)
-            limit = np.nanmax(np.abs(values))
-            signed = np.nanmin(values) < 0
-            ax.imshow(values, aspect="auto", cmap="RdBu_r" if signed else "viridis", vmin=-limit if signed else 0,
-                      vmax=limit)
-            for axis, names in ((ax.set_yticks, frame.index), (ax.set_xticks, frame.columns)):
+            table = self.to_dataframe()
+            _heat(ax, table.to_numpy(dtype=float))
+            for axis, names in ((ax.set_yticks, table.index), (ax.set_xticks, table.columns)):
                 if len(names) <= 60:
                     axis(range(len(names)), [str(name) for name in names])
             ax.set_title(self.kind)
             return ax
         if scores.ndim == 2:
-            limit = np.nanmax(np.abs(scores))
-            signed = np.nanmin(scores) < 0
-            ax.imshow(scores, aspect="auto", cmap="RdBu_r" if signed else "viridis",
-                      vmin=-limit if signed else 0, vmax=limit)
+            _heat(ax, scores)
             ax.set_xticks(range(len(self.units)), self.units, rotation=90)
             ax.set_yticks(range(len(self.rows)), self.rows)
         else:
-            pairs = self.as_list(top)[::-1]
-            colors = ["#d45f1d" if score > 0 else "#3687e7" for _, score in pairs]
-            ax.barh(range(len(pairs)), [score for _, score in pairs], color=colors)
-            ax.set_yticks(range(len(pairs)), [name for name, _ in pairs])
+            bars(ax, self.as_list(top)[::-1])
             ax.axvline(0, color="#777777", linewidth=0.8)
         ax.set_title(f"{self.data['method']['name']}: {(self.target or {}).get('text') or ''}")
         return ax
@@ -366,9 +376,7 @@ class Document:
             return f"<glim document of the kind '{self.data.get('kind')}'>"
 
     def _repr_html_(self):
-        page = html.escape(self.to_html(), quote=True)
-        return (f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{page}" '
-                f'style="width:100%;height:{_DEPTH}px;border:0" title="glim"></iframe>')
+        return notebook_frame(self.to_html(), f"{_DEPTH}px", "glim")
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": self.to_text(), "text/html": self._repr_html_()}

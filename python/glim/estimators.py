@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ._library import Context, UsageError, ffi, lib, own
+from ._library import Context, UsageError, ffi, lib
 
 _INITIALIZATIONS = {"pca": "GLIM_MAP_START_PCA", "random": "GLIM_MAP_START_RANDOM"}
 _GRADIENTS = {"auto": "GLIM_MAP_GRADIENT_AUTO", "exact": "GLIM_MAP_GRADIENT_EXACT",
@@ -175,13 +175,13 @@ class TSNE(_Estimator):
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """The map (n, 2)."""
         x = self._rows(X, reset=True, least=5)
-        context, out = Context(self.n_jobs), ffi.new("glim_embedding **")
-        context.call(lib.glim_embed, out, context.handle, ffi.from_buffer("float[]", x), *x.shape, self._options(),
-                     partial=True)
-        self._map, self._x, self._context = own(context, out[0], lib.glim_embedding_free), x, context
-        flat = np.frombuffer(ffi.buffer(out[0].xy, 8 * len(x)), dtype=np.float32)
+        context = Context(self.n_jobs)
+        made = context.make("glim_embedding", lib.glim_embed, lib.glim_embedding_free, context.handle,
+                            ffi.from_buffer("float[]", x), *x.shape, self._options(), partial=True)
+        self._map, self._x, self._context = made, x, context
+        flat = np.frombuffer(ffi.buffer(made.xy, 8 * len(x)), dtype=np.float32)
         self.embedding_ = flat.reshape(len(x), 2).copy()
-        self.kl_divergence_, self.n_iter_ = float(out[0].kl), int(out[0].done)
+        self.kl_divergence_, self.n_iter_ = float(made.kl), int(made.done)
         return self.embedding_
 
     def transform(self, X: Any) -> np.ndarray:
@@ -252,9 +252,8 @@ class LinearProbe(_Estimator):
             "kind": lib.GLIM_FIT_LOGISTIC, "strength": -1 if self.strength is None else self.strength,
             "raw_scale": not self.standardise, "class_weights": weights, "folds": self.folds,
             "seed": self.random_state or 0, "max_iterations": self.max_iter})
-        context, out, report = Context(self.n_jobs), ffi.new("glim_linear **"), ffi.new("glim_fit_report *")
-        context.call(lib.glim_fit, out, report, context.handle, data, options)
-        fitted = own(context, out[0], lib.glim_linear_close)
+        context, report = Context(self.n_jobs), ffi.new("glim_fit_report *")
+        fitted = context.make("glim_linear", lib.glim_fit, lib.glim_linear_close, report, context.handle, data, options)
         outputs = lib.glim_linear_facts(fitted).outputs
         self.coef_, self.intercept_ = np.empty((outputs, x.shape[1])), np.empty(outputs)
         lib.glim_linear_weights(fitted, ffi.from_buffer("double[]", self.coef_),

@@ -8,7 +8,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from ._library import UsageError
-from .document import Document
+from .document import Document, bars, notebook_frame
 
 
 class Explanation:
@@ -77,11 +77,8 @@ class Explanation:
     def as_pyplot_figure(self, label: int = 1, figsize: tuple = (4, 4), **_: Any) -> Any:
         """Bars, for positive and negative weights, as a matplotlib figure."""
         from matplotlib import pyplot
-        pairs = self.as_list(label)[::-1]
         figure = pyplot.figure(figsize=figsize)
-        pyplot.barh(range(len(pairs)), [w for _, w in pairs], align="center",
-                    color=["#d45f1d" if w > 0 else "#3687e7" for _, w in pairs])
-        pyplot.yticks(range(len(pairs)), [name for name, _ in pairs])
+        bars(pyplot.gca(), self.as_list(label)[::-1])
         named = self.class_names[label] if self.class_names and self.mode == "classification" else ""
         pyplot.title(f"Local explanation for class {named}" if named else "Local explanation")
         return figure
@@ -104,8 +101,7 @@ class Explanation:
         shown = self._shown(labels)
         if len(shown) == 1 and not predict_proba:
             return shown[0].to_html()
-        frames = "".join(f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{html.escape(d.to_html())}" '
-                         'style="width:100%;height:56em;border:0" title="explanation"></iframe>' for d in shown)
+        frames = "".join(notebook_frame(d.to_html(), "56em", "explanation") for d in shown)
         told = self._probabilities() if predict_proba else ""
         if show_predicted_value and self.predicted_value is not None:
             told += f"<p>predicted value {self.predicted_value:.4g}</p>"
@@ -137,18 +133,30 @@ class Explanation:
             from IPython.display import HTML, display
         except ImportError:
             raise ImportError("show_in_notebook needs IPython (save_to_file writes the same page)") from None
-        page = html.escape(self.as_html(labels, predict_proba, show_predicted_value, **more), quote=True)
-        display(HTML(f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{page}" '
-                     'style="width:100%;height:60em;border:0" title="explanation"></iframe>'))
+        page = self.as_html(labels, predict_proba, show_predicted_value, **more)
+        display(HTML(notebook_frame(page, "60em", "explanation")))
 
     def _repr_html_(self) -> str:
-        page = html.escape(self.as_html(), quote=True)
-        return (f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{page}" '
-                'style="width:100%;height:60em;border:0" title="explanation"></iframe>')
+        return notebook_frame(self.as_html(), "60em", "explanation")
 
 
 SELECTIONS = {"auto": "auto", "forward_selection": "forward", "highest_weights": "highest-weights",
               "lasso_path": "lasso-path", "none": "none"}
+
+
+def selection(name: str) -> str:
+    """glim's name of a feature_selection."""
+    if name not in SELECTIONS:
+        raise UsageError(f"'{name}' is no feature_selection (there are {', '.join(SELECTIONS)})")
+    return SELECTIONS[name]
+
+
+def names_of(classes: Optional[list], said: np.ndarray, function: str) -> list:
+    """The names of the classes that `function` said something of (K): those given, or 0, 1, ..."""
+    names = classes or [str(k) for k in range(len(said))]
+    if len(names) != len(said):
+        raise UsageError(f"there are {len(names)} class_names, and {function} gives {len(said)} classes")
+    return names
 
 
 def wanted_labels(said: np.ndarray, labels: Sequence[int], top_labels: Optional[int]) -> tuple:

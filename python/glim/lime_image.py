@@ -7,9 +7,10 @@ from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
-from . import predictor as _predictor
-from ._library import UsageError, ffi, lib, own
-from .lime_base import SELECTIONS, Explanation, refuse, seed_of, wanted_labels
+from . import _methods
+from ._library import Context, UsageError, check, ffi, lib
+from .lime_base import Explanation, refuse, seed_of, selection, wanted_labels
+from .predictor import BlackBox, answers
 
 
 class ImageExplanation(Explanation):
@@ -45,38 +46,15 @@ class ImageExplanation(Explanation):
         return out, mask
 
 
-@ffi.callback("glim_status (*)(void *, glim_input_kind, const glim_input *, size_t, double *, glim_error *)")
-def _ask(data, kind, inputs, n, values, error):
-    self = ffi.from_handle(data)
-    try:
-        pictures = np.stack([_decoded(self.context, ffi.buffer(inputs[i].text, inputs[i].len)) for i in range(n)])
-        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64).reshape(n, self.n_classes)
-        for at in range(0, n, self.batch_size):
-            part = self.scale(pictures[at:at + self.batch_size])
-            out[at:at + len(part)] = _predictor.answers(self.function, part, len(part), self.n_classes, "classifier_fn")
-        return lib.GLIM_OK
-    except BaseException as raised:
-        return _predictor.fail(self.context, error, raised)
-
-
 def _decoded(context: Any, text: Any) -> np.ndarray:
     raw, out, error = base64.b64decode(text), ffi.new("glim_image **"), ffi.new("glim_error *")
-    _predictor.check(lib.glim_image_decode(out, context.handle, raw, len(raw), b"picture", error), error)
+    check(lib.glim_image_decode(out, context.handle, raw, len(raw), b"picture", error), error)
     try:
         image = out[0]
         flat = np.frombuffer(ffi.buffer(image.rgb, image.width * image.height * 3), dtype=np.uint8)
         return flat.reshape(image.height, image.width, 3).copy()
     finally:
         lib.glim_image_free(out[0])
-
-
-class _Asked:
-    """A function of pictures, and what its pictures' numbers look like."""
-
-    def __init__(self, context: Any, function: Callable, n_classes: int, scale: Callable,
-                 batch_size: int) -> None:
-        self.context, self.function, self.n_classes = context, function, n_classes
-        self.scale, self.batch_size = scale, batch_size
 
 
 class LimeImageExplainer:
@@ -86,10 +64,8 @@ class LimeImageExplainer:
     def __init__(self, kernel_width: float = 0.25, kernel: Any = None, verbose: bool = False,
                  feature_selection: str = "auto", random_state: Any = None) -> None:
         refuse(kernel=(kernel, None, "kernel_width sets the width of the usual one"))
-        if feature_selection not in SELECTIONS:
-            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(SELECTIONS)})")
         self.kernel_width, self.verbose, self.random_state = kernel_width, verbose, random_state
-        self._selection = SELECTIONS[feature_selection]
+        self._selection = selection(feature_selection)
 
     def explain_instance(self, image: Any, classifier_fn: Callable[[np.ndarray], Any], labels: Sequence[int] = (1,),
                          hide_color: Optional[float] = None, top_labels: Optional[int] = 5,
@@ -99,9 +75,8 @@ class LimeImageExplainer:
                          segments: int = 100, patch: int = 0) -> ImageExplanation:
         """Explains one picture (H, W, 3) of bytes, or of numbers from 0 to 1. classifier_fn((n, H, W, 3)) gives
         probabilities (n, classes) of batch_size pictures at most, whose numbers are as the picture has them, in
-        steps of 1/255. hide_color: None is each
-        superpixel's own mean, 0 black. superpixels: "quickshift", "slic" (about `segments` of them), or "grid" (squares
-        of `patch` pixels)."""
+        steps of 1/255. hide_color: None is each superpixel's own mean, 0 black. superpixels: "quickshift", "slic"
+        (about `segments` of them), or "grid" (squares of `patch` pixels)."""
         refuse(distance_metric=(distance_metric, "cosine", "distances are cosines"),
                model_regressor=(model_regressor, None, "the local model is a ridge"),
                segmentation_fn=(segmentation_fn, None, "superpixels='slic' or 'quickshift'"))
@@ -121,14 +96,19 @@ class LimeImageExplainer:
 
         def scale(x: np.ndarray) -> np.ndarray:  # bytes as the picture has its numbers
             return x if whole else x.astype(given.dtype) / given.dtype.type(255)
-        said = _predictor.answers(classifier_fn, scale(pixels[None]), 1, None, "classifier_fn")[0]
+        said = answers(classifier_fn, scale(pixels[None]), 1, None, "classifier_fn")[0]
         top, wanted = wanted_labels(said, labels, top_labels)
-        context = _predictor.Context()
-        asked = _Asked(context, classifier_fn, len(said), scale, int(batch_size))
-        documents, cut = self._run(context, asked, pixels, wanted, seed_of(
+        names = [str(k) for k in range(len(said))]
+        context, size = Context(), int(batch_size)
+
+        def answer(files: list) -> np.ndarray:
+            pictures = np.stack([_decoded(context, file) for file in files])
+            return np.concatenate([answers(classifier_fn, scale(part), len(part), len(names), "classifier_fn")
+                                   for part in (pictures[at:at + size] for at in range(0, len(pictures), size))])
+        box = BlackBox(context, answer, names, "prob")
+        documents, cut = self._run(box, pixels, wanted, seed_of(
             self.random_state if random_seed is None else random_seed), superpixels, segments, patch,
             "own" if hide_color is None else "black", num_samples, num_features)
-        names = [str(k) for k in range(len(said))]
         out = ImageExplanation("classification", names, [f"superpixel {i}" for i in range(int(cut.max()) + 1)],
                                documents)
         out.image, out.segments = given, cut
@@ -137,12 +117,8 @@ class LimeImageExplainer:
             out.tell(said[wanted[-1]])
         return out
 
-    def _run(self, context, asked, pixels, wanted, seed, superpixels, segments, patch, absent, num_samples, num_features):
-        names = [ffi.new("char[]", str(k).encode()) for k in range(asked.n_classes)]
-        handle, out = ffi.new_handle(asked), ffi.new("glim_black_box **")
-        context.call(lib.glim_black_box_new, out, context.handle, _ask, handle, ffi.new("char *[]", names), len(names),
-                     lib.GLIM_SCALE_PROB)
-        box = own(context, out[0], lib.glim_black_box_close)
+    def _run(self, box, pixels, wanted, seed, superpixels, segments, patch, absent, num_samples, num_features):
+        context = box.context
         height, width, _ = pixels.shape
         held = ffi.from_buffer("uint8_t[]", pixels)
         picture = ffi.new("glim_image *", {"ctx": context.handle, "width": width, "height": height, "rgb": held})
@@ -151,11 +127,10 @@ class LimeImageExplainer:
                                                 "segments": segments if superpixels == "slic" else 0})
         documents = {}
         for k in wanted:
-            how = ffi.new("glim_class_options *", {"class_name": names[k], "auto_units": True})
-            found = ffi.new("glim_predictor **")
-            context.call(lib.glim_predictor_black_box_image, found, box, picture, cut, how)
-            predictor = own(context, found[0], lib.glim_predictor_free)
-            documents[k] = _predictor.explain(context, predictor, "lime", seed, {
+            how = ffi.new("glim_class_options *", {"class_name": box.names[k], "auto_units": True})
+            predictor = context.make("glim_predictor", lib.glim_predictor_black_box_image, lib.glim_predictor_free,
+                                     box.handle, picture, cut, how)
+            documents[k] = _methods.explain(context, predictor, "lime", seed, {
                 "num_samples": int(num_samples), "kernel_width": 100 * self.kernel_width, "absent": absent,
                 "num_features": min(int(num_features), 1000), "feature_selection": self._selection})
         return documents, _segments(context, documents[wanted[0]], height, width)

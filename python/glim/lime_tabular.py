@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from ._library import UsageError
-from .lime_base import SELECTIONS, Explanation, refuse, seed_of, wanted_labels
+from .lime_base import Explanation, names_of, refuse, seed_of, selection, wanted_labels
 from .predictor import RowPredictor, answers
 
 _DISCRETIZERS = ("quartile", "decile", "entropy")
@@ -36,8 +36,6 @@ class LimeTabularExplainer:
                training_data_stats=(training_data_stats, None, "give the training data"))
         if mode not in ("classification", "regression"):
             raise UsageError(f"mode is 'classification' or 'regression', not '{mode}'")
-        if feature_selection not in SELECTIONS:
-            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(SELECTIONS)})")
         if discretizer not in _DISCRETIZERS:
             raise UsageError(f"'{discretizer}' is no discretizer (there are {', '.join(_DISCRETIZERS)})")
         if hasattr(training_data, "columns") and feature_names is None:
@@ -65,7 +63,7 @@ class LimeTabularExplainer:
         self._rows = RowPredictor(data, self._inner, training_labels if entropy else None)
         self._parameters = {
             "discretizer": discretizer if discretize_continuous else "none",
-            "feature_selection": SELECTIONS[feature_selection],
+            "feature_selection": selection(feature_selection),
             "kernel_width": kernel_width or 0, "sample_around_instance": sample_around_instance,
             "categorical": ",".join(self._inner[i] for i in self.categorical_features) or None,
             "label_column": "(label)" if entropy else None}
@@ -82,19 +80,14 @@ class LimeTabularExplainer:
             raise UsageError(f"a row has {len(self.feature_names)} numbers, not the shape {row.shape}")
         regression = self.mode == "regression"
         said = answers(predict_fn, row[None, :], 1, 1 if regression else None, "predict_fn")[0]
-        names = None
-        if not regression:
-            names = self.class_names or [str(k) for k in range(len(said))]
-            if len(names) != len(said):
-                raise UsageError(f"there are {len(names)} class_names, and predict_fn gives {len(said)} classes")
+        names = None if regression else names_of(self.class_names, said, "predict_fn")
         top, wanted = (None, [0]) if regression else wanted_labels(said, labels, top_labels)
         given = dict(self._parameters, num_samples=int(num_samples), num_features=int(num_features))
         found = self._rows.explain(row, predict_fn, wanted, names, not regression, "lime", seed_of(self.random_state),
                                    {key: value for key, value in given.items() if value is not None}, said[None, :])
         words = self._words(found[0], row)
         documents = {1 if regression else k: self._named(d) for k, d in zip(wanted, found)}
-        out = Explanation(self.mode, None if regression else names, words, documents,
-                          features=self._standard(row))
+        out = Explanation(self.mode, names, words, documents, features=self._standard(row))
         if regression:
             out.local_exp[0] = [(i, -w) for i, w in out.local_exp[1]]
             out.intercept[0] = out.intercept[1]
@@ -117,7 +110,7 @@ class LimeTabularExplainer:
         """The document with the features' own names."""
         data = document.data
         words = [self._rule(unit["text"].strip(), None) for unit in data["input"]["units"]]
-        text, at = "", 0
+        text = ""
         for unit, word in zip(data["input"]["units"], words):
             text += ("  " if text else "") + word
             unit["start"], unit["end"], unit["text"] = len(text.encode()) - len(word.encode()), len(text.encode()), word

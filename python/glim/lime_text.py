@@ -6,8 +6,7 @@ from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
-from ._library import UsageError
-from .lime_base import SELECTIONS, Explanation, refuse, seed_of, wanted_labels
+from .lime_base import Explanation, names_of, refuse, seed_of, selection, wanted_labels
 from .predictor import TextPredictor, answers
 
 
@@ -24,12 +23,10 @@ class LimeTextExplainer:
                  random_state: Any = None, char_level: bool = False) -> None:
         refuse(kernel=(kernel, None, "kernel_width sets the width of the usual one"),
                split_expression=(split_expression, r"\W+", "words are those of Unicode, or char_level=True"))
-        if feature_selection not in SELECTIONS:
-            raise UsageError(f"'{feature_selection}' is no feature_selection (there are {', '.join(SELECTIONS)})")
         self.class_names = None if class_names is None else [str(c) for c in class_names]
         self.kernel_width, self.verbose, self.bow, self.random_state = kernel_width, verbose, bow, random_state
         self.mask_string = "UNKWORDZ" if mask_string is None else mask_string
-        self.char_level, self._selection = char_level, SELECTIONS[feature_selection]
+        self.char_level, self._selection = char_level, selection(feature_selection)
 
     def explain_instance(self, text_instance: str, classifier_fn: Callable[[list], Any], labels: Sequence[int] = (1,),
                          top_labels: Optional[int] = None, num_features: int = 10, num_samples: int = 5000,
@@ -38,9 +35,7 @@ class LimeTextExplainer:
         refuse(distance_metric=(distance_metric, "cosine", "distances are cosines"),
                model_regressor=(model_regressor, None, "the local model is a ridge"))
         said = answers(classifier_fn, [text_instance], 1, None, "classifier_fn")[0]
-        names = self.class_names or [str(k) for k in range(len(said))]
-        if len(names) != len(said):
-            raise UsageError(f"there are {len(names)} class_names, and classifier_fn gives {len(said)} classes")
+        names = names_of(self.class_names, said, "classifier_fn")
         top, wanted = wanted_labels(said, labels, top_labels)
         box = TextPredictor(classifier_fn, names)
         documents = {}

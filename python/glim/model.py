@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from . import _methods
-from ._library import Context, Options, UsageError, ffi, lib, own, text
+from ._library import Context, Options, UsageError, fail, ffi, lib, own, text, unit_number
 from .document import Document
 from .jobs import Jobs
 
@@ -87,8 +87,7 @@ def _visit(data, site, error):
         visitor(site)
         return lib.GLIM_OK
     except BaseException as raised:  # the call that is under way raises it
-        visitor.context.raised(raised)
-        return lib.glim_fail(error, lib.GLIM_ECANCELLED, b"%s", ffi.new("char[]", b"a hook raised"))
+        return fail(visitor.context, error, raised, "a hook")
 
 
 @ffi.callback("bool (*)(void *, int32_t, double)")
@@ -111,7 +110,7 @@ class _Reader:
     def __init__(self, context, found):
         self.context, self.found = context, found
 
-    def __call__(self, site) -> Look:
+    def __call__(self, site):
         self.found[text(site.name)] = _view(site).copy()
 
 
@@ -119,7 +118,7 @@ class _Changer:
     def __init__(self, context, function):
         self.context, self.function = context, function
 
-    def __call__(self, site) -> Look:
+    def __call__(self, site):
         here = _view(site)
         mine = here.copy()  # what a hook keeps stays valid
         given = self.function(mine, text(site.name))
@@ -225,7 +224,6 @@ class Model(Jobs):
 
     def _pass(self, ids, hooks=(), keep=False, wanted=None):
         """One pass over ids; calls `read(session)` afterwards."""
-        session = ffi.new("glim_session **")
         c = self._context
         held = ffi.from_buffer("int32_t[]", ids)
         rows = np.arange(len(ids), dtype=np.uint32) if wanted is None else np.asarray(wanted, dtype=np.uint32)
@@ -236,8 +234,7 @@ class Model(Jobs):
         table = ffi.new("glim_hook[]", [{"pattern": k, "actions": a, "visit": _visit, "data": h}
                                         for k, (_, a, _), h in zip(kept, hooks, handles)]) if hooks else ffi.NULL
         b = ffi.new("glim_batch *", {"sequences": q, "count": 1, "hooks": table, "n_hooks": len(hooks), "keep": keep})
-        c.call(lib.glim_session_new, session, self._open(), 0)
-        run = own(c, session[0], lib.glim_session_free)
+        run = c.make("glim_session", lib.glim_session_new, lib.glim_session_free, self._open(), 0)
         c.call(lib.glim_session_forward, run, b)
         return run, (held, asked, q, kept, handles, table, b), rows
 
@@ -359,7 +356,7 @@ class Model(Jobs):
 
     def __call__(self, source: Source, template: Optional[str] = None) -> Look:
         """A look at a text: [0] is attention (T, S), the mean over layers and heads; then logits, tokens."""
-        found, seen = {}, _Mean(self._context)
+        seen = _Mean(self._context)
         hooks = [("blocks.*.attn.hook_pattern", lib.GLIM_HOOK_READ, seen)]
         run, _, rows = self._pass(self._ids(source, template), hooks)
         return Look(seen.mean(), self._logits(run, rows), self.tokenize(source, template))
@@ -367,11 +364,11 @@ class Model(Jobs):
     # ---- why ----
 
     def _predictor(self, tokens, units=None, **target):
-        out, c = ffi.new("glim_predictor **"), self._context
         how = Options("glim_target_options", auto_units=units is None,
                       units=unit_number(units) if units else 0, **target)
-        c.call(lib.glim_predictor_lm, out, self._open(), tokens.handle, how.struct)
-        return own(c, out[0], lib.glim_predictor_free), (how, tokens)
+        made = self._context.make("glim_predictor", lib.glim_predictor_lm, lib.glim_predictor_free, self._open(),
+                                  tokens.handle, how.struct)
+        return made, (how, tokens)
 
     def explain(self, source: Source, method: Optional[str] = None, target: Union[str, int, None] = None,
                 against: Union[str, int, None] = None, continuation: Optional[str] = None, generate: int = 0,
@@ -381,60 +378,39 @@ class Model(Jobs):
         """Which parts of the input made the model say it. method: a name of `glim.methods()` (None: what
         evidence recommends); its parameters are keywords. target: the next token (or class), None the
         likeliest; continuation or generate: a row each token. Returns a `Document`."""
-        tokens, c = _Tokens(self, source, template), self._context
+        tokens = _Tokens(self, source, template)
         if isinstance(labels, (list, tuple)):
             labels = ", ".join(labels)
         predictor, kept = self._predictor(tokens, units, target=target, against=against, continuation=continuation,
                                           generate=generate, labels=labels, output=output)
-        if method is None:
-            chosen = _methods.Method(lib.glim_method_default(predictor, ffi.NULL))
-        else:
-            chosen = _methods.find(method)
-        memory, held = chosen.options(parameters)
-        out = ffi.new("glim_document **")
-        c.call(lib.glim_explain, out, predictor, chosen._handle, memory, seed, partial=True)
-        return Document._take(c, out[0])
+        return _methods.explain(self._context, predictor, method, seed, parameters)
 
     def attention(self, source: Source, layer: int = -1, head: int = -1, sink: Any = None, generate: int = 0,
                   continuation: Optional[str] = None, units: Optional[str] = None, template: Optional[str] = None,
                   **options: Any) -> Document:
         """Where heads look: a `Document` (L3 H7 with layer=3, head=7; -1 is the mean)."""
-        tokens, c = _Tokens(self, source, template), self._context
+        tokens = _Tokens(self, source, template)
         how = Options("glim_attention_options", layer=layer, head=head, sink=sink, generate=generate,
                       continuation=continuation, auto_units=units is None, units=unit_number(units) if units else 0, **options)
-        out = ffi.new("glim_document **")
-        c.call(lib.glim_attention_read, out, self._open(), tokens.handle, how.struct, partial=True)
-        return Document._take(c, out[0])
+        return Document._made(self._context, lib.glim_attention_read, self._open(), tokens.handle, how.struct)
 
     def lens(self, source: Source, target: Union[str, int, None] = None, top: int = 5,
              template: Optional[str] = None) -> Document:
         """The logit lens: what each layer would say at each position. A `Document`."""
-        tokens, c, out = _Tokens(self, source, template), self._context, ffi.new("glim_document **")
-        predictor, kept = self._predictor(tokens, target=target, output="logit")
-        c.call(lib.glim_lens_read, out, predictor, Options("glim_lens_options", top=top).struct, partial=True)
-        return Document._take(c, out[0])
+        predictor, kept = self._predictor(_Tokens(self, source, template), target=target, output="logit")
+        how = Options("glim_lens_options", top=top)
+        return Document._made(self._context, lib.glim_lens_read, predictor, how.struct)
 
     def patch(self, clean: Source, corrupted: Source, target: Union[str, int, None] = None,
               against: Union[str, int, None] = None, template: Optional[str] = None, **options: Any) -> Document:
         """Activation patching between two inputs (`sites`, `noise`, `estimate`, `check`, `top` as in
         glim/patch.h). A `Document`."""
-        c, out = self._context, ffi.new("glim_document **")
         a, b = _Tokens(self, clean, template), _Tokens(self, corrupted, template)
         target = self.predict(clean, 1, template)[0].text if target is None else target
         p, kept = self._predictor(a, target=target, against=against, output="logit")
         q, also = self._predictor(b, target=target, against=against, output="logit")
-        c.call(lib.glim_patch_read, out, p, q, Options("glim_patch_options", **options).struct, partial=True)
-        return Document._take(c, out[0])
-
-
-def unit_number(name):
-    """The number of a kind of units, by its name."""
-    known = []
-    while lib.glim_unit_kind_name(len(known)) != ffi.NULL:
-        known.append(text(lib.glim_unit_kind_name(len(known))))
-    if name not in known:
-        raise UsageError(f"'{name}' is no unit (there are {', '.join(known)})")
-    return known.index(name)
+        how = Options("glim_patch_options", **options)
+        return Document._made(self._context, lib.glim_patch_read, p, q, how.struct)
 
 
 def _near(name, sites):
@@ -448,13 +424,13 @@ class _Mean:
     def __init__(self, context):
         self.context, self.sum, self.n = context, None, 0
 
-    def __call__(self, site) -> Look:
+    def __call__(self, site):
         pattern = _view(site)
         here = pattern.sum(axis=0, dtype=np.float64)
         self.sum = here if self.sum is None else self.sum + here
         self.n += pattern.shape[0]
 
-    def mean(self) -> np.ndarray:
+    def mean(self):
         return (self.sum / self.n).astype(np.float32)
 
 

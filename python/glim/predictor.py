@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from . import _methods
-from ._library import Context, UsageError, check, ffi, lib, own
+from ._library import Context, UsageError, fail, ffi, lib, unit_number
 from .document import Document
 
 _SCALES = {"raw": "GLIM_SCALE_RAW", "logit": "GLIM_SCALE_LOGIT", "logprob": "GLIM_SCALE_LOGPROB",
@@ -29,22 +29,27 @@ def answers(function: Callable, inputs: Any, count: int, classes: Optional[int],
     return found
 
 
-def fail(context: Context, error: Any, raised: BaseException) -> int:
-    """A callback raised: the call that is under way raises it again."""
-    context.raised(raised)
-    return lib.glim_fail(error, lib.GLIM_ECANCELLED, b"%s", ffi.new("char[]", b"the predictor raised"))
-
-
 @ffi.callback("glim_status (*)(void *, glim_input_kind, const glim_input *, size_t, double *, glim_error *)")
 def _ask(data, kind, inputs, n, values, error):
     self = ffi.from_handle(data)()
     try:
-        texts = [ffi.unpack(inputs[i].text, inputs[i].len).decode() for i in range(n)]
-        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64)
-        out.reshape(n, self.n_classes)[...] = answers(self.function, texts, n, self.n_classes, "the predictor")
+        out = np.frombuffer(ffi.buffer(values, 8 * n * self.n_classes), dtype=np.float64).reshape(n, self.n_classes)
+        out[...] = self.answer([ffi.buffer(inputs[i].text, inputs[i].len) for i in range(n)])
         return lib.GLIM_OK
     except BaseException as raised:
-        return fail(self.context, error, raised)
+        return fail(self.context, error, raised, "the predictor")
+
+
+class BlackBox:
+    """A function of Python as a black box of C: answer(list of buffers) gives numbers (inputs, classes)."""
+
+    def __init__(self, context: Context, answer: Callable[[list], Any], classes: Sequence[str], scale: str) -> None:
+        self.context, self.answer, self.n_classes = context, answer, len(classes)
+        self.names = [ffi.new("char[]", name.encode()) for name in classes]
+        self._data = ffi.new_handle(weakref.ref(self))
+        self.handle = context.make("glim_black_box", lib.glim_black_box_new, lib.glim_black_box_close, context.handle,
+                                   _ask, self._data, ffi.new("char *[]", self.names), len(classes),
+                                   getattr(lib, _SCALES[scale]))
 
 
 class TextPredictor:
@@ -56,41 +61,26 @@ class TextPredictor:
         if scale not in _SCALES:
             raise UsageError(f"'{scale}' is no scale (there are {', '.join(_SCALES)})")
         self.context = Context(threads, memory, progress)
-        self.function = function
         if classes is None:
             classes = [str(k) for k in range(answers(function, [sample], 1, None, "the predictor").shape[1])]
         self.classes = [str(name) for name in classes]
-        self.n_classes = len(self.classes)
-        names = [ffi.new("char[]", name.encode()) for name in self.classes]
-        self._handle = ffi.new_handle(weakref.ref(self))  # no cycle: the box is freed before the context
-        out = ffi.new("glim_black_box **")
-        self.context.call(lib.glim_black_box_new, out, self.context.handle, _ask, self._handle,
-                          ffi.new("char *[]", names), len(names), getattr(lib, _SCALES[scale]))
-        self._box = own(self.context, out[0], lib.glim_black_box_close)
+        n = len(self.classes)
+        self._box = BlackBox(self.context, lambda texts: answers(function, [bytes(text).decode() for text in texts],
+                                                                 len(texts), n, "the predictor"), self.classes, scale)
 
     def explain(self, text: str, method: Optional[str] = None, target: Optional[str] = None,
                 against: Optional[str] = None, output: Optional[str] = None, units: Optional[str] = None,
                 mask_token: Optional[str] = None, seed: int = 0, **parameters: Any) -> Document:
         """Which parts of a text made the function say a class (None: the likeliest)."""
-        from .model import unit_number
         held = [ffi.new("char[]", value.encode()) if value is not None else ffi.NULL
                 for value in (target, against, output, mask_token)]
         how = ffi.new("glim_class_options *", {
             "class_name": held[0], "against": held[1], "output": held[2], "mask_token": held[3],
             "auto_units": units is None, "units": unit_number(units) if units else 0})
-        raw, out = text.encode(), ffi.new("glim_predictor **")
-        self.context.call(lib.glim_predictor_black_box, out, self._box, raw, len(raw), how)
-        return explain(self.context, own(self.context, out[0], lib.glim_predictor_free), method, seed, parameters)
-
-
-def explain(context: Context, predictor: Any, method: Optional[str], seed: int, parameters: dict) -> Document:
-    """Runs a method (None: what evidence recommends) on a predictor of C."""
-    chosen = (_methods.Method(lib.glim_method_default(predictor, ffi.NULL)) if method is None
-              else _methods.find(method))
-    memory, kept = chosen.options(parameters)
-    out = ffi.new("glim_document **")
-    context.call(lib.glim_explain, out, predictor, chosen._handle, memory, seed, partial=True)
-    return Document._take(context, out[0])
+        raw = text.encode()
+        predictor = self.context.make("glim_predictor", lib.glim_predictor_black_box, lib.glim_predictor_free,
+                                      self._box.handle, raw, len(raw), how)
+        return _methods.explain(self.context, predictor, method, seed, parameters)
 
 
 @ffi.callback("glim_status (*)(void *, const double *, size_t, double *, glim_error *)")
@@ -102,7 +92,7 @@ def _ask_rows(data, rows, n, values, error):
         out.reshape(n, self.n_classes)[...] = self.answer(given.reshape(n, self.width))
         return lib.GLIM_OK
     except BaseException as raised:
-        return fail(self.context, error, raised)
+        return fail(self.context, error, raised, "the predictor")
 
 
 def _nothing(rows: np.ndarray) -> np.ndarray:
@@ -128,12 +118,11 @@ class RowPredictor:
             labels = np.ascontiguousarray(labels, dtype=np.float64)
             if labels.shape != (len(data),):
                 raise UsageError(f"there are {labels.shape} labels for {len(data)} rows")
-        out = ffi.new("glim_array **")
-        self.context.call(lib.glim_array_new, out, self.context.handle, ffi.from_buffer("double[]", data), *data.shape,
-                          ffi.new("char *[]", held), ffi.NULL if labels is None else
-                          ffi.from_buffer("double[]", labels))
-        self._array = own(self.context, out[0], lib.glim_array_free)
-        self._handle = ffi.new_handle(weakref.ref(self))  # no cycle: the box is freed before the context
+        self._array = self.context.make(
+            "glim_array", lib.glim_array_new, lib.glim_array_free, self.context.handle,
+            ffi.from_buffer("double[]", data), *data.shape, ffi.new("char *[]", held),
+            ffi.NULL if labels is None else ffi.from_buffer("double[]", labels))
+        self._handle = ffi.new_handle(weakref.ref(self))
         self._replay: list = []
         self._at = 0
 
@@ -170,10 +159,9 @@ class RowPredictor:
                 asked = ffi.new("glim_array_target *", {
                     "classes": names, "n_classes": self.n_classes, "prob": prob, "class_index": target,
                     "function": _ask_rows, "data": self._handle})
-                out = ffi.new("glim_predictor **")
-                self.context.call(lib.glim_predictor_array, out, self._array, ffi.from_buffer("double[]", row), asked)
-                predictor = own(self.context, out[0], lib.glim_predictor_free)
-                found.append(explain(self.context, predictor, method, seed, parameters))
+                predictor = self.context.make("glim_predictor", lib.glim_predictor_array, lib.glim_predictor_free,
+                                              self._array, ffi.from_buffer("double[]", row), asked)
+                found.append(_methods.explain(self.context, predictor, method, seed, parameters))
         finally:
             self.function, self._replay = _nothing, []
         return found

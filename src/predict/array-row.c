@@ -39,11 +39,11 @@ static glim_status check(const struct array_row *s, const double *values, size_t
                                  "the predictor answered row %zu of %zu with %s for class %zu", i,
                                  n, isnan(v) ? "NaN" : "an infinity", k);
             sum += v;
-            if (s->target.prob && (v < -1e-3 || v > 1 + 1e-3))
+            if (s->target.prob && (v < -GLIM_PROB_TOLERANCE || v > 1 + GLIM_PROB_TOLERANCE))
                 return glim_fail(err, GLIM_EFORMAT,
                                  "the predictor answered row %zu with the probability %g", i, v);
         }
-        if (s->target.prob && K > 1 && fabs(sum - 1) > 1e-3)
+        if (s->target.prob && K > 1 && fabs(sum - 1) > GLIM_PROB_TOLERANCE)
             return glim_fail(err, GLIM_EFORMAT,
                              "the probabilities of row %zu sum to %.6g, not to 1", i, sum);
     }
@@ -160,13 +160,6 @@ static glim_status values(glim_predictor *p, const uint8_t *keep, size_t n, glim
                          "a row of numbers has no attention to hide a column from "
                          "(take absent mean)");
     return ask_put(s, put_masked, &m, n, false, out, err);
-}
-
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
-    n *= absent == GLIM_ABSENT_RESAMPLE ? glim__background_count(p) : 1;
-    out->forward_tokens += n;
-    out->asks += n;
 }
 
 /* ---- the document ---- */
@@ -301,7 +294,7 @@ glim_status glim_predictor_array(glim_predictor **out, const glim_array *a, cons
                                .n_classes = target->classes ? target->n_classes : 0,
                                .values = values,
                                .rows = rows,
-                               .plan_values = plan_values,
+                               .plan_values = glim__background_plan_values,
                                .describe = describe,
                                .cost = cost,
                                .free = free_row};

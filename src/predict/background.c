@@ -6,6 +6,7 @@
  */
 #include "predict/background.h"
 #include "base/rng.h"
+#include "predict/black-box.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,12 @@ glim_status glim__background_rows(const glim_predictor *p, size_t **rows, size_t
     else
         *rows = all;
     return status;
+}
+
+void glim__background_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                                  glim_absent absent, glim_plan *out) {
+    size_t rows = absent == GLIM_ABSENT_RESAMPLE ? glim__background_count(p) : 1;
+    glim__box_plan_values(p, keep, n * rows, absent, out);
 }
 
 /* ---- of fitted models ---- */

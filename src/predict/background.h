@@ -18,6 +18,10 @@ size_t glim__background_count(const glim_predictor *p);
 glim_status glim__background_rows(const glim_predictor *p, size_t **rows, size_t *n,
                                   glim_error *err);
 
+/* Every mask is one row to ask, or as many as the background has. */
+void glim__background_plan_values(const glim_predictor *p, const uint8_t *keep, size_t n,
+                                  glim_absent absent, glim_plan *out);
+
 /* What a fitted model makes of them: outputs with every column absent, and what each
    column of the explained row adds when it is there. */
 typedef struct glim_fit_background {

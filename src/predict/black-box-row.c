@@ -252,12 +252,6 @@ static glim_status other_rows(glim_predictor *p, const glim_cell *cells, size_t 
     return status ? status : glim__check_cancel(p->ctx, err);
 }
 
-static void plan_values(const glim_predictor *p, const uint8_t *keep, size_t n, glim_absent absent,
-                        glim_plan *out) {
-    size_t rows = absent == GLIM_ABSENT_RESAMPLE ? glim__background_count(p) : 1;
-    glim__box_plan_values(p, keep, n * rows, absent, out);
-}
-
 /* ---- the rest ---- */
 
 static glim_status describe(const glim_predictor *p, glim_document *doc, glim_error *err) {
@@ -337,7 +331,7 @@ glim_status glim_predictor_black_box_row(glim_predictor **out, glim_black_box *b
                                .column_names = row->columns,
                                .values = values,
                                .rows = other_rows,
-                               .plan_values = plan_values,
+                               .plan_values = glim__background_plan_values,
                                .describe = describe,
                                .cost = cost,
                                .free = free_row};
