@@ -12,6 +12,7 @@ import threading
 import weakref
 
 from ._abi import ffi
+from ._callback import callback
 
 
 def _find():
@@ -102,7 +103,7 @@ def size(value):
     return int(value)
 
 
-@ffi.callback("void (*)(void *, const glim_progress *)")
+@callback("void (*)(void *, const glim_progress *)", ffi.from_handle)
 def _report(data, report):
     context = ffi.from_handle(data)
     try:
@@ -198,14 +199,16 @@ class Context:
 
 def own(context, pointer, free):
     """The pointer, freed when nobody holds it any more, and before its context: cycles of objects are
-    collected in any order, so what is to be freed lives in the registry of weakref.finalize."""
+    collected in any order, so what is to be freed lives in the registry of weakref.finalize. A forked
+    process leaves it alone: the threads that would be joined are the parent's."""
     alias = ffi.cast(ffi.typeof(pointer), pointer)
-    weakref.finalize(pointer, _free, free, alias, context)
+    weakref.finalize(pointer, _free, free, alias, context, os.getpid())
     return pointer
 
 
-def _free(free, alias, context):
-    free(alias)
+def _free(free, alias, context, process):
+    if os.getpid() == process:
+        free(alias)
 
 
 class _Weak:

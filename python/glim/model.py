@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from . import _methods
+from ._callback import callback
 from ._library import Context, Options, UsageError, fail, ffi, lib, own, text, unit_number
 from .document import Document
 from .jobs import Jobs
@@ -80,7 +81,8 @@ class _Tokens:
         return np.array([self.handle.at[i].id for i in range(n)], dtype=np.int32)
 
 
-@ffi.callback("glim_status (*)(void *, const glim_site *, glim_error *)")
+@callback("glim_status (*)(void *, const glim_site *, glim_error *)",
+          lambda data: ffi.from_handle(data).context, lib.GLIM_ECANCELLED)
 def _visit(data, site, error):
     visitor = ffi.from_handle(data)
     try:
@@ -90,7 +92,7 @@ def _visit(data, site, error):
         return fail(visitor.context, error, raised, "a hook")
 
 
-@ffi.callback("bool (*)(void *, int32_t, double)")
+@callback("bool (*)(void *, int32_t, double)", lambda data: ffi.from_handle(data)[0], False)
 def _said(data, token, probability):
     context, each = ffi.from_handle(data)
     try:
@@ -435,5 +437,5 @@ class _Mean:
 
 
 def _close(handle, context):
-    lib.glim_model_close(handle)
-    del context  # held until here, since the model lives in it
+    if os.getpid() == context.process:  # a forked process leaves it to its parent
+        lib.glim_model_close(handle)

@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from . import _methods
+from ._callback import callback
 from ._library import Context, UsageError, fail, ffi, lib, unit_number
 from .document import Document
 
@@ -29,7 +30,8 @@ def answers(function: Callable, inputs: Any, count: int, classes: Optional[int],
     return found
 
 
-@ffi.callback("glim_status (*)(void *, glim_input_kind, const glim_input *, size_t, double *, glim_error *)")
+@callback("glim_status (*)(void *, glim_input_kind, const glim_input *, size_t, double *, glim_error *)",
+          lambda data: ffi.from_handle(data)().context, lib.GLIM_ECANCELLED)
 def _ask(data, kind, inputs, n, values, error):
     self = ffi.from_handle(data)()
     try:
@@ -83,7 +85,8 @@ class TextPredictor:
         return _methods.explain(self.context, predictor, method, seed, parameters)
 
 
-@ffi.callback("glim_status (*)(void *, const double *, size_t, double *, glim_error *)")
+@callback("glim_status (*)(void *, const double *, size_t, double *, glim_error *)",
+          lambda data: ffi.from_handle(data)().context, lib.GLIM_ECANCELLED)
 def _ask_rows(data, rows, n, values, error):
     self = ffi.from_handle(data)()
     try:
