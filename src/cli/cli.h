@@ -27,7 +27,7 @@ typedef struct cli_options {
     const char *task, *labels, *prompt_file;
     bool as_chat, length_normalise;
     /* input */
-    const char *text, *file, *chat, *tmpl;
+    const char *text, *file, *chat, *tmpl, *prefix;
     const char *context, *context_file;
     bool no_template;
     /* target and units */

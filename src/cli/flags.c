@@ -149,6 +149,11 @@ const glim_param cli_flags_input[] = {
      .type = GLIM_BOOL,
      .offset = AT(no_template),
      .help = "the chat's contents, joined by newlines"},
+    {.name = "prefix",
+     .type = GLIM_STRING,
+     .offset = AT(prefix),
+     .value_name = "TEXT",
+     .help = "how the answer begins: read behind the input"},
     {0},
 };
 

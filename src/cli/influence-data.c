@@ -127,9 +127,11 @@ glim_status cli_influence_open(cli_influence *c) {
         return glim_fail(&run->err, GLIM_EUSAGE, "there are no training samples (--train FILE)");
     if (cli_influence_streams(run))
         return cli_influence_open_model(c);
-    if (o->tmpl)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--template is of chats that a model of gradients reads");
+    if (o->tmpl || o->chat || o->prefix)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is of chats that a model of gradients reads",
+                         o->tmpl   ? "template"
+                         : o->chat ? "chat"
+                                   : "prefix");
     c->train.path = o->train;
     c->train.group = c->train.label = c->train.text = SIZE_MAX;
     c->query.group = c->query.label = c->query.text = SIZE_MAX;

@@ -11,6 +11,7 @@
 #include "influence/passes.h"
 #include "base/utf8.h"
 #include "model/model.h"
+#include "text/tokenizer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -102,13 +103,25 @@ static size_t whole_characters(const char *s, size_t n) {
     return at;
 }
 
+/* The query as the model reads it: --chat with what its answer begins with, or TEXT. */
+static glim_status read_query(cli_run *run, const char *chat, glim_tokens **out) {
+    const cli_options *o = &run->o;
+    const glim_model *m = run->model;
+    if (!chat)
+        return glim_model_tokenize(m, out, o->text, strlen(o->text), &run->err);
+    glim_status status =
+        glim_model_tokenize_chat(m, out, chat, strlen(chat), o->chat, o->tmpl, &run->err);
+    return status || !o->prefix
+               ? status
+               : glim__tokens_prefix(*out, m->tokenizer, o->prefix, strlen(o->prefix), &run->err);
+}
+
 /* What the model itself goes on with, or translates to. */
-static glim_status let_write(cli_run *run, size_t most, glim_buffer *out) {
+static glim_status let_write(cli_run *run, const char *chat, size_t most, glim_buffer *out) {
     const glim_sampling greedy = {.top_p = 1};
     struct written w = {.model = run->model, .text = *out};
     glim_tokens *tokens = NULL;
-    glim_status status =
-        glim_model_tokenize(run->model, &tokens, run->o.text, strlen(run->o.text), &run->err);
+    glim_status status = read_query(run, chat, &tokens);
     if (!status)
         status = run->model->encoder
                      ? glim_translate(run->model, tokens, most, NULL, write_token, &w, &run->err)
@@ -171,7 +184,7 @@ static glim_status text_query(cli_influence *c) {
         names[0] = task == GLIM_TASK_TRANSLATE ? "source" : "prompt";
         names[1] = task == GLIM_TASK_TRANSLATE ? "target" : "completion";
         if (!o->target) {
-            status = let_write(run, o->generate ? (size_t)o->generate : LONGEST, &said);
+            status = let_write(run, NULL, o->generate ? (size_t)o->generate : LONGEST, &said);
             glim__buffer_putc(&said, 0);
             cells[1] = said.failed ? NULL : said.data;
         }
@@ -183,7 +196,49 @@ static glim_status text_query(cli_influence *c) {
     return status;
 }
 
+/* A chat, and what its answer says, from --prefix on. */
+static glim_status chat_query(cli_influence *c) {
+    enum { LONGEST = 256, MOST_CHAT = 1 << 28 };
+    cli_run *run = c->run;
+    const cli_options *o = &run->o;
+    const glim_samples_options how = {.template = o->tmpl};
+    const char *names[] = {"chat", "completion", "prefix"}, *cells[3] = {NULL, o->target, ""};
+    glim_buffer chat, said;
+    glim__buffer_init(&chat, run->ctx);
+    glim__buffer_init(&said, run->ctx);
+    glim_status status = glim__file_read(&chat, o->chat, MOST_CHAT, &run->err);
+    cells[0] = chat.data ? chat.data : "";
+    cells[2] = o->prefix ? o->prefix : "";
+    if (!status && !o->target) {
+        status = let_write(run, cells[0], o->generate ? (size_t)o->generate : LONGEST, &said);
+        glim__buffer_putc(&said, 0);
+        cells[1] = said.failed ? NULL : said.data;
+    }
+    if (!status)
+        status = glim__samples_one(&c->query.stream, run->model, names, cells, 3, &how, &run->err);
+    glim__buffer_release(&chat);
+    glim__buffer_release(&said);
+    return status;
+}
+
 /* ---- opening ---- */
+
+static glim_status check_query(const cli_influence *c) {
+    cli_run *run = c->run;
+    const cli_options *o = &run->o;
+    if (o->tmpl && !o->chat && !glim__samples_are_chats(c->train.stream))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--template is of chats (a column 'messages'), which '%.200s' has not",
+                         o->train);
+    if (!!o->query + !!o->text + !!o->chat > 1)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give one of TEXT, --chat and --query");
+    if (o->chat && glim_model_facts(run->model)->task != GLIM_TASK_GENERATE)
+        return glim_fail(&run->err, GLIM_EUSAGE, "--chat is for models that continue a text");
+    return o->prefix && !o->chat
+               ? glim_fail(&run->err, GLIM_EUSAGE,
+                           "--prefix is how the answer to --chat begins (put it behind TEXT)")
+               : GLIM_OK;
+}
 
 static glim_status open_samples(cli_influence *c) {
     cli_run *run = c->run;
@@ -196,14 +251,12 @@ static glim_status open_samples(cli_influence *c) {
                                       .skip_bad = !strcmp(o->missing, "drop")};
     glim_status status =
         glim__samples_open(&c->train.stream, run->model, o->train, &how, &run->err);
-    if (!status && o->tmpl && !glim__samples_are_chats(c->train.stream))
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--template is of chats (a column 'messages'), which '%.200s' has not",
-                         o->train);
-    if (o->query && o->text)
-        return glim_fail(&run->err, GLIM_EUSAGE, "give one of TEXT and --query");
+    if (!status)
+        status = check_query(c);
     if (!status && o->query)
         status = glim__samples_open(&c->query.stream, run->model, o->query, &how, &run->err);
+    else if (!status && o->chat)
+        status = chat_query(c);
     else if (!status && o->text)
         status = text_query(c);
     return status;

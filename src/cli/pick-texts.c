@@ -25,10 +25,10 @@ glim_status cli_texts_open(cli_run *run, cli_texts *out) {
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "give either --data, for texts, or --table, for rows");
     if (o->text || o->file || o->chat || o->context || o->context_file || o->prompt_file ||
-        o->as_chat || o->labels)
+        o->as_chat || o->labels || o->prefix)
         return glim_fail(&run->err, GLIM_EUSAGE,
                          "--data gives the texts, as they are (leave out TEXT, --file, --chat, "
-                         "--context, prompts and labels)");
+                         "--context, --prefix, prompts and labels)");
     glim_status status = glim__table_open(&out->table, run->ctx, file, &run->err);
     return status ? status
                   : glim__table_column(out->table, o->data ? o->text_column : how->text,

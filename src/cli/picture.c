@@ -23,6 +23,7 @@ static glim_status check_flags(cli_run *run) {
                            : o->chat         ? "chat"
                            : o->tmpl         ? "template"
                            : o->no_template  ? "no-template"
+                           : o->prefix       ? "prefix"
                            : o->context      ? "context"
                            : o->context_file ? "context-file"
                            : o->continuation ? "continuation"

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/watched.h"
+#include "base/utf8.h"
 #include "model/model.h"
 #include "predict/labels.h"
 
@@ -280,23 +281,25 @@ glim_status cli_read_text(cli_run *run, glim_buffer *out) {
     glim_status status = count_sources(run);
     if (status)
         return status;
-    if (run->o.chat || run->o.tmpl || run->o.no_template || run->o.context || run->o.context_file)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--chat and --context are for models; a black box reads one text");
+    if (run->o.chat || run->o.tmpl || run->o.no_template || run->o.context || run->o.context_file ||
+        run->o.prefix)
+        return glim_fail(
+            &run->err, GLIM_EUSAGE,
+            "--chat, --context and --prefix are for models; a black box reads one text");
     return read_text(run, run->o.text, run->o.file, out);
 }
 
-glim_status cli_input(cli_run *run) {
-    glim_status status = count_sources(run);
-    if (status)
-        return status;
-    if ((status = check_task(run)))
-        return status;
-    if (!run->o.chat && !(run->o.as_chat && run->o.tmpl) && (run->o.tmpl || run->o.no_template))
-        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for a chat (--chat FILE.json)",
-                         run->o.tmpl ? "template" : "no-template");
-    if (run->o.tmpl && run->o.no_template)
-        return glim_fail(&run->err, GLIM_EUSAGE, "give either --template or --no-template");
+static glim_status add_prefix(cli_run *run) {
+    const char *text = run->o.prefix;
+    size_t n = strlen(text), bad = glim__utf8_check(text, n);
+    if (!n || bad < n)
+        return glim_fail(&run->err, n ? GLIM_EFORMAT : GLIM_EUSAGE, "--prefix is %s",
+                         n ? "no UTF-8" : "empty (leave it out)");
+    return glim__tokens_prefix(run->tokens, run->model->tokenizer, text, n, &run->err);
+}
+
+/* The input itself, by what names it. */
+static glim_status read_input(cli_run *run) {
     if (run->o.chat)
         return read_chat(run);
     if ((run->o.context || run->o.context_file) && !glim_model_facts(run->model)->both_ways)
@@ -305,7 +308,7 @@ glim_status cli_input(cli_run *run) {
     glim_buffer in, context;
     glim__buffer_init(&in, run->ctx);
     glim__buffer_init(&context, run->ctx);
-    status = read_text(run, run->o.text, run->o.file, &in);
+    glim_status status = read_text(run, run->o.text, run->o.file, &in);
     if (!status && (run->o.context || run->o.context_file))
         status = read_text(run, run->o.context, run->o.context_file, &context);
     const char *text = in.data ? in.data : "", *second = context.data ? context.data : "";
@@ -319,6 +322,26 @@ glim_status cli_input(cli_run *run) {
     glim__buffer_release(&in);
     glim__buffer_release(&context);
     return status;
+}
+
+glim_status cli_input(cli_run *run) {
+    glim_status status = count_sources(run);
+    if (status)
+        return status;
+    if ((status = check_task(run)))
+        return status;
+    if (!run->o.chat && !(run->o.as_chat && run->o.tmpl) && (run->o.tmpl || run->o.no_template))
+        return glim_fail(&run->err, GLIM_EUSAGE, "--%s is for a chat (--chat FILE.json)",
+                         run->o.tmpl ? "template" : "no-template");
+    if (run->o.tmpl && run->o.no_template)
+        return glim_fail(&run->err, GLIM_EUSAGE, "give either --template or --no-template");
+    if (run->o.prefix && (glim_model_facts(run->model)->task != GLIM_TASK_GENERATE ||
+                          glim_model_facts(run->model)->both_ways || run->o.labels))
+        return glim_fail(&run->err, GLIM_EUSAGE,
+                         "--prefix is for models that continue a text (an encoder-decoder takes "
+                         "the whole: --continuation)");
+    status = read_input(run);
+    return status || !run->o.prefix ? status : add_prefix(run);
 }
 
 /* ---- logits ---- */

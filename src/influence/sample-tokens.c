@@ -136,6 +136,15 @@ static glim_status append_answer(const glim_model *m, glim_tokens *tokens, const
     return status;
 }
 
+/* The beginning of a reply is read as the chat is: only what follows should have been said. */
+static glim_status append_reply(const glim_model *m, glim_tokens *tokens,
+                                const glim_example_words *words, glim_error *err) {
+    glim_status status = *words->prefix ? glim__tokens_prefix(tokens, m->tokenizer, words->prefix,
+                                                              strlen(words->prefix), err)
+                                        : GLIM_OK;
+    return status ? status : glim__append_continuation(m, tokens, words->label, err);
+}
+
 /* ---- what is written about a text ---- */
 
 static glim_status make_pair(const glim_model *m, glim_tokens *tokens, const char *target,
@@ -173,13 +182,15 @@ static glim_status make_pair(const glim_model *m, glim_tokens *tokens, const cha
 glim_status glim__example_make(const glim_model *m, const glim_example_words *words,
                                glim_arena *arena, glim_example *out, glim_error *err) {
     glim_form form = words->form;
+    bool chat = form == GLIM_FORM_CHAT || form == GLIM_FORM_REPLY;
     const char *text = words->text;
     glim_tokens *tokens = NULL;
     *out = (glim_example){0};
-    glim_status status = form == GLIM_FORM_CHAT
-                             ? glim_model_tokenize_chat(m, &tokens, text, strlen(text), "messages",
-                                                        words->template, err)
-                             : glim_model_tokenize(m, &tokens, text, strlen(text), err);
+    glim_status status = chat ? glim_model_tokenize_chat(m, &tokens, text, strlen(text), "messages",
+                                                         words->template, err)
+                              : glim_model_tokenize(m, &tokens, text, strlen(text), err);
+    if (!status && form == GLIM_FORM_REPLY)
+        status = append_reply(m, tokens, words, err);
     if (!status && (form == GLIM_FORM_ANSWER || form == GLIM_FORM_WORD))
         status = append_answer(m, tokens, text, words->label, form == GLIM_FORM_WORD, err);
     if (!status && form == GLIM_FORM_CLASS)

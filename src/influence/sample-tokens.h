@@ -12,7 +12,8 @@ typedef enum glim_form {
     GLIM_FORM_ANSWER, /* a text and what follows it, to the letter */
     GLIM_FORM_WORD,   /* a text and a label, as words that follow */
     GLIM_FORM_CHAT,
-    GLIM_FORM_PAIR /* a text and what is written about it */
+    GLIM_FORM_REPLY, /* a chat, and what its answer says behind its beginning */
+    GLIM_FORM_PAIR   /* a text and what is written about it */
 } glim_form;
 
 /* What a row says. */
@@ -20,6 +21,7 @@ typedef struct glim_example_words {
     glim_form form;
     const char *text, *label;
     int32_t class_id;     /* the label of GLIM_FORM_CLASS */
+    const char *prefix;   /* of a reply: how it begins, "" = not at all */
     const char *template; /* of a chat, by name; NULL = the model's own */
 } glim_example_words;
 

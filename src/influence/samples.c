@@ -56,6 +56,7 @@ static const struct choice {
     {GLIM_TASK_GENERATE, GLIM_FORM_ANSWER, "prompt", "completion"},
     {GLIM_TASK_GENERATE, GLIM_FORM_WORD, "text", "label"},
     {GLIM_TASK_GENERATE, GLIM_FORM_TEXT, "text", NULL},
+    {GLIM_TASK_GENERATE, GLIM_FORM_REPLY, "chat", "completion"},
     {GLIM_TASK_TRANSLATE, GLIM_FORM_PAIR, "source", "target"},
     {GLIM_TASK_TRANSLATE, GLIM_FORM_PAIR, "prompt", "completion"},
     {GLIM_TASK_TRANSLATE, GLIM_FORM_PAIR, "text", "label"},
@@ -79,7 +80,8 @@ static const char *asked_label(const struct choice *c, const glim_samples_option
 }
 
 static bool takes(glim_samples *s, const struct choice *c, const glim_samples_options *o) {
-    bool chat = c->form == GLIM_FORM_CHAT, any = o->label || o->completion || o->target;
+    bool chat = c->form == GLIM_FORM_CHAT || c->form == GLIM_FORM_REPLY;
+    bool any = o->label || o->completion || o->target;
     const char *asked = asked_label(c, o), *in = o->text && !chat ? o->text : c->in;
     const char *label = asked ? asked : c->label;
     if (c->task != glim_model_facts(s->model)->task || (any && !asked) ||
@@ -432,6 +434,12 @@ static glim_status check_range(const glim_samples *s, size_t first, size_t count
     return glim_fail(err, GLIM_EUSAGE, "there are %zu samples, not %zu", n, first + count);
 }
 
+/* How a reply begins, "" where nothing says so. */
+static const char *prefix_of(const glim_samples *s, const char *const *cells) {
+    size_t at = s->form == GLIM_FORM_REPLY ? column(s, "prefix") : SIZE_MAX;
+    return at < SIZE_MAX ? cells[at] : "";
+}
+
 glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim_arena *arena,
                                glim_example *out, glim_error *err) {
     glim_arena words;
@@ -447,6 +455,7 @@ glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim
                                    .text = cells[s->in],
                                    .label = s->label < SIZE_MAX ? cells[s->label] : "",
                                    .class_id = -1,
+                                   .prefix = prefix_of(s, cells),
                                    .template = s->template};
         if (s->form == GLIM_FORM_CLASS)
             said.class_id = glim__map_get(&s->classes, said.label, strlen(said.label));
@@ -459,22 +468,25 @@ glim_status glim__samples_read(glim_samples *s, size_t first, size_t count, glim
     return status;
 }
 
-/* A chat as lines: all but the assistant's last words, and those. */
-static glim_status chat_words(glim_samples *s, const char *json, glim_arena *arena,
+/* A chat as lines: all but the assistant's last words, and those; of a reply all. */
+static glim_status chat_words(glim_samples *s, const char *const *cells, glim_arena *arena,
                               const char **text, const char **label, glim_error *err) {
     glim_message *m;
-    size_t n, last = 0;
+    const char *json = cells[s->in], *prefix = prefix_of(s, cells);
+    size_t n, last = SIZE_MAX;
     glim_buffer out;
     glim_status status = glim__chat_parse(&m, &n, arena, json, strlen(json), "messages", err);
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(m[i].role, "assistant") && m[i].content_len)
+    for (size_t i = 0; i < n && s->form == GLIM_FORM_CHAT; i++)
+        if (last == SIZE_MAX || (!strcmp(m[i].role, "assistant") && m[i].content_len))
             last = i;
     glim__buffer_init(&out, s->ctx);
     for (size_t i = 0; i < n && !status; i++)
         if (i != last)
             glim__buffer_printf(&out, "%s%s: %s", out.len ? "\n" : "", m[i].role, m[i].content);
+    if (*prefix)
+        glim__buffer_printf(&out, "%sassistant: %s", out.len ? "\n" : "", prefix);
     *text = out.failed || status ? NULL : glim__arena_strdup(arena, out.data ? out.data : "");
-    *label = status ? NULL : m[last].content;
+    *label = status ? NULL : last < SIZE_MAX ? m[last].content : cells[s->label];
     glim__buffer_release(&out);
     return status || *text ? status : oom(s, err);
 }
@@ -488,8 +500,8 @@ glim_status glim__samples_words(glim_samples *s, size_t i, glim_arena *arena, co
         status = row_cells(s, glim__samples_row(s, i), arena, &cells, err);
     if (status)
         return status;
-    if (s->form == GLIM_FORM_CHAT)
-        return chat_words(s, cells[s->in], arena, text, label, err);
+    if (s->form == GLIM_FORM_CHAT || s->form == GLIM_FORM_REPLY)
+        return chat_words(s, cells, arena, text, label, err);
     *text = cells[s->in];
     *label = s->label < SIZE_MAX ? cells[s->label] : NULL;
     return GLIM_OK;

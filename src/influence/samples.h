@@ -8,6 +8,7 @@
  *   prompt, completion   the completion's tokens are
  *   messages             a chat, a JSON list: the words of the assistant are, as far as they
  *                        are its own and not the template's
+ *   chat, completion     a chat, and what follows it (behind the words of a column `prefix`)
  *   source, target       of an encoder-decoder (or prompt, completion; text, label): the
  *                        target's tokens and the end behind them are
  *

@@ -119,6 +119,10 @@ size_t glim__tokens_shorten(const glim_tokens *tokens, size_t most, uint32_t *ke
 /* Makes tokens of the text without a byte in [from, to) the template's; they keep
    their bytes. One that lies on an edge keeps those inside, and spaces before them. */
 void glim__tokens_frame(glim_tokens *tokens, size_t from, size_t to);
+/* Appends the tokens of a text that is read behind the input, whatever stands before it: kind
+   TEXT; of a chat they are a turn of the assistant. */
+glim_status glim__tokens_prefix(glim_tokens *tokens, const glim_tokenizer *t, const char *text,
+                                size_t n, glim_error *err);
 /* Appends generated tokens: their text is appended to the source and they get
    kind GENERATED and turn `turn`. */
 glim_status glim__tokens_append(glim_tokens *tokens, const glim_tokenizer *t, const int32_t *ids,

@@ -157,11 +157,12 @@ class Page(Browser):
         _, last = self.report(page, last=first_job)
         again = self.server.ask(f"/jobs/{last}")
         self.assertEqual(sorted(again["parameters"]), ["against", "target"])
-        # a later word: what was written before it joins the prompt
+        # a later word: the answer begins with what was written before it
         words.nth(1).click()
         _, last = self.report(page, last=last)
         later = self.server.ask(f"/jobs/{last}")
-        self.assertTrue(later["input"]["text"] == TEXT + "C1" and later["parameters"] == {"target": "#"})
+        self.assertEqual(later["input"], {"text": TEXT})
+        self.assertEqual(later["parameters"], {"prefix": "C1", "target": "#"})
         # layers, samples, trust
         page.click("#tab-layers")
         frame, last = self.report(page, last=last)
@@ -172,21 +173,44 @@ class Page(Browser):
         self.report(page, last=last)
         self.assertClean(page)
 
-    def test_a_word_of_a_chat_opens_at_its_row(self):
+    def test_every_word_of_a_chat_is_explained(self):
+        """All questions work for a late word: it is the next one behind the answer's beginning."""
         page = self.visit()
         page.click(".segments label:has-text('Chat')")
         page.fill(".turn textarea", "a b c")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".answer .hint")
+        chat = [{"role": "user", "content": "a b c"}]
+        tokens = self.server.ask(f"/jobs/{self.server.ask('/jobs?search=generate')['jobs'][0]['id']}/document")["tokens"]
         page.locator(".words button").nth(2).click()
-        frame, job = self.report(page)
-        job = self.server.ask(f"/jobs/{job}")
-        self.assertEqual(job["input"], {"chat": [{"role": "user", "content": "a b c"}]})
-        rows = len(self.server.ask(f"/jobs/{job['id']}/document")["rows"])
-        chosen = frame.evaluate("new URLSearchParams(location.hash.slice(1)).get('row')")
-        self.assertLess(int(chosen), rows)
-        page.click("#tab-layers")
-        self.assertTrue(page.is_visible(f"text={WORDS['page-en']['question.chat-layers']}"))
+        _, last = self.report(page)
+        job = self.server.ask(f"/jobs/{last}")
+        self.assertEqual(job["input"], {"chat": chat})
+        self.assertIn(set(job["parameters"]), ({"prefix", "target"}, {"prefix", "continuation"}))
+        before = job["parameters"]["prefix"]
+        document = self.server.ask(f"/jobs/{last}/document")
+        at = next(i for i in range(len(tokens)) if "".join(t["text"] for t in tokens[:i]) == before and i)
+        first = document["rows"][0]["prob"] if "rows" in document else document["target"]["prob"]
+        self.assertAlmostEqual(first, tokens[at]["prob"], 5, "the word is explained where it was written")
+        # and not another
+        page.locator(".chip").first.click()
+        _, last = self.report(page, last=last)
+        against = self.server.ask(f"/jobs/{last}")["parameters"]
+        self.assertEqual((against["prefix"], set(against)), (before, {"prefix", "target", "against"}))
+        # which layers, can I trust it
+        for tab, command in (("layers", "lens"), ("trust", "evaluate")):
+            page.click(f"#tab-{tab}")
+            _, last = self.report(page, last=last)
+            job = self.server.ask(f"/jobs/{last}")
+            self.assertEqual((job["command"], job["state"], job["input"]), (command, "done", {"chat": chat}))
+            self.assertEqual(job["parameters"]["prefix"], before)
+        # which samples: the chat's own words
+        page.click("#tab-samples")
+        page.fill("#f-samples-train", "samples.csv")
+        page.click(".settings .go button")
+        _, last = self.report(page, last=last)
+        query = self.server.ask(f"/jobs/{last}/document")["queries"][0]
+        self.assertIn("assistant: " + before, query["text"])
         self.assertClean(page)
 
     def test_settings_that_change_make_a_figure_stale(self):

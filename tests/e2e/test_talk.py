@@ -151,6 +151,49 @@ class Talk(unittest.TestCase):
         self.assertEqual(self.explain(*text, "--bow")["levels"], [])
         self.assertEqual([level["unit"] for level in self.explain(*text)["levels"]], ["sentence"])
 
+    def test_a_word_of_an_answer_is_asked_about_at_its_place(self):
+        """Behind --prefix each token of an answer has the very number that it was written with."""
+        talk = self.chat([("user", "a b c")])
+        whole = self.explain(*talk, "--continuation", "hello a b", "--method", "occlusion")
+        texts = [row["text"] for row in whole["rows"]]
+        for k in (1, len(texts) - 1):
+            before = "".join(texts[:k])
+            one = self.explain(*talk, "--prefix", before, "--target", texts[k], "--method", "occlusion",
+                               "--output", "logprob")
+            self.assertAlmostEqual(one["target"]["value"], whole["rows"][k]["value"], 6)
+            self.assertEqual([t["role"] for t in one["input"]["turns"]], ["user", "assistant"])
+            last = one["input"]["turns"][1]
+            self.assertEqual(one["input"]["text"][last["start"]:last["end"]], before)
+            contrast = self.explain(*talk, "--prefix", before, "--target", texts[k], "--against", "x",
+                                    "--method", "occlusion")
+            self.assertEqual(contrast["target"]["kind"], "contrast")
+            lens = json.loads(run("lens", *talk, "--prefix", before, "--json", "-q").stdout)
+            self.assertEqual(lens["input"]["turns"][1]["role"], "assistant")
+        plain = self.explain("-m", LLAMA, "--prefix", " c d", "a b")
+        self.assertEqual(plain["input"]["text"], "a b c d")
+
+    def test_samples_behind_a_word_of_a_chat(self):
+        talk, train = self.chat([("user", "a b")]), self.path / "train.csv"
+        train.write_text("text\na b c\nd e f\n", encoding="utf-8")
+        r = run("influence", *talk, "--train", train, "--method", "gradient-cosine", "--prefix", "c d", "--target", " e",
+                "--json", "-q")
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+        query = json.loads(r.stdout)["queries"][0]
+        self.assertIn("assistant: c d", query["text"])
+        self.assertIn("e", query["label"])
+        r = run("influence", *talk, "--train", train, "--method", "gradient-cosine", "--json", "-q")  # it goes on itself
+        self.assertEqual(r.returncode, 0, r.stderr.decode())
+
+    def test_a_beginning_that_cannot_be_is_refused(self):
+        for args, word in ((("explain", *self.chat(TALK), "--prefix", ""), "leave it out"),
+                           (("explain", "-m", SPAN, "--prefix", "x", "a b"), "continue a text"),
+                           (("predict", "-m", LLAMA, "--labels", "a,b", "--prefix", "x", "a b"), "continue a text"),
+                           (("explain", "--predictor", BOX, "--prefix", "x", "a b"), "--prefix"),
+                           (("influence", "-m", LLAMA, "--train", "x.txt", "--prefix", "x", "a"), "x.txt")):
+            r = run(*args)
+            self.assertEqual(r.returncode, 2 if word != "x.txt" else r.returncode, r.stderr)
+            self.assertIn(word, r.stderr.decode())
+
     def test_talks_with_next_to_nothing_in_them(self):
         for turns, units in (([("user", "")], 0), ([("user", ""), ("user", "👍🏽")], 1),
                              ([("user", "👩‍👩‍👧")], 1), ([("user", "Hi."), ("assistant", ""), ("user", "😀")], 3)):

@@ -118,6 +118,31 @@ static void only_the_assistant_is_learnt_from(void **state) {
     end(m, s);
 }
 
+static void a_reply_is_learnt_from_behind_its_beginning(void **state) {
+    static const char *const names[] = {"chat", "completion", "prefix"};
+    static const char *const cells[] = {"[{\"role\": \"user\", \"content\": \"film?\"}]", " b",
+                                        "a fine"};
+    begin();
+    glim_model *m = open_model(ctx, "qwen2.gguf");
+    glim_samples *s, *whole;
+    glim_error err = {0};
+    assert_int_equal(glim__samples_one(&s, m, names, cells, 3, NULL, &err), GLIM_OK);
+    assert_int_equal(glim__samples_one(&whole, m, names,
+                                       (const char *const[]){cells[0], "a fine b"}, 2, NULL, &err),
+                     GLIM_OK);
+    glim_example *x = read_all(s), *y = read_all(whole);
+    assert_tokens(m, x->labels, x->n_labels, " b");
+    assert_tokens(m, y->labels, y->n_labels, "a fine b");
+    assert_int_equal(x->count, y->count);
+    assert_memory_equal(x->ids, y->ids, x->count * sizeof *x->ids);
+    const char *text, *label;
+    assert_int_equal(glim__samples_words(s, 0, &arena, &text, &label, NULL), GLIM_OK);
+    assert_string_equal(text, "user: film?\nassistant: a fine");
+    assert_string_equal(label, " b");
+    glim__samples_close(whole);
+    end(m, s);
+}
+
 static void classes_are_the_models(void **state) {
     begin();
     glim_error err = {0};
@@ -309,6 +334,9 @@ static void no_refused_allocation_leaks(void **state) {
         {"qwen2.gguf", "jsonl",
          "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}]}\n"},
         {"qwen2.gguf", "txt", "\tb\na\tb\n"},
+        {"qwen2.gguf", "jsonl",
+         "{\"chat\": [{\"role\": \"user\", \"content\": \"a\"}], \"completion\": \"b\", "
+         "\"prefix\": \"c\"}\n"},
         {"published/bert-classes", "csv", "text,label\na,bad\n"},
         {"stacks/t5", "csv", "source,target\na,in\n"},
     };
@@ -348,6 +376,7 @@ int main(void) {
         cmocka_unit_test(a_text_is_said_token_by_token),
         cmocka_unit_test(completions_and_labels_follow_their_text),
         cmocka_unit_test(only_the_assistant_is_learnt_from),
+        cmocka_unit_test(a_reply_is_learnt_from_behind_its_beginning),
         cmocka_unit_test(classes_are_the_models),
         cmocka_unit_test(too_long_samples_lose_their_end),
         cmocka_unit_test(pairs_are_read_and_written),

@@ -9,7 +9,7 @@ import { cancel, follow, isOver, quiet, start } from "./jobs";
 import { Output, Prediction } from "./native";
 import { Draft, State, change, state } from "./page-state";
 import { say } from "./page-words";
-import { Word, inputOf, isEmpty, picked, wordsOf } from "./question";
+import { Word, firstToken, inputOf, isEmpty, picked, translates, upTo, wordsOf } from "./question";
 import { QUESTIONS } from "./rooms";
 import { percent, visible } from "../src/document";
 
@@ -59,7 +59,7 @@ function Words({ list, then }: { list: Word[]; then: () => void }) {
   const [at, setAt] = useState(0);
   const box = useRef<HTMLDivElement>(null);
   const choose = (i: number, shift: boolean) => {
-    if (shift && a && a.pick !== null && a.pick !== i) pick(a.pick, list[i].tokens[0].text);
+    if (shift && a && a.pick !== null && a.pick !== i) pick(a.pick, firstToken(list[i]));
     else pick(i);
     then();
   };
@@ -99,14 +99,14 @@ function Words({ list, then }: { list: Word[]; then: () => void }) {
 function Others({ word, then }: { word: Word; then: () => void }) {
   const a = state.answer;
   const [others, setOthers] = useState<Output[] | null>(null);
-  const reach = a && (a.draft.kind === "text" || word.first === 0);
+  const part = !word.tokens[0].text; // its first token is a part of a character: nothing reads as another
+  const reach = !part && (!translates(state) || word.first === 0);
   const key = `${a?.job} ${word.first}`;
   useEffect(() => {
     setOthers(null);
     if (!a || a.classes || !reach) return;
-    const input = a.draft.kind === "text" ? { text: a.draft.text + word.before } : inputOf(a.draft);
     let gone = false;
-    quiet<Prediction>({ command: "predict", model: a.model || undefined, input, parameters: {} })
+    quiet<Prediction>({ command: "predict", model: a.model || undefined, ...upTo(state, word, true) })
       .then((d) => gone || setOthers(d.outputs ?? []))
       .catch(() => gone || setOthers([]));
     return () => {
@@ -114,7 +114,7 @@ function Others({ word, then }: { word: Word; then: () => void }) {
     };
   }, [key]);
   if (!a) return null;
-  if (!reach && !a.classes) return <p class="help">{say("question.chat-first")}</p>;
+  if (!reach && !a.classes) return <p class="help">{say(part ? "question.part" : "question.first-only")}</p>;
   const list = (a.classes ? (state.tokens[a.job] ?? []) : others)
     ?.filter((o) => o.text !== word.tokens[0].text && o.text !== word.text)
     .slice(0, 5);

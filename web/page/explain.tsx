@@ -11,10 +11,10 @@ import { start } from "./jobs";
 import { State, change, setValues, state } from "./page-state";
 import { say, sayOr } from "./page-words";
 import { PlanLine } from "./plan";
-import { isEmpty, picked, requestOf } from "./question";
+import { dropsContrast, isEmpty, picked, requestOf } from "./question";
 import { Slot, current, slotsOf } from "./rooms";
 
-const TARGET = ["target", "against", "continuation", "generate", "table", "row", "file", "chat"];
+const TARGET = ["target", "against", "continuation", "generate", "prefix", "table", "row", "file", "chat"];
 
 /** What must be told before a request makes sense: training samples, a file of texts. */
 export function lacking(s: State, slot: Slot): string | null {
@@ -125,7 +125,7 @@ export function Explain() {
         <AnswerBox then={() => void runSlot(current())} />
         <section class="settings" aria-label={say("settings")}>
           <h3>{say(`asks.${slot.id}` as "asks.words")}</h3>
-          <Form slot={slot} apart={word || state.draft.kind !== "row" ? TARGET.slice(0, word ? 8 : 0) : []} />
+          <Form slot={slot} apart={word ? TARGET : []} />
           <div class="go">
             <button type="button" class={word ? "main" : ""} disabled={!request} onClick={() => void runSlot(slot)}>
               {say(word ? "run.again-or" : "run.next-word")}
@@ -133,7 +133,8 @@ export function Explain() {
           </div>
           <PlanLine request={request} />
           {lack && <p class="hint">{lack}</p>}
-          {unasked && <p class="hint">{say("question.chat-layers")}</p>}
+          {word && dropsContrast(state, slot) && <p class="hint">{say("question.no-contrast")}</p>}
+          {unasked && <p class="hint">{say("question.unasked")}</p>}
           {refused && <Error3 fault={refused} />}
         </section>
       </div>

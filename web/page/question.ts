@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a clicked word to what is asked. What came before the word joins the prompt,
-// so that the word is the next thing to be said; in a chat, where a template stands
-// between the two, the answer up to the word is given as a continuation instead, and
-// the report opens at the word's row.
+// From a clicked word to what is asked. The answer up to the word is what the answer
+// begins with (--prefix), so that the word is the next thing to be said, in a text and
+// in a chat, whichever question is asked of it. A translation is one whole: it is given
+// as a continuation, and the report opens at the word's row.
 
 import { Input, Request, Token, Values } from "./api";
 import { changed } from "./descriptors";
@@ -86,40 +86,61 @@ export const isEmpty = (draft: Draft): boolean =>
       ? !draft.chat.some((turn) => turn.content)
       : draft.kind === "file" && !draft.file;
 
+const taskOf = (s: State): string =>
+  s.info?.models.find((m) => m.id === (s.answer?.model ?? s.model))?.task ?? "generate";
+
+/** A model that reads one text and writes another about it. */
+export const translates = (s: State): boolean => taskOf(s) === "translate";
+
+/** The first token of a word, where it is text by itself. */
+export const firstToken = (word: Word): string => word.tokens[0].text || word.text;
+
+/** Input and beginning of the answer, up to a word of it. */
+export function upTo(s: State, word: Word, prefix: boolean): { input: Input; parameters: Values } {
+  const draft = s.answer?.draft ?? s.draft;
+  if (!word.before) return { input: inputOf(draft), parameters: {} };
+  if (prefix) return { input: inputOf(draft), parameters: { prefix: word.before } };
+  return { input: { text: draft.text + word.before }, parameters: {} };
+}
+
+/** Samples are traced by what was said: what was not said has no gradient to compare. */
+export const dropsContrast = (s: State, slot: Slot): boolean =>
+  slot.command.name === "influence" && Boolean(s.answer?.against);
+
 /** What a clicked word puts into a request; null: it cannot be asked of this command. */
 export function asked(s: State, slot: Slot): { input: Input; parameters: Values } | null {
   const word = picked(s);
   const a = s.answer;
   if (!word || !a) return null;
   const has = (name: string) => slot.command.parameters.some((p) => p.name === name);
-  const target = { target: word.tokens.find((t) => t.text)?.text ?? word.text, ...(a.against ? { against: a.against } : {}) };
-  if (a.classes) return { input: inputOf(a.draft), parameters: { ...target, target: word.text } };
-  if (a.draft.kind === "chat" && slot.command.input.includes("chat")) {
-    if (word.first === 0 && (a.against || !has("continuation") || word.tokens.length === 1))
-      return { input: inputOf(a.draft), parameters: target };
-    if (!has("continuation") || slot.command.name === "lens" || a.against) return null;
-    return { input: inputOf(a.draft), parameters: { continuation: word.before + word.text } };
+  const against: Values = a.against && !dropsContrast(s, slot) ? { against: a.against } : {};
+  if (a.classes) return { input: inputOf(a.draft), parameters: { target: word.text, ...against } };
+  if (translates(s)) {
+    const whole: Values = a.against ? { target: firstToken(word), ...against } : { continuation: word.before + word.text };
+    if (a.against ? word.first > 0 : !has("continuation")) return null;
+    return { input: inputOf(a.draft), parameters: whole };
   }
-  const prompt = a.draft.kind === "chat" ? lastUser(a.draft) : a.draft.text;
-  const whole = word.tokens.length > 1 && !a.against && has("continuation") && slot.command.name !== "lens";
-  return {
-    input: { text: prompt + word.before },
-    parameters: whole ? { continuation: word.text } : target,
-  };
+  const chat = a.draft.kind === "chat";
+  if (chat && !slot.command.input.includes("chat")) return null;
+  const { input, parameters } = upTo(s, word, has("prefix") && (chat || slot.command.name !== "influence"));
+  const several = word.tokens.length > 1 && !against.against;
+  if (several && has("continuation") && slot.command.name !== "lens")
+    return { input, parameters: { ...parameters, continuation: word.text } };
+  // what it writes is the likeliest: a first token that is no text needs no name
+  if (several && !word.tokens[0].text && slot.command.name === "lens") return { input, parameters };
+  const target = several && slot.command.name === "influence" ? word.text : firstToken(word);
+  return { input, parameters: { ...parameters, target, ...against } };
 }
 
-const lastUser = (draft: Draft): string =>
-  [...draft.chat].reverse().find((turn) => turn.role === "user")?.content ?? "";
-
-/** Of a continuation, the row to open the report at: the first of the picked word. */
+/** Of a translation, the row to open the report at: the first of the picked word. */
 export function rowOf(s: State, parameters: Values | undefined): number | null {
   const word = picked(s);
-  if (!word || parameters?.continuation !== word.before + word.text || !word.before) return null;
+  if (!word || !translates(s) || parameters?.continuation !== word.before + word.text || !word.before) return null;
   return word.first;
 }
 
 const WORDS_TABS = ["words", "layers", "samples", "trust"];
-const TARGETS = ["target", "against", "continuation", "generate"];
+const TARGETS = ["target", "against", "continuation", "generate", "prefix"];
 
 export function requestOf(s: State, slot: Slot): Request | null {
   const values = changed(s, slot);
