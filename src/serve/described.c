@@ -195,6 +195,7 @@ static json_t *info_json(bool *ok, const glim_server *s) {
     glim__json_set(ok, o, "version", json_string(glim_version()));
     glim__json_set(ok, o, "models", models);
     glim__json_set(ok, o, "root", json_boolean(*s->places.root));
+    glim__json_set(ok, o, "history_limit", s->o->keep ? json_integer(s->o->keep) : json_null());
     glim__json_set(ok, o, "token_required", json_boolean(*s->token));
     glim__json_set(ok, o, "limits", limits);
     return o;

@@ -6,7 +6,6 @@
  */
 #include "serve/server.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,48 +250,6 @@ void serve_job_cancel(glim_server *s, serve_job *job) {
     serve_wake(s);
 }
 
-static void remove_folder(const char *path) {
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-            unlinkat(dirfd(d), e->d_name, 0);
-    if (d)
-        closedir(d);
-    rmdir(path);
-}
-
-glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error *err) {
-    serve_row row;
-    char path[PATH_MAX];
-    serve_row_init(&row, s->ctx);
-    glim_status status = serve_history_get(s->store, id, &row, found, err);
-    serve_row_release(&row);
-    if (!status && *found)
-        status = serve_history_remove(s->store, id, err);
-    if (status || !*found)
-        return status;
-    serve_patterns_forget(s, id);
-    serve_job *job = serve_job_find(s, id);
-    if (job) {
-        job->removed = true; /* its folder goes with it */
-        serve_job_cancel(s, job);
-    } else {
-        serve_job_path(s, id, "", path);
-        remove_folder(path);
-    }
-    return GLIM_OK;
-}
-
-void serve_jobs_forget(glim_server *s) {
-    int64_t ids[64];
-    size_t n;
-    bool found;
-    if (!s->o->keep || serve_history_surplus(s->store, s->o->keep, ids, 64, &n, NULL))
-        return;
-    for (size_t i = 0; i < n; i++)
-        serve_job_remove(s, ids[i], &found, NULL);
-}
-
 /* ---- the keeper's turns ---- */
 
 static void start(glim_server *s, serve_job *job) {
@@ -367,7 +324,7 @@ void serve_jobs_pump(glim_server *s) {
         if (j->state >= SERVE_DONE && !j->watchers) {
             serve_job_path(s, j->id, "", path);
             if (j->removed)
-                remove_folder(path);
+                serve_folder_remove(path);
             serve_job_free(s, j);
         }
     }

@@ -172,6 +172,8 @@ static glim_status open_server(glim_server *s, glim_error *err) {
     if (!status)
         status = serve_history_open(&s->store, s->ctx, s->o->history, s->places.folder, err);
     if (!status)
+        status = serve_folders_sweep(s, err);
+    if (!status)
         serve_patterns_forget(s, 0);
     if (!status)
         status = open_models(s, err);

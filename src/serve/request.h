@@ -99,7 +99,7 @@ serve_result serve_wait(serve_request *r, serve_words *words, serve_handler *the
 serve_handler serve_get_info, serve_get_commands, serve_get_openapi, serve_get_page,
     serve_get_script, serve_get_style;
 serve_handler serve_post_job, serve_list_jobs, serve_get_job, serve_patch_job, serve_delete_job,
-    serve_cancel_job, serve_get_events;
+    serve_clear_jobs, serve_cancel_job, serve_get_events;
 serve_handler serve_get_document, serve_get_form, serve_post_document, serve_get_tile;
 serve_handler serve_post_plan, serve_ask;
 serve_handler serve_list_files, serve_post_file;

@@ -153,6 +153,18 @@ serve_result serve_delete_job(serve_request *r) {
     return found ? serve_reply_nothing(r, 204, NULL, NULL) : no_such(r);
 }
 
+serve_result serve_clear_jobs(serve_request *r) {
+    glim_error err;
+    int64_t n;
+    bool ok = true;
+    glim_status status = serve_jobs_clear(r->server, &n, &err);
+    if (status)
+        return serve_reply_status(r, status, &err);
+    json_t *o = json_object();
+    glim__json_set(&ok, o, "removed", json_integer(n));
+    return serve_reply_json(r, 200, o, ok);
+}
+
 serve_result serve_cancel_job(serve_request *r) {
     serve_job *job = serve_job_find(r->server, r->id);
     if (job)

@@ -24,6 +24,7 @@ const serve_route serve_routes[] = {
     {"GET", API "/openapi.json", "this description", serve_get_openapi},
     {"GET", API "/jobs", "jobs, the newest first", serve_list_jobs, .query = list_query},
     {"POST", API "/jobs", "runs a command", serve_post_job, SERVE_JOB, .status = 202},
+    {"DELETE", API "/jobs", "removes all jobs that are over and not pinned", serve_clear_jobs},
     {"GET", API "/jobs/{id}", "a job", serve_get_job},
     {"PATCH", API "/jobs/{id}", "renames or pins a job", serve_patch_job, SERVE_MARK},
     {"DELETE", API "/jobs/{id}", "cancels and removes a job", serve_delete_job, .status = 204},

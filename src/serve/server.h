@@ -108,9 +108,6 @@ serve_job *serve_job_find(glim_server *s, int64_t id);
 /* Takes the words. EBUDGET: the queue is full. */
 glim_status serve_job_add(glim_server *s, serve_words *words, int64_t *id, glim_error *err);
 void serve_job_cancel(glim_server *s, serve_job *job);
-glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error *err);
-/* Removes the oldest ended ones above the limit, 64 at a time. */
-void serve_jobs_forget(glim_server *s);
 /* A job as GET /jobs/ID tells it, or in short as a list does; NULL when there is none. */
 json_t *serve_job_json(glim_server *s, bool *ok, const serve_row *row, bool brief);
 /* "FOLDER/ID/NAME" */
@@ -120,6 +117,17 @@ void serve_job_free(glim_server *s, serve_job *job);
 void serve_jobs_start(glim_server *s);
 void serve_jobs_pump(glim_server *s);
 void serve_jobs_stop(glim_server *s);
+
+/* ---- what leaves the history (clearing.c); with the lock held ---- */
+
+glim_status serve_job_remove(glim_server *s, int64_t id, bool *found, glim_error *err);
+/* All that are over and not pinned; *n: how many. */
+glim_status serve_jobs_clear(glim_server *s, int64_t *n, glim_error *err);
+/* Removes the oldest ended ones above the limit, 64 at a time. */
+void serve_jobs_forget(glim_server *s);
+void serve_folder_remove(const char *path);
+/* At the start: folders that a killed server has left without a row. */
+glim_status serve_folders_sweep(glim_server *s, glim_error *err);
 
 /* ---- errands (errands.c) ---- */
 

@@ -286,6 +286,30 @@ class Page(Browser):
         page.wait_for_selector("text=Nothing has these words.")
         self.assertClean(page)
 
+    def test_all_results_are_deleted_but_pinned_ones(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        (pathlib.Path(folder.name) / "root").mkdir()
+        server, own = self.server, Server(pathlib.Path(folder.name))
+        self.addCleanup(own.stop)
+        type(self).server = own
+        self.addCleanup(setattr, type(self), "server", server)
+        jobs = [own.run(command="predict", input={"text": f"word {i}"}) for i in range(3)]
+        own.ask(f"/jobs/{jobs[0]}", {"pinned": True}, "PATCH")
+        page = self.visit(f"#job={jobs[1]}")
+        page.click("button:has-text('Results')")
+        self.assertIn("newest 1,000", page.inner_text(".clear"))
+        page.click(".clear button")
+        self.assertOpen(page, "asked twice")
+        page.click(".clear button:has-text('Keep them')")
+        self.assertEqual(page.locator(".results li").count(), 3)
+        page.click(".clear button")
+        page.click(".clear button:has-text('Delete them')")
+        page.wait_for_selector(".results li:nth-child(2)", state="detached")
+        self.assertEqual([j["id"] for j in own.ask("/jobs")["jobs"]], jobs[:1])
+        self.assertNotIn("job=", page.evaluate("location.hash"))
+        self.assertClean(page)
+
     def test_two_results_are_compared(self):
         text = "a b c d e f g"
         a, b = (self.server.run(command="explain", input={"text": text}, parameters={"method": m})

@@ -333,8 +333,8 @@ class Addresses(unittest.TestCase):
         for path in ("/nosuch", "/api/v1", "/api/v2/info", "/api/v1/jobs/0", "/api/v1/jobs/x", "/api/v1/jobs/1/nosuch",
                      "/api/v1/jobs/99999999999999999999", "//", "/../etc/passwd", "/%2e%2e/x", "/api/v1/jobs/-1"):
             self.assertEqual(self.ask("GET", path)[0], 404, path)
-        for method, path, allowed in (("POST", "/info", "GET"), ("PUT", "/jobs", "GET, POST"), ("TRACE", "/info", "GET"),
-                                      ("OPTIONS", "/jobs", "GET, POST"), ("DELETE", "/jobs", "GET, POST")):
+        for method, path, allowed in (("POST", "/info", "GET"), ("PUT", "/jobs", "GET, POST, DELETE"), ("TRACE", "/info", "GET"),
+                                      ("OPTIONS", "/jobs", "GET, POST, DELETE"), ("DELETE", "/info", "GET")):
             r, _ = self.api(method, path, raw=True)
             self.assertEqual((r.status, r.headers["Allow"]), (405, allowed))
         r, data = self.api("HEAD", "/info", raw=True)
@@ -469,6 +469,43 @@ class Jobs(Base):
             finally:
                 server.process.terminate()
                 server.process.communicate()
+
+    def put(self, server):
+        return server.api("POST", "/documents", {"schema": "glim.explanation/1"})[1]["id"]
+
+    def left(self, server):
+        """Numbers in the history, which are those of the folders."""
+        ids = sorted(j["id"] for j in server.api("GET", "/jobs?limit=1000")[1]["jobs"])
+        kept = self.folder / "history.sqlite.files"
+        self.assertEqual(sorted(int(p.name) for p in kept.iterdir() if p.name.isdigit()), ids)
+        return ids
+
+    def test_all_are_cleared_but_pinned_and_running_ones(self):
+        server = self.start()
+        made = [self.put(server) for _ in range(70)]
+        server.api("PATCH", f"/jobs/{made[1]}", {"pinned": True})
+        running = server.api("POST", "/jobs", LONG)[1]["id"]
+        self.assertEqual(server.api("DELETE", "/jobs"), (200, {"removed": 69}))
+        self.assertEqual(self.left(server), [made[1], running])
+        self.assertEqual(server.api("DELETE", "/jobs"), (200, {"removed": 0}))
+
+    def test_kill_9_while_it_clears_leaves_no_half_of_a_job(self):
+        server = self.start()
+        made = [self.put(server) for _ in range(120)]
+        kept = self.folder / "history.sqlite.files"
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            told = pool.submit(lambda: server.api("DELETE", "/jobs"))
+            while len(list(kept.iterdir())) > 100:
+                pass
+            server.stop(signal.SIGKILL)
+            told.exception()
+        (kept / "77777").mkdir()  # as one whose row went before the server was killed
+        (kept / "77777/document.json").write_text("{}", encoding="utf-8")
+        server = self.start()
+        left = self.left(server)
+        self.assertLess(len(left), len(made))
+        for number in left:
+            self.assertEqual(server.api("GET", f"/jobs/{number}/document")[0], 200)
 
     def test_one_server_has_the_history(self):
         self.start()

@@ -56,6 +56,7 @@ export interface Info {
   version: string;
   models: Model[];
   root?: boolean;
+  history_limit?: number | null; // results that are kept
 }
 
 export interface Turn {

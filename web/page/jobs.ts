@@ -174,6 +174,18 @@ export async function remove(id: number): Promise<void> {
   announce(say("results.removed"));
 }
 
+/** All results that are over and not pinned. */
+export async function removeAll(): Promise<void> {
+  const said = await send<{ removed: number }>("DELETE", "/jobs").catch(() => null);
+  const stays = (id: number) => Boolean(state.jobs[id]?.pinned) || !isOver(state.jobs[id]);
+  change({
+    shown: Object.fromEntries(Object.entries(state.shown).filter(([, id]) => stays(id))),
+    beside: state.beside !== null && stays(state.beside) ? state.beside : null,
+  });
+  await reload();
+  if (said) announce(say("results.cleared", said.removed));
+}
+
 /** A saved document, from a file of the reader's. */
 export async function load(file: File): Promise<number> {
   JSON.parse(await file.text()); // a clear error for what is none

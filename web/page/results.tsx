@@ -5,6 +5,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { Job, asFault } from "./api";
+import { ClearAll } from "./clear";
 import { isSaved } from "./figure";
 import { alter, load, older, open, reload, remove } from "./jobs";
 import { announce, change, state } from "./page-state";
@@ -149,6 +150,7 @@ export function Results() {
         ))}
       </ul>
       {state.more && <button type="button" onClick={() => void older()}>{say("results.older")}</button>}
+      {jobs.length > 0 && <ClearAll />}
     </aside>
   );
 }
