@@ -48,13 +48,37 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
     pthread_mutex_unlock(&s->lock);
 }
 
+/* The daemon answers a request that is there, and this one is not: so it is said past it. Behind
+   an answer there may be no request at all, and nothing is said. */
+static void say_too_late(const serve_visitor *v) {
+    static const char body[] =
+        "{\"error\":{\"what\":\"request\",\"why\":\"it did not come in time\","
+        "\"todo\":\"send it at once, or start the server with more --timeout\"}}";
+    char text[640];
+    int n = snprintf(text, sizeof text,
+                     "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
+                     "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                     "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s",
+                     sizeof body - 1, body);
+    ssize_t sent = v->spoken ? 0 : send(v->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* whoever does not read it is sent away all the same */
+}
+
 void serve_visitors_check(glim_server *s) {
     double now = glim__seconds();
     for (serve_visitor *v = s->visitors; v; v = v->next)
         if (v->since > 0 && now - v->since > v->patience) {
+            say_too_late(v);
             shutdown(v->fd, SHUT_RDWR);
             v->since = 0;
         }
+}
+
+void serve_spoken(const serve_request *r, bool yes) {
+    pthread_mutex_lock(&r->server->lock);
+    if (r->visitor)
+        r->visitor->spoken = yes;
+    pthread_mutex_unlock(&r->server->lock);
 }
 
 /* ---- requests ---- */
@@ -70,7 +94,8 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **m
         *r->visitor = (serve_visitor){.next = r->visitor->next,
                                       .fd = r->visitor->fd,
                                       .since = glim__seconds(),
-                                      .patience = s->o->patience};
+                                      .patience = s->o->patience,
+                                      .spoken = true};
     serve_errand_free(s, r->errand);
     pthread_mutex_unlock(&s->lock);
     glim__buffer_release(&r->body);
@@ -185,6 +210,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         r->visitor = info ? info->socket_context : NULL;
+        serve_spoken(r, false);
         serve_result result = begin(r, path);
         if (!r->answered && r->visitor && r->route && r->route->body >= SERVE_DOCUMENT)
             r->visitor->patience = 10 * s->o->patience; /* a large body */

@@ -203,12 +203,16 @@ static json_t *good_answer(const serve_route *r) {
 static json_t *answers_of(bool *ok, const serve_route *r) {
     static const struct {
         const char *code, *what;
-    } errors[] = {
-        {"400", "the request says what cannot be"}, {"401", "the token is missing or wrong"},
-        {"403", "another host or origin"},          {"404", "there is none"},
-        {"413", "the body is too large"},           {"429", "too many at once"},
-        {"500", "a fault of glim itself"},          {"501", "this glim draws no such figure"},
-        {"503", "the machine cannot now"}};
+    } errors[] = {{"400", "the request says what cannot be"},
+                  {"401", "the token is missing or wrong"},
+                  {"403", "another host or origin"},
+                  {"404", "there is none"},
+                  {"408", "it did not come in time"},
+                  {"413", "the body is too large"},
+                  {"429", "too many at once"},
+                  {"500", "a fault of glim itself"},
+                  {"501", "this glim draws no such figure"},
+                  {"503", "the machine cannot now"}};
     char code[8];
     json_t *o = json_object();
     snprintf(code, sizeof code, "%d", r->status ? r->status : 200);

@@ -46,6 +46,7 @@ void serve_common_headers(const serve_request *r, struct MHD_Response *response,
 serve_result serve_send(serve_request *r, int status, struct MHD_Response *response) {
     if (!response)
         return MHD_NO;
+    serve_spoken(r, true);
     serve_result result = MHD_queue_response(r->connection, (unsigned)status, response);
     MHD_destroy_response(response);
     r->answered = true;

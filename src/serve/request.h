@@ -86,6 +86,8 @@ serve_result serve_reply_file(serve_request *r, const char *path, const char *ty
 /* Headers that each answer has. */
 void serve_common_headers(const serve_request *r, struct MHD_Response *response, const char *type);
 serve_result serve_send(serve_request *r, int status, struct MHD_Response *response);
+/* Whether an answer to it has begun (daemon.c). */
+void serve_spoken(const serve_request *r, bool yes);
 
 /* What an errand's child says why it failed: the request's fault, or not. */
 serve_result serve_reply_failure(serve_request *r);

@@ -69,6 +69,7 @@ typedef struct serve_visitor {
     struct serve_visitor *next;
     int fd;
     double since, patience;
+    bool spoken; /* an answer has begun: nothing may be said in between */
 } serve_visitor;
 
 /* An answer that does not change. */

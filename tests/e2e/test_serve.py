@@ -553,6 +553,27 @@ class Door(Base):
                                capture_output=True, text=True, timeout=30)
             self.assertEqual(r.returncode, 3, r.stderr)
 
+    def until_closed(self, server, sent):
+        """What comes until the server closes; it must."""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
+            s.sendall(sent)
+            got = b""
+            while more := s.recv(65536):
+                got += more
+        return got
+
+    def test_many_slow_clients_hold_nobody_up(self):
+        server = self.start("--timeout", 1)
+        slow = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(200)]
+        for s in slow:
+            s.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        begun = time.monotonic()
+        self.assertEqual(server.api("GET", "/info")[0], 200)
+        self.assertLess(time.monotonic() - begun, 0.5)
+        for s in slow:
+            self.assertIn(b" 408 ", s.recv(65536))
+            s.close()
+
     def test_slow_clients_are_sent_away(self):
         server = self.start("--timeout", "0.6")
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
@@ -566,6 +587,19 @@ class Door(Base):
             except ConnectionError:
                 pass
             self.assertGreater(time.monotonic() - begun, 0.5)
+        for sent in (b"", b"GET /api/v1/info HTTP/1.1\r\nHost: loc",  # headers that never end
+                     b"POST /api/v1/tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+                     b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{  \r\n"):
+            got = self.until_closed(server, sent)
+            head, _, body = got.partition(b"\r\n\r\n")
+            self.assertEqual(head.split(b"\r\n")[0], b"HTTP/1.1 408 Request Timeout", sent)
+            self.assertEqual(set(json.loads(body)["error"]), {"what", "why", "todo"})
+        # behind an answer nothing is said: there may be no request
+        got = self.until_closed(server, b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertTrue(got.startswith(b"HTTP/1.1 200"))
+        self.assertNotIn(b"408", got)
+        got = self.until_closed(server, b"POST /nosuch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        self.assertTrue(got.startswith(b"HTTP/1.1 404") and got.count(b"HTTP/1.1") == 1, got)
         job = server.api("POST", "/jobs", LONG)[1]["id"]  # who waits for events is not slow
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
             s.sendall(f"GET /api/v1/jobs/{job}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
