@@ -88,7 +88,7 @@ static const glim_param write_flags[] = {
      .offset = AT(align_at),
      .def.s = "input",
      .choices = "input|output",
-     .help = "where a word is read, or where it is written"},
+     .help = "where a word is read, or written"},
     {0},
 };
 
