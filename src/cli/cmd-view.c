@@ -67,6 +67,8 @@ static glim_status view_map(cli_run *run, const glim_buffer *in, const char *nam
     if (!status && *done)
         status = cli_map_read(&m, all, name, &run->err);
     json_decref(all);
+    if (!status && *done && run->o.site)
+        status = cli_map_only(&m, run->o.site, &run->err);
     if (!status && *done)
         status = cli_map_answer(run, &m);
     cli_map_release(&m);
@@ -83,6 +85,8 @@ static glim_status run_view(cli_run *run) {
     glim_status status = glim__file_read(&in, run->o.text, MOST_DOCUMENT, &run->err);
     const char *name = strcmp(run->o.text, "-") ? run->o.text : "standard input";
     bool map = in.len && memmem(in.data, in.len, "glim.map/", strlen("glim.map/"));
+    if (!status && run->o.site && !map)
+        status = glim_fail(&run->err, GLIM_EUSAGE, "--site is for maps (glim map --json)");
     if (!status && map)
         status = view_map(run, &in, name, &done);
     if (!status && !done && in.len && !memmem(in.data, in.len, "glim.explanation/", 17))
@@ -97,7 +101,17 @@ static glim_status run_view(cli_run *run) {
     return status;
 }
 
-static const glim_param *const groups[] = {cli_flags_output, cli_flags_figure, cli_flags_talk,
+static const glim_param own[] = {
+    {.name = "site",
+     .type = GLIM_STRING,
+     .offset = offsetof(cli_options, site),
+     .value_name = "SITE",
+     .help = "of a map of several: which (a list, or a pattern)",
+     .group = "Document"},
+    {0},
+};
+
+static const glim_param *const groups[] = {own, cli_flags_output, cli_flags_figure, cli_flags_talk,
                                            NULL};
 static const char *const examples[] = {"glim view why.json --html why.html", NULL};
 

@@ -62,7 +62,7 @@ const glim_param cli_map_flags_points[] = {
         .type = GLIM_STRING,
         .offset = AT(site),
         .value_name = "SITE",
-        .help = "whose values (the end of the last block)",
+        .help = "whose values, also a list or pattern (last block)",
     },
     {
         .name = "pool",

@@ -196,6 +196,45 @@ static json_t *variance(const cli_map *m, bool *ok) {
     return all;
 }
 
+/* ---- what is a site's own ---- */
+
+static void put_space(json_t *o, const cli_map *m, bool *ok) {
+    glim__json_set(ok, o, "dimensions", count(m->width));
+    glim__json_set(
+        ok, o, "pca",
+        m->pca ? pair(ok, "dimensions", count(m->pca), "explained", json_real(m->pca_explained))
+               : json_null());
+    glim__json_set(ok, o, "xy", places(m, ok, m->xy));
+}
+
+static void put_outcome(json_t *o, const cli_map *m, bool *ok) {
+    glim__json_set(ok, o, "variance", variance(m, ok));
+    glim__json_set(ok, o, "kl", glim__json_number(m->kl));
+    glim__json_set(ok, o, "kl_history", shots(m, ok, m->history, m->n_history));
+    glim__json_set(ok, o, "iterations",
+                   m->asked ? pair(ok, "done", count(m->done), "asked", count(m->asked))
+                            : json_null());
+    glim__json_set(ok, o, "quality", quality(m, ok));
+    glim__json_set(ok, o, "snapshots", shots(m, ok, m->shots, m->n_shots));
+    glim__json_set(ok, o, "verdict", word(m->verdict));
+}
+
+/* Sites before the last, which is the document itself. */
+static json_t *earlier(const cli_map *m, bool *ok) {
+    json_t *all = json_array();
+    for (size_t k = 0; k + 1 < m->n_sites; k++) {
+        json_t *o = json_object();
+        glim__json_set(ok, o, "site", word(m->sites[k].site));
+        put_space(o, &m->sites[k], ok);
+        glim__json_set(ok, o, "neighbours", neighbours(&m->sites[k], ok));
+        put_outcome(o, &m->sites[k], ok);
+        glim__json_add(ok, all, o);
+    }
+    return all;
+}
+
+/* ---- the document ---- */
+
 /* What the points are. */
 static void put_points(json_t *o, const cli_map *m, bool *ok) {
     glim__json_set(ok, o, "model", model(m, ok));
@@ -204,12 +243,7 @@ static void put_points(json_t *o, const cli_map *m, bool *ok) {
     glim__json_set(ok, o, "source", pair(ok, "file", word(m->file), "kind", word(m->kind)));
     glim__json_set(ok, o, "points", count(m->n));
     glim__json_set(ok, o, "placed", count(m->placed));
-    glim__json_set(ok, o, "dimensions", count(m->width));
-    glim__json_set(
-        ok, o, "pca",
-        m->pca ? pair(ok, "dimensions", count(m->pca), "explained", json_real(m->pca_explained))
-               : json_null());
-    glim__json_set(ok, o, "xy", places(m, ok, m->xy));
+    put_space(o, m, ok);
     glim__json_set(ok, o, "labels", labels(m, ok));
     glim__json_set(ok, o, "colors", colors(m, ok));
     glim__json_set(ok, o, "color_by", word(m->color_by));
@@ -221,26 +255,19 @@ static void put_points(json_t *o, const cli_map *m, bool *ok) {
 
 /* How the map came about, and how far to trust it. */
 static void put_run(json_t *o, const cli_map *m, bool *ok) {
-    json_t *cost = json_object();
-    glim__json_set(ok, o, "variance", variance(m, ok));
-    glim__json_set(ok, o, "kl", glim__json_number(m->kl));
-    glim__json_set(ok, o, "kl_history", shots(m, ok, m->history, m->n_history));
-    glim__json_set(ok, o, "iterations",
-                   m->asked ? pair(ok, "done", count(m->done), "asked", count(m->asked))
-                            : json_null());
-    glim__json_set(ok, o, "quality", quality(m, ok));
-    glim__json_set(ok, o, "snapshots", shots(m, ok, m->shots, m->n_shots));
-    glim__json_set(ok, o, "verdict", word(m->verdict));
+    json_t *cost = json_object(), *notes = json_array();
+    put_outcome(o, m, ok);
     glim__json_set(ok, o, "caption", word(m->caption));
     glim__json_set(ok, cost, "seconds", json_real(m->seconds));
     glim__json_set(ok, cost, "peak_bytes", count(m->peak));
     glim__json_set(ok, cost, "threads", count((uint64_t)m->threads));
     glim__json_set(ok, o, "cost", cost);
     glim__json_set(ok, o, "seed", count(m->seed));
-    json_t *notes = json_array();
     for (size_t i = 0; i < m->n_notes; i++)
         glim__json_add(ok, notes, word(m->notes[i]));
     glim__json_set(ok, o, "notes", notes);
+    if (m->n_sites)
+        glim__json_set(ok, o, "earlier", earlier(m, ok));
 }
 
 json_t *cli_map_json(const cli_map *m, bool *ok) {

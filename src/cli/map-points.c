@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The points of a map: numbers of a .npy, numeric columns of a table, or a model's
- * representations of texts. What is known of them besides is a table, too: of a .npy that of
+ * representations of texts (map-texts.c). What is known of them besides is a table, too: of a .npy
+ * that of
  * --labels.
  */
 #include "cli/map-told.h"
 #include "base/names.h"
 #include "file/npy-read.h"
-#include "reduce/texts-at-site.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,8 +18,7 @@ static glim_status oom(cli_run *run, uint64_t bytes) {
     return glim__oom(run->ctx, &run->err, "the points", bytes);
 }
 
-/* Before anything is run: whether the columns that are named are there. */
-static glim_status check_named(cli_run *run, const cli_points *p) {
+glim_status cli_points_named(cli_run *run, const cli_points *p) {
     const char *by = run->o.color_by, *label = run->o.label;
     size_t at;
     if (label && glim__table_find(p->facts, label) == SIZE_MAX)
@@ -44,7 +43,7 @@ static glim_status read_npy(cli_run *run, cli_points *p) {
         return GLIM_OK;
     status = glim__table_open(&p->facts, run->ctx, run->o.labels, &run->err);
     if (!status)
-        status = check_named(run, p);
+        status = cli_points_named(run, p);
     if (!status && p->facts->n_rows != p->n)
         status = glim_fail(&run->err, GLIM_EUSAGE,
                            "'%.200s' has %zu rows for the %zu points of "
@@ -121,7 +120,7 @@ static glim_status read_table(cli_run *run, cli_points *p) {
     if (!status)
         status = check_list(run, p, run->o.columns);
     if (!status)
-        status = check_named(run, p);
+        status = cli_points_named(run, p);
     if (!status)
         status = choose_columns(run, p);
     if (status)
@@ -134,81 +133,6 @@ static glim_status read_table(cli_run *run, cli_points *p) {
     for (size_t i = 0; i < rows && !status; i++)
         status = read_row(run, p, i);
     return status;
-}
-
-/* ---- texts ---- */
-
-static glim_status choose_texts(cli_run *run, cli_points *p, uint32_t *rows) {
-    size_t column;
-    glim_status status = glim__table_column(p->facts, run->o.text_column, &column, &run->err);
-    for (size_t i = 0; i < p->facts->n_rows && !status; i++) {
-        if (*glim__table_cell(p->facts, i, column)) {
-            rows[p->n] = (uint32_t)i;
-            p->row[p->n++] = i;
-        } else if (strcmp(run->o.missing, "drop") != 0) {
-            status = glim_fail(&run->err, GLIM_EFORMAT,
-                               "row %zu of '%.200s' has no '%.60s' (--missing drop leaves such "
-                               "rows out)",
-                               i + 1, p->file, run->o.text_column);
-        } else {
-            p->left_out++;
-        }
-    }
-    return status;
-}
-
-static bool wants_classes(const cli_run *run) {
-    const char *by = run->o.color_by;
-    return by && (!strcmp(by, "prediction") || !strcmp(by, "error"));
-}
-
-/* Texts, their rows, and what of them a model is to run. */
-static glim_status open_texts(cli_run *run, cli_points *p, glim_texts_at_site *r, uint32_t **rows) {
-    p->kind = "texts";
-    glim_status status = glim__table_open(&p->facts, run->ctx, p->file, &run->err);
-    if (!status)
-        status = check_named(run, p);
-    if (status)
-        return status;
-    size_t n = p->facts->n_rows;
-    *rows = glim__calloc(run->ctx, n + 1, sizeof **rows);
-    p->row = glim__calloc(run->ctx, n + 1, sizeof *p->row);
-    status = *rows && p->row ? choose_texts(run, p, *rows) : oom(run, n * 12);
-    if (!status && !p->n)
-        status = glim_fail(&run->err, GLIM_EUSAGE, "'%.200s' has no texts", p->file);
-    if (status)
-        return status;
-    *r = (glim_texts_at_site){.model = run->model,
-                              .path = p->file,
-                              .text = run->o.text_column,
-                              .site = run->o.site,
-                              .pool = run->o.pool,
-                              .rows = *rows,
-                              .n = p->n,
-                              .classes = wants_classes(run)};
-    if (r->classes && glim_model_facts(run->model)->task != GLIM_TASK_CLASSIFY)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "--color-by %s needs a classifier; '%.200s' is none", run->o.color_by,
-                         run->o.model);
-    return GLIM_OK;
-}
-
-static glim_status read_texts(cli_run *run, cli_points *p) {
-    glim_texts_at_site r;
-    uint32_t *rows = NULL;
-    glim_status status = open_texts(run, p, &r, &rows);
-    if (!status)
-        status = glim__texts_at_site(&r, &run->err);
-    glim__free(run->ctx, rows);
-    if (status)
-        return status;
-    p->x = r.x;
-    p->width = r.width;
-    p->cut = r.cut;
-    p->predicted = r.predicted;
-    p->pool = r.pool_name;
-    snprintf(p->site, sizeof p->site, "%s", r.site_name);
-    return GLIM_OK;
 }
 
 /* ---- whichever it is ---- */
@@ -238,11 +162,11 @@ static glim_status check(cli_run *run) {
     return GLIM_OK;
 }
 
-glim_status cli_points_read(cli_run *run, cli_points *p) {
-    *p = (cli_points){.file = file_of(run)};
+glim_status cli_points_open(cli_run *run, cli_points *p) {
+    *p = (cli_points){.file = file_of(run), .n_sites = 1};
     glim_status status = check(run);
     if (!status)
-        status = run->o.data                        ? read_texts(run, p)
+        status = run->o.data                        ? cli_map_texts_open(run, p)
                  : glim__ends_with(p->file, ".npy") ? read_npy(run, p)
                                                     : read_table(run, p);
     if (!status && !p->n)
@@ -250,26 +174,12 @@ glim_status cli_points_read(cli_run *run, cli_points *p) {
     return status;
 }
 
-glim_status cli_points_plan(cli_run *run, cli_points *p, glim_plan *plan) {
-    glim_texts_at_site r;
-    uint32_t *rows = NULL;
-    if (!run->o.data)
-        return cli_points_read(run, p);
-    *p = (cli_points){.file = file_of(run)};
-    glim_status status = check(run);
-    if (!status)
-        status = open_texts(run, p, &r, &rows);
-    if (!status)
-        status = glim__texts_at_site_plan(&r, &plan->bytes, &run->err);
-    glim__free(run->ctx, rows);
-    if (status)
-        return status;
-    p->width = r.width;
-    plan->forward_tokens = r.tokens * (r.classes ? 2 : 1);
-    return GLIM_OK;
+glim_status cli_points_at(cli_run *run, cli_points *p, size_t site) {
+    return run->o.data ? cli_map_texts_at(run, p, site) : GLIM_OK;
 }
 
 void cli_points_release(cli_run *run, cli_points *p) {
+    cli_map_texts_release(run, p);
     glim__table_close(p->facts);
     glim__free(run->ctx, p->x);
     glim__free(run->ctx, p->row);

@@ -155,6 +155,7 @@ static glim_status read_colors(map_reader *r, const json_t *all) {
 
 static glim_status read_neighbours(map_reader *r, const json_t *v) {
     cli_map *m = r->m;
+    m->k = 0;
     if (!json_is_object(v))
         return GLIM_OK;
     size_t k = count(v, "k");
@@ -199,10 +200,8 @@ static void read_quality(cli_map *m, const json_t *q) {
 
 static glim_status read_facts(map_reader *r, const json_t *all) {
     cli_map *m = r->m;
-    const json_t *source = json_object_get(all, "source"), *pca = json_object_get(all, "pca");
-    const json_t *model = json_object_get(all, "model"), *cost = json_object_get(all, "cost");
-    const json_t *done = json_object_get(all, "iterations");
-    const json_t *variance = json_object_get(all, "variance");
+    const json_t *source = json_object_get(all, "source"), *cost = json_object_get(all, "cost");
+    const json_t *model = json_object_get(all, "model"), *notes = json_object_get(all, "notes");
     char *params = json_dumps(json_object_get(all, "params"), JSON_COMPACT);
     m->params = glim__arena_strdup(&m->arena, params ? params : "{}");
     free(params);
@@ -215,14 +214,35 @@ static glim_status read_facts(map_reader *r, const json_t *all) {
     m->architecture = word(r, model, "architecture");
     m->quantisation = word(r, model, "quantisation");
     m->digest = word(r, model, "digest");
-    m->site = word(r, all, "site");
     m->pool = word(r, all, "pool");
     m->placed = count(all, "placed");
-    m->width = count(all, "dimensions");
+    m->texts_cut = count(all, "texts_cut");
+    m->seconds = number(cost, "seconds");
+    m->peak = count(cost, "peak_bytes");
+    m->threads = (int)count(cost, "threads");
+    m->seed = count(all, "seed");
+    for (size_t i = 0; i < json_array_size(notes); i++) {
+        const char *s = json_string_value(json_array_get(notes, i));
+        cli_map_note(m, "%s", s ? s : "");
+    }
+    if (!m->method || (strcmp(m->method, "tsne") != 0 && strcmp(m->method, "pca") != 0))
+        return bad(r, "method");
+    return m->title && m->file && m->kind && m->version && m->params && m->placed <= m->n
+               ? GLIM_OK
+               : bad(r, "source");
+}
+
+/* ---- what is a site's own ---- */
+
+static void read_numbers(map_reader *r, const json_t *o) {
+    cli_map *m = r->m;
+    const json_t *pca = json_object_get(o, "pca"), *done = json_object_get(o, "iterations");
+    const json_t *variance = json_object_get(o, "variance");
+    m->site = word(r, o, "site");
+    m->width = count(o, "dimensions");
     m->pca = count(pca, "dimensions");
     m->pca_explained = number(pca, "explained");
-    m->texts_cut = count(all, "texts_cut");
-    m->kl = number(all, "kl");
+    m->kl = number(o, "kl");
     m->done = count(done, "done");
     m->asked = count(done, "asked");
     for (size_t k = 0; k < 2; k++)
@@ -230,15 +250,45 @@ static glim_status read_facts(map_reader *r, const json_t *all) {
                              ? json_number_value(json_array_get(variance, k))
                          : k ? 0
                              : NAN;
-    m->seconds = number(cost, "seconds");
-    m->peak = count(cost, "peak_bytes");
-    m->threads = (int)count(cost, "threads");
-    m->seed = count(all, "seed");
-    if (!m->method || (strcmp(m->method, "tsne") != 0 && strcmp(m->method, "pca") != 0))
-        return bad(r, "method");
-    return m->title && m->file && m->kind && m->version && m->params && m->placed <= m->n
-               ? GLIM_OK
-               : bad(r, "source");
+    read_quality(m, json_object_get(o, "quality"));
+}
+
+static glim_status read_site(map_reader *r, const json_t *o) {
+    cli_map *m = r->m;
+    read_numbers(r, o);
+    glim_status status = read_places(r, json_object_get(o, "xy"), &m->xy, "xy");
+    if (!status)
+        status = read_neighbours(r, json_object_get(o, "neighbours"));
+    if (!status)
+        status = read_shots(r, json_object_get(o, "kl_history"), &m->history, &m->n_history,
+                            "kl_history");
+    if (!status)
+        status =
+            read_shots(r, json_object_get(o, "snapshots"), &m->shots, &m->n_shots, "snapshots");
+    if (!status)
+        cli_map_judge(m);
+    return status;
+}
+
+static glim_status read_sites(map_reader *r, const json_t *all) {
+    cli_map *m = r->m;
+    const json_t *earlier = json_object_get(all, "earlier");
+    size_t n = json_array_size(earlier);
+    m->sites = n ? glim__arena_calloc(&m->arena, n + 1, sizeof *m->sites) : NULL;
+    glim_status status = !n || m->sites ? GLIM_OK : oom(r);
+    for (size_t k = 0; k < n && !status; k++) {
+        status = read_site(r, json_array_get(earlier, k));
+        if (!status && !m->site)
+            status = bad(r, "earlier");
+        m->sites[k] = *m;
+    }
+    if (!status)
+        status = read_site(r, all);
+    if (n && !status) {
+        m->sites[n] = *m;
+        m->n_sites = n + 1;
+    }
+    return status;
 }
 
 glim_status cli_map_read(cli_map *m, const json_t *all, const char *name, glim_error *err) {
@@ -251,28 +301,10 @@ glim_status cli_map_read(cli_map *m, const json_t *all, const char *name, glim_e
         return bad(&r, "points");
     glim_status status = read_facts(&r, all);
     if (!status)
-        status = read_places(&r, json_object_get(all, "xy"), &m->xy, "xy");
-    if (!status)
         status = read_colors(&r, all);
     if (!status && json_is_array(json_object_get(all, "texts")))
         status = read_words(&r, json_object_get(all, "texts"), &m->texts, m->n, "texts");
     if (!status && json_is_array(json_object_get(all, "ids")))
         status = read_words(&r, json_object_get(all, "ids"), &m->ids, m->n, "ids");
-    if (!status)
-        status = read_neighbours(&r, json_object_get(all, "neighbours"));
-    if (!status)
-        status = read_shots(&r, json_object_get(all, "kl_history"), &m->history, &m->n_history,
-                            "kl_history");
-    if (!status)
-        status =
-            read_shots(&r, json_object_get(all, "snapshots"), &m->shots, &m->n_shots, "snapshots");
-    const json_t *notes = json_object_get(all, "notes");
-    for (size_t i = 0; i < json_array_size(notes); i++) {
-        const char *s = json_string_value(json_array_get(notes, i));
-        cli_map_note(m, "%s", s ? s : "");
-    }
-    read_quality(m, json_object_get(all, "quality"));
-    if (!status)
-        cli_map_judge(m);
-    return status;
+    return status ? status : read_sites(&r, all);
 }

@@ -30,6 +30,9 @@ void cli_map_note(cli_map *m, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    for (size_t i = 0; i < m->n_notes; i++)
+        if (!strcmp(m->notes[i], text)) /* of another site */
+            return;
     char *own = m->notes && m->n_notes < MOST_NOTES ? glim__arena_strdup(&m->arena, text) : NULL;
     if (own)
         m->notes[m->n_notes++] = own;
@@ -90,6 +93,42 @@ void cli_map_sizes(const cli_map *m, const cli_map_color *c, size_t *order, size
             order[at] = order[at - 1];
         order[at] = k;
     }
+}
+
+/* A name of the list, or a pattern of it. */
+static bool is_listed(const char *list, const char *site) {
+    char one[256];
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(at, ","), at);
+        if (site && glim__site_match(one, site))
+            return true;
+    }
+    return false;
+}
+
+glim_status cli_map_only(cli_map *m, const char *sites, glim_error *err) {
+    cli_map all = *m;
+    size_t n = 0;
+    if (!m->n_sites)
+        return is_listed(sites, m->site)
+                   ? GLIM_OK
+                   : glim_fail(err, GLIM_EUSAGE,
+                               "--site '%.60s' is not in the document, whose map is of %.60s",
+                               sites, m->site ? m->site : "no site");
+    for (size_t k = 0; k < m->n_sites; k++)
+        if (is_listed(sites, m->sites[k].site))
+            m->sites[n++] = m->sites[k];
+    if (!n)
+        return glim_fail(err, GLIM_EUSAGE,
+                         "--site '%.60s' is not in the document, whose sites are %.60s to %.60s",
+                         sites, all.sites[0].site, all.site);
+    *m = all.sites[n - 1];
+    m->arena = all.arena;
+    m->later = all.later;
+    m->sites = all.sites;
+    m->n_sites = n > 1 ? n : 0;
+    m->n_notes = all.n_notes;
+    return GLIM_OK;
 }
 
 glim_status cli_map_answer(cli_run *run, const cli_map *m) {

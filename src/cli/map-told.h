@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map-told.h: what `glim map` draws and saves. A run fills a cli_map (map-run.c), or a saved
+ * map-told.h: what `glim map` draws and saves. A run fills a cli_map (map-make.c), or a saved
  * document does (map-read.c); the terminal (map-show.c), the report (map-html.c), the table
  * (map-csv.c) and the document (map-json.c) are made of it alone. Everything lies in its arena.
  */
@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "cli/cli.h"
 #include "file/table.h"
+#include "reduce/texts-at-site.h"
 
 #include <glim/map.h>
 
@@ -63,6 +64,10 @@ typedef struct cli_map {
     int threads;
     const char **notes;
     size_t n_notes;
+    /* Of several sites: a map each in their order, whole, the document itself as the last; they
+       share the points and what is known of them. None: the document is the only one. */
+    struct cli_map *sites;
+    size_t n_sites;
 } cli_map;
 
 /* The points as they came. */
@@ -75,8 +80,11 @@ typedef struct cli_points {
     size_t n_used, left_out, cut;
     const char *file, *kind;
     int32_t *predicted; /* (n) classes of the model, or NULL */
-    char site[256];
-    const char *pool;
+    /* of texts */
+    glim_texts_at_site texts;
+    uint32_t *text_rows;
+    size_t n_sites; /* 1 of what has none */
+    const char *site, *pool;
 } cli_points;
 
 void cli_map_init(cli_map *m, glim_context *ctx);
@@ -91,11 +99,23 @@ extern const glim_param cli_map_flags_points[], cli_map_flags_own[];
 glim_map_options cli_map_options(const cli_run *run);
 json_t *cli_map_params(const glim_map_options *o, bool *ok);
 
-/* map-points.c */
-glim_status cli_points_read(cli_run *run, cli_points *p);
+/* map-points.c: opens what the flags name. Of texts x comes later, a site at a time; the others
+   have it at once. Release in any case. */
+glim_status cli_points_open(cli_run *run, cli_points *p);
 void cli_points_release(cli_run *run, cli_points *p);
-/* The same without running a model: of texts no x, but tokens and bytes in the plan. */
-glim_status cli_points_plan(cli_run *run, cli_points *p, glim_plan *plan);
+/* x and width become those of a site; the first time texts go through the model. */
+glim_status cli_points_at(cli_run *run, cli_points *p, size_t site);
+/* map-texts.c: the same of texts. */
+glim_status cli_map_texts_open(cli_run *run, cli_points *p);
+glim_status cli_map_texts_at(cli_run *run, cli_points *p, size_t site);
+void cli_map_texts_release(cli_run *run, cli_points *p);
+/* map-make.c: maps of all sites, and where the flags want them. */
+glim_status cli_map_make(cli_run *run, cli_map *m, cli_points *p, const glim_map_options *how);
+/* What making the maps takes; tokens of texts, operations of what has no model. */
+glim_status cli_map_plan(cli_run *run, const cli_points *p, const glim_map_options *how,
+                         glim_plan *plan);
+/* Before anything is run: whether the columns that are named are there. */
+glim_status cli_points_named(cli_run *run, const cli_points *p);
 /* map-facts.c: labels, texts, ids and colours of points. */
 glim_status cli_map_facts(cli_run *run, cli_map *m, const cli_points *p);
 /* EUSAGE: what --color-by names is not there. */
@@ -107,6 +127,8 @@ glim_status cli_map_place(cli_run *run, cli_map *m, const cli_points *p);
 /* The document; takes no reference. */
 json_t *cli_map_json(const cli_map *m, bool *ok);
 glim_status cli_map_read(cli_map *m, const json_t *all, const char *name, glim_error *err);
+/* Leaves the maps of sites that a list of names and patterns has. Errors: EUSAGE (none has). */
+glim_status cli_map_only(cli_map *m, const char *sites, glim_error *err);
 /* To every place that the flags name. */
 glim_status cli_map_answer(cli_run *run, const cli_map *m);
 glim_status cli_map_show(cli_run *run, const cli_map *m);

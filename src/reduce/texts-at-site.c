@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The run of a probe without its labels: texts once through the model, one site off the disk. */
+/* The run of a probe without its labels: texts once through the model, then one site at a time off
+   the disk. */
 #include "reduce/texts-at-site.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef struct reading {
-    glim_texts_at_site *r;
+typedef struct glim_texts_reading {
     glim_probe_options o;
     glim_probe_data data;
     glim_probe_inputs inputs;
     glim_probe_store store;
+    char usual[64];
 } reading;
 
-static glim_status open_texts(reading *s, glim_error *err) {
-    glim_texts_at_site *r = s->r;
+static glim_context *context(const glim_texts_at_site *r) {
+    return r->model->ctx;
+}
+
+static glim_status open_texts(glim_texts_at_site *r, reading *s, glim_error *err) {
     s->data = (glim_probe_data){.ctx = r->model->ctx, .path = r->path, .n = r->n};
     glim__arena_init(&s->data.arena, r->model->ctx, 1 << 14);
     glim__map_init(&s->data.classes.map, r->model->ctx);
@@ -41,39 +45,43 @@ static void usual_site(const glim_model *m, char *out, size_t size) {
              half->hyper.L - 1, norm);
 }
 
-static glim_status open_reading(reading *s, glim_texts_at_site *r, glim_error *err) {
-    char last[64];
-    *s = (reading){.r = r};
+static glim_status open_reading(glim_texts_at_site *r, reading *s, glim_error *err) {
     const glim_model *m = r->model;
-    if (m->vision)
-        return glim_fail(err, GLIM_EUSAGE, "'%.200s' reads pictures; a map reads texts",
-                         m->info.path);
-    usual_site(m, last, sizeof last);
-    s->o =
-        (glim_probe_options){.path = r->path, .sites = r->site ? r->site : last, .pool = r->pool};
-    glim_status status = open_texts(s, err);
+    usual_site(m, s->usual, sizeof s->usual);
+    s->o = (glim_probe_options){
+        .path = r->path, .sites = r->site ? r->site : s->usual, .pool = r->pool};
+    glim_status status = open_texts(r, s, err);
     if (!status)
         status = glim__probe_tokens(&s->inputs, m, &s->data, err);
     if (!status)
         status = glim__probe_store_open(&s->store, m, &s->o, &s->inputs, r->n, err);
-    if (!status && s->store.n_sites > 1)
-        status =
-            glim_fail(err, GLIM_EUSAGE, "--site '%.60s' names %zu sites; a map has one (%.60s)",
-                      r->site, s->store.n_sites, s->store.sites[s->store.n_sites - 1].name);
     if (status)
         return status;
-    r->width = s->store.sites[0].width;
+    r->n_sites = s->store.n_sites;
+    r->widest = s->store.widest;
     r->cut = s->inputs.cut;
     r->tokens = s->inputs.total;
-    snprintf(r->site_name, sizeof r->site_name, "%s", s->store.sites[0].name);
     r->pool_name = r->pool ? r->pool : m->hyper.both_ways || m->encoder ? "mean" : "last";
     return GLIM_OK;
 }
 
-static void close(reading *s) {
-    glim__probe_store_close(&s->store);
-    glim__probe_inputs_release(&s->inputs);
-    glim__probe_data_close(&s->data);
+glim_status glim__texts_open(glim_texts_at_site *r, glim_error *err) {
+    if (r->model->vision)
+        return glim_fail(err, GLIM_EUSAGE, "'%.200s' reads pictures; a map reads texts",
+                         r->model->info.path);
+    r->reading = glim__calloc(context(r), 1, sizeof *r->reading);
+    return r->reading ? open_reading(r, r->reading, err)
+                      : glim__oom(context(r), err, "the texts", sizeof *r->reading);
+}
+
+void glim__texts_close(glim_texts_at_site *r) {
+    if (!r->reading)
+        return;
+    glim__probe_store_close(&r->reading->store);
+    glim__probe_inputs_release(&r->reading->inputs);
+    glim__probe_data_close(&r->reading->data);
+    glim__free(context(r), r->reading);
+    r->reading = NULL;
 }
 
 /* ---- classes ---- */
@@ -85,64 +93,51 @@ static int32_t largest(const float *x, size_t n) {
     return (int32_t)best;
 }
 
-static glim_status classify(reading *s, glim_error *err) {
+static glim_status classify(glim_texts_at_site *r, glim_error *err) {
     static const uint32_t zero = 0;
-    glim_texts_at_site *r = s->r;
     glim_session *session = NULL;
     size_t K = (size_t)glim_model_facts(r->model)->outputs;
-    r->predicted = glim__calloc(r->model->ctx, r->n, sizeof *r->predicted);
+    r->predicted = glim__calloc(context(r), r->n, sizeof *r->predicted);
     glim_status status = r->predicted ? glim_session_new(&session, r->model, 0, err)
-                                      : glim__oom(r->model->ctx, err, "classes", r->n * 4);
-    glim__progress_begin(r->model->ctx, "classes", r->n);
+                                      : glim__oom(context(r), err, "classes", r->n * 4);
+    glim__progress_begin(context(r), "classes", r->n);
     for (size_t i = 0; i < r->n && !status; i++) {
-        glim_sequence q = glim__probe_sequence(r->model, &s->inputs.at[i], &zero);
+        glim_sequence q = glim__probe_sequence(r->model, &r->reading->inputs.at[i], &zero);
         q.wanted = &zero;
         q.n_wanted = 1;
         status = glim_session_forward(session, &(glim_batch){.sequences = &q, .count = 1}, err);
         if (!status)
             r->predicted[i] = largest(glim_session_logits(session, 0, 0), K);
-        glim__progress_add(r->model->ctx, 1);
+        glim__progress_add(context(r), 1);
         if (!status)
-            status = glim__check_cancel(r->model->ctx, err);
+            status = glim__check_cancel(context(r), err);
     }
-    glim__progress_end(r->model->ctx);
+    glim__progress_end(context(r));
     glim_session_free(session);
     return status;
 }
 
-glim_status glim__texts_at_site(glim_texts_at_site *r, glim_error *err) {
-    reading s;
-    glim_context *ctx = r->model->ctx;
-    glim_kept_work kept = {0}; /* nothing is */
-    uint64_t ran = 0;
-    r->x = NULL;
-    r->predicted = NULL;
-    glim_status status = open_reading(&s, r, err);
-    if (!status) {
-        r->x = glim__alloc(ctx, r->n * r->width * sizeof *r->x);
-        status = r->x ? glim__probe_pass(&s.store, &s.inputs, &s.data, &kept, &ran, err)
-                      : glim__oom(ctx, err, "the vectors of texts", r->n * r->width * 4);
-    }
-    if (!status)
-        status = glim__probe_store_get(&s.store, 0, r->x, err);
-    if (!status && r->classes)
-        status = classify(&s, err);
-    close(&s);
-    if (status) {
-        glim__free(ctx, r->x);
-        glim__free(ctx, r->predicted);
-        r->x = NULL;
-        r->predicted = NULL;
-    }
-    return status;
+/* ---- the run ---- */
+
+uint64_t glim__texts_plan(const glim_texts_at_site *r) {
+    uint64_t wanted;
+    return glim__probe_pass_plan(&r->reading->store, &r->reading->inputs, &wanted);
 }
 
-glim_status glim__texts_at_site_plan(glim_texts_at_site *r, uint64_t *bytes, glim_error *err) {
-    reading s;
-    uint64_t wanted;
-    glim_status status = open_reading(&s, r, err);
-    if (!status)
-        *bytes = glim__probe_pass_plan(&s.store, &s.inputs, &wanted) + 4 * r->n * r->width;
-    close(&s);
-    return status;
+glim_status glim__texts_run(glim_texts_at_site *r, glim_error *err) {
+    reading *s = r->reading;
+    glim_kept_work kept = {0}; /* nothing is */
+    uint64_t ran = 0;
+    glim_status status = glim__probe_pass(&s->store, &s->inputs, &s->data, &kept, &ran, err);
+    return !status && r->classes ? classify(r, err) : status;
+}
+
+const char *glim__texts_site(const glim_texts_at_site *r, size_t site, size_t *width) {
+    const glim_probe_site *at = &r->reading->store.sites[site];
+    *width = at->width;
+    return at->name;
+}
+
+glim_status glim__texts_get(const glim_texts_at_site *r, size_t site, float *x, glim_error *err) {
+    return glim__probe_store_get(&r->reading->store, site, x, err);
 }

@@ -164,7 +164,35 @@ class Maps(Case):
         self.assertEqual((doc["site"], doc["pool"]), ("blocks.0.hook_resid_post", "mean"))
         self.assertIn("forward tokens", self.ok("-m", DECODER, "--data", "texts.csv", "--dry-run"))
         self.refused(2, "needs a classifier", "-m", DECODER, "--data", "texts.csv", "--color-by", "error")
-        self.refused(2, "a map has one", "-m", DECODER, "--data", "texts.csv", "--site", "blocks.*.hook_resid_post")
+
+    def test_a_map_for_each_of_several_sites(self):
+        sites = [f"blocks.{layer}.hook_resid_post" for layer in (0, 1)]
+        ask = ("-m", DECODER, "--data", "texts.csv", *QUICK, "--site")
+        alone = [self.document(*ask, site, "--threads", 2) for site in sites]
+        self.ok(*ask, "blocks.*.hook_resid_post", "--threads", 1, "--json", "all.json", "--csv", "all.csv", "-q")
+        both = json.loads((self.path / "all.json").read_text())
+        Draft202012Validator(SCHEMA).validate(both)
+        self.assertEqual([d["site"] for d in [*both["earlier"], both]], sites)
+        for one, several in zip(alone, [*both["earlier"], both]):
+            self.assertEqual({k: one[k] for k in both["earlier"][0]}, {k: several[k] for k in both["earlier"][0]})
+        rows = list(csv.DictReader(io.StringIO((self.path / "all.csv").read_text())))
+        self.assertEqual([(r["site"], float(r["x"])) for r in rows if r["point"] == "9"],
+                         [(site, d["xy"][8][0]) for site, d in zip(sites, alone)])
+        for more, wanted in (((), both), (("--site", sites[0]), alone[0]), (("--site", ",".join(sites)), both)):
+            again = json.loads(run("view", "all.json", *more, "--json", cwd=self.path).stdout)
+            self.assertEqual({**again, "cost": 0}, {**wanted, "cost": 0})
+        r = run("view", "all.json", "--site", "blocks.7.*", cwd=self.path)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(f"whose sites are {sites[0]} to {sites[1]}", r.stderr.decode())
+        self.assertIn("--site is for maps", run("view", MODELS.parent / "documents/plain.json", "--site", "x").stderr.decode())
+        for flag in (("--save", "m.safetensors"), ("--raw", "m.npy"), ("--place", "m.safetensors")):
+            self.refused(2, f"{flag[0]} ", *ask, "blocks.*.hook_resid_post", *flag)
+
+    def test_memory_is_known_before_the_run(self):
+        ask = ("-m", DECODER, "--data", "texts.csv", "--site", "blocks.*.hook_resid_post", *QUICK)
+        planned = int(re.search(r"memory +(\d+) MiB", self.ok(*ask, "--dry-run"))[1])
+        self.ok(*ask, "--memory", f"{planned}M")
+        self.refused(4, "the map needs at least", *ask, "--memory", "27M")
 
     def test_the_terminal_fits(self):
         for width in (20, 60, 80, 120):
