@@ -77,8 +77,7 @@ static const glim_param *const groups[] = {
     cli_flags_output, cli_flags_raw,        cli_flags_resources,
     cli_flags_plan,   cli_flags_talk,       NULL};
 static const char *const examples[] = {
-    "glim map -m model.gguf --data reviews.csv --site 'blocks.*.hook_resid_post' --html "
-    "layers.html",
+    "glim map -m m.gguf --data texts.csv --site 'blocks.*.hook_resid_post'",
     "glim map --table flowers.csv --method pca", "glim map vectors.npy --labels names.csv", NULL};
 
 const cli_command cli_map_command = {
