@@ -238,7 +238,7 @@ static glim_status from_tool(struct reading *r, const json_t *all, const glim_ta
         return glim__oom(r->run->ctx, &r->run->err, "the scores", 0);
     for (size_t u = 0; u < d->input.n_units; u++)
         d->scores[u] = NAN;
-    glim_status status = all ? read_lists(r, all) : read_table(r, t);
+    glim_status status = all ? read_lists(r, all) : t ? read_table(r, t) : wrong(r, "is empty");
     d->method.is_signed = r->is_signed;
     if (!status)
         status = spread(r);

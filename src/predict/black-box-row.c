@@ -143,7 +143,7 @@ static glim_status ask_some(struct row_box *s, const uint8_t *keep, const glim_c
             if (keep)
                 put_masked(&texts, s, keep + (others ? i / others : i) * U, u,
                            others ? i % others : SIZE_MAX);
-            else
+            else if (cells)
                 put_other(&texts, s, cells + i * U, u);
         }
         glim__buffer_putc(&texts, '}');

@@ -53,7 +53,7 @@ static void nearest(const double *square, size_t n, uint32_t *out, size_t k) {
     size_t have = 0;
     memset(out, 0, k * sizeof *out);
     for (size_t j = 0; j < n; j++) {
-        if (have == k && square[j] >= square[out[k - 1]])
+        if (have == k && (!k || square[j] >= square[out[k - 1]]))
             continue;
         size_t at = have < k ? have++ : k - 1;
         for (; at > 0 && square[out[at - 1]] > square[j]; at--)
