@@ -114,10 +114,13 @@ def run(command, source=None, progress=None, json_output=True, points=None, file
             given += ["--chat", str(chat)]
         elif source is not None:
             raise UsageError("an input is a text, or a chat (a list of {'role', 'content'})")
-        return _finish(given, progress)
+        return _finish(given, progress, folder)
 
 
-def _finish(given, progress):
+def _finish(given, progress, folder):
+    def said(text):  # files made of what Python holds are gone afterwards: their names do
+        return text.decode(errors="replace").replace(folder + os.sep, "")
+
     read, write = os.pipe()
     environment = dict(os.environ, GLIM_PROGRESS_FD=str(write), LANG=os.environ.get("LANG", "C.UTF-8"))
     try:
@@ -141,10 +144,10 @@ def _finish(given, progress):
     if raised:
         raise raised[0]
     if child.returncode:
-        message = err.decode(errors="replace").strip()
+        message = said(err).strip()
         message = message[len("glim: "):] if message.startswith("glim: ") else message
         raise _EXITS.get(child.returncode, Error)(message or f"glim ended with {child.returncode}")
-    return out.decode()
+    return said(out)
 
 
 def _tell(fd, progress, child, raised):

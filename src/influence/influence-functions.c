@@ -328,8 +328,8 @@ const glim_influence_method glim_influence_functions = {
     .use = "for a linear or logistic head: which samples made it answer this; exact up to first "
            "order, and --check compares it with refits",
     .costs = "a Hessian, and one product a sample and query",
-    .caption = "this is about the head: what the model below learnt from its own training is not "
-               "in these samples",
+    .caption = "this is about the fitted model: what a language model below it learnt from its "
+               "own training is not in these samples",
     .needs = GLIM_INFLUENCE_HEAD,
     .params = params,
     .opts_size = sizeof(struct options),

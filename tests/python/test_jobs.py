@@ -58,6 +58,12 @@ class Jobs(unittest.TestCase):
         frame = self.model.probe(pandas.DataFrame(columns), permutations=2).data
         self.assertEqual(frame["checks"], told["checks"])
 
+    def test_files_that_are_gone_are_told_by_their_names(self):
+        for name, document in self.documents.items():
+            self.assertNotIn(os.path.join(tempfile.gettempdir(), "glim-"), document.to_json(), name)
+        with self.assertRaisesRegex(glim.Error, "^(?!.*glim-).*data.jsonl"):
+            self.model.probe([("one", "a"), ("two", "")] * 10, text="none")
+
     def test_every_kind_is_shown_and_saved(self):
         for kind, document in self.documents.items():
             self.assertEqual(document.kind, kind)
