@@ -9,7 +9,7 @@ def directive(module, name):
     if inspect.isclass(thing):
         if issubclass(thing, BaseException):
             return f".. autoexception:: {module.__name__}.{name}"
-        return f".. autoclass:: {module.__name__}.{name}\n   :members:"
+        return f".. autoclass:: {module.__name__}.{name}\n   :members:\n   :inherited-members: object, tuple, Exception"
     if callable(thing):
         return f".. autofunction:: {module.__name__}.{name}"
     return None

@@ -10,6 +10,7 @@ import os
 import pathlib
 import threading
 import weakref
+from typing import Any, Optional
 
 from ._abi import ffi
 from ._callback import callback
@@ -314,6 +315,11 @@ def fill(table, opts_size, values):
     return memory, kept
 
 
-def text(pointer):
+def text(pointer: Any) -> Optional[str]:
     """A C string, or None."""
-    return None if pointer == ffi.NULL else ffi.string(pointer).decode(errors="replace")
+    return None if pointer == ffi.NULL else string(pointer)
+
+
+def string(pointer: Any) -> str:
+    """A C string."""
+    return bytes(ffi.string(pointer)).decode(errors="replace")

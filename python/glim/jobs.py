@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from . import _command
 from ._library import UsageError
+from ._opened import Opened
 from .document import Document
 
 __all__ = ["advise", "compare", "evaluate", "fit", "flags", "influence", "map"]
@@ -71,7 +72,7 @@ def advise(source: Any = None, **given: Any) -> Document:
     return document("advise", source, **given)
 
 
-class Jobs:
+class Jobs(Opened):
     """What a `Model` does by commands."""
 
     def _job(self, command: str, source: Any = None, **given: Any) -> Document:
@@ -118,6 +119,7 @@ class Jobs:
         """A direction from texts that have something to texts that have it not, written to `out`
         (.gguf or .safetensors); gives the path (`glim steer`)."""
         context = self._context
-        _command.run("steer", model=self._path(), threads=context.threads, positive=positive, negative=negative,
-                     out=out, progress=context.progress, json_output=False, **given)
+        usual = {"threads": context.threads, "memory": context.memory, "progress": context.progress}
+        _command.run("steer", model=self._path(), positive=positive, negative=negative, out=out, json_output=False,
+                     **{**usual, **given})
         return out

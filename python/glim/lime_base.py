@@ -8,7 +8,9 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from ._library import UsageError
-from .document import Document, bars, notebook_frame
+from ._plots import bars
+from ._views import notebook_frame
+from .document import Document
 
 
 class Explanation:

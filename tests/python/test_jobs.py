@@ -89,11 +89,29 @@ class Jobs(unittest.TestCase):
         import matplotlib
         matplotlib.use("Agg")
         from matplotlib import pyplot
-        for kind in ("attribution", "map", "probe", "lens"):
+        for kind, document in self.documents.items():
             figure, axes = pyplot.subplots()
-            self.documents[kind].plot(axes)
-            self.assertTrue(axes.patches or axes.collections or axes.images, kind)
+            if kind == "advice":
+                with self.assertRaisesRegex(glim.UsageError, "axes"):
+                    document.plot(axes)
+            else:
+                self.assertIs(document.plot(axes), axes)
+                self.assertTrue(axes.patches or axes.collections or axes.images, kind)
             pyplot.close(figure)
+        axes = pyplot.figure().gca()
+        self.documents["evaluation"].plot(axes)
+        shown = dict(zip([t.get_text() for t in axes.get_yticklabels()], [p.get_width() for p in axes.patches]))
+        told = {name: mark for name, mark in self.documents["evaluation"]["marks"].items() if mark is not None}
+        self.assertEqual(shown, told)
+        axes = pyplot.figure().gca()
+        self.documents["comparison"].plot(axes)
+        np.testing.assert_array_equal(axes.images[0].get_array(), self.documents["comparison"]["agreement"]["kendall"])
+        axes = pyplot.figure().gca()
+        self.documents["influence"].plot(axes, top=4)
+        column, = self.documents["influence"]["columns"]
+        values = sorted(sample["value"] for sample in column["high"][:2] + column["low"][:2])
+        self.assertEqual([patch.get_width() for patch in axes.patches], values)
+        pyplot.close("all")
 
     def test_an_explanation_is_judged(self):
         judged = self.model.evaluate(TEXT, explanation=self.model.explain(TEXT, "occlusion"))
