@@ -7,6 +7,7 @@ at, L layers, H heads, C width, V vocabulary (or classes).
 """
 from __future__ import annotations
 
+import codecs
 from typing import Any, Callable, List, NamedTuple, Optional, overload
 
 import numpy as np
@@ -66,7 +67,7 @@ class Model(Why, Jobs):
                 for i in np.argsort(-z, kind="stable")[:top]]
 
     @over_several
-    def generate(self, source: Source, max_tokens: int = 64, temperature: float = 0.0, top_k: int = 0,
+    def generate(self, source: Source, max_new_tokens: int = 64, temperature: float = 0.0, top_k: int = 0,
                  top_p: float = 1.0, seed: int = 0, template: Optional[str] = None,
                  each: Optional[Callable] = None) -> str:
         """The text that the model writes behind a text or a chat. each(text, probability) sees every
@@ -79,7 +80,10 @@ class Model(Why, Jobs):
         how = sampling.struct
         if call is lib.glim_translate:
             how = ffi.new("glim_writing *", {"beams": 1, "sampling": sampling.struct})
-        c.call(call, self._open(), tokens.handle, max_tokens, how, said if each else ffi.NULL, told)
+        c.call(call, self._open(), tokens.handle, max_new_tokens, how, said if each else ffi.NULL, told)
         whole = bytes(ffi.unpack(tokens.handle.text, tokens.handle.text_len))
         made = [tokens.handle.at[i] for i in range(before, tokens.handle.count)]
-        return whole[made[0].start:made[-1].end].decode(errors="replace") if made else ""
+        if not made:
+            return ""
+        # Not final: a character that the last token leaves unfinished is not shown.
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(whole[made[0].start:made[-1].end])
