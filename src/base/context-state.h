@@ -31,6 +31,7 @@ typedef struct glim_progress_state {
     uint64_t done, total;
     double began, reported; /* seconds; reported < 0: nothing yet */
     bool shown;             /* this stage has reported */
+    bool open;              /* it began without a total */
     int counted;            /* what stages nested deeper than that add does not count */
 } glim_progress_state;
 

@@ -96,6 +96,9 @@ void glim__progress_begin_items(glim_context *ctx, const char *stage, uint64_t t
 /* The same, where the stages right inside count those things. */
 void glim__progress_begin_inner(glim_context *ctx, const char *stage, uint64_t total);
 void glim__progress_add(glim_context *ctx, uint64_t done);
+/* `more` is still to come: what is done and that become the total of a stage that began with
+   none. */
+void glim__progress_expect(glim_context *ctx, uint64_t more);
 void glim__progress_end(glim_context *ctx);
 /* GLIM_ECANCELLED once the flag is up, else GLIM_OK. */
 glim_status glim__check_cancel(const glim_context *ctx, glim_error *err);

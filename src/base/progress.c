@@ -78,6 +78,7 @@ static void begin(glim_context *ctx, const char *stage, uint64_t total, int coun
         p->owner = pthread_self();
         p->stage = stage;
         p->total = total;
+        p->open = !total;
         p->done = 0;
         p->began = glim__seconds();
         p->shown = false;
@@ -114,6 +115,16 @@ void glim__progress_add(glim_context *ctx, uint64_t done) {
     }
     p->done = done > UINT64_MAX - p->done ? UINT64_MAX : p->done + done;
     unlock_and_report(ctx, false);
+}
+
+void glim__progress_expect(glim_context *ctx, uint64_t more) {
+    glim_progress_state *p = &ctx->progress;
+    if (!p->report)
+        return;
+    pthread_mutex_lock(&p->lock);
+    if (owned(p) && p->open && p->depth <= p->counted)
+        p->total = more > UINT64_MAX - p->done ? UINT64_MAX : p->done + more;
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* A stage that was shown is shown once more, with what it reached, so that a

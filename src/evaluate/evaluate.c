@@ -41,6 +41,7 @@ static const char *unfit(const struct judging *j, const glim_predictor *p, const
 
 static glim_status ask(struct judging *j, glim_game *g, size_t row, const struct request *list,
                        size_t n, size_t masks, glim_error *err) {
+    g->blocks = g->p->n_rows - g->first - row;
     glim_status status = masks ? glim__game_values(g, j->masks, masks, j->values, err) : GLIM_OK;
     for (size_t i = 0; i < masks && !status; i++) /* the row's column alone */
         j->values[i] = j->values[i * g->rows + row];
@@ -89,6 +90,7 @@ static glim_status ask_all(struct judging *j, glim_game *g, size_t row, glim_err
         }
     if (!status)
         status = ask(j, g, row, list, n, masks, err);
+    g->blocks = 0;
     glim__free(ctx, list);
     return status;
 }

@@ -159,13 +159,29 @@ static void find_equals(const uint8_t *z, size_t n, size_t d, uint32_t *first, u
     }
 }
 
-/* Asks for the coalitions index[0 .. m). */
-static glim_status ask(glim_game *g, const uint8_t *z, const size_t *index, size_t m, double *out,
-                       glim_error *err) {
-    size_t U = g->p->units->count, R = g->p->n_rows;
+static void put_masks(glim_game *g, const uint8_t *z, const size_t *index, size_t m) {
+    size_t U = g->p->units->count;
     for (size_t i = 0; i < m; i++)
         for (size_t u = 0; u < U; u++)
             g->keep[i * U + u] = g->feature[u] == SIZE_MAX || z[index[i] * g->d + g->feature[u]];
+}
+
+/* Tells what the coalitions index[0 .. m), and the blocks like them, will take. */
+static void foresee(glim_game *g, const uint8_t *z, const size_t *index, size_t m) {
+    glim_plan plan = {0};
+    for (size_t i = 0; i < m; i += CHUNK) {
+        size_t n = m - i < CHUNK ? m - i : CHUNK;
+        put_masks(g, z, index + i, n);
+        g->p->plan_values(g->p, g->keep, n, g->absent, &plan);
+    }
+    glim__progress_expect(g->p->ctx, g->blocks * plan.forward_tokens);
+}
+
+/* Asks for the coalitions index[0 .. m). */
+static glim_status ask(glim_game *g, const uint8_t *z, const size_t *index, size_t m, double *out,
+                       glim_error *err) {
+    size_t R = g->p->n_rows;
+    put_masks(g, z, index, m);
     glim_status status = g->p->values(g->p, g->keep, m, g->absent, g->values, err);
     if (!status)
         status = glim__check_cancel(g->p->ctx, err);
@@ -215,6 +231,8 @@ glim_status glim__game_values(glim_game *g, const uint8_t *z, size_t n, double *
     }
     find_equals(z, n, g->d, first, first + n, slots - 1);
     size_t m = list_fresh(g, z, n, first, index);
+    if (g->blocks)
+        foresee(g, z, index, m);
     for (size_t i = 0; i < m && !status; i += CHUNK)
         status = ask(g, z, index + i, m - i < CHUNK ? m - i : CHUNK, out, err);
     for (size_t i = 0; i < n && !status; i++)

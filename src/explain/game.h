@@ -45,6 +45,7 @@ typedef struct glim_game {
     uint8_t *keep;     /* (CHUNK, units) */
     double *values;    /* (CHUNK, n_rows) */
     uint64_t asked;    /* coalitions so far */
+    size_t blocks;     /* like the next one, with it: told to the progress; 0 = not known */
 } glim_game;
 
 typedef glim_status glim_game_fn(glim_game *g, void *data, glim_error *err);

@@ -80,6 +80,26 @@ static void an_unknown_total_gives_no_time_left(void **state) {
     end_context(ctx);
 }
 
+static void a_total_that_is_learnt_on_the_way(void **state) {
+    report_log l;
+    glim_context *ctx = context_with_log(&l);
+    glim__progress_begin(ctx, "open", 0);
+    glim__progress_add(ctx, 5);
+    glim__progress_expect(ctx, 10);
+    usleep(400000);
+    glim__progress_add(ctx, 5);
+    assert_int_equal(l.last.total, 15);
+    assert_true(l.last.seconds_left > 0);
+    glim__progress_end(ctx);
+    glim__progress_begin(ctx, "closed", 20);
+    glim__progress_expect(ctx, 10);
+    usleep(400000);
+    glim__progress_add(ctx, 5);
+    assert_int_equal(l.last.total, 20);
+    glim__progress_end(ctx);
+    end_context(ctx);
+}
+
 static void nested_stages_count_towards_the_outermost(void **state) {
     report_log l;
     glim_context *ctx = context_with_log(&l);
@@ -203,6 +223,7 @@ int main(void) {
         cmocka_unit_test(reports_come_at_most_twenty_times_a_second),
         cmocka_unit_test(time_left_follows_the_fraction_done),
         cmocka_unit_test(an_unknown_total_gives_no_time_left),
+        cmocka_unit_test(a_total_that_is_learnt_on_the_way),
         cmocka_unit_test(nested_stages_count_towards_the_outermost),
         cmocka_unit_test(items_are_counted_without_what_nested_stages_add),
         cmocka_unit_test(the_stage_right_inside_counts_for_an_inner_one),
