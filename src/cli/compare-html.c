@@ -55,13 +55,15 @@ static void put_head(html_page *p, const cli_comparison *c) {
 static double largest(const cli_comparison *c, const cli_column *column) {
     double most = 0;
     for (size_t i = 0; i < c->n; i++)
-        most = fmax(most, isfinite(column->value(c, i)) ? fabs(column->value(c, i)) : 0);
+        most = fmax(most, isfinite(cli_column_value(c, column, i))
+                              ? fabs(cli_column_value(c, column, i))
+                              : 0);
     return most;
 }
 
 static void put_cell(html_page *p, const cli_comparison *c, const cli_column *column, size_t i) {
     char text[32];
-    double x = column->value(c, i), most = largest(c, column);
+    double x = cli_column_value(c, column, i), most = largest(c, column);
     double width = most > 0 && x > 0 && isfinite(x) ? BAR * x / most : 0;
     glim__buffer_puts(p->b, "<td>");
     const char *cell = cli_column_text(text, column->form, x);

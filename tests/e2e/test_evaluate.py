@@ -277,6 +277,26 @@ class Texts(Case):
             self.assertLessEqual(max(map(len, out.splitlines())), width)
             self.assertEqual("95 % interval" in out, width >= 80)
 
+    def test_a_saved_one_is_shown_as_the_run_shows_it(self):
+        data = self.write("texts.csv", self.WORDS)
+        saved, first, again = (self.path / n for n in ("e.json", "a", "b"))
+        for args in (("--data", data, "--metrics", "deletion-auc,gini,auprc"), (TEXT, "--target", "x")):
+            self.ok("evaluate", "-m", MODEL, *args, "--json", saved, "--html", f"{first}.html",
+                    "--csv", f"{first}.csv", "--svg", f"{first}.svg", "--lang", "zh-CN")
+            self.ok("view", saved, "--json", f"{again}.json", "--html", f"{again}.html",
+                    "--csv", f"{again}.csv", "--svg", f"{again}.svg", "--lang", "zh-CN")
+            self.assertEqual(saved.read_bytes(), pathlib.Path(f"{again}.json").read_bytes())
+            for kind in ("html", "csv", "svg"):
+                self.assertEqual(pathlib.Path(f"{first}.{kind}").read_bytes(),
+                                 pathlib.Path(f"{again}.{kind}").read_bytes(), (kind, args))
+            page = self.ok("evaluate", "-m", MODEL, *args).splitlines()[:-1]
+            self.assertEqual(self.ok("view", saved).splitlines()[:-1], page) # but its seconds
+        e = json.loads(saved.read_text(encoding="utf-8"))
+        for member, wrong in (("measures", {}), ("inputs", {"judged": -1}), ("explanation", 1),
+                              ("marks", {"accuracy": 2})):
+            bad = self.write("bad.json", json.dumps(e | {member: wrong}))
+            self.assertEqual(run("view", bad).returncode, 3, member)
+
     def test_the_plan_is_never_below_what_is_asked(self):
         data = self.write("texts.csv", self.WORDS)
         plan = json.loads(self.ok("evaluate", "-m", MODEL, "--data", data, "--dry-run", "--json"))
