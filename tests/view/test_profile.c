@@ -236,6 +236,8 @@ static void a_saved_profile_is_drawn_alike(void **state) {
     make(&t, ctx, 0.3, true);
     t.doc->target.text = "</script>";
     t.doc->target.text_len = 9;
+    for (int q = 0; q < GLIM_QUALITIES; q++)
+        t.e.low[q] = t.e.high[q] = NAN;
     char *saved = drawn(&t, "json", 80, "en");
     json_t *all = json_loads(saved, 0, NULL);
     for (uint64_t nth = 0, done = 0; !done; nth++) {
