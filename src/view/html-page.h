@@ -26,6 +26,7 @@ typedef struct html_page {
     glim_buffer args; /* what stands for {0}, {1}, ... in the next words */
     size_t at[HTML_ARGS];
     int n_args;
+    size_t panels; /* whose numbers are taken, for the names of elements */
 } html_page;
 
 /* ---- html.c ---- */

@@ -10,6 +10,28 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const curve_keys[] = {"own",    "low",        "high",
+                                         "random", "random_low", "random_high"};
+
+double *glim__curve_line(glim_curve *c, size_t i, const char **key) {
+    double *const lines[] = {c->own, c->low, c->high, c->random, c->random_low, c->random_high};
+    *key = i < sizeof lines / sizeof *lines ? curve_keys[i] : NULL;
+    return *key ? lines[i] : NULL;
+}
+
+static json_t *curve_json(bool *ok, glim_curve *c) {
+    json_t *o = json_object();
+    const char *key;
+    const double *line;
+    for (size_t i = 0; (line = glim__curve_line(c, i, &key)); i++) {
+        json_t *list = isnan(line[0]) ? json_null() : json_array();
+        for (size_t k = 0; k < GLIM_CURVE && !json_is_null(list); k++)
+            glim__json_add(ok, list, glim__json_number(line[k]));
+        glim__json_set(ok, o, key, list);
+    }
+    return o;
+}
+
 static json_t *measure_json(bool *ok, const glim_measure *m) {
     const glim_metric *how = m->metric;
     json_t *o = json_object();
@@ -33,6 +55,7 @@ static json_t *measure_json(bool *ok, const glim_measure *m) {
     glim__json_set(ok, o, "why", m->why ? json_string(m->why) : json_null());
     glim__json_set(ok, o, "note", m->note ? json_string(m->note) : json_null());
     glim__json_set(ok, o, "params", m->params ? json_loads(m->params, 0, NULL) : json_object());
+    glim__json_set(ok, o, "curve", m->curve ? curve_json(ok, m->curve) : json_null());
     return o;
 }
 
@@ -88,6 +111,21 @@ static void put_words(bool *ok, json_t *o, const glim_profile *p) {
     glim__buffer_release(&words);
 }
 
+static json_t *ranks_json(bool *ok, const glim_seed_ranks *r) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_units; i++) {
+        json_t *o = json_object(), *ranks = json_array();
+        const char *text = r->units[i].text ? r->units[i].text : "";
+        for (size_t k = 0; k < r->n_seeds; k++)
+            glim__json_add(ok, ranks, json_integer((json_int_t)r->units[i].rank[k]));
+        glim__json_set(ok, o, "unit", json_integer((json_int_t)r->units[i].unit));
+        glim__json_set(ok, o, "text", glim__json_text(text, r->units[i].text_len));
+        glim__json_set(ok, o, "ranks", ranks);
+        glim__json_add(ok, list, o);
+    }
+    return list;
+}
+
 /* What the evaluation itself says, into o. */
 static void put_told(bool *ok, json_t *o, const glim_profile *p) {
     json_t *marks = json_object(), *list = json_array();
@@ -99,6 +137,7 @@ static void put_told(bool *ok, json_t *o, const glim_profile *p) {
     put_words(ok, o, p);
     glim__json_set(ok, o, "marks", marks);
     glim__json_set(ok, o, "measures", list);
+    glim__json_set(ok, o, "seed_ranks", p->e->ranks ? ranks_json(ok, p->e->ranks) : json_null());
     glim__json_set(ok, o, "absent", json_string(p->absent ? p->absent : "auto"));
     glim__json_set(ok, o, "draws", json_integer((json_int_t)p->draws));
     glim__json_set(ok, o, "seed", json_integer((json_int_t)p->seed));

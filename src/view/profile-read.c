@@ -50,6 +50,26 @@ static const char *text(struct reader *r, const json_t *o, const char *key) {
     return json_string_value(v);
 }
 
+/* Of another shape it is left out of pictures, too. */
+static glim_curve *read_curve(struct reader *r, const json_t *o, glim_context *ctx) {
+    const json_t *own = json_object_get(o, "own");
+    const char *key;
+    double *line;
+    if (json_array_size(own) != GLIM_CURVE)
+        return NULL;
+    glim_curve *c = glim__calloc(ctx, 1, sizeof *c);
+    if (!c) {
+        r->status = r->status ? r->status : glim__oom(ctx, r->err, "a curve", sizeof *c);
+        return NULL;
+    }
+    for (size_t i = 0; (line = glim__curve_line(c, i, &key)); i++)
+        for (size_t k = 0; k < GLIM_CURVE; k++) {
+            const json_t *x = json_array_get(json_object_get(o, key), k);
+            line[k] = json_is_number(x) ? json_number_value(x) : NAN;
+        }
+    return c;
+}
+
 /* A metric that this glim does not know is left out of pictures; the member keeps it. */
 static void read_measure(struct reader *r, const json_t *o, glim_evaluation *e) {
     const char *name = text(r, o, "metric");
@@ -73,7 +93,31 @@ static void read_measure(struct reader *r, const json_t *o, glim_evaluation *e) 
                        .high = inputs ? number(r, o, "high") : NAN,
                        .failed = json_is_true(json_object_get(o, "failed")),
                        .why = text(r, o, "why"),
-                       .note = text(r, o, "note")};
+                       .note = text(r, o, "note"),
+                       .curve = read_curve(r, json_object_get(o, "curve"), e->ctx)};
+}
+
+/* More than fits is left out. */
+static void read_ranks(struct reader *r, const json_t *list, glim_evaluation *e) {
+    size_t n = json_array_size(list);
+    if (!n)
+        return;
+    glim_seed_ranks *to = e->ranks = glim__calloc(e->ctx, 1, sizeof *to);
+    if (!to) {
+        r->status = r->status ? r->status : glim__oom(e->ctx, r->err, "ranks", sizeof *to);
+        return;
+    }
+    to->n_seeds = json_array_size(json_object_get(json_array_get(list, 0), "ranks"));
+    to->n_seeds = to->n_seeds < GLIM_RANKED_SEEDS ? to->n_seeds : GLIM_RANKED_SEEDS;
+    for (size_t i = 0; i < n && i < GLIM_RANKED_UNITS; i++) {
+        const json_t *o = json_array_get(list, i), *ranks = json_object_get(o, "ranks");
+        to->units[i].unit = (size_t)count(r, o, "unit");
+        to->units[i].text = text(r, o, "text");
+        to->units[i].text_len = json_string_length(json_object_get(o, "text"));
+        for (size_t k = 0; k < to->n_seeds; k++)
+            to->units[i].rank[k] = (size_t)json_integer_value(json_array_get(ranks, k));
+        to->n_units = i + 1;
+    }
 }
 
 static void read_told(struct reader *r, glim_profile_kept *k) {
@@ -89,6 +133,8 @@ static void read_told(struct reader *r, glim_profile_kept *k) {
     }
     for (size_t i = 0; i < json_array_size(list) && !r->status; i++)
         read_measure(r, json_array_get(list, i), &k->e);
+    if (!r->status)
+        read_ranks(r, json_object_get(k->all, "seed_ranks"), &k->e);
     k->e.capped = json_is_true(json_object_get(k->all, "capped"));
     k->e.asked = count(r, k->all, "asked");
     k->e.seconds = number(r, k->all, "seconds");
@@ -183,9 +229,33 @@ glim_status glim__profile_read(glim_profile_kept *out, glim_document *doc, json_
     return r.status;
 }
 
+glim_status glim__profile_panels_of(glim_document **out, glim_context *ctx, const json_t *all,
+                                    glim_error *err) {
+    struct reader r = {.name = "the document", .err = err, .whole = true};
+    glim_profile_kept k = {.e.ctx = ctx, .all = json_incref((json_t *)all)};
+    glim_document *doc = NULL;
+    *out = NULL;
+    r.status = glim_document_new(&doc, ctx, err);
+    k.profile = (glim_profile){.e = &k.e, .doc = doc};
+    if (r.status)
+        json_decref(k.all);
+    else
+        read_kept(&r, &k);
+    if (!r.status) {
+        r.status = glim__profile_panels(out, &k.profile, 1, err);
+        glim__profile_close(&k);
+    }
+    glim_document_free(doc);
+    return r.status;
+}
+
 void glim__profile_close(glim_profile_kept *k) {
+    for (size_t i = 0; k->e.measures && i < k->e.n_measures; i++)
+        glim__free(k->e.ctx, k->e.measures[i].curve);
     glim__free(k->e.ctx, k->e.measures);
+    glim__free(k->e.ctx, k->e.ranks);
     json_decref(k->all);
     k->e.measures = NULL;
+    k->e.ranks = NULL;
     k->all = NULL;
 }

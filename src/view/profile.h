@@ -54,6 +54,17 @@ void glim__profile_close(glim_profile_kept *k);
 
 /* ---- between the files ---- */
 
+/* Its curves, of one of `every` points, and ranks as panels of a document of their own. Free with
+   glim_document_free. Errors: ENOMEM. */
+glim_status glim__profile_panels(glim_document **out, const glim_profile *p, size_t every,
+                                 glim_error *err);
+/* The same of what JSON says (the whole document, or the member of an explanation); *out NULL where
+   it says nothing of the kind. Errors: ENOMEM, EFORMAT. */
+glim_status glim__profile_panels_of(glim_document **out, glim_context *ctx, const json_t *all,
+                                    glim_error *err);
+/* Line i of a curve, and its name; NULL behind the last. */
+double *glim__curve_line(glim_curve *c, size_t i, const char **key);
+
 /* What is to be thought of it: the key of the words, and what stands in them. */
 typedef struct glim_profile_verdict {
     glim_verdict verdict;

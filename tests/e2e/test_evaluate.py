@@ -292,6 +292,13 @@ class Texts(Case):
             page = self.ok("evaluate", "-m", MODEL, *args).splitlines()[:-1]
             self.assertEqual(self.ok("view", saved).splitlines()[:-1], page) # but its seconds
         e = json.loads(saved.read_text(encoding="utf-8"))
+        for m in e["measures"]:
+            curve = m["curve"] or {}
+            for line, area in ((curve.get("own"), "value"), (curve.get("random"), "random")):
+                if line: # the area below is what the metric says
+                    self.assertAlmostEqual(sum(a + b for a, b in zip(line, line[1:])) / 100,
+                                           m[area], 2)
+        self.assertEqual(sum(m["curve"] is not None for m in e["measures"]), 2)
         for member, wrong in (("measures", {}), ("inputs", {"judged": -1}), ("explanation", 1),
                               ("marks", {"accuracy": 2})):
             bad = self.write("bad.json", json.dumps(e | {member: wrong}))
@@ -592,6 +599,16 @@ class Otherwise(Case):
 
 
 class Models(Case):
+    def test_ranks_over_seeds_are_those_of_explanations(self):
+        asked = ("-m", ROOT / "tests/golden/models/llama.gguf", "Hello small world, hello", "--target",
+                 "s", "--method", "lime")
+        ranks = {r["unit"]: r["ranks"] for r in
+                 self.judged(*asked, "--metrics", "seed-kendall")["seed_ranks"]}
+        for seed in range(5):
+            scores = json.loads(self.ok("explain", *asked, "--seed", seed, "-q", "--json=-"))["scores"]
+            order = sorted(range(len(scores)), key=lambda u: -scores[u])
+            self.assertEqual([ranks[u][seed] for u in order], list(range(1, len(order) + 1)))
+
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
         self.ok("explain", "-m", MODEL, TEXT, "--method", "shapley", f"--json={saved}", "-q")

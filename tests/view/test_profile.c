@@ -238,6 +238,22 @@ static void a_saved_profile_is_drawn_alike(void **state) {
     t.doc->target.text_len = 9;
     for (int q = 0; q < GLIM_QUALITIES; q++)
         t.e.low[q] = t.e.high[q] = NAN;
+    for (int i = 0; i < MEASURES; i++)
+        t.m[i].low = t.m[i].high = NAN;
+    glim_curve curve;
+    glim_seed_ranks ranks = {
+        .n_units = 1,
+        .n_seeds = 2,
+        .units = {{.text = "\xe6\xb3\x95\xe5\x9b\xbd", .text_len = 6, .unit = 3, .rank = {1, 4}}}};
+    for (int i = 0; i < GLIM_CURVE; i++) {
+        curve.own[i] = 1 - i / 50.0;
+        curve.random[i] = 1;
+        curve.low[i] = curve.high[i] = NAN;
+        curve.random_low[i] = 0;
+        curve.random_high[i] = 2;
+    }
+    t.m[0].curve = &curve;
+    t.e.ranks = &ranks;
     char *saved = drawn(&t, "json", 80, "en");
     json_t *all = json_loads(saved, 0, NULL);
     for (uint64_t nth = 0, done = 0; !done; nth++) {
@@ -252,6 +268,8 @@ static void a_saved_profile_is_drawn_alike(void **state) {
             struct made again = {.profile = k.profile, .doc = doc};
             char *a = drawn(&t, views[i], 80, "en"), *b = drawn(&again, views[i], 80, "en");
             assert_string_equal(a, b);
+            assert_true(i == 1 || (strstr(a, "random") && strstr(a, "\xe6\xb3\x95")));
+            assert_int_equal(strstr(a, "class=\"band") != NULL, i == 2);
             glim_view_free(ctx, a);
             glim_view_free(ctx, b);
         }
