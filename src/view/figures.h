@@ -23,6 +23,7 @@ typedef struct sheet sheet;
 
 void glim__figure_strip(sheet *t);
 void glim__figure_bars(sheet *t);
+void glim__figure_prediction(sheet *t);
 void glim__figure_levels(sheet *t);
 void glim__figure_matrix(sheet *t);
 void glim__figure_picture(sheet *t);

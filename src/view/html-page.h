@@ -164,6 +164,8 @@ double glim__html_tick(double range);
 
 /* How good the explanation is; nothing when it was not judged. */
 void glim__html_profile(html_page *p);
+/* What the model says; nothing when the document does not hold it (prediction.c). */
+void glim__html_prediction(html_page *p);
 
 double glim__html_largest(const double *x, size_t n);
 
