@@ -227,7 +227,7 @@ static void put_foot(html_page *p, const cli_comparison *c, const char *digest) 
     glim__buffer_puts(p->b, "</footer>\n");
 }
 
-static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
+static void put_page(html_page *p, cli_comparison *c, const json_t *all, const glim_buffer *json) {
     char digest[9];
     glim__html_digest(digest, json->data, json->len);
     glim__html_begin(p);
@@ -241,6 +241,7 @@ static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
         cli_html_matrices(p, c);
     }
     cli_html_strips(p, c);
+    cli_html_scatter(p, c, all);
     cli_html_rows(p, c);
     if (c->models && c->n > 2)
         cli_html_matrices(p, c);
@@ -262,7 +263,7 @@ glim_status cli_compare_html(cli_comparison *c) {
     if (!status && json.failed)
         status = glim__oom(run->ctx, &run->err, "the report", json.len);
     if (!status) {
-        put_page(&p, c, &json);
+        put_page(&p, c, value, &json);
         b.failed = b.failed || p.args.failed;
         status = cli_html_write(run, &b, "");
     }

@@ -164,6 +164,8 @@ double glim__html_tick(double range);
 
 /* How good the explanation is; nothing when it was not judged. */
 void glim__html_profile(html_page *p);
+/* From the base value to the prediction, of scores that add up (waterfall.c). */
+void glim__html_waterfall(html_page *p);
 /* What the model says; nothing when the document does not hold it (prediction.c). */
 void glim__html_prediction(html_page *p);
 

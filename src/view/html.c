@@ -413,6 +413,7 @@ static void put_page(html_page *p, const char *json, size_t n) {
         glim__html_prediction(p);
         glim__html_strip(p);
         glim__html_levels(p);
+        glim__html_waterfall(p);
         glim__html_tables(p);
     }
     if (panels && p->d->input.image.rgb)

@@ -462,6 +462,10 @@ class Reports(Browser):
             self.assertEqual(told, [f"s{5 + int(math.copysign(math.floor(abs(x) / most * 5 + 0.5), x))}"
                                     for x in r["scores"]])
         self.assertEqual(page.locator("#glim-drift path.line").count(), 2)
+        points = page.locator("#glim-scatter circle title").all_text_contents()
+        self.assertEqual(len(points), 2 * len(c["units"]))
+        a, b = (r["scores"] for r in c["runs"][:2])
+        self.assertIn(f"{a[0]:.4g}, {b[0]:.4g}", points[0])
         embedded = json.loads(page.locator("#glim-data").text_content())
         self.assertEqual(embedded, c)
 
