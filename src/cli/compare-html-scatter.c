@@ -3,7 +3,7 @@
 #include "cli/compare-html.h"
 #include "view/scatter.h"
 
-enum { WIDTH = 420, HEIGHT = 280, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 36 };
+enum { WIDTH = 720, HEIGHT = 340, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 36 };
 
 static double x_of(const scatter *s, double x) {
     return LEFT + (WIDTH - LEFT - RIGHT) * (x - s->x0) / (s->x1 - s->x0);
@@ -28,7 +28,7 @@ static void put_axes(html_page *p, const scatter *s) {
     glim__buffer_printf(p->b, "<path class=\"tick\" d=\"M%.1f %dV%dM%d %.1fH%d\"/>", x_of(s, 0),
                         TOP, HEIGHT - BOTTOM, LEFT, y_of(s, 0), WIDTH - RIGHT);
     if (s->same) /* both scales are one */
-        glim__buffer_printf(p->b, "<path class=\"axis\" d=\"M%d %dL%d %d\"/>", LEFT,
+        glim__buffer_printf(p->b, "<path class=\"contour\" d=\"M%d %dL%d %d\"/>", LEFT,
                             HEIGHT - BOTTOM, WIDTH - RIGHT, TOP);
     glim__buffer_printf(p->b, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/>\n", LEFT, TOP,
                         HEIGHT - BOTTOM, WIDTH - RIGHT);
@@ -65,7 +65,8 @@ static void put_scatter(html_page *p, const cli_comparison *c, const scatter *s,
         glim__buffer_printf(p->b, " <small>tau_b %s%.2f</small>",
                             tau < -0.005 ? "\xe2\x88\x92" : "", fabs(tau));
     glim__buffer_printf(p->b,
-                        "</h3>\n<svg class=\"curves\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d "
+                        "</h3>\n<div class=\"figure\"><svg class=\"curves\" width=\"%d\" "
+                        "height=\"%d\" viewBox=\"0 0 %d "
                         "%d\" role=\"img\" aria-labelledby=\"glim-scatter-%zu\">",
                         WIDTH, HEIGHT, WIDTH, HEIGHT, run);
     put_axes(p, s);
@@ -76,7 +77,7 @@ static void put_scatter(html_page *p, const cli_comparison *c, const scatter *s,
     glim__buffer_printf(p->b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", WIDTH - RIGHT,
                         HEIGHT - 4);
     glim__html_plain(p->b, first, strlen(first), 40);
-    glim__buffer_puts(p->b, "</text></svg>\n");
+    glim__buffer_puts(p->b, "</text></svg></div>\n");
 }
 
 void cli_html_scatter(html_page *p, const cli_comparison *c, const json_t *all) {
