@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 BUILD := build/release
 
-.PHONY: all setup demo test test-quick dist deb bench results results-influence docs fuzz lint format install clean help
+.PHONY: all setup demo test test-quick cross clang dist deb reproducible bench results results-influence docs fuzz lint format install clean help
 
 all: $(BUILD)/build.ninja ## build the library and the command line
 	@ninja -C $(BUILD)
@@ -24,11 +24,21 @@ test: ## build and run all tests
 test-quick: ## unit tests and the shorter end-to-end tests, in a few minutes
 	@scripts/test --quick
 
+cross: ## library and unit tests for 64-bit ARM, under qemu-user (FLOORS="base tensor": only these)
+	@scripts/cross $(FLOORS)
+
+clang: ## library and unit tests by clang
+	@[ -f build/clang/build.ninja ] || CC=clang CXX=clang++ meson setup -Doptimization=2 build/clang >/dev/null
+	@ninja -C build/clang && meson test -C build/clang --no-rebuild --no-suite real --timeout-multiplier 4
+
 dist: ## the source archive of the last commit, in build/dist
 	@scripts/dist
 
-deb: ## Debian packages of this tree, beside it
-	@dpkg-buildpackage -us -uc -b
+deb: ## Debian packages of this tree, in build/deb
+	@scripts/deb
+
+reproducible: ## builds the packages in two places and compares every bit
+	@scripts/reproducible
 
 bench: setup all ## measure, beside the peers when they are installed
 	@scripts/bench

@@ -429,7 +429,7 @@ const glim_param cli_flags_resources[] = {
      .type = GLIM_STRING,
      .offset = AT(kernels),
      .value_name = "NAME",
-     .help = "avx512, avx2, blas or ref (default: the best)"},
+     .help = "avx512, avx2, neon, blas or ref (default: the best)"},
     {0},
 };
 

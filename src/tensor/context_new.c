@@ -11,7 +11,7 @@ glim_status glim_context_new(glim_context **out, const glim_context_options *opt
     if (!kernels)
         return glim_fail(err, GLIM_EUSAGE,
                          "kernels '%s' are unknown or not for this processor "
-                         "(known: avx512, avx2, blas, ref)",
+                         "(known: avx512, avx2, neon, blas, ref)",
                          name);
     glim_status status = glim__context_new(out, options, err);
     if (!status)

@@ -13,6 +13,7 @@ typedef void glim_dequantise_fn(const void *blocks, float *out, size_t n);
 extern glim_dequantise_fn *const glim__dequantise_ref[GLIM_TYPE_COUNT];
 extern glim_dequantise_fn *const glim__dequantise_avx2[GLIM_TYPE_COUNT];
 extern glim_dequantise_fn *const glim__dequantise_avx512[GLIM_TYPE_COUNT];
+extern glim_dequantise_fn *const glim__dequantise_neon[GLIM_TYPE_COUNT];
 
 /* IEEE half to float, subnormals, infinities and NaN included. */
 static inline float glim__half_to_float(uint16_t h) {

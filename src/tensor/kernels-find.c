@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-extern const glim_kernels glim__kernels_blas, glim__kernels_avx2, glim__kernels_avx512;
+extern const glim_kernels glim__kernels_blas, glim__kernels_avx2, glim__kernels_avx512,
+    glim__kernels_neon;
 
 static bool can_run(const char *name) {
 #if defined(__x86_64__)
@@ -22,6 +23,8 @@ static const glim_kernels *const all[] = {
 #if defined(__x86_64__)
     &glim__kernels_avx512,
     &glim__kernels_avx2,
+#elif defined(__aarch64__)
+    &glim__kernels_neon,
 #endif
 #ifdef GLIM_WITH_OPENBLAS
     &glim__kernels_blas,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kernels.h: the table of inner loops, one instance per instruction set. `ref`
- * is the specification in plain loops; avx2 and avx512 fill the same table and
- * are picked once, when a context is made. Dequantisation gives the same bits
+ * is the specification in plain loops; avx2, avx512 and neon fill the same table
+ * and are picked once, when a context is made. Dequantisation gives the same bits
  * in every set. The others may differ between sets within a few ulp, but
  * inside one set a result never depends on how work was tiled: every element
  * of `tile` is one chain of fused multiply-adds in ascending k, and the row
@@ -41,8 +41,8 @@ typedef struct glim_kernels {
        a[i*a_row + k*a_col], B(k, j) at b[k*b_row + j], C(i, j) at
        c[i*c_row + j]; any m and n, fastest at multiples of GLIM_TILE_M and
        GLIM_TILE_N. The sum starts at 0 and is added at the end. b may be read
-       up to the next multiple of 16 columns beyond n (avx2, avx512 load whole
-       vectors): buffers are padded. C is written only inside (m, n). */
+       up to the next multiple of 16 columns beyond n (avx2, avx512, neon load
+       whole vectors): buffers are padded. C is written only inside (m, n). */
     void (*tile)(int m, int n, size_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
                  const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, bool add);
 
