@@ -56,7 +56,7 @@ void glim__profile_close(glim_profile_kept *k);
 
 /* Its curves, of one of `every` points, and ranks as panels of a document of their own. Free with
    glim_document_free. Errors: ENOMEM. */
-glim_status glim__profile_panels(glim_document **out, const glim_profile *p, size_t every,
+glim_status glim__profile_panels(glim_document **out, const glim_profile *f, size_t every,
                                  glim_error *err);
 /* The same of what JSON says (the whole document, or the member of an explanation); *out NULL where
    it says nothing of the kind. Errors: ENOMEM, EFORMAT. */
