@@ -46,6 +46,8 @@ ENTRIES = [
      "glim maximize -m SmolLM2.gguf --site blocks.5.mlp.hook_post --index 123 --data corpus.txt --top 3"),
     ("influence", f"{MADE}/influence.json", ["--figure", "query-1"], "Which training samples made it so",
      "glim influence --train flowers.csv --label petal_width --table flowers.csv --row 3"),
+    ("histogram", f"{MADE}/histogram.json", ["--figure", "histogram"], "How the influences of all samples lie",
+     "glim influence --train flowers.csv --label petal_width --table flowers.csv --row 3"),
     ("stems", f"{MADE}/diagnostics.json", ["--figure", "stems"], "Cook's distance of every sample",
      "glim influence --train flowers.csv --label petal_width --method diagnostics"),
     ("plane", f"{MADE}/diagnostics.json", ["--figure", "plane"], "Leverage and residual",
