@@ -144,6 +144,13 @@ typedef struct glim_document_links {
     size_t n_layers;
 } glim_document_links;
 
+/* A class that the model may say, with its probability. */
+typedef struct glim_document_class {
+    const char *text;
+    size_t text_len;
+    double prob;
+} glim_document_class;
+
 typedef struct glim_document {
     glim_context *ctx;
     void *owner;      /* the arena; use glim_document_new and glim_document_free */
@@ -185,6 +192,12 @@ typedef struct glim_document {
         const char *fold; /* the rule of levels; NULL = there are none */
         const char *unit; /* "share", "size"; NULL = scores are in the target's unit */
     } method;
+    struct {                                /* what the model says of the input */
+        const glim_document_class *classes; /* the likeliest first; none when it has no classes */
+        size_t n_classes;
+        double other; /* probability of all others; NaN: classes do not exclude each other */
+        const char *const *columns, *const *values; /* [n_units] of a row of a table, or NULL */
+    } prediction;
     glim_document_attention attention;
     glim_document_links links;
     glim_document_row *rows;     /* matrix and attention */

@@ -126,6 +126,9 @@ typedef struct glim_metric {
     size_t opts_size;
     size_t (*masks)(const glim_case *c, const void *opts, uint8_t *keep);
     double (*read)(const glim_case *c, const void *opts, const double *values);
+    /* Where the value is the area under a curve: its height at a share of the features, 0 .. 1, in
+       the same units; or NULL. */
+    double (*trace)(const glim_case *c, const void *opts, const double *values, double share);
     /* Instead of best, and of random orders: functions of the input, or NULL. */
     double (*ideal)(const glim_case *c, const void *opts);
     double (*floor)(const glim_case *c, const void *opts);
@@ -140,6 +143,19 @@ typedef struct glim_metric {
 GLIM_API const glim_metric *const *glim_metrics(void);
 GLIM_API const glim_metric *glim_metric_find(const char *name);
 
+enum { GLIM_CURVE = 51 }; /* points of a curve: shares of the features 0, 0.02 .. 1 */
+
+/* A curve whose area a metric is, mean over target rows (of many inputs: over these): 0 = the
+   target with nothing there, 1 or -1 = with everything. To four decimals. */
+typedef struct glim_curve {
+    double own[GLIM_CURVE];        /* of the scores as they are */
+    double low[GLIM_CURVE];        /* over many inputs the interval of 95 %, */
+    double high[GLIM_CURVE];       /* by bootstrap; NaN of fewer than two */
+    double random[GLIM_CURVE];     /* the mean of random orders, */
+    double random_low[GLIM_CURVE]; /* and the lowest and highest of them */
+    double random_high[GLIM_CURVE];
+} glim_curve;
+
 typedef struct glim_measure {
     const glim_metric *metric;
     double value;             /* mean over target rows; NaN = undefined */
@@ -151,13 +167,27 @@ typedef struct glim_measure {
     size_t n;     /* target rows that it is the mean of */
     /* Over many inputs, else 0 and NaN: how many have a value, and the interval of its mean. */
     size_t inputs;
-    double low, high; /* 95 % by bootstrap; NaN with fewer than two inputs */
-    bool failed;      /* beyond the metric's limit */
-    const char *why;  /* undefined or left out: why; else NULL */
-    const char *note; /* what else to know of the value, or NULL */
-    char *params;     /* of the metric, a JSON object; owned by the evaluation */
-    char *told;       /* what note points to, when it was written for this; or NULL */
+    double low, high;  /* 95 % by bootstrap; NaN with fewer than two inputs */
+    bool failed;       /* beyond the metric's limit */
+    const char *why;   /* undefined or left out: why; else NULL */
+    const char *note;  /* what else to know of the value, or NULL */
+    char *params;      /* of the metric, a JSON object; owned by the evaluation */
+    char *told;        /* what note points to, when it was written for this; or NULL */
+    glim_curve *curve; /* or NULL; owned by the evaluation */
 } glim_measure;
+
+enum { GLIM_RANKED_UNITS = 10, GLIM_RANKED_SEEDS = 16 }; /* at most */
+
+/* Where the units that matter most stand when the method runs with other seeds; of several target
+   rows by the sums of their scores. Texts are the document's. */
+typedef struct glim_seed_ranks {
+    size_t n_units, n_seeds; /* the document's own seed first */
+    struct {
+        const char *text;
+        size_t text_len, unit;
+        size_t rank[GLIM_RANKED_SEEDS]; /* 1 = the most important */
+    } units[GLIM_RANKED_UNITS];         /* by their mean rank */
+} glim_seed_ranks;
 
 typedef struct glim_evaluation {
     glim_context *ctx;
@@ -169,7 +199,8 @@ typedef struct glim_evaluation {
     double low[GLIM_QUALITIES], high[GLIM_QUALITIES]; /* of the marks over many inputs */
     uint64_t asked;                                   /* masked inputs that were evaluated */
     double seconds;
-    void *words; /* texts of one that was read back, else NULL */
+    glim_seed_ranks *ranks; /* NULL: the method draws nothing, was run once, or over many inputs */
+    void *words;            /* texts of one that was read back, else NULL */
 } glim_evaluation;
 
 /* Zero means the default. */

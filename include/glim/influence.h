@@ -54,6 +54,8 @@ typedef struct glim_influence_entry {
     double value;
 } glim_influence_entry;
 
+enum { GLIM_INFLUENCE_BINS = 64 };
+
 typedef struct glim_influence_ends {
     glim_influence_entry *high, *low; /* (n_high) largest first, (n_low) smallest first; equal
                                          values in sample order; no sample is in both */
@@ -61,6 +63,8 @@ typedef struct glim_influence_ends {
     size_t beyond;          /* samples past the threshold */
     size_t defined;         /* samples with a value */
     double mean, deviation; /* of those; NaN without any */
+    double reach; /* the power of two that no value is beyond; 0 = all are zero, or none */
+    uint64_t bins[GLIM_INFLUENCE_BINS]; /* of equal width from -reach to reach */
 } glim_influence_ends;
 
 /* A sink that keeps the `most` highest and lowest samples of every column. */

@@ -37,6 +37,8 @@ double cli_like_value(const glim_likeness *l, int which) {
 }
 
 const char *cli_compared_name(const cli_comparison *c, size_t i) {
+    if (c->saved)
+        return c->names[i];
     if (!c->models)
         return c->runs[i].method->name;
     const char *file = i ? c->runs[i].at.o.model : c->run->o.model, *end = file + strlen(file);
@@ -259,7 +261,8 @@ static glim_status finish(cli_comparison *c, glim_status status) {
 }
 
 static glim_status open_comparison(cli_comparison *c, cli_run *run) {
-    *c = (cli_comparison){.run = run, .models = run->o.other[0] != NULL};
+    *c = (cli_comparison){
+        .run = run, .models = run->o.other[0] != NULL, .asks = run->o.predictor != NULL};
     c->plan = (glim_plan){.seconds = -1, .bounded = true};
     glim__arena_init(&c->arena, run->ctx, 1 << 14);
     c->runs = glim__arena_calloc(&c->arena, COMPARE_MOST, sizeof *c->runs);
@@ -267,8 +270,7 @@ static glim_status open_comparison(cli_comparison *c, cli_run *run) {
     return c->runs ? GLIM_OK : oom(c);
 }
 
-static glim_status close_comparison(cli_comparison *c, glim_status status) {
-    status = finish(c, status);
+static void release(cli_comparison *c) {
     for (size_t i = 0; i < c->n; i++)
         glim_document_free(c->docs[i]);
     for (size_t i = 1; i < COMPARE_MOST && c->runs; i++) {
@@ -276,6 +278,24 @@ static glim_status close_comparison(cli_comparison *c, glim_status status) {
         glim_model_close(c->runs[i].at.model);
     }
     glim__arena_release(&c->arena);
+}
+
+static glim_status close_comparison(cli_comparison *c, glim_status status) {
+    status = finish(c, status);
+    release(c);
+    return status;
+}
+
+glim_status cli_compare_saved(cli_run *run, const json_t *all, const char *name) {
+    cli_comparison c;
+    glim_status status = open_comparison(&c, run);
+    if (!status)
+        status = cli_compare_read(&c, all, name);
+    if (!status)
+        status = fill_scores(&c);
+    if (!status)
+        status = cli_compare_show(&c);
+    release(&c);
     return status;
 }
 

@@ -102,6 +102,8 @@ static glim_status explain(cli_run *run, glim_predictor *p) {
     bool whole = !status;
     if (whole)
         status = cli_why(run, p, doc);
+    if (whole && !status)
+        status = cli_predicted(run, p, doc);
     if (whole && !status && run->o.evaluate)
         status = judge(run, p, doc);
     if (doc) { /* a partial one, too */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glim view: a saved document again, in any form, without the model. */
 #include "cli/commands.h"
+#include "cli/compare.h"
 #include "cli/influence-told.h"
+#include "cli/judge.h"
 #include "cli/map-told.h"
 #include "cli/show.h"
 #include "view/figures.h"
@@ -10,49 +12,53 @@
 
 enum { MOST_DOCUMENT = 1 << 28 };
 
-/* The others are told by their reader, which says what it knows. */
-static bool is_influence(const json_t *all) {
-    static const char schema[] = "glim.influence/";
+static bool of_kind(const json_t *all, const char *schema) {
     const char *given = json_string_value(json_object_get(all, "schema"));
-    return given && !strncmp(given, schema, sizeof schema - 1);
+    return given && !strncmp(given, schema, strlen(schema));
 }
 
-/* Comparisons, evaluations and maps are drawn as figures from what they say themselves; their
-   terminal and report are those of the run. */
-static glim_status view_figures(cli_run *run, const json_t *all) {
-    if (!cli_wants_figures(run))
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "'%.60s' is shown as a figure (--svg, --png, --pdf, --alt)", run->o.text);
-    if (run->o.csv || run->o.html || run->o.json)
-        return glim_fail(&run->err, GLIM_EUSAGE,
-                         "'%.60s' is shown as a figure only (--svg, --png, --pdf, --alt)",
-                         run->o.text);
-    return cli_show_figures(run, all);
+static glim_status view_evaluation(cli_run *run, json_t *all, const char *name) {
+    glim_document *doc = NULL;
+    glim_profile_kept kept;
+    glim_status status = glim_document_new(&doc, run->ctx, &run->err);
+    if (!status)
+        status = glim__profile_read(&kept, doc, all, name, &run->err);
+    if (!status) {
+        status = cli_profile_show(run, &kept.profile);
+        glim__profile_close(&kept);
+    }
+    glim_document_free(doc);
+    return status;
 }
 
-/* Documents that are no explanation; *done when it is one of them. */
-static glim_status view_other(cli_run *run, const glim_buffer *in, const char *name, bool *done) {
-    json_t *all = NULL;
+static glim_status view_influence(cli_run *run, const json_t *all, const char *name) {
     cli_told told;
     glim_document *doc = NULL;
-    glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
-    *done = status || glim__figures_know(all);
-    if (!status && *done && !is_influence(all)) {
-        status = view_figures(run, all);
-        json_decref(all);
-        return status;
-    }
-    if (!status && *done)
-        status = glim_document_new(&doc, run->ctx, &run->err);
-    if (!status && *done)
+    glim_status status = glim_document_new(&doc, run->ctx, &run->err);
+    if (!status)
         status = cli_told_read(&told, doc, all, name, &run->err);
-    json_decref(all);
-    if (!status && *done)
+    if (!status)
         status = cli_told_answer(run, &told);
-    if (!status && *done && run->o.csv && !run->o.quiet)
+    if (!status && run->o.csv && !run->o.quiet)
         fprintf(stderr, "glim: note: the table has the samples that the document lists; all are "
                         "in that of the run (glim influence --csv)\n");
     glim_document_free(doc);
+    return status;
+}
+
+/* Documents that are no explanation: read back, and shown as their run is; *done when it is one
+   of them. */
+static glim_status view_other(cli_run *run, const glim_buffer *in, const char *name, bool *done) {
+    json_t *all = NULL;
+    glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
+    *done = status || glim__figures_know(all);
+    if (!status && of_kind(all, "glim.evaluation/"))
+        status = view_evaluation(run, all, name);
+    else if (!status && of_kind(all, "glim.comparison/"))
+        status = cli_compare_saved(run, all, name);
+    else if (!status && *done)
+        status = view_influence(run, all, name);
+    json_decref(all);
     return status;
 }
 
@@ -61,8 +67,7 @@ static glim_status view_map(cli_run *run, const glim_buffer *in, const char *nam
     json_t *all = NULL;
     cli_map m;
     glim_status status = glim__json_parse(&all, in->data, in->len, name, &run->err);
-    const char *schema = json_string_value(json_object_get(all, "schema"));
-    *done = status || (schema && !strncmp(schema, "glim.map/", strlen("glim.map/")));
+    *done = status || of_kind(all, "glim.map/");
     cli_map_init(&m, run->ctx);
     if (!status && *done)
         status = cli_map_read(&m, all, name, &run->err);

@@ -97,10 +97,17 @@ const cli_column cli_columns[] = {
     {0},
 };
 
+_Static_assert(sizeof cli_columns / sizeof *cli_columns == CLI_COLUMNS + 1, "columns are counted");
+
+double cli_column_value(const cli_comparison *c, const cli_column *column, size_t run) {
+    return c->saved ? c->told[run * CLI_COLUMNS + (size_t)(column - cli_columns)]
+                    : column->value(c, run);
+}
+
 bool cli_column_told(const cli_comparison *c, const cli_column *column) {
     bool any = false;
     for (size_t i = 0; i < c->n; i++)
-        any = any || isfinite(column->value(c, i));
+        any = any || isfinite(cli_column_value(c, column, i));
     return any;
 }
 

@@ -168,7 +168,7 @@ static json_t *model_json(bool *ok, const cli_comparison *c, size_t i) {
     json_t *o = json_object(), *drift = json_array();
     glim__json_set(ok, o, "name", glim__json_text(name, strlen(name)));
     for (const cli_column *column = cli_columns; column->name; column++)
-        glim__json_set(ok, o, column->key, glim__json_number(column->value(c, i)));
+        glim__json_set(ok, o, column->key, glim__json_number(cli_column_value(c, column, i)));
     glim__json_set(ok, o, "likeliest", answer_json(&c->inputs[0].said[i].answer));
     glim__json_set(ok, o, "no_kl", text_json(r->kl.n ? NULL : r->no_kl));
     for (size_t l = 0; l < r->layers; l++)
@@ -277,9 +277,22 @@ static json_t *units_json(bool *ok, const cli_comparison *c) {
     return list;
 }
 
+/* Units that were written behind the input; they are the last. */
+static size_t written(const cli_comparison *c) {
+    size_t n = 0;
+    for (size_t u = 0; u < c->n_units; u++)
+        n += unit_at(c, u)->generated;
+    return n;
+}
+
 glim_status cli_compare_json(cli_comparison *c, json_t **out) {
     const glim_document *d = c->docs[0];
+    const cli_compared_input *in = &c->inputs[0];
     bool ok = true;
+    if (c->saved) {
+        *out = json_incref((json_t *)c->saved);
+        return GLIM_OK;
+    }
     json_t *o = json_object(), *target = json_object(), *runs = json_array();
     json_t *left = json_array();
     glim__json_set(&ok, target, "text",
@@ -298,8 +311,11 @@ glim_status cli_compare_json(cli_comparison *c, json_t **out) {
     glim__json_set(&ok, o, "glim", json_string(glim_version()));
     glim__json_set(&ok, o, "of", json_string(c->models ? "models" : "methods"));
     glim__json_set(&ok, o, "target", target);
+    glim__json_set(&ok, o, "text", in->text ? glim__json_text(in->text, in->len) : json_null());
+    glim__json_set(&ok, o, "black_box", json_boolean(c->asks));
     glim__json_set(&ok, o, "unit", text_json(d->input.unit));
     glim__json_set(&ok, o, "units", units_json(&ok, c));
+    glim__json_set(&ok, o, "written", json_integer((json_int_t)written(c)));
     glim__json_set(&ok, o, "runs", runs);
     glim__json_set(&ok, o, "agreement", agreement_json(&ok, c));
     glim__json_set(&ok, o, "rows", rows_json(&ok, c));
@@ -340,7 +356,7 @@ static void put_models(glim_buffer *b, const cli_comparison *c) {
         glim__buffer_puts(b, "\r\n");
         field(b, name, strlen(name));
         for (const cli_column *column = cli_columns; column->name; column++) {
-            double x = column->value(c, i);
+            double x = cli_column_value(c, column, i);
             glim__buffer_puts(b, ",");
             if (isfinite(x))
                 glim__buffer_printf(b, "%.9g", x);

@@ -55,13 +55,15 @@ static void put_head(html_page *p, const cli_comparison *c) {
 static double largest(const cli_comparison *c, const cli_column *column) {
     double most = 0;
     for (size_t i = 0; i < c->n; i++)
-        most = fmax(most, isfinite(column->value(c, i)) ? fabs(column->value(c, i)) : 0);
+        most = fmax(most, isfinite(cli_column_value(c, column, i))
+                              ? fabs(cli_column_value(c, column, i))
+                              : 0);
     return most;
 }
 
 static void put_cell(html_page *p, const cli_comparison *c, const cli_column *column, size_t i) {
     char text[32];
-    double x = column->value(c, i), most = largest(c, column);
+    double x = cli_column_value(c, column, i), most = largest(c, column);
     double width = most > 0 && x > 0 && isfinite(x) ? BAR * x / most : 0;
     glim__buffer_puts(p->b, "<td>");
     const char *cell = cli_column_text(text, column->form, x);
@@ -225,7 +227,7 @@ static void put_foot(html_page *p, const cli_comparison *c, const char *digest) 
     glim__buffer_puts(p->b, "</footer>\n");
 }
 
-static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
+static void put_page(html_page *p, cli_comparison *c, const json_t *all, const glim_buffer *json) {
     char digest[9];
     glim__html_digest(digest, json->data, json->len);
     glim__html_begin(p);
@@ -239,6 +241,7 @@ static void put_page(html_page *p, cli_comparison *c, const glim_buffer *json) {
         cli_html_matrices(p, c);
     }
     cli_html_strips(p, c);
+    cli_html_scatter(p, c, all);
     cli_html_rows(p, c);
     if (c->models && c->n > 2)
         cli_html_matrices(p, c);
@@ -260,7 +263,7 @@ glim_status cli_compare_html(cli_comparison *c) {
     if (!status && json.failed)
         status = glim__oom(run->ctx, &run->err, "the report", json.len);
     if (!status) {
-        put_page(&p, c, &json);
+        put_page(&p, c, value, &json);
         b.failed = b.failed || p.args.failed;
         status = cli_html_write(run, &b, "");
     }

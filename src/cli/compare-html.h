@@ -28,4 +28,9 @@ void cli_html_rows(html_page *p, const cli_comparison *c);
 /* Drift by layer as lines. */
 void cli_html_drift(html_page *p, const cli_comparison *c);
 
+/* ---- compare-html-scatter.c ---- */
+
+/* Scores against the first's; `all` is the comparison as JSON. */
+void cli_html_scatter(html_page *p, const cli_comparison *c, const json_t *all);
+
 #endif

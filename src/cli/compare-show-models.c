@@ -54,7 +54,7 @@ static void put_block(glim_page *p, const cli_comparison *c, const cli_column *c
         put_name(p, c, i);
         for (size_t k = 0; columns[k]; k++) {
             char text[32];
-            double x = columns[k]->value(c, i);
+            double x = cli_column_value(c, columns[k], i);
             const char *cell = cli_column_text(text, columns[k]->form, x);
             cli_put_right(p, cell, WIDE);
         }

@@ -31,7 +31,8 @@ static void put_target(glim_page *p, const cli_comparison *c) {
         if (c->failed + c->empty)
             glim__buffer_printf(&line, "; left out: %zu", c->failed + c->empty);
         if (c->failed)
-            glim__buffer_printf(&line, " (%zu failed, the first: %s)", c->failed, c->first.message);
+            glim__buffer_printf(&line, " (%zu failed%s%s)", c->failed,
+                                c->saved ? "" : ", the first: ", c->first.message);
         cli_put_line(p, &line);
         return;
     }
@@ -132,7 +133,7 @@ static void put_method(glim_page *p, const cli_comparison *c, size_t i, size_t *
     glim__buffer_printf(&line, "%zu %s (%s%s%s; ", i + 1, cli_compared_name(c, i),
                         verdicts[d->verdict], d->verdict ? ", " : "",
                         d->verdict && d->verdict_reason ? d->verdict_reason : "");
-    if (c->run->o.predictor) /* it keeps its answers: one method asks for another's, too */
+    if (c->asks) /* it keeps its answers: one method asks for another's, too */
         glim__buffer_printf(&line, "%llu more inputs asked", (unsigned long long)forward);
     else
         glim__buffer_printf(&line, "%llu tokens forward, %llu back", (unsigned long long)forward,

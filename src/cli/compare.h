@@ -14,7 +14,11 @@
 #include "evaluate/bootstrap.h"
 #include "evaluate/likeness.h"
 
-enum { COMPARE_MOST = 32, COMPARE_METRICS = 2 }; /* runs at most; there are fewer methods */
+enum {
+    COMPARE_MOST = 32,
+    COMPARE_METRICS = 2,
+    CLI_COLUMNS = 15
+}; /* runs at most; there are fewer methods */
 
 typedef struct cli_left_out {
     const char *method;
@@ -100,6 +104,10 @@ typedef struct cli_judgement {
 typedef struct cli_comparison {
     cli_run *run;
     bool models, many, partial;
+    bool asks;           /* a black box, whose cost is inputs that were asked */
+    const json_t *saved; /* what it was read from, or NULL: then names and told say what runs do */
+    const char **names;  /* [n] */
+    double *told;        /* (n, CLI_COLUMNS) */
     size_t n;
     cli_compared *runs;
     cli_pair *pairs; /* (n, n) */
@@ -189,9 +197,10 @@ typedef enum cli_form {
 typedef struct cli_column {
     const char *name, *key;
     cli_form form;
-    double (*value)(const cli_comparison *c, size_t run);
+    double (*value)(const cli_comparison *c, size_t run); /* of a run; cli_column_value */
 } cli_column;
 extern const cli_column cli_columns[]; /* closed by a NULL name */
+double cli_column_value(const cli_comparison *c, const cli_column *column, size_t run);
 /* Whether some run has a number there. */
 bool cli_column_told(const cli_comparison *c, const cli_column *column);
 const char *cli_column_text(char out[32], cli_form form, double x);
@@ -201,6 +210,10 @@ const char *cli_column_text(char out[32], cli_form form, double x);
 /* To where the flags say: the terminal (compare-show.c), JSON (compare-data.c), CSV, HTML. */
 glim_status cli_compare_show(cli_comparison *c);
 glim_status cli_compare_json(cli_comparison *c, json_t **out);
+/* Opens, reads a saved comparison, which `all` stays, shows it as a run is shown, and closes. */
+glim_status cli_compare_saved(cli_run *run, const json_t *all, const char *name);
+/* compare-read.c: into an open comparison. Errors: EFORMAT, ENOMEM. */
+glim_status cli_compare_read(cli_comparison *c, const json_t *all, const char *name);
 glim_status cli_compare_csv(cli_comparison *c);
 glim_status cli_compare_html(cli_comparison *c);
 glim_status cli_compare_put_plan(cli_comparison *c);

@@ -11,4 +11,7 @@ glim_status cli_why_target(cli_run *run);
    What a model has not is noted. */
 glim_status cli_why(cli_run *run, glim_predictor *p, glim_document *doc);
 
+/* What the model says of the input, into its explanation (explain-prediction.c). */
+glim_status cli_predicted(cli_run *run, glim_predictor *p, glim_document *doc);
+
 #endif

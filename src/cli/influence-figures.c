@@ -198,3 +198,69 @@ void cli_figure_plane(html_page *p, const cli_told *t) {
     }
     glim__buffer_puts(p->b, "</svg></div>\n");
 }
+
+/* ---- histogram ---- */
+
+enum { HISTOGRAMS = 4, LOW = 180 };
+
+static void put_histogram(html_page *p, const cli_told_column *c) {
+    size_t from = GLIM_INFLUENCE_BINS, to = 0;
+    double most = 0, width = 2 * c->reach / GLIM_INFLUENCE_BINS;
+    for (size_t i = 0; i < GLIM_INFLUENCE_BINS; i++)
+        if (c->bins[i]) {
+            from = i < from ? i : from;
+            to = i + 1;
+            most = fmax(most, log10(1 + (double)c->bins[i]));
+        }
+    if (from >= to)
+        return;
+    struct axes a = {-c->reach + width * (double)from, -c->reach + width * (double)to, 0, most};
+    glim__buffer_puts(p->b, "<p><strong>");
+    glim__html_plain(p->b, c->name, strlen(c->name), 40);
+    if (c->query != GLIM_NO_QUERY)
+        glim__buffer_printf(p->b, ", %zu", c->query + 1);
+    glim__buffer_printf(p->b,
+                        "</strong></p>\n<div class=\"figure\" tabindex=\"0\"><svg viewBox=\"0 0 %d "
+                        "%d\" role=\"img\">",
+                        WIDTH, LOW);
+    glim__html_say(p, "title", "influence.histogram");
+    double step = glim__html_tick(a.x1 - a.x0), tall = LOW - TOP - BOTTOM;
+    for (int k = (int)ceil(a.x0 / step); k * step <= a.x1; k++)
+        glim__buffer_printf(p->b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s%.4g</text>",
+                            across(&a, k * step), LOW - BOTTOM + 14, k < 0 ? "\xe2\x88\x92" : "",
+                            fabs(k * step));
+    for (size_t i = from; i < to; i++) {
+        double x = -c->reach + width * (double)i;
+        double h = tall * log10(1 + (double)c->bins[i]) / most;
+        if (c->bins[i])
+            glim__buffer_printf(
+                p->b,
+                "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>"
+                "%.4g \xe2\x80\xa6 %.4g: %llu</title></rect>\n",
+                !c->is_signed ? "amount"
+                : x < 0       ? "minus"
+                              : "plus",
+                across(&a, x), LOW - BOTTOM - h,
+                fmax(across(&a, x + width) - across(&a, x) - 1, 0.5), h, x, x + width,
+                (unsigned long long)c->bins[i]);
+    }
+    glim__buffer_printf(p->b, "<path d=\"M%d %dH%d\"/></svg></div>\n", LEFT, LOW - BOTTOM,
+                        LEFT + INNER);
+}
+
+void cli_figure_histogram(html_page *p, const cli_told *t) {
+    size_t drawn = 0;
+    for (size_t k = 0; k < t->n_columns && drawn < HISTOGRAMS; k++) {
+        if (!t->columns[k].bins || !(t->columns[k].reach > 0))
+            continue;
+        if (!drawn++) {
+            glim__buffer_puts(p->b, "<section id=\"glim-histogram\">");
+            glim__html_say(p, "h2", "influence.histogram");
+        }
+        put_histogram(p, &t->columns[k]);
+    }
+    if (drawn) {
+        glim__html_say(p, "p class=\"note\"", "influence.histogram-legend");
+        glim__buffer_puts(p->b, "</section>\n");
+    }
+}

@@ -13,4 +13,7 @@ void cli_figure_stems(html_page *p, const cli_told *t);
    the largest distances. */
 void cli_figure_plane(html_page *p, const cli_told *t);
 
+/* How the scores of all samples lie, of the first columns. */
+void cli_figure_histogram(html_page *p, const cli_told *t);
+
 #endif

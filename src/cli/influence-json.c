@@ -38,6 +38,15 @@ static json_t *entries_json(const cli_told_entry *e, size_t n, bool *ok) {
     return list;
 }
 
+static json_t *histogram_json(const cli_told_column *c, bool *ok) {
+    json_t *o = json_object(), *bins = json_array();
+    for (size_t i = 0; i < GLIM_INFLUENCE_BINS; i++)
+        glim__json_add(ok, bins, count((size_t)c->bins[i]));
+    glim__json_set(ok, o, "reach", glim__json_number(c->reach));
+    glim__json_set(ok, o, "bins", bins);
+    return o;
+}
+
 static json_t *columns_json(const cli_told *t, bool *ok) {
     json_t *list = json_array();
     for (size_t k = 0; k < t->n_columns; k++) {
@@ -52,6 +61,8 @@ static json_t *columns_json(const cli_told *t, bool *ok) {
         glim__json_set(ok, o, "defined", count(c->defined));
         glim__json_set(ok, o, "mean", glim__json_number(c->mean));
         glim__json_set(ok, o, "deviation", glim__json_number(c->deviation));
+        if (c->bins && c->reach > 0)
+            glim__json_set(ok, o, "histogram", histogram_json(c, ok));
         glim__json_set(ok, o, "high", entries_json(c->high, c->n_high, ok));
         glim__json_set(ok, o, "low", entries_json(c->low, c->n_low, ok));
         glim__json_add(ok, list, o);

@@ -47,6 +47,21 @@ static void read_queries(cli_reader *r, const json_t *all) {
         read_sample(r, json_array_get(v, q), true, &r->t->queries[q]);
 }
 
+static void read_histogram(cli_reader *r, const json_t *o, cli_told_column *c) {
+    const json_t *h = json_object_get(o, "histogram"), *bins = json_object_get(h, "bins");
+    if (!h || json_is_null(h) || r->status)
+        return;
+    c->reach = cli_member_number(r, h, "reach");
+    if (json_array_size(bins) != GLIM_INFLUENCE_BINS || !(c->reach > 0))
+        cli_member_wrong(r, "histogram", "64 counts and how far they reach");
+    uint64_t *out = cli_member_room(r, GLIM_INFLUENCE_BINS, sizeof *out);
+    for (size_t i = 0; i < GLIM_INFLUENCE_BINS && !r->status; i++) {
+        json_int_t n = json_integer_value(json_array_get(bins, i));
+        out[i] = n > 0 ? (uint64_t)n : 0;
+    }
+    c->bins = out;
+}
+
 static void read_column(cli_reader *r, const json_t *o, cli_told_column *c) {
     const json_t *query = json_object_get(o, "query");
     bool own = !query || json_is_null(query);
@@ -63,6 +78,7 @@ static void read_column(cli_reader *r, const json_t *o, cli_told_column *c) {
                            .defined = cli_member_count(r, o, "defined")};
     c->high = read_entries(r, o, "high", &c->n_high);
     c->low = read_entries(r, o, "low", &c->n_low);
+    read_histogram(r, o, c);
 }
 
 static size_t find_column(const cli_told *t, const char *name) {

@@ -131,7 +131,9 @@ static void tell_columns(struct telling *s) {
                                 .mean = e->mean,
                                 .deviation = e->deviation,
                                 .beyond = e->beyond,
-                                .defined = e->defined};
+                                .defined = e->defined,
+                                .reach = e->reach,
+                                .bins = e->bins};
         if (!cli_column_listed(c, k))
             continue;
         to->high = tell_entries(s, e->high, e->n_high);

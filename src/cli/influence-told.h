@@ -32,6 +32,8 @@ typedef struct cli_told_column {
     size_t beyond, defined;
     cli_told_entry *high, *low; /* as of glim_influence_ends */
     size_t n_high, n_low;
+    double reach;         /* of the histogram, from -reach to reach; 0: none */
+    const uint64_t *bins; /* [GLIM_INFLUENCE_BINS] or NULL */
 } cli_told_column;
 
 typedef struct cli_told_flag {

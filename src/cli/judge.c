@@ -119,24 +119,27 @@ static glim_status put_figures(cli_run *run, const glim_profile *profile) {
     return status;
 }
 
-glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
-                           const glim_profile_inputs *inputs) {
-    cli_run *run = j->run;
+glim_status cli_profile_show(cli_run *run, const glim_profile *profile) {
     const cli_options *o = &run->o;
-    const glim_profile profile = {.e = e,
-                                  .doc = j->doc,
-                                  .inputs = inputs,
-                                  .absent = o->absent,
-                                  .draws = j->how.draws,
-                                  .seed = j->how.seed};
     const struct {
         const char *view, *path;
     } files[] = {{"csv", o->csv}, {"html", o->html}, {"json", o->json}};
-    glim_status status = put_figures(run, &profile);
+    glim_status status = put_figures(run, profile);
     for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
         if (files[i].path)
-            status = put_to(run, &profile, files[i].view, files[i].path);
-    return status || cli_to_stdout(run) ? status : put_to(run, &profile, "terminal", "-");
+            status = put_to(run, profile, files[i].view, files[i].path);
+    return status || cli_to_stdout(run) ? status : put_to(run, profile, "terminal", "-");
+}
+
+glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
+                           const glim_profile_inputs *inputs) {
+    const glim_profile profile = {.e = e,
+                                  .doc = j->doc,
+                                  .inputs = inputs,
+                                  .absent = j->run->o.absent,
+                                  .draws = j->how.draws,
+                                  .seed = j->how.seed};
+    return cli_profile_show(j->run, &profile);
 }
 
 /* ---- the plan ---- */

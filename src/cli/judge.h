@@ -57,6 +57,8 @@ glim_status cli_judge_put_plan(cli_run *run, const char *method, const cli_judge
    cheap defaults; and what making and judging it will cost. */
 glim_status cli_judge_into(cli_run *run, glim_predictor *p, glim_document *doc);
 glim_status cli_judge_into_plan(cli_run *run, glim_predictor *p);
+/* A profile in the forms that the flags ask for: as it was made, or read back. */
+glim_status cli_profile_show(cli_run *run, const glim_profile *profile);
 /* To the terminal or the files that are asked for. inputs: NULL for one. */
 glim_status cli_judge_show(const cli_judged *j, const glim_evaluation *e,
                            const glim_profile_inputs *inputs);

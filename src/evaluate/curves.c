@@ -3,7 +3,8 @@
  * The most important features are taken out (put in) one by one; the area under the
  * target, over the share of features 0 .. 1 by trapezoids, from v(0) up and divided by
  * |v(1) - v(0)|. With more features than steps, equal steps of several at a time. The two
- * curves mirror each other: insertion of an order is deletion of the reversed one.
+ * curves mirror each other: insertion of an order is deletion of the reversed one. What the
+ * first loses from its beginning is comprehensiveness, what the second lacks is sufficiency.
  */
 #include "evaluate/metrics.h"
 
@@ -70,6 +71,34 @@ static double area(const glim_case *c, const void *opts, const double *values, b
     return sum / (double)c->d / fmax(fabs(c->all - c->none), 1e-6);
 }
 
+/* Between removals the curve is straight. */
+static double height(const glim_case *c, const void *opts, const double *values, bool inserts,
+                     double share) {
+    size_t n = steps_of(c, opts), from = 0, i = 0;
+    double before = inserts ? c->none : c->all, at = share * (double)c->d;
+    while (i < n) {
+        size_t to = inserts ? c->d - moved(c, n - ++i, n) : moved(c, ++i, n);
+        double now = i < n ? values[i - 1] : inserts ? c->all : c->none;
+        if (at <= (double)to && to > from) {
+            double part = (at - (double)from) / (double)(to - from);
+            return (before + part * (now - before) - c->none) / fmax(fabs(c->all - c->none), 1e-6);
+        }
+        before = now;
+        from = to;
+    }
+    return (before - c->none) / fmax(fabs(c->all - c->none), 1e-6);
+}
+
+static double trace_deletion(const glim_case *c, const void *opts, const double *values,
+                             double share) {
+    return height(c, opts, values, false, share);
+}
+
+static double trace_insertion(const glim_case *c, const void *opts, const double *values,
+                              double share) {
+    return height(c, opts, values, true, share);
+}
+
 static double read_deletion(const glim_case *c, const void *opts, const double *values) {
     return area(c, opts, values, false);
 }
@@ -92,6 +121,7 @@ const glim_metric glim_metric_deletion_auc = {
     .opts_size = sizeof(struct opts),
     .masks = deletion,
     .read = read_deletion,
+    .trace = trace_deletion,
 };
 
 const glim_metric glim_metric_insertion_auc = {
@@ -109,4 +139,5 @@ const glim_metric glim_metric_insertion_auc = {
     .opts_size = sizeof(struct opts),
     .masks = insertion,
     .read = read_insertion,
+    .trace = trace_insertion,
 };

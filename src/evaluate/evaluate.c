@@ -49,6 +49,8 @@ static glim_status ask(struct judging *j, glim_game *g, size_t row, const struct
         const struct request *q = &list[i];
         const glim_metric *m = j->e->measures[q->metric].metric;
         size_t end = m->same_masks && m->ranked ? j->n_cases : q->kase + 1;
+        if (m->trace)
+            glim__measures_trace(j, q->metric, q->kase, j->values + q->at);
         for (size_t k = q->kase; k < end; k++)
             if (k != ORACLE || j->wants_loo)
                 j->said[q->metric * j->n_cases + k] =
@@ -119,8 +121,9 @@ static bool make_room(struct judging *j, glim_game *g) {
     j->masks = glim__calloc(ctx, most, d);
     j->values = glim__calloc(ctx, most * g->rows, sizeof *j->values);
     j->loo = glim__calloc(ctx, d * (g->rows + 1), sizeof *j->loo);
+    j->reach = glim__calloc(ctx, 2 * GLIM_CURVE * j->e->n_measures + 1, sizeof *j->reach);
     return j->cases && j->phi && j->order && j->rationale && j->said && j->masks && j->values &&
-           j->loo;
+           j->loo && j->reach;
 }
 
 static void give_room(struct judging *j, glim_context *ctx) {
@@ -132,6 +135,7 @@ static void give_room(struct judging *j, glim_context *ctx) {
     glim__free(ctx, j->masks);
     glim__free(ctx, j->values);
     glim__free(ctx, j->loo);
+    glim__free(ctx, j->reach);
 }
 
 /* The score of fixed units is told of the whole document alone. */
@@ -167,6 +171,8 @@ static glim_status judge_row(struct judging *j, glim_game *g, size_t row, double
     glim__cases_make(j, &like);
     for (size_t i = 0; i < j->e->n_measures * j->n_cases; i++)
         j->said[i] = NAN;
+    for (size_t i = 0; i < 2 * GLIM_CURVE * j->e->n_measures; i++)
+        j->reach[i] = NAN;
     glim_status status = ask_all(j, g, row, err);
     if (!status)
         glim__measures_add(j);
@@ -227,6 +233,11 @@ static glim_status fill_measure(struct judging *j, size_t i, const glim_predicto
     char *params = glim__params_text(m->params, j->opts[i]);
     j->e->measures[i].params = params ? glim__measure_text(p->ctx, params) : NULL;
     free(params);
+    if (m->trace && !j->e->measures[i].why) {
+        j->e->measures[i].curve = glim__calloc(p->ctx, 1, sizeof(glim_curve));
+        if (!j->e->measures[i].curve)
+            return glim__oom(p->ctx, err, "a curve", sizeof(glim_curve));
+    }
     return j->e->measures[i].params ? GLIM_OK : glim__oom(p->ctx, err, "options", 0);
 }
 
@@ -319,8 +330,10 @@ void glim_evaluation_free(glim_evaluation *e) {
     for (size_t i = 0; i < e->n_measures; i++) {
         glim__free(e->ctx, e->measures[i].params);
         glim__free(e->ctx, e->measures[i].told);
+        glim__free(e->ctx, e->measures[i].curve);
     }
     glim__free(e->ctx, e->measures);
+    glim__free(e->ctx, e->ranks);
     glim__free(e->ctx, e->words);
     glim__free(e->ctx, e);
 }

@@ -74,7 +74,7 @@ static uint64_t game_bytes(const struct judging *j, const glim_game *g, const st
     g->p->plan_values(g->p, g->keep, 1, g->absent, &one);
     return one.bytes + w->largest * (uint64_t)mask_bytes(g) +
            n * (sizeof(glim_case) + 16 * d + (8 + 32) * M) + d * (8 * g->rows + 17) +
-           256 * (2 * (uint64_t)U + 24 * g->p->n_rows + 24);
+           sizeof(double) * 2 * GLIM_CURVE * M + 256 * (2 * (uint64_t)U + 24 * g->p->n_rows + 24);
 }
 
 /* What n masked inputs cost; one that lacks the first unit costs as much as any. */

@@ -20,6 +20,7 @@ struct judging {
     size_t *order;              /* (cases, d) */
     uint8_t *rationale, *masks; /* (d); a block */
     double *values, *said;      /* of a block's masks; (measures, cases) */
+    double *reach;              /* (measures, 2, GLIM_CURVE) lowest and highest of a row's draws */
     double *loo;                /* (d, rows) of the game; (d) of the row behind it */
     bool wants_loo;
     glim_evaluate_cost *cost; /* of a plan, else NULL */
@@ -46,6 +47,10 @@ void glim__cases_make(struct judging *j, const glim_case *like);
 /* measures.c: one row's numbers into the sums; sums into means, skills and marks. */
 void glim__measures_add(struct judging *j);
 void glim__measures_close(struct judging *j);
+/* A height as it is told. */
+double glim__curve_round(double x);
+/* measures.c: a case's curve into the row's; glim__measures_add adds the row's. */
+void glim__measures_trace(struct judging *j, size_t metric, size_t kase, const double *values);
 /* evaluate.c: a copy of the text for a measure; NULL when memory is refused. */
 char *glim__measure_text(glim_context *ctx, const char *text);
 /* A mark of accuracy where a check failed. */

@@ -108,6 +108,39 @@ static glim_status add_measure(const struct inputs *in, size_t at, glim_measure 
     return GLIM_OK;
 }
 
+/* Point by point, over the inputs that have a curve. */
+static glim_status add_curve(const struct inputs *in, size_t at, glim_measure *m, glim_error *err) {
+    glim_context *ctx = in->list[0]->ctx;
+    glim_status status = GLIM_OK;
+    bool any = false;
+    for (size_t i = 0; i < in->n; i++)
+        any = any || in->list[i]->measures[at].curve;
+    m->curve = any ? glim__calloc(ctx, 1, sizeof *m->curve) : NULL;
+    if (any && !m->curve)
+        return glim__oom(ctx, err, "a curve", sizeof *m->curve);
+    for (size_t p = 0; any && p < GLIM_CURVE && !status; p++) {
+        glim_interval told = {0};
+        double n = 0;
+        for (size_t i = 0; i < in->n; i++) {
+            const glim_measure *one = &in->list[i]->measures[at];
+            const glim_curve *c = one->why ? NULL : one->curve;
+            in->x[i] = c ? c->own[p] : NAN;
+            m->curve->random[p] += c ? c->random[p] : 0;
+            m->curve->random_low[p] += c ? c->random_low[p] : 0;
+            m->curve->random_high[p] += c ? c->random_high[p] : 0;
+            n += c != NULL;
+        }
+        m->curve->random[p] = glim__curve_round(m->curve->random[p] / n);
+        m->curve->random_low[p] = glim__curve_round(m->curve->random_low[p] / n);
+        m->curve->random_high[p] = glim__curve_round(m->curve->random_high[p] / n);
+        status = glim__bootstrap(ctx, &told, in->x, in->n, in->seed, err);
+        m->curve->own[p] = glim__curve_round(told.mean);
+        m->curve->low[p] = glim__curve_round(told.low);
+        m->curve->high[p] = glim__curve_round(told.high);
+    }
+    return status;
+}
+
 static glim_status add_mark(const struct inputs *in, size_t quality, glim_evaluation *e,
                             glim_error *err) {
     glim_interval told;
@@ -135,6 +168,8 @@ static glim_status fill(const struct inputs *in, glim_evaluation *e, glim_error 
     glim_status status = GLIM_OK;
     for (size_t i = 0; i < e->n_measures && !status; i++) {
         status = add_measure(in, i, &e->measures[i], err);
+        if (!status && !e->measures[i].why)
+            status = add_curve(in, i, &e->measures[i], err);
         e->capped = e->capped || e->measures[i].failed;
     }
     for (size_t q = 0; q < GLIM_QUALITIES && !status; q++)

@@ -40,12 +40,56 @@ static void add_draws(glim_measure *m, const double *said, size_t n) {
     m->random_se += draws > 1 ? squares / (draws - 1) / draws : 0;
 }
 
+void glim__measures_trace(struct judging *j, size_t metric, size_t kase, const double *values) {
+    const glim_metric *m = j->e->measures[metric].metric;
+    glim_curve *curve = j->e->measures[metric].curve;
+    double *low = j->reach + 2 * GLIM_CURVE * metric, *high = low + GLIM_CURVE;
+    double draws = (double)(j->n_cases - FIRST_DRAW);
+    for (size_t i = 0; curve && i < GLIM_CURVE; i++) {
+        double share = (double)i / (GLIM_CURVE - 1);
+        double y = m->trace(&j->cases[kase], j->opts[metric], values, share);
+        if (isnan(y))
+            continue;
+        if (kase == AS_IT_IS)
+            curve->own[i] += y;
+        if (kase < FIRST_DRAW)
+            continue;
+        curve->random[i] += y / draws;
+        low[i] = isnan(low[i]) || y < low[i] ? y : low[i];
+        high[i] = isnan(high[i]) || y > high[i] ? y : high[i];
+    }
+}
+
+static void add_reach(struct judging *j, size_t metric) {
+    glim_curve *curve = j->e->measures[metric].curve;
+    const double *low = j->reach + 2 * GLIM_CURVE * metric, *high = low + GLIM_CURVE;
+    for (size_t i = 0; curve && i < GLIM_CURVE; i++) {
+        curve->random_low[i] += low[i];
+        curve->random_high[i] += high[i];
+    }
+}
+
+double glim__curve_round(double x) {
+    return round(1e4 * x) / 1e4;
+}
+
+/* Sums over n rows become means. */
+static void close_curve(glim_curve *curve, double n) {
+    double *const all[] = {curve->own, curve->random, curve->random_low, curve->random_high};
+    for (size_t i = 0; i < GLIM_CURVE; i++) {
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            all[k][i] = glim__curve_round(all[k][i] / n);
+        curve->low[i] = curve->high[i] = NAN;
+    }
+}
+
 void glim__measures_add(struct judging *j) {
     for (size_t i = 0; i < j->e->n_measures; i++) {
         glim_measure *m = &j->e->measures[i];
         const double *said = j->said + i * j->n_cases;
         if (m->why || m->metric->run || isnan(said[AS_IT_IS]))
             continue;
+        add_reach(j, i);
         m->n++;
         m->value += said[AS_IT_IS];
         m->best += best_of(j, m->metric, j->opts[i], said);
@@ -78,6 +122,8 @@ static void close_measure(glim_measure *m) {
                            : "undefined: the scores, or the model's answers, do not differ";
         return;
     }
+    if (m->curve)
+        close_curve(m->curve, n);
     m->value /= n;
     m->best /= n;
     m->random /= n;

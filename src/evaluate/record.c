@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { CURVE_REALS = sizeof(glim_curve) / sizeof(double) };
+
 /* ---- an evaluation ---- */
 
 static void write_measure(glim_buffer *b, const glim_measure *m) {
@@ -20,6 +22,39 @@ static void write_measure(glim_buffer *b, const glim_measure *m) {
     glim__pack_text(b, m->note);
     glim__pack_number(b, m->told != NULL);
     glim__pack_text(b, m->params);
+    glim__pack_number(b, m->curve != NULL);
+    for (size_t i = 0; m->curve && i < CURVE_REALS; i++)
+        glim__pack_real(b, ((const double *)m->curve)[i]);
+}
+
+static void write_ranks(glim_buffer *b, const glim_seed_ranks *r) {
+    glim__pack_number(b, r ? r->n_units : 0);
+    for (size_t i = 0; r && i < r->n_units; i++) {
+        glim__pack_number(b, i ? 0 : r->n_seeds);
+        glim__pack_number(b, r->units[i].unit);
+        glim__pack_text(b, r->units[i].text);
+        for (size_t k = 0; k < r->n_seeds; k++)
+            glim__pack_number(b, r->units[i].rank[k]);
+    }
+}
+
+static void read_ranks(glim_unpacking *r, glim_evaluation *e) {
+    uint64_t n = glim__unpack_number(r);
+    if (r->failed || !n)
+        return;
+    glim_seed_ranks *to = e->ranks = glim__calloc(e->ctx, 1, sizeof *to);
+    r->failed = !to || n > GLIM_RANKED_UNITS;
+    for (size_t i = 0; !r->failed && i < n; i++) {
+        uint64_t seeds = glim__unpack_number(r);
+        to->n_units = i + 1;
+        to->n_seeds = i ? to->n_seeds : (size_t)seeds;
+        r->failed = r->failed || to->n_seeds > GLIM_RANKED_SEEDS;
+        to->units[i].unit = (size_t)glim__unpack_number(r);
+        to->units[i].text = glim__unpack_text(r);
+        to->units[i].text_len = to->units[i].text ? strlen(to->units[i].text) : 0;
+        for (size_t k = 0; !r->failed && k < to->n_seeds; k++)
+            to->units[i].rank[k] = (size_t)glim__unpack_number(r);
+    }
 }
 
 void glim__evaluation_write(glim_buffer *b, const glim_evaluation *e) {
@@ -31,6 +66,7 @@ void glim__evaluation_write(glim_buffer *b, const glim_evaluation *e) {
     glim__pack_number(b, e->capped);
     glim__pack_number(b, e->asked);
     glim__pack_real(b, e->seconds);
+    write_ranks(b, e->ranks);
 }
 
 static void read_measure(glim_unpacking *r, glim_context *ctx, const glim_metric *metric,
@@ -52,6 +88,12 @@ static void read_measure(glim_unpacking *r, glim_context *ctx, const glim_metric
     const char *params = glim__unpack_text(r);
     m->params = params ? glim__measure_text(ctx, params) : NULL;
     r->failed = r->failed || !m->params;
+    if (r->failed || !glim__unpack_number(r))
+        return;
+    m->curve = glim__calloc(ctx, 1, sizeof *m->curve);
+    r->failed = !m->curve;
+    for (size_t i = 0; m->curve && i < CURVE_REALS; i++)
+        ((double *)m->curve)[i] = glim__unpack_real(r);
 }
 
 static void read_all(glim_unpacking *r, const glim_metric *const *list, glim_evaluation *e) {
@@ -65,6 +107,7 @@ static void read_all(glim_unpacking *r, const glim_metric *const *list, glim_eva
     e->capped = glim__unpack_number(r) != 0;
     e->asked = glim__unpack_number(r);
     e->seconds = glim__unpack_real(r);
+    read_ranks(r, e);
 }
 
 glim_status glim__evaluation_read(glim_evaluation **out, glim_context *ctx, glim_unpacking *r,

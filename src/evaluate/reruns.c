@@ -81,6 +81,82 @@ static glim_status fill_seeds(glim_subject *s, double *again, size_t seeds, size
     return GLIM_OK;
 }
 
+/* ---- ranks over seeds ---- */
+
+/* The rank of each unit into rank (units), of fixed ones 0. phi, order (units) are room. */
+static void rank_units(const glim_document *d, const double *scores, double *phi, size_t *order,
+                       size_t *rank) {
+    size_t U = d->input.n_units, n = 0;
+    for (size_t u = 0; u < U; u++) {
+        double sum = 0;
+        for (size_t r = 0; r < d->n_rows; r++)
+            sum += glim__score(scores[r * U + u]);
+        rank[u] = 0;
+        if (!d->input.units[u].fixed)
+            phi[n++] = sum;
+    }
+    glim__importance_order(phi, n, d->method.is_signed, order);
+    for (size_t i = 0; i < n; i++) /* the order counts scored units */
+        phi[order[i]] = (double)(i + 1);
+    for (size_t u = 0, i = 0; u < U; u++)
+        if (!d->input.units[u].fixed)
+            rank[u] = (size_t)phi[i++];
+}
+
+static size_t sum_of_ranks(const size_t *ranks, size_t U, size_t seeds, size_t u) {
+    size_t sum = 0;
+    for (size_t k = 0; k < seeds; k++)
+        sum += ranks[k * U + u];
+    return sum;
+}
+
+/* The units with the smallest sums; the earlier of equal ones. */
+static void choose_units(glim_seed_ranks *out, const glim_document *d, const size_t *ranks) {
+    size_t U = d->input.n_units, last = 0, last_unit = 0;
+    while (out->n_units < GLIM_RANKED_UNITS) {
+        size_t best = SIZE_MAX, unit = 0;
+        for (size_t u = 0; u < U; u++) {
+            size_t sum = sum_of_ranks(ranks, U, out->n_seeds, u);
+            bool later = sum > last || (sum == last && out->n_units && u > last_unit);
+            if (sum && later && sum < best) {
+                best = sum;
+                unit = u;
+            }
+        }
+        if (best == SIZE_MAX)
+            return;
+        size_t i = out->n_units++;
+        out->units[i].unit = last_unit = unit;
+        out->units[i].text = d->input.units[unit].text;
+        out->units[i].text_len = d->input.units[unit].text ? d->input.units[unit].text_len : 0;
+        for (size_t k = 0; k < out->n_seeds; k++)
+            out->units[i].rank[k] = ranks[k * U + unit];
+        last = best;
+    }
+}
+
+static glim_status rank_seeds(struct judging *j, const glim_subject *s, glim_error *err) {
+    const glim_document *d = j->doc;
+    size_t U = d->input.n_units, n = s->n_again;
+    glim_context *ctx = s->p->ctx;
+    n = n < GLIM_RANKED_SEEDS ? n : GLIM_RANKED_SEEDS;
+    if (n < 2 || s->same_bits || !U)
+        return GLIM_OK;
+    size_t *ranks = glim__calloc(ctx, (n + 1) * U, sizeof *ranks);
+    double *phi = glim__calloc(ctx, U, sizeof *phi);
+    j->e->ranks = glim__calloc(ctx, 1, sizeof *j->e->ranks);
+    bool room = ranks && phi && j->e->ranks;
+    for (size_t k = 0; k < n && room; k++)
+        rank_units(d, s->again + k * d->n_rows * U, phi, ranks + n * U, ranks + k * U);
+    if (room) {
+        j->e->ranks->n_seeds = n;
+        choose_units(j->e->ranks, d, ranks);
+    }
+    glim__free(ctx, ranks);
+    glim__free(ctx, phi);
+    return room ? GLIM_OK : glim__oom(ctx, err, "ranks over seeds", n * U * sizeof *ranks);
+}
+
 /* The rows' numbers become the measure's sums. */
 static glim_status add_answer(glim_measure *m, const glim_answer *a, size_t rows, glim_context *ctx,
                               glim_error *err) {
@@ -119,6 +195,8 @@ glim_status glim__reruns(struct judging *j, glim_predictor *p, glim_error *err) 
     glim_status status = GLIM_OK;
     if (again)
         status = fill_seeds(&s, room + 2 * j->doc->n_rows, seeds, n, err);
+    if (again && !status)
+        status = rank_seeds(j, &s, err);
     for (size_t i = 0; i < j->e->n_measures && !status; i++)
         if (j->e->measures[i].metric->run && !j->e->measures[i].why)
             status = run_one(&s, &j->e->measures[i], j->opts[i], room, err);

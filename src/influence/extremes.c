@@ -25,6 +25,35 @@ struct glim_extremes {
     glim_influence_entry *entries; /* (n, 4, most): heaps, and what is handed out */
 };
 
+/* Two bins become one, so that values twice as large find room. */
+static void widen(glim_influence_ends *e) {
+    enum { HALF = GLIM_INFLUENCE_BINS / 2, QUARTER = HALF / 2 };
+    uint64_t old[GLIM_INFLUENCE_BINS];
+    memcpy(old, e->bins, sizeof old);
+    memset(e->bins, 0, sizeof e->bins);
+    for (size_t i = 0; i < GLIM_INFLUENCE_BINS; i++)
+        e->bins[QUARTER + i / 2] += old[i];
+    e->reach *= 2;
+}
+
+/* The edges of narrow bins are edges of none but themselves and wider ones: the counts are those
+   that bins of the last width would have had from the beginning. */
+static void count_value(glim_influence_ends *e, double value) {
+    int power;
+    if (!isfinite(value))
+        return;
+    if (e->reach == 0 && value != 0) { /* zeros so far lie where the upper half begins */
+        frexp(value, &power);
+        e->reach = ldexp(1, power < -1000 ? -1000 : power);
+    }
+    while (fabs(value) >= e->reach && e->reach > 0 && isfinite(2 * e->reach))
+        widen(e);
+    double at = e->reach > 0 ? floor((value / e->reach + 1) * (GLIM_INFLUENCE_BINS / 2.0))
+                             : GLIM_INFLUENCE_BINS / 2.0;
+    at = fmin(fmax(at, 0), GLIM_INFLUENCE_BINS - 1);
+    e->bins[(size_t)at]++;
+}
+
 static void take_value(glim_extremes *e, size_t k, size_t sample, double value) {
     struct column *c = &e->of[k];
     const glim_influence_column *what = &e->columns[k];
@@ -34,6 +63,7 @@ static void take_value(glim_extremes *e, size_t k, size_t sample, double value) 
     glim__strongest_offer(&c->high, entry);
     glim__strongest_offer(&c->low, entry);
     c->ends.defined++;
+    count_value(&c->ends, value);
     double off = value - c->mean;
     c->mean += off / (double)c->ends.defined;
     c->squares += off * (value - c->mean);

@@ -183,6 +183,8 @@ static json_t *document_json(bool *ok, const glim_document *d) {
     glim__json_set(ok, o, "input", input_json(ok, d));
     glim__json_set(ok, o, "target", target_json(ok, d));
     glim__json_set(ok, o, "method", method_json(ok, d));
+    if (glim__document_predicts(d))
+        glim__json_set(ok, o, "prediction", glim__document_prediction_json(ok, d));
     if (d->rows)
         glim__json_set(ok, o, "rows", rows_json(ok, d));
     glim__json_set(ok, o, "scores", numbers_json(ok, d, d->scores));

@@ -298,6 +298,9 @@ static void read_all(struct reader *r, const json_t *all) {
     d->error = of_panels ? NULL : read_numbers(r, all, "error", false);
     if (!r->status && (of_panels || panels))
         r->status = glim__panels_parse(d, panels, r->name, r->err);
+    if (!r->status)
+        r->status =
+            glim__document_prediction_parse(d, json_object_get(all, "prediction"), r->name, r->err);
     if (!r->status && !strcmp(kind, "attention"))
         r->status =
             glim__document_attention_parse(d, json_object_get(all, "attention"), r->name, r->err);

@@ -411,6 +411,7 @@ void glim__figure_comparison(sheet *t, const json_t *all) {
     put_judged(t, &c);
     put_strips(t, &c);
     put_changes(t, &c);
+    glim__figure_scatter(t, all);
     put_agreement(t, &c);
     say(t, &c);
 }

@@ -5,6 +5,7 @@
  * mean of its skills.
  */
 #include "view/figure-json.h"
+#include "view/profile.h"
 
 #include <glim/evaluate.h>
 #include <math.h>
@@ -141,6 +142,21 @@ static void put_quality(sheet *t, const json_t *all, const char *quality) {
     sheet_leave(t);
 }
 
+/* Curves and ranks; a document that cannot be read has none. */
+static void put_panels(sheet *t, const json_t *all) {
+    glim_document *panels = NULL;
+    const glim_document *was = t->page.d;
+    if (glim__profile_panels_of(&panels, t->s.body.ctx, all, NULL) == GLIM_ENOMEM)
+        t->s.body.failed = true;
+    if (!panels)
+        return;
+    sheet_gap(t, 8);
+    t->page.d = panels;
+    glim__figure_panels(t);
+    t->page.d = was;
+    glim_document_free(panels);
+}
+
 void glim__figure_profile(sheet *t, const json_t *all, bool inside) {
     const json_t *list = figure_get(all, "measures");
     if (inside) {
@@ -156,6 +172,7 @@ void glim__figure_profile(sheet *t, const json_t *all, bool inside) {
     }
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(t, all, glim_quality_name((glim_quality)q));
+    put_panels(t, all);
     sheet_gap(t, 6);
     figure_arg_count(t, figure_count(all, "draws"));
     figure_note(t, sheet_word(t, "profile.legend"));

@@ -219,6 +219,7 @@ void glim__figure_influence(sheet *t, const json_t *all) {
     size_t n = json_array_size(figure_get(all, "queries"));
     for (size_t q = 0; q < n && q < MOST_QUERIES; q++)
         put_query(t, all, q);
+    figure_histogram(t, all);
     figure_stems(t, all);
     figure_plane(t, all);
     put_columns(t, all);

@@ -11,4 +11,6 @@ void figure_plane(sheet *t, const json_t *all);
 /* What tokens or parts have of a sample's score. */
 void figure_shares(sheet *t, const json_t *share);
 
+void figure_histogram(sheet *t, const json_t *all); /* figure-histogram.c */
+
 #endif

@@ -62,6 +62,8 @@ static void put_figures(sheet *t) {
         else if (!d->input.unit || strcmp(d->input.unit, "column") != 0)
             glim__figure_strip(t);
         glim__figure_bars(t);
+        glim__figure_waterfall(t);
+        glim__figure_prediction(t);
         glim__figure_levels(t);
         glim__figure_matrix(t);
         glim__html_description(&t->page);

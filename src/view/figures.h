@@ -23,6 +23,8 @@ typedef struct sheet sheet;
 
 void glim__figure_strip(sheet *t);
 void glim__figure_bars(sheet *t);
+void glim__figure_waterfall(sheet *t);
+void glim__figure_prediction(sheet *t);
 void glim__figure_levels(sheet *t);
 void glim__figure_matrix(sheet *t);
 void glim__figure_picture(sheet *t);
@@ -34,6 +36,7 @@ void glim__figure_seen(sheet *t); /* the picture alone */
 void glim__figure_evaluation(sheet *t, const json_t *all);
 void glim__figure_profile(sheet *t, const json_t *all, bool inside);
 void glim__figure_comparison(sheet *t, const json_t *all);
+void glim__figure_scatter(sheet *t, const json_t *all); /* of a comparison */
 void glim__figure_influence(sheet *t, const json_t *all);
 void glim__figure_map(sheet *t, const json_t *all);
 

@@ -26,6 +26,7 @@ typedef struct html_page {
     glim_buffer args; /* what stands for {0}, {1}, ... in the next words */
     size_t at[HTML_ARGS];
     int n_args;
+    size_t panels; /* whose numbers are taken, for the names of elements */
 } html_page;
 
 /* ---- html.c ---- */
@@ -163,6 +164,10 @@ double glim__html_tick(double range);
 
 /* How good the explanation is; nothing when it was not judged. */
 void glim__html_profile(html_page *p);
+/* From the base value to the prediction, of scores that add up (waterfall.c). */
+void glim__html_waterfall(html_page *p);
+/* What the model says; nothing when the document does not hold it (prediction.c). */
+void glim__html_prediction(html_page *p);
 
 double glim__html_largest(const double *x, size_t n);
 

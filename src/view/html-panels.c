@@ -231,9 +231,9 @@ void glim__html_panel_title(const html_panel *m) {
 
 static void put_panel(html_page *p, size_t at) {
     const glim_panel *panel = &p->d->panels[at];
-    html_panel m = {p, panel, glim__panel_range(panel), at};
+    html_panel m = {p, panel, glim__panel_range(panel), p->panels + at};
     char key[96];
-    glim__buffer_printf(p->b, "<section class=\"panel\" id=\"glim-panel-%zu\">", at);
+    glim__buffer_printf(p->b, "<section class=\"panel\" id=\"glim-panel-%zu\">", m.at);
     glim__html_panel_title(&m);
     glim__buffer_putc(p->b, '\n');
     if (panel->kind == GLIM_PANEL_TABLE)

@@ -410,8 +410,10 @@ static void put_page(html_page *p, const char *json, size_t n) {
     if (attention) {
         glim__html_attention(p);
     } else if (!panels) {
+        glim__html_prediction(p);
         glim__html_strip(p);
         glim__html_levels(p);
+        glim__html_waterfall(p);
         glim__html_tables(p);
     }
     if (panels && p->d->input.image.rgb)

@@ -66,6 +66,8 @@ void glim__page_links(glim_page *p);
 /* What a document shows besides scores, and its head when it has none (panels-terminal.c). */
 void glim__page_panels(glim_page *p);
 void glim__page_panels_head(glim_page *p);
+/* What the model says of the input (prediction.c). */
+void glim__page_prediction(glim_page *p);
 /* How good the explanation is; nothing when it was not judged (profile-terminal.c). */
 void glim__page_profile(glim_page *p);
 /* Mean of the numbers that begin at row r and unit u; NaN when there is none. */

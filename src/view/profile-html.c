@@ -188,6 +188,20 @@ static void put_foot(html_page *p, const glim_profile *f, const char *digest) {
     glim__buffer_puts(p->b, "</footer>\n");
 }
 
+static void put_panels(html_page *p, const glim_profile *f, size_t before) {
+    glim_document *panels = NULL;
+    const glim_document *was = p->d;
+    if (glim__profile_panels(&panels, f, 1, NULL)) {
+        p->b->failed = true;
+        return;
+    }
+    p->d = panels;
+    p->panels = before;
+    glim__html_panels(p);
+    p->d = was;
+    glim_document_free(panels);
+}
+
 void glim__html_profile(html_page *page) {
     glim_profile_kept kept;
     if (!page->d->evaluation)
@@ -204,6 +218,7 @@ void glim__html_profile(html_page *page) {
     put_head(&p, &kept.profile);
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(&p, &kept.profile, (glim_quality)q);
+    put_panels(&p, &kept.profile, page->d->n_panels);
     put_ways(&p, &kept.profile);
     glim__buffer_puts(p.b, "</section>\n");
     page->b->failed = page->b->failed || p.args.failed;
@@ -230,6 +245,7 @@ glim_status glim__profile_html(const glim_profile *f, const glim_view_options *o
     put_head(&p, f);
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(&p, f, (glim_quality)q);
+    put_panels(&p, f, 0);
     put_foot(&p, f, digest);
     glim__html_end(&p, json, len);
     b.failed = b.failed || p.args.failed;

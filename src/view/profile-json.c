@@ -10,6 +10,28 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const curve_keys[] = {"own",    "low",        "high",
+                                         "random", "random_low", "random_high"};
+
+double *glim__curve_line(glim_curve *c, size_t i, const char **key) {
+    double *const lines[] = {c->own, c->low, c->high, c->random, c->random_low, c->random_high};
+    *key = i < sizeof lines / sizeof *lines ? curve_keys[i] : NULL;
+    return *key ? lines[i] : NULL;
+}
+
+static json_t *curve_json(bool *ok, glim_curve *c) {
+    json_t *o = json_object();
+    const char *key;
+    const double *line;
+    for (size_t i = 0; (line = glim__curve_line(c, i, &key)); i++) {
+        json_t *list = isnan(line[0]) ? json_null() : json_array();
+        for (size_t k = 0; k < GLIM_CURVE && !json_is_null(list); k++)
+            glim__json_add(ok, list, glim__json_number(line[k]));
+        glim__json_set(ok, o, key, list);
+    }
+    return o;
+}
+
 static json_t *measure_json(bool *ok, const glim_measure *m) {
     const glim_metric *how = m->metric;
     json_t *o = json_object();
@@ -33,6 +55,7 @@ static json_t *measure_json(bool *ok, const glim_measure *m) {
     glim__json_set(ok, o, "why", m->why ? json_string(m->why) : json_null());
     glim__json_set(ok, o, "note", m->note ? json_string(m->note) : json_null());
     glim__json_set(ok, o, "params", m->params ? json_loads(m->params, 0, NULL) : json_object());
+    glim__json_set(ok, o, "curve", m->curve ? curve_json(ok, m->curve) : json_null());
     return o;
 }
 
@@ -88,6 +111,21 @@ static void put_words(bool *ok, json_t *o, const glim_profile *p) {
     glim__buffer_release(&words);
 }
 
+static json_t *ranks_json(bool *ok, const glim_seed_ranks *r) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_units; i++) {
+        json_t *o = json_object(), *ranks = json_array();
+        const char *text = r->units[i].text ? r->units[i].text : "";
+        for (size_t k = 0; k < r->n_seeds; k++)
+            glim__json_add(ok, ranks, json_integer((json_int_t)r->units[i].rank[k]));
+        glim__json_set(ok, o, "unit", json_integer((json_int_t)r->units[i].unit));
+        glim__json_set(ok, o, "text", glim__json_text(text, r->units[i].text_len));
+        glim__json_set(ok, o, "ranks", ranks);
+        glim__json_add(ok, list, o);
+    }
+    return list;
+}
+
 /* What the evaluation itself says, into o. */
 static void put_told(bool *ok, json_t *o, const glim_profile *p) {
     json_t *marks = json_object(), *list = json_array();
@@ -99,6 +137,7 @@ static void put_told(bool *ok, json_t *o, const glim_profile *p) {
     put_words(ok, o, p);
     glim__json_set(ok, o, "marks", marks);
     glim__json_set(ok, o, "measures", list);
+    glim__json_set(ok, o, "seed_ranks", p->e->ranks ? ranks_json(ok, p->e->ranks) : json_null());
     glim__json_set(ok, o, "absent", json_string(p->absent ? p->absent : "auto"));
     glim__json_set(ok, o, "draws", json_integer((json_int_t)p->draws));
     glim__json_set(ok, o, "seed", json_integer((json_int_t)p->seed));
@@ -124,8 +163,9 @@ glim_status glim__profile_json(const glim_profile *p, const glim_view_options *o
     glim_buffer b;
     bool ok = true;
     glim__buffer_init(&b, p->doc->ctx);
-    json_t *all = as_json(&ok, p);
-    glim_status status = glim__json_write(&b, ok ? all : NULL, 1, false, err);
+    json_t *all = p->saved ? NULL : as_json(&ok, p);
+    const json_t *told = p->saved ? p->saved : all;
+    glim_status status = glim__json_write(&b, ok ? told : NULL, 1, false, err);
     json_decref(all);
     glim__buffer_putc(&b, '\n');
     if (!status)
@@ -163,117 +203,6 @@ json_t *glim__profile_value(const glim_document *doc) {
         return o;
     json_decref(o);
     return NULL;
-}
-
-struct reader {
-    const char *name;
-    glim_error *err;
-    glim_status status; /* sticky */
-};
-
-static void wrong(struct reader *r, const char *member, const char *want) {
-    if (!r->status)
-        r->status = glim_fail(r->err, GLIM_EFORMAT, "'%s': member '%s' of 'evaluation' is not %s",
-                              r->name, member, want);
-}
-
-static double number(struct reader *r, const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    if (v && !json_is_null(v) && !json_is_number(v))
-        wrong(r, key, "a number or null");
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
-/* A mark or a skill, which bars show. */
-static double share(struct reader *r, const json_t *o, const char *key) {
-    double x = number(r, o, key);
-    if (x < 0 || x > 1)
-        wrong(r, key, "between 0 and 1");
-    return x;
-}
-
-static uint64_t count(struct reader *r, const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    if (json_is_integer(v) && json_integer_value(v) >= 0)
-        return (uint64_t)json_integer_value(v);
-    wrong(r, key, "a whole number");
-    return 0;
-}
-
-static const char *text(struct reader *r, const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    if (v && !json_is_null(v) && !json_is_string(v))
-        wrong(r, key, "a text or null");
-    return json_string_value(v);
-}
-
-/* A metric that this glim does not know is left out of pictures; the member keeps it. */
-static void read_measure(struct reader *r, const json_t *o, glim_evaluation *e) {
-    const char *name = text(r, o, "metric");
-    if (!name)
-        wrong(r, "metric", "the name of a metric");
-    const glim_metric *metric = name ? glim_metric_find(name) : NULL;
-    if (!metric)
-        return;
-    e->measures[e->n_measures++] =
-        (glim_measure){.metric = metric,
-                       .value = number(r, o, "value"),
-                       .random = number(r, o, "random"),
-                       .random_se = number(r, o, "random_se"),
-                       .reversed = number(r, o, "reversed"),
-                       .best = number(r, o, "best"),
-                       .skill = share(r, o, "skill"),
-                       .n = (size_t)count(r, o, "rows"),
-                       .low = NAN,
-                       .high = NAN,
-                       .failed = json_is_true(json_object_get(o, "failed")),
-                       .why = text(r, o, "why"),
-                       .note = text(r, o, "note")};
-}
-
-static void read_told(struct reader *r, glim_profile_kept *k) {
-    const json_t *marks = json_object_get(k->all, "marks");
-    const json_t *list = json_object_get(k->all, "measures");
-    if (!json_is_object(marks))
-        wrong(r, "marks", "an object");
-    if (!json_is_array(list))
-        wrong(r, "measures", "a list");
-    for (int q = 0; q < GLIM_QUALITIES; q++) {
-        k->e.marks[q] = share(r, marks, glim_quality_name((glim_quality)q));
-        k->e.low[q] = k->e.high[q] = NAN;
-    }
-    for (size_t i = 0; i < json_array_size(list) && !r->status; i++)
-        read_measure(r, json_array_get(list, i), &k->e);
-    k->e.capped = json_is_true(json_object_get(k->all, "capped"));
-    k->e.asked = count(r, k->all, "asked");
-    k->e.seconds = number(r, k->all, "seconds");
-    k->profile.absent = text(r, k->all, "absent");
-    k->profile.draws = (size_t)count(r, k->all, "draws");
-    k->profile.seed = count(r, k->all, "seed");
-}
-
-glim_status glim__profile_open(glim_profile_kept *out, const glim_document *doc, const char *name,
-                               glim_error *err) {
-    struct reader r = {.name = name, .err = err};
-    *out = (glim_profile_kept){.e.ctx = doc->ctx};
-    out->profile = (glim_profile){.e = &out->e, .doc = doc, .inside = true};
-    out->all = glim__profile_value(doc);
-    size_t n = json_array_size(json_object_get(out->all, "measures"));
-    out->e.measures = glim__calloc(doc->ctx, n + 1, sizeof *out->e.measures);
-    if (!out->all || !out->e.measures)
-        r.status = glim__oom(doc->ctx, err, "the evaluation", n * sizeof *out->e.measures);
-    else
-        read_told(&r, out);
-    if (r.status)
-        glim__profile_close(out);
-    return r.status;
-}
-
-void glim__profile_close(glim_profile_kept *k) {
-    glim__free(k->e.ctx, k->e.measures);
-    json_decref(k->all);
-    k->e.measures = NULL;
-    k->all = NULL;
 }
 
 glim_status glim__profile_parse(glim_document *doc, const json_t *o, const char *name,

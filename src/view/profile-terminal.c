@@ -19,7 +19,8 @@ enum {
     WIDE = 76,
     MIDDLE = 50,
     INTERVAL = 21,
-    FEW = 7
+    FEW = 7,
+    EVERY = 5 /* points of a curve */
 };
 
 static const char *plain(const glim_page *p, char out[32], double x) {
@@ -229,12 +230,26 @@ static void put_foot(glim_page *p, const glim_profile *f) {
     glim__page_wrapped(p, text);
 }
 
+static void put_panels(glim_page *p, const glim_profile *f) {
+    glim_document *panels = NULL;
+    const glim_document *was = p->d;
+    if (glim__profile_panels(&panels, f, EVERY, NULL)) {
+        p->b.failed = true;
+        return;
+    }
+    p->d = panels;
+    glim__page_panels(p);
+    p->d = was;
+    glim_document_free(panels);
+}
+
 static void put_all(glim_page *p, const glim_profile *f) {
     put_top(p, f);
     glim__buffer_putc(&p->b, '\n');
     put_heads(p, f->inputs != NULL);
     for (int q = 0; q < GLIM_QUALITIES; q++)
         put_quality(p, f, (glim_quality)q);
+    put_panels(p, f);
     put_foot(p, f);
 }
 

@@ -23,7 +23,8 @@ typedef struct glim_profile {
     const char *absent;                /* as asked for; NULL = auto */
     size_t draws;
     uint64_t seed;
-    bool inside; /* drawn below the explanation, which tells the target and the notes */
+    bool inside;         /* drawn below the explanation, which tells the target and the notes */
+    const json_t *saved; /* the document that it was read from, which JSON repeats; or NULL */
 } glim_profile;
 
 /* By the name of a view: "terminal", "json", "csv", "html". Free with glim_view_free. */
@@ -39,14 +40,30 @@ glim_status glim__profile_keep(glim_document *doc, const glim_profile *p, glim_e
    messages. Errors: EFORMAT, ENOMEM; closed then. */
 typedef struct glim_profile_kept {
     glim_profile profile;
+    glim_profile_inputs inputs;
     glim_evaluation e;
     json_t *all;
 } glim_profile_kept;
 glim_status glim__profile_open(glim_profile_kept *out, const glim_document *doc, const char *name,
                                glim_error *err);
+/* A saved glim.evaluation/1. `doc` is a new document, which gets what is shown of what was judged;
+   it and `all` live until this is closed. Errors: EFORMAT, ENOMEM; closed then. */
+glim_status glim__profile_read(glim_profile_kept *out, glim_document *doc, json_t *all,
+                               const char *name, glim_error *err);
 void glim__profile_close(glim_profile_kept *k);
 
 /* ---- between the files ---- */
+
+/* Its curves, of one of `every` points, and ranks as panels of a document of their own. Free with
+   glim_document_free. Errors: ENOMEM. */
+glim_status glim__profile_panels(glim_document **out, const glim_profile *f, size_t every,
+                                 glim_error *err);
+/* The same of what JSON says (the whole document, or the member of an explanation); *out NULL where
+   it says nothing of the kind. Errors: ENOMEM, EFORMAT. */
+glim_status glim__profile_panels_of(glim_document **out, glim_context *ctx, const json_t *all,
+                                    glim_error *err);
+/* Line i of a curve, and its name; NULL behind the last. */
+double *glim__curve_line(glim_curve *c, size_t i, const char **key);
 
 /* What is to be thought of it: the key of the words, and what stands in them. */
 typedef struct glim_profile_verdict {

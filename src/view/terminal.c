@@ -378,6 +378,7 @@ static glim_status render(const glim_document *d, const glim_view_options *o, ch
     }
     put_title(&p);
     put_verdict(&p);
+    glim__page_prediction(&p);
     double *sums = d->rows ? column_sums(&p) : NULL;
     const double *scores = d->rows ? sums : d->scores;
     p.b.failed = p.b.failed || (d->rows && !sums);

@@ -85,6 +85,15 @@ size_t glim__source_word(const glim_document *d, size_t unit);
 /* The links as "0-0 1-1"; false when memory is refused. */
 bool glim__put_pharaoh(glim_buffer *b, const glim_document *d);
 
+/* ---- document-prediction.c ---- */
+
+json_t *glim__document_prediction_json(bool *ok, const glim_document *d);
+/* Reads the member `prediction`, if any, behind units. Errors: EFORMAT, ENOMEM. */
+glim_status glim__document_prediction_parse(glim_document *d, const json_t *o, const char *name,
+                                            glim_error *err);
+/* Whether there is anything of it to show. */
+bool glim__document_predicts(const glim_document *d);
+
 /* ---- profile-json.c ---- */
 
 /* What doc.evaluation says, as glim__json_write wrote it; NULL when memory is refused. */

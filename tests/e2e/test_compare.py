@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -461,6 +462,10 @@ class Reports(Browser):
             self.assertEqual(told, [f"s{5 + int(math.copysign(math.floor(abs(x) / most * 5 + 0.5), x))}"
                                     for x in r["scores"]])
         self.assertEqual(page.locator("#glim-drift path.line").count(), 2)
+        points = page.locator("#glim-scatter circle title").all_text_contents()
+        self.assertEqual(len(points), 2 * len(c["units"]))
+        a, b = (r["scores"] for r in c["runs"][:2])
+        self.assertIn(f"{a[0]:.4g}, {b[0]:.4g}", points[0])
         embedded = json.loads(page.locator("#glim-data").text_content())
         self.assertEqual(embedded, c)
 
@@ -478,6 +483,36 @@ class Reports(Browser):
             self.assertEqual(cell, f"s{5 + round(t * 5)}")
         self.assertEqual(page.locator("#glim-targets tbody tr").count(), 2)
         self.assertIn("3 种方法", page.locator("h1").inner_text())
+
+
+class Saved(Case):
+    def test_what_was_saved_is_shown_as_the_run_shows_it(self):
+        data = self.texts(3)
+        saved, first, again = (os.path.join(self.folder.name, n) for n in ("c.json", "a", "b"))
+        for args in ((LLAMA, "--methods", "occlusion,gradient", "--target", "s", TEXT),
+                     (LLAMA, "--methods", "occlusion,gradient", "--target", "s", "--data", data),
+                     (F16, "--other", Q8, "--other", Q4, "--target", "s", "--data", data),
+                     (F16, "--other", Q4, "--target", "s", TEXT),
+                     (F16, "--other", Q4, "--continuation", " again", TEXT)):
+            self.ok("compare", "-m", *args, "-q", "--json", saved, "--html", f"{first}.html",
+                    "--csv", f"{first}.csv", "--svg", f"{first}.svg")
+            self.ok("view", saved, "-q", "--json", f"{again}.json", "--html", f"{again}.html",
+                    "--csv", f"{again}.csv", "--svg", f"{again}.svg")
+            for kind in ("html", "csv", "svg"):
+                # half a character is U+FFFD in JSON
+                one, two = (re.sub("⟨[0-9A-F ]+⟩|\ufffd+", "?", pathlib.Path(f"{f}.{kind}")
+                                   .read_text(encoding="utf-8")) for f in (first, again))
+                self.assertEqual(one, two, (kind, args))
+            told, page = (self.ok(*c).splitlines() for c in
+                          (("view", saved), ("compare", "-m", *args)))
+            keep = [[x for x in lines if " s): " not in x and ".gguf  " not in x]
+                    for lines in (told, page)] # what takes time differs
+            self.assertEqual(keep[0][:4], keep[1][:4])
+            self.assertEqual(len(told), len(page))
+        c = json.loads(pathlib.Path(saved).read_text(encoding="utf-8"))
+        for wrong in ({"runs": []}, {"units": ["a"]}, {"models": []}, {"many": {}}):
+            bad = self.file("bad.json", json.dumps(c | wrong))
+            self.assertEqual(run("view", bad).returncode, 3, wrong)
 
 
 class Plans(Case):

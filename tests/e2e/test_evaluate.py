@@ -277,6 +277,33 @@ class Texts(Case):
             self.assertLessEqual(max(map(len, out.splitlines())), width)
             self.assertEqual("95 % interval" in out, width >= 80)
 
+    def test_a_saved_one_is_shown_as_the_run_shows_it(self):
+        data = self.write("texts.csv", self.WORDS)
+        saved, first, again = (self.path / n for n in ("e.json", "a", "b"))
+        for args in (("--data", data, "--metrics", "deletion-auc,gini,auprc"), (TEXT, "--target", "x")):
+            self.ok("evaluate", "-m", MODEL, *args, "--json", saved, "--html", f"{first}.html",
+                    "--csv", f"{first}.csv", "--svg", f"{first}.svg", "--lang", "zh-CN")
+            self.ok("view", saved, "--json", f"{again}.json", "--html", f"{again}.html",
+                    "--csv", f"{again}.csv", "--svg", f"{again}.svg", "--lang", "zh-CN")
+            self.assertEqual(saved.read_bytes(), pathlib.Path(f"{again}.json").read_bytes())
+            for kind in ("html", "csv", "svg"):
+                self.assertEqual(pathlib.Path(f"{first}.{kind}").read_bytes(),
+                                 pathlib.Path(f"{again}.{kind}").read_bytes(), (kind, args))
+            page = self.ok("evaluate", "-m", MODEL, *args).splitlines()[:-1]
+            self.assertEqual(self.ok("view", saved).splitlines()[:-1], page) # but its seconds
+        e = json.loads(saved.read_text(encoding="utf-8"))
+        for m in e["measures"]:
+            curve = m["curve"] or {}
+            for line, area in ((curve.get("own"), "value"), (curve.get("random"), "random")):
+                if line: # the area below is what the metric says
+                    self.assertAlmostEqual(sum(a + b for a, b in zip(line, line[1:])) / 100,
+                                           m[area], 2)
+        self.assertEqual(sum(m["curve"] is not None for m in e["measures"]), 2)
+        for member, wrong in (("measures", {}), ("inputs", {"judged": -1}), ("explanation", 1),
+                              ("marks", {"accuracy": 2})):
+            bad = self.write("bad.json", json.dumps(e | {member: wrong}))
+            self.assertEqual(run("view", bad).returncode, 3, member)
+
     def test_the_plan_is_never_below_what_is_asked(self):
         data = self.write("texts.csv", self.WORDS)
         plan = json.loads(self.ok("evaluate", "-m", MODEL, "--data", data, "--dry-run", "--json"))
@@ -572,6 +599,16 @@ class Otherwise(Case):
 
 
 class Models(Case):
+    def test_ranks_over_seeds_are_those_of_explanations(self):
+        asked = ("-m", ROOT / "tests/golden/models/llama.gguf", "Hello small world, hello", "--target",
+                 "s", "--method", "lime")
+        ranks = {r["unit"]: r["ranks"] for r in
+                 self.judged(*asked, "--metrics", "seed-kendall")["seed_ranks"]}
+        for seed in range(5):
+            scores = json.loads(self.ok("explain", *asked, "--seed", seed, "-q", "--json=-"))["scores"]
+            order = sorted(range(len(scores)), key=lambda u: -scores[u])
+            self.assertEqual([ranks[u][seed] for u in order], list(range(1, len(order) + 1)))
+
     def test_saved_and_fresh_explanations_get_the_same_marks(self):
         saved = self.path / "why.json"
         self.ok("explain", "-m", MODEL, TEXT, "--method", "shapley", f"--json={saved}", "-q")

@@ -81,6 +81,13 @@ class Rows(Case):
         self.assertIsNone(found["bank = here"])
         self.assertTrue(any(rule.startswith(("income in (", "income <= ", "income > "))
                             for rule in found))
+        said = doc["prediction"] # classes with probabilities, and the cells of the row
+        self.assertEqual({c["text"] for c in said["classes"]}, {"grant", "refuse"})
+        self.assertAlmostEqual(sum(c["prob"] for c in said["classes"]), 1, 6)
+        self.assertEqual(next(c["prob"] for c in said["classes"] if c["text"] == "grant"),
+                         doc["target"]["prob"])
+        self.assertEqual({c["column"]: c["value"] for c in said["row"]},
+                         {k: row[k] for k in ("income", "debt", "home", "bank")})
         notes = " ".join(doc["notes"])
         self.assertIn(f"the row: income = {row['income']} debt", notes)
         self.assertIn("words: home (3)", notes)

@@ -121,6 +121,25 @@ static void refused_memory_is_said(void **state) {
     assert_int_equal(glim_extremes_new(&e, ctx, columns, 0, MOST, NULL), GLIM_EUSAGE);
 }
 
+/* Counts are those of bins of the last width, however values grow. */
+static void bins_count_every_value(void **state) {
+    static const double growing[] = {0, 1e-9, -2e-9, 0.25, 0.25, -0.5, 3, -8, 100, 0};
+    enum { HERE = sizeof growing / sizeof *growing };
+    glim_extremes *e;
+    glim_influence_column one = columns[1];
+    assert_int_equal(glim_extremes_new(&e, ctx, &one, 1, 2, NULL), GLIM_OK);
+    glim_influence_sink sink = glim_extremes_sink(e);
+    glim_influence_block b = {0, HERE, growing};
+    assert_int_equal(sink.take(sink.data, &b, NULL), GLIM_OK);
+    const glim_influence_ends *ends = glim_extremes_column(e, 0);
+    assert_true(ends->reach == 128);
+    uint64_t want[GLIM_INFLUENCE_BINS] = {0};
+    for (size_t i = 0; i < HERE; i++)
+        want[(size_t)floor((growing[i] / 128 + 1) * GLIM_INFLUENCE_BINS / 2)]++;
+    assert_memory_equal(want, ends->bins, sizeof want);
+    glim_extremes_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_highest_are_those_of_a_sort),
@@ -128,6 +147,7 @@ int main(void) {
         cmocka_unit_test(few_samples_are_parted_between_the_ends),
         cmocka_unit_test(what_is_undefined_is_not_counted),
         cmocka_unit_test(refused_memory_is_said),
+        cmocka_unit_test(bins_count_every_value),
     };
     glim_context_new(&ctx, NULL, NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "panels-testing.h"
 
 #include "base/json.h"
+#include "view/views.h"
 
 static glim_status parse(glim_document **out, glim_context *ctx, const json_t *all,
                          glim_error *err) {
@@ -252,6 +253,50 @@ static void a_refused_value_is_an_error_and_never_a_gap(void **state) {
     glim_context_free(ctx);
 }
 
+/* Classes and a row's values come back; what is no probability does not. */
+static void a_prediction_is_read_back_and_drawn(void **state) {
+    static const char *const wrong[] = {
+        "{\"classes\":[{\"text\":\"a\",\"prob\":2}],\"other\":null}",
+        "{\"classes\":{},\"other\":null}", "{\"classes\":[{\"prob\":0.5}],\"other\":null}",
+        "{\"classes\":[],\"other\":null,\"row\":[{\"column\":\"a\"}]}", "[]"};
+    static const char *const views[] = {"terminal", "html", "svg"};
+    glim_context *ctx = view_context();
+    glim_document *d = document_of(ctx, &cases[0], 1), *again = NULL;
+    const glim_document_class classes[] = {{"\xe6\xb3\x95\xe5\x9b\xbd", 6, 0.75}, {"<i7>", 4, 0.2}};
+    const char **names = glim_document_alloc(d, d->input.n_units * sizeof *names);
+    glim_error err;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        names[u] = u ? "v" : "</script>";
+    d->prediction.classes = classes;
+    d->prediction.n_classes = 2;
+    d->prediction.other = 0.05;
+    d->prediction.columns = d->prediction.values = names;
+    json_t *all = glim__document_json(d);
+    assert_int_equal(parse(&again, ctx, all, &err), GLIM_OK);
+    assert_int_equal(again->prediction.n_classes, 2);
+    assert_string_equal(again->prediction.classes[1].text, "<i7>");
+    same_number(again->prediction.classes[0].prob, 0.75);
+    same_number(again->prediction.other, 0.05);
+    assert_string_equal(again->prediction.values[0], "</script>");
+    for (size_t i = 0; i < 3; i++) {
+        size_t n;
+        char *text = render(again, views[i], NULL, &n);
+        assert_true(strstr(text, "\xe6\xb3\x95\xe5\x9b\xbd") && strstr(text, "75.0"));
+        assert_null(i ? strstr(text, "<i7>") : NULL);
+        glim_view_free(ctx, text);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        glim_document *none = NULL;
+        json_object_set_new(all, "prediction", json_loads(wrong[i], 0, NULL));
+        assert_int_equal(parse(&none, ctx, all, &err), GLIM_EFORMAT);
+    }
+    json_decref(all);
+    glim_document_free(again);
+    glim_document_free(d);
+    assert_int_equal(glim_context_bytes(ctx), 0);
+    glim_context_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
@@ -259,6 +304,7 @@ int main(void) {
         cmocka_unit_test(any_member_of_panels_is_taken_or_named),
         cmocka_unit_test(what_is_no_document_is_refused_by_name),
         cmocka_unit_test(a_refused_value_is_an_error_and_never_a_gap),
+        cmocka_unit_test(a_prediction_is_read_back_and_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,34 @@ static void one_figure_can_be_asked_for(void **state) {
     glim_context_free(ctx);
 }
 
+/* From the base to the prediction: each bar begins where the one below ends. */
+static void a_waterfall_runs_from_the_base_to_the_prediction(void **state) {
+    glim_context *ctx = view_context();
+    glim_document *d = document_of(ctx, &cases[1], 2);
+    glim_view_options o = {.figure.name = "waterfall"};
+    size_t n;
+    double sum = 0, value = 0;
+    d->method.additive = true;
+    for (size_t u = 0; u < d->input.n_units; u++)
+        value += isfinite(d->scores[u]) ? d->scores[u] : 0;
+    d->target.baseline_value = 1;
+    d->target.value = 1.5 + value + (isfinite(d->fixed_total) ? d->fixed_total : 0);
+    char *text = render(d, "svg", &o, &n), *page = render(d, "html", NULL, &n);
+    for (const char *at = text; (at = strstr(at, "data-score=\"")); at++)
+        sum += strtod(at + 12, NULL);
+    assert_true(fabs(sum - (d->target.value - 1)) < 1e-4);
+    assert_non_null(strstr(text, "not accounted for"));
+    assert_non_null(strstr(page, "id=\"glim-waterfall\""));
+    glim_view_free(ctx, page);
+    d->method.additive = false;
+    glim_view_free(ctx, text);
+    page = render(d, "html", NULL, &n);
+    assert_null(strstr(page, "id=\"glim-waterfall\""));
+    glim_view_free(ctx, page);
+    glim_document_free(d);
+    glim_context_free(ctx);
+}
+
 /* ---- refused memory ---- */
 
 static void refuse(glim_context *ctx, const glim_document *d, const char *view, uint64_t step) {
@@ -233,6 +261,7 @@ int main(void) {
         cmocka_unit_test(every_case_keeps_to_its_page),
         cmocka_unit_test(thousands_of_units_are_drawn_and_the_same_twice),
         cmocka_unit_test(one_figure_can_be_asked_for),
+        cmocka_unit_test(a_waterfall_runs_from_the_base_to_the_prediction),
         cmocka_unit_test(no_refused_allocation_leaks_or_crashes),
         cmocka_unit_test(members_of_any_type_are_drawn_or_left_out),
     };

@@ -227,6 +227,65 @@ static void refused_memory_keeps_no_half_of_a_profile(void **state) {
     glim_context_free(ctx);
 }
 
+/* A document of its own is drawn as what made it; a refused allocation leaves nothing. */
+static void a_saved_profile_is_drawn_alike(void **state) {
+    static const char *const views[] = {"terminal", "csv", "html", "json"};
+    glim_context *ctx = view_context();
+    struct made t;
+    glim_error err;
+    make(&t, ctx, 0.3, true);
+    t.doc->target.text = "</script>";
+    t.doc->target.text_len = 9;
+    for (int q = 0; q < GLIM_QUALITIES; q++)
+        t.e.low[q] = t.e.high[q] = NAN;
+    for (int i = 0; i < MEASURES; i++)
+        t.m[i].low = t.m[i].high = NAN;
+    glim_curve curve;
+    glim_seed_ranks ranks = {
+        .n_units = 1,
+        .n_seeds = 2,
+        .units = {{.text = "\xe6\xb3\x95\xe5\x9b\xbd", .text_len = 6, .unit = 3, .rank = {1, 4}}}};
+    for (int i = 0; i < GLIM_CURVE; i++) {
+        curve.own[i] = 1 - i / 50.0;
+        curve.random[i] = 1;
+        curve.low[i] = curve.high[i] = NAN;
+        curve.random_low[i] = 0;
+        curve.random_high[i] = 2;
+    }
+    t.m[0].curve = &curve;
+    t.e.ranks = &ranks;
+    char *saved = drawn(&t, "json", 80, "en");
+    json_t *all = json_loads(saved, 0, NULL);
+    for (uint64_t nth = 0, done = 0; !done; nth++) {
+        glim_document *doc;
+        glim_profile_kept k;
+        assert_int_equal(glim_document_new(&doc, ctx, &err), GLIM_OK);
+        glim__fail_allocation(ctx, nth ? nth : 1000);
+        glim_status status = glim__profile_read(&k, doc, all, "a.json", &err);
+        glim__fail_allocation(ctx, 0);
+        done = nth && !status;
+        for (size_t i = 0; i < 4 && !nth; i++) {
+            struct made again = {.profile = k.profile, .doc = doc};
+            char *a = drawn(&t, views[i], 80, "en"), *b = drawn(&again, views[i], 80, "en");
+            assert_string_equal(a, b);
+            assert_true(i == 1 || (strstr(a, "random") && strstr(a, "\xe6\xb3\x95")));
+            assert_int_equal(strstr(a, "class=\"band") != NULL, i == 2);
+            glim_view_free(ctx, a);
+            glim_view_free(ctx, b);
+        }
+        if (status)
+            assert_int_equal(status, GLIM_ENOMEM);
+        else
+            glim__profile_close(&k);
+        glim_document_free(doc);
+    }
+    json_decref(all);
+    glim_view_free(ctx, saved);
+    glim_document_free(t.doc);
+    assert_int_equal(glim_context_bytes(ctx), 0);
+    glim_context_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts_follow_checks_and_the_mark_of_accuracy),
@@ -234,6 +293,7 @@ int main(void) {
         cmocka_unit_test(a_profile_says_what_is_left_out_and_why),
         cmocka_unit_test(nothing_of_an_input_is_markup),
         cmocka_unit_test(a_kept_profile_is_read_back),
+        cmocka_unit_test(a_saved_profile_is_drawn_alike),
         cmocka_unit_test(an_explanation_shows_its_profile_but_in_its_table),
         cmocka_unit_test(refused_memory_keeps_no_half_of_a_profile),
     };
