@@ -260,9 +260,9 @@ static void put_body(html_page *p, const cli_told *t) {
     put_head(p, t);
     for (size_t q = 0; q < t->n_queries && q < MOST_QUERIES; q++)
         put_query(p, t, q);
-    cli_figure_histogram(p, t);
     if (t->figures.n)
         put_figures(p, t);
+    cli_figure_histogram(p, t);
     if (t->score != SIZE_MAX) {
         const cli_told_column *c = &t->columns[t->score];
         glim__html_say(p, "h2", "influence.leaned");
