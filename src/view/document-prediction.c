@@ -36,6 +36,11 @@ bool glim__document_predicts(const glim_document *d) {
     return d->prediction.n_classes || d->prediction.values;
 }
 
+bool glim__document_explains(const glim_document *d, const glim_document_class *c) {
+    return d->target.text && c->text_len == d->target.text_len &&
+           !memcmp(c->text, d->target.text, c->text_len);
+}
+
 /* ---- reading ---- */
 
 static glim_status wrong(const char *name, const char *what, glim_error *err) {

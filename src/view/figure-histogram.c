@@ -6,10 +6,11 @@
 #include "view/figure-influence.h"
 #include "view/figure-json.h"
 
+#include <glim/influence.h>
 #include <math.h>
 #include <string.h>
 
-enum { MOST = 4, BINS = 64 };
+enum { MOST = 4, BINS = GLIM_INFLUENCE_BINS };
 
 static void put_bins(sheet *t, const json_t *bins, double reach, bool is_signed) {
     sheet_plot p = {.x0 = 0, .x1 = 0, .y0 = 0};

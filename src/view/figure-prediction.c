@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { MOST = 30 };
-
 static const svg_font SMALL = {12, false, false, false};
 
 /* ---- classes ---- */
@@ -23,9 +21,7 @@ static const char *class_label(void *data, sheet *t, size_t i) {
     if (i >= d->prediction.n_classes)
         return sheet_word(t, "prediction.other");
     const glim_document_class *c = &d->prediction.classes[i];
-    bool explained = d->target.text && c->text_len == d->target.text_len &&
-                     !memcmp(c->text, d->target.text, c->text_len);
-    glim__buffer_puts(&t->markup, explained ? "\xe2\x96\xb8 " : "");
+    glim__buffer_puts(&t->markup, glim__document_explains(d, c) ? "\xe2\x96\xb8 " : "");
     glim__html_plain(&t->markup, c->text, c->text_len, 48);
     return sheet_taken(t);
 }
@@ -74,15 +70,15 @@ static void put_values(sheet *t) {
     size_t n = ranks ? glim__html_order(&t->page, t->page.scores, false, ranks) : 0;
     if (n && sheet_enter(t, "values")) {
         sheet_heading(t, sheet_word(t, "prediction.row"));
-        sheet_table_draw(t, &(sheet_table){.rows = n < MOST ? n : MOST,
+        sheet_table_draw(t, &(sheet_table){.rows = n < GLIM_VALUES_SHOWN ? n : GLIM_VALUES_SHOWN,
                                            .columns = 3,
                                            .data = &v,
                                            .head = value_head,
                                            .cell = value_cell,
                                            .words = value_words,
                                            .shade = value_shade});
-        if (n > MOST) {
-            glim__buffer_printf(glim__html_arg(&t->page), "%zu", n - MOST);
+        if (n > GLIM_VALUES_SHOWN) {
+            glim__buffer_printf(glim__html_arg(&t->page), "%zu", n - GLIM_VALUES_SHOWN);
             sheet_paragraph(t, SMALL, SHEET_GREY, 0, sheet_word(t, "prediction.more"));
         }
         sheet_leave(t);

@@ -9,12 +9,7 @@
 
 #include <string.h>
 
-enum { NAME = 24, BAR = 160, MOST_VALUES = 30 };
-
-static bool explained(const glim_document *d, const glim_document_class *c) {
-    return d->target.text && c->text_len == d->target.text_len &&
-           !memcmp(c->text, d->target.text, c->text_len);
-}
+enum { NAME = 24, BAR = 160 };
 
 /* ---- the terminal ---- */
 
@@ -42,7 +37,7 @@ void glim__page_prediction(glim_page *p) {
     p->d = &unsigned_one;
     for (size_t i = 0; i < d->prediction.n_classes; i++) {
         const glim_document_class *c = &d->prediction.classes[i];
-        put_share(p, c->text, c->text_len, c->prob, explained(d, c));
+        put_share(p, c->text, c->text_len, c->prob, glim__document_explains(d, c));
     }
     if (d->prediction.other > 0)
         put_share(p, "other classes", strlen("other classes"), d->prediction.other, false);
@@ -52,7 +47,7 @@ void glim__page_prediction(glim_page *p) {
 /* ---- the report ---- */
 
 static void put_class(html_page *p, const glim_document_class *c) {
-    bool marked = explained(p->d, c);
+    bool marked = glim__document_explains(p->d, c);
     glim__buffer_puts(p->b, marked ? "<tr class=\"top\"><th scope=\"row\"><strong>"
                                    : "<tr><th scope=\"row\">");
     glim__html_label(p->b, c->text, c->text_len, HTML_LABEL);
@@ -99,7 +94,7 @@ static void put_row(html_page *p) {
                             "id=\"glim-row\">");
     glim__html_head(p, keys);
     glim__buffer_puts(p->b, "<tbody>");
-    for (size_t i = 0; i < n && i < MOST_VALUES; i++) {
+    for (size_t i = 0; i < n && i < GLIM_VALUES_SHOWN; i++) {
         size_t u = ranks[i].unit;
         const char *name = d->prediction.columns[u], *value = d->prediction.values[u];
         glim__buffer_printf(p->b, "<tr data-u=\"%zu\"><th scope=\"row\">", u);
@@ -113,8 +108,8 @@ static void put_row(html_page *p) {
         glim__buffer_puts(p->b, "</tr>\n");
     }
     glim__buffer_puts(p->b, "</tbody></table></div>\n");
-    if (n > MOST_VALUES) {
-        glim__buffer_printf(glim__html_arg(p), "%zu", n - MOST_VALUES);
+    if (n > GLIM_VALUES_SHOWN) {
+        glim__buffer_printf(glim__html_arg(p), "%zu", n - GLIM_VALUES_SHOWN);
         glim__html_say(p, "p class=\"note\"", "prediction.more");
     }
     glim__free(d->ctx, ranks);

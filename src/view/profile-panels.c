@@ -16,9 +16,8 @@ static const char DELETION[] =
     "orders, and over many inputs the interval of the mean.";
 static const char INSERTION[] =
     "0 is the target with nothing there, 1 with everything; the area below is insertion-auc. What "
-    "a "
-    "line lacks at its beginning is sufficiency. Shaded: the lowest and highest of random orders, "
-    "and over many inputs the interval of the mean.";
+    "a line lacks at its beginning is sufficiency. Shaded: the lowest and highest of random "
+    "orders, and over many inputs the interval of the mean.";
 
 struct making {
     glim_document *d;

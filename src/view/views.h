@@ -93,6 +93,9 @@ glim_status glim__document_prediction_parse(glim_document *d, const json_t *o, c
                                             glim_error *err);
 /* Whether there is anything of it to show. */
 bool glim__document_predicts(const glim_document *d);
+/* Whether class c is the one that is explained. */
+bool glim__document_explains(const glim_document *d, const glim_document_class *c);
+enum { GLIM_VALUES_SHOWN = 30 }; /* of a row, in pictures */
 
 /* ---- profile-json.c ---- */
 
