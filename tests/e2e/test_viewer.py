@@ -418,7 +418,6 @@ class Samples(Viewer):
         page = self.of("diagnostics")
         high = next(c for c in d["columns"] if c["name"] == "cooks-distance")["high"][0]
         stem = page.locator(f".stem[data-p='{high['row']}']")
-        stem.scroll_into_view_if_needed()
         box = stem.bounding_box()
         page.mouse.click(box["x"] + 1, box["y"] + 10)
         self.assertEqual(page.evaluate("[...document.querySelectorAll('.figure .at')].map((e) => e.dataset.p)"),
