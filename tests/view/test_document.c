@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Documents as JSON: what is written is read back, and nothing else is taken. */
+#include "drawing-testing.h"
 #include "panels-testing.h"
 
 #include "base/json.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Figures of the hard cases: nothing outside of the page, no small print, no bad byte; refused
    memory and hostile documents of other schemas. */
+#include "drawing-testing.h"
 #include "panels-testing.h"
 
 #include "base/json.h"
@@ -248,12 +249,6 @@ static void members_of_any_type_are_drawn_or_left_out(void **state) {
     }
     assert_int_equal(glim_context_bytes(ctx), 0);
     glim_context_free(ctx);
-}
-
-/* What fontconfig and cairo keep for the whole process is no leak of ours. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-    return "leak:libfontconfig\nleak:libcairo\nleak:libpango\n";
 }
 
 int main(void) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer of pictures, what it is rendered to, and text as it is measured. */
+#include "drawing-testing.h"
 #include "view-testing.h"
 
 #include "file/image.h"
@@ -191,12 +192,6 @@ static void text_is_shortened_between_characters(void **state) {
     }
     svg_ruler_free(r);
     glim_context_free(ctx);
-}
-
-/* What fontconfig and cairo keep for the whole process is no leak of ours. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-    return "leak:libfontconfig\nleak:libcairo\nleak:libpango\n";
 }
 
 int main(void) {
